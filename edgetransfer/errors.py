@@ -1,0 +1,55 @@
+"""Every error that a person can meet, and the exit code it ends in.
+
+    EdgeTransferError          1   something failed
+    ├── UsageError             2   the call itself does not fit together
+    ├── RunFolderError         1   a run folder that is missing, taken, or not one
+    ├── DataError              3   what was given to learn from cannot be used
+    │   ├── ImageError         3   one image that cannot be decoded
+    │   ├── BackboneError      3   an ONNX file or card that cannot be used
+    │   └── HeadError          3   a saved head that is broken or belongs to another backbone
+    └── EngineError            4   the asked-for engine cannot run this backbone
+
+Messages are one sentence or two: what is wrong, with which file, and what mends it.
+"""
+
+from __future__ import annotations
+
+
+class EdgeTransferError(Exception):
+    """The root of the tree above."""
+
+    exit_code = 1
+
+
+class UsageError(EdgeTransferError):
+    """Arguments that do not fit together."""
+
+    exit_code = 2
+
+
+class RunFolderError(EdgeTransferError):
+    """A run folder that is missing, taken by another run, or not a run folder."""
+
+
+class DataError(EdgeTransferError):
+    """Data that cannot be used."""
+
+    exit_code = 3
+
+
+class ImageError(DataError):
+    """One image that cannot be decoded."""
+
+
+class BackboneError(DataError):
+    """An ONNX file, or its card, that cannot be used as a backbone."""
+
+
+class HeadError(DataError):
+    """A saved head that is broken, or was trained on another backbone."""
+
+
+class EngineError(EdgeTransferError):
+    """An engine that is not installed, or cannot run this backbone."""
+
+    exit_code = 4

@@ -1,0 +1,87 @@
+"""Types that several leaves share, and that belong to none of them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgetransfer.errors import UsageError
+
+Float32Array = NDArray[np.float32]
+UInt8Array = NDArray[np.uint8]
+IntArray = NDArray[np.int64]
+
+Interpolation = Literal["bilinear", "bicubic"]
+
+Progress = Callable[[str, int, int], None]
+"""Told (what is being done, images or steps done, how many in all) as work goes on."""
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+def no_progress(_stage: str, _done: int, _total: int) -> None:
+    """The `Progress` of somebody who does not listen."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preprocessing:
+    """What a backbone expects of its input.
+
+    Parameters
+    ----------
+    size
+        Side of the square model input, in pixels.
+    resize
+        The eval view scales the shorter side to this many pixels before the centre crop.
+    mean, std
+        Per channel (R, G, B), of pixel values in 0 to 1.
+    interpolation
+        The resampling filter; always antialiased.
+    """
+
+    size: int = 224
+    resize: int = 256
+    mean: tuple[float, float, float] = IMAGENET_MEAN
+    std: tuple[float, float, float] = IMAGENET_STD
+    interpolation: Interpolation = "bilinear"
+
+    def __post_init__(self) -> None:
+        if not 8 <= self.size <= 4096:
+            raise UsageError(f"the input size must lie between 8 and 4096 pixels, not {self.size}")
+        if self.resize < self.size:
+            raise UsageError(
+                f"the eval view resizes the shorter side to {self.resize} pixels, which is less "
+                f"than the crop of {self.size}: give a larger --resize"
+            )
+        if len(self.mean) != 3 or len(self.std) != 3:
+            raise UsageError("mean and std need three values each: red, green, blue")
+        if not all(np.isfinite(self.mean)) or not all(np.isfinite(self.std)):
+            raise UsageError("mean and std must be finite numbers")
+        if any(s <= 0 for s in self.std):
+            raise UsageError(f"every std must be above zero, not {self.std}")
+        if max(map(abs, self.mean)) > 4 or max(self.std) > 4:
+            raise UsageError(
+                "mean and std are of pixel values in 0 to 1: divide values in 0 to 255 by 255"
+            )
+        if self.interpolation not in ("bilinear", "bicubic"):
+            raise UsageError(
+                f"interpolation is bilinear or bicubic, not {self.interpolation!r}"
+            )
+
+    @property
+    def fingerprint(self) -> str:
+        """A short hash of all settings; equal settings have equal fingerprints."""
+        text = json.dumps(asdict(self), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def default_resize(size: int) -> int:
+    """The shorter side that keeps ImageNet's 256 to 224 proportion at another crop size."""
+    return round(size * 256 / 224)
