@@ -13,7 +13,7 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from edgetransfer.backbones.graph import Graph, constant_of, dense_of, opset_of
+from edgetransfer.backbones.graph import Graph, constant_of, dense_of, fill_in, opset_of, skeleton_of
 from edgetransfer.errors import BackboneError
 
 OLDEST_OPSET, NEWEST_OPSET = 13, 19  # DeepSparse 1.8 takes 11 to 19; below 13 axes are attributes
@@ -118,12 +118,14 @@ def _lower_opset(model: onnx.ModelProto) -> None:
 
 def _raise_opset(model: onnx.ModelProto) -> onnx.ModelProto:
     try:
-        return onnx.version_converter.convert_version(model, OLDEST_OPSET)
+        converted = onnx.version_converter.convert_version(skeleton_of(model), OLDEST_OPSET)
     except Exception as error:
         raise BackboneError(
             f"opset {opset_of(model)} cannot be converted to {OLDEST_OPSET} "
             f"({_one_line(error)}); export the model anew with opset {OLDEST_OPSET}"
         ) from error
+    fill_in(converted, model)
+    return converted
 
 
 def _fold_constants(model: onnx.ModelProto) -> None:

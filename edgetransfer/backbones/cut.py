@@ -105,6 +105,8 @@ def cut(model: onnx.ModelProto, where: FeatureCut) -> tuple[onnx.ModelProto, onn
 
 def _data_input(graph: Graph, node: onnx.NodeProto) -> str | None:
     """The one input of a node that depends on the image; None if there are several."""
+    if node.op_type == "Reshape":
+        return node.input[0]  # the target shape may be computed from the input's
     moving = [name for name in node.input if name and name not in graph.constants]
     return moving[0] if len(moving) == 1 else None
 

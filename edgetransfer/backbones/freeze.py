@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from edgetransfer.backbones.graph import Graph, attribute, dims_of
+from edgetransfer.backbones.graph import Graph, attribute, dims_of, skeleton_of
 from edgetransfer.errors import BackboneError
 
 INPUT, OUTPUT = "images", "features"
@@ -72,17 +72,16 @@ def freeze(body: onnx.ModelProto, *, batch_size: int, size: int) -> onnx.ModelPr
     if old_batch is not None and old_batch != batch_size:
         _free_reshapes(model, old_batch)
     _feed_nchw(model, layout, batch_size, size)
-    inferred = _infer(model, fixed_size, size)
-    shape = _output_shape(inferred)
-    _finish(model, shape)
-    inferred = _infer(model, fixed_size, size)
-    rows, columns = _output_shape(inferred)
+    _infer_shapes(model, fixed_size, size)
+    _finish(model, _output_shape(model))
+    _infer_shapes(model, fixed_size, size)
+    rows, columns = _output_shape(model)
     if rows != batch_size or columns < 1:
         raise BackboneError(
             f"with a batch of {batch_size} the features have shape {(rows, columns)}: the batch "
             "size is built into the graph; export it with a batch of 1 or an open batch"
         )
-    return inferred
+    return model
 
 
 def _free_reshapes(model: onnx.ModelProto, old_batch: int) -> None:
@@ -158,16 +157,24 @@ def _feed_nchw(model: onnx.ModelProto, layout: Layout, batch_size: int, size: in
     model.graph.input.append(value)
 
 
-def _infer(model: onnx.ModelProto, fixed_size: int | None, size: int) -> onnx.ModelProto:
-    del model.graph.value_info[:]
+def _infer_shapes(model: onnx.ModelProto, fixed_size: int | None, size: int) -> None:
+    """Write the shapes of all tensors into a model."""
     try:
-        return onnx.shape_inference.infer_shapes(model, strict_mode=True, data_prop=True)
+        inferred = onnx.shape_inference.infer_shapes(
+            skeleton_of(model), strict_mode=True, data_prop=True
+        )
     except Exception as error:
         other = fixed_size is not None and fixed_size != size
         hint = f"it was made for {fixed_size} pixels, not {size}" if other else str(error).strip()
         raise BackboneError(
             f"the graph does not fit a batch of {size}x{size} images: {hint}"
         ) from error
+    for values, found in (
+        (model.graph.value_info, inferred.graph.value_info),
+        (model.graph.output, inferred.graph.output),
+    ):
+        del values[:]
+        values.extend(found)
 
 
 def _output_shape(model: onnx.ModelProto) -> tuple[int, ...]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 
 Array = NDArray[Any]
+LARGE = 256  # weights with more values than this are left out of a skeleton
 
 
 def attribute(node: onnx.NodeProto, name: str, default: Any = None) -> Any:
@@ -165,3 +166,36 @@ def subgraph(model: onnx.ModelProto, inputs: list[onnx.ValueInfoProto],
     result = onnx.helper.make_model(kept, opset_imports=model.opset_import)
     result.ir_version = model.ir_version
     return result
+
+
+def skeleton_of(model: onnx.ModelProto) -> onnx.ModelProto:
+    """A copy of a model whose large float weights keep their shape but have no values.
+
+    Shape inference and opset conversion do not look at them, and copy everything several times.
+    """
+    light = onnx.ModelProto()
+    light.ir_version = model.ir_version
+    light.opset_import.extend(model.opset_import)
+    light.metadata_props.extend(model.metadata_props)
+    light.functions.extend(model.functions)
+    graph = light.graph
+    graph.name = model.graph.name or "backbone"
+    graph.node.extend(model.graph.node)
+    graph.input.extend(model.graph.input)
+    graph.output.extend(model.graph.output)
+    for tensor in model.graph.initializer:
+        if tensor.data_type == onnx.TensorProto.FLOAT and np.prod(tensor.dims) > LARGE:
+            hollow = graph.initializer.add()
+            hollow.name, hollow.data_type = tensor.name, tensor.data_type
+            hollow.dims.extend(tensor.dims)
+        else:
+            graph.initializer.append(tensor)
+    return light
+
+
+def fill_in(skeleton: onnx.ModelProto, model: onnx.ModelProto) -> None:
+    """Give a skeleton the values of the model that it was made from; by name."""
+    values = {t.name: t for t in model.graph.initializer}
+    for tensor in skeleton.graph.initializer:
+        if tensor.name in values:
+            tensor.CopyFrom(values[tensor.name])

@@ -1,0 +1,7 @@
+"""ONNX files as backbones: opened, cut at their features, measured."""
+
+from edgetransfer.backbones.backbone import Backbone
+from edgetransfer.backbones.card import BackboneCard
+from edgetransfer.backbones.sparsity import LayerSparsity, SparsityReport
+
+__all__ = ["Backbone", "BackboneCard", "LayerSparsity", "SparsityReport"]

@@ -1,0 +1,203 @@
+"""A backbone: an ONNX file, cut at its features, with its card."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import onnx
+
+from edgetransfer.backbones.canonical import load_canonical
+from edgetransfer.backbones.card import BackboneCard, override, read_card
+from edgetransfer.backbones.catalogue import resolve
+from edgetransfer.backbones.cut import FeatureCut, check_tensor, cut, find_features
+from edgetransfer.backbones.freeze import freeze, input_layout
+from edgetransfer.backbones.graph import dims_of
+from edgetransfer.backbones.sparsity import SparsityReport, measure_sparsity
+from edgetransfer.errors import BackboneError
+from edgetransfer.types import Interpolation, Preprocessing
+
+
+@dataclass(frozen=True, kw_only=True)
+class Backbone:
+    """An image backbone, ready to be handed to an engine.
+
+    Made by `Backbone.open`. The file on disk is never changed.
+
+    Parameters
+    ----------
+    path
+        The ONNX file.
+    sha256
+        Of the ONNX file and of its external weight files, in hex.
+    card
+        Preprocessing and provenance.
+    cut
+        Where the graph was cut.
+    body
+        The graph up to the feature tensor, in canonical form.
+    classifier
+        The graph from the feature tensor to the outputs; None where there was none.
+    warnings
+        What a person should know before trusting the result.
+    """
+
+    path: Path
+    sha256: str
+    card: BackboneCard
+    cut: FeatureCut
+    body: onnx.ModelProto
+    classifier: onnx.ModelProto | None
+    warnings: tuple[str, ...] = ()
+
+    @classmethod
+    def open(
+        cls,
+        backbone: str | Path,
+        *,
+        features: str | None = None,
+        size: int | None = None,
+        resize: int | None = None,
+        mean: tuple[float, float, float] | None = None,
+        std: tuple[float, float, float] | None = None,
+        interpolation: Interpolation | None = None,
+    ) -> Backbone:
+        """Open an ONNX file or a bundled backbone.
+
+        Parameters
+        ----------
+        backbone
+            A path, or the name of a bundled backbone.
+        features
+            The feature tensor; found in the graph if None.
+        size, resize, mean, std, interpolation
+            As in `Preprocessing`; each overrides the card.
+
+        Raises
+        ------
+        BackboneError
+            If the file cannot be used as a backbone.
+        """
+        path = resolve(backbone)
+        model = load_canonical(path)
+        try:
+            return cls._from_model(
+                path, model, features, size=size, resize=resize, mean=mean, std=std,
+                interpolation=interpolation,
+            )
+        except BackboneError as error:
+            named = str(error).startswith(str(path.with_suffix("")))
+            raise error if named else BackboneError(f"{path}: {error}") from error
+
+    @classmethod
+    def _from_model(
+        cls,
+        path: Path,
+        model: onnx.ModelProto,
+        features: str | None,
+        *,
+        size: int | None,
+        resize: int | None,
+        mean: tuple[float, float, float] | None,
+        std: tuple[float, float, float] | None,
+        interpolation: Interpolation | None,
+    ) -> Backbone:
+        _, fixed_size = input_layout(model)
+        card = read_card(path, model, fixed_size)
+        digest = _sha256(path)
+        if card.sha256 is not None and card.sha256 != digest:
+            raise BackboneError(
+                f"{path}: its sha256 is {digest[:12]}…, but its card says {card.sha256[:12]}…: the "
+                "file was changed or is incomplete; fetch it again or correct the card"
+            )
+        warnings = []
+        if card.assumed and (mean is None or std is None):
+            warnings.append(
+                f"{path.name} has no card: assuming ImageNet's mean and standard deviation; "
+                "set --mean and --std if it was trained otherwise"
+            )
+        card = override(
+            card, size=size, resize=resize, mean=mean, std=std, interpolation=interpolation
+        )
+        named = features or card.features
+        where = check_tensor(model, named) if named else find_features(model)
+        if where.note:
+            warnings.append(where.note)
+        body, classifier = cut(model, where)
+        return cls(
+            path=path,
+            sha256=digest,
+            card=card,
+            cut=where,
+            body=body,
+            classifier=classifier,
+            warnings=tuple(warnings),
+        )
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        return self.card.name
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """What its input must look like."""
+        return self.card.preprocessing
+
+    @cached_property
+    def dimension(self) -> int:
+        """The length of a feature vector."""
+        return dims_of(self._single.graph.output[0])[1] or 0
+
+    @cached_property
+    def sparsity_report(self) -> SparsityReport:
+        """Zeros and multiply-adds, layer by layer."""
+        return measure_sparsity(self._single)
+
+    @property
+    def sparsity(self) -> float:
+        """The share of weights that are zero, 0 to 1."""
+        return self.sparsity_report.sparsity
+
+    @property
+    def identity(self) -> str:
+        """Two backbones with equal identity make the same features of the same input."""
+        return f"{self.sha256}:{self.cut.tensor}"
+
+    def frozen(self, batch_size: int) -> onnx.ModelProto:
+        """A copy with input ``images`` (batch_size, 3, S, S) and output ``features``.
+
+        Raises
+        ------
+        BackboneError
+            If the graph cannot take that batch or that size.
+        """
+        try:
+            return freeze(self.body, batch_size=batch_size, size=self.preprocessing.size)
+        except BackboneError as error:
+            raise BackboneError(f"{self.path}: {error}") from error
+
+    @cached_property
+    def _single(self) -> onnx.ModelProto:
+        return self.frozen(1)
+
+
+def _sha256(path: Path) -> str:
+    """The sha256 of an ONNX file; external weight files count, in order of their names."""
+    digest = hashlib.sha256(path.read_bytes())
+    skeleton = onnx.load(str(path), load_external_data=False)
+    files = {
+        entry.value
+        for tensor in skeleton.graph.initializer
+        for entry in tensor.external_data
+        if entry.key == "location"
+    }
+    for name in sorted(files):
+        with (path.parent / name).open("rb") as file:
+            while chunk := file.read(1 << 20):
+                digest.update(chunk)
+    return digest.hexdigest()
+
+

@@ -1,0 +1,187 @@
+"""A backbone's card: what an ONNX file does not say of itself.
+
+It stands as TOML beside the file (``model.toml`` for ``model.onnx``) or inside it, as the value
+of the ``metadata_props`` key ``edgetransfer.card``; the file beside wins.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import onnx
+
+from edgetransfer.errors import BackboneError, UsageError
+from edgetransfer.types import Interpolation, Preprocessing, default_resize
+
+METADATA_KEY = "edgetransfer.card"
+TOP_KEYS = frozenset(
+    "name size resize mean std interpolation features dimension sparsity pruning licence source"
+    " sha256 parent".split()
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BackboneCard:
+    """What is known of a backbone beyond its graph.
+
+    Parameters
+    ----------
+    name
+        What people call it.
+    preprocessing
+        What its input must look like.
+    features
+        The feature tensor, where the graph alone does not tell.
+    dimension
+        The length of a feature vector.
+    sparsity
+        The share of weights that are zero, 0 to 1.
+    pruning
+        How it was made sparse.
+    licence, source
+        Terms of use, and where it comes from.
+    sha256
+        Of the ONNX file, in hex; checked when given.
+    parent
+        The sha256 of the backbone that it was made from.
+    assumed
+        True if there was no card and these are ImageNet's defaults.
+    """
+
+    name: str
+    preprocessing: Preprocessing = Preprocessing()
+    features: str | None = None
+    dimension: int | None = None
+    sparsity: float | None = None
+    pruning: str | None = None
+    licence: str | None = None
+    source: str | None = None
+    sha256: str | None = None
+    parent: str | None = None
+    assumed: bool = False
+
+    def to_toml(self) -> str:
+        """The card as TOML, in the form that `read_card` takes."""
+        pre = self.preprocessing
+        values: list[tuple[str, object]] = [
+            ("name", self.name),
+            ("size", pre.size),
+            ("resize", pre.resize),
+            ("mean", list(pre.mean)),
+            ("std", list(pre.std)),
+            ("interpolation", pre.interpolation),
+            ("features", self.features),
+            ("dimension", self.dimension),
+            ("sparsity", None if self.sparsity is None else round(self.sparsity, 6)),
+            ("pruning", self.pruning),
+            ("licence", self.licence),
+            ("source", self.source),
+            ("sha256", self.sha256),
+            ("parent", self.parent),
+        ]
+        return "".join(f"{key} = {_toml(value)}\n" for key, value in values if value is not None)
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, str):
+        escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+        return f'"{escaped}"'
+    if isinstance(value, list):
+        return "[" + ", ".join(_toml(v) for v in value) + "]"
+    return repr(value)
+
+
+def card_path(backbone: Path) -> Path:
+    """Where the card of an ONNX file stands."""
+    return backbone.with_suffix(".toml")
+
+
+def read_card(backbone: Path, model: onnx.ModelProto, fixed_size: int | None) -> BackboneCard:
+    """Read the card of an ONNX file, or assume ImageNet's defaults.
+
+    Parameters
+    ----------
+    fixed_size
+        The side of the graph's input where the graph fixes it; the default of ``size``.
+
+    Raises
+    ------
+    BackboneError
+        If the card is not valid TOML, or a value in it makes no sense.
+    """
+    beside = card_path(backbone)
+    inside = {p.key: p.value for p in model.metadata_props}.get(METADATA_KEY)
+    if beside.exists():
+        try:
+            text, where = beside.read_text(encoding="utf-8"), str(beside)
+        except (OSError, UnicodeDecodeError) as error:
+            raise BackboneError(f"{beside}: the card cannot be read: {error}") from error
+    elif inside is not None:
+        text, where = inside, f"{backbone} ({METADATA_KEY})"
+    else:
+        size = fixed_size or 224
+        return BackboneCard(
+            name=backbone.stem,
+            preprocessing=Preprocessing(size=size, resize=default_resize(size)),
+            assumed=True,
+        )
+    try:
+        return _parse(tomllib.loads(text), backbone, fixed_size)
+    except tomllib.TOMLDecodeError as error:
+        raise BackboneError(f"{where}: the card is not valid TOML: {error}") from error
+    except (UsageError, TypeError, ValueError) as error:
+        raise BackboneError(f"{where}: {error}") from error
+
+
+def _parse(values: dict[str, Any], backbone: Path, fixed_size: int | None) -> BackboneCard:
+    unknown = sorted(set(values) - TOP_KEYS)
+    if unknown:
+        raise ValueError(f"unknown key {unknown[0]!r} in the card; known: {', '.join(sorted(TOP_KEYS))}")
+    size = int(values.get("size", fixed_size or 224))
+    defaults = Preprocessing()
+    preprocessing = Preprocessing(
+        size=size,
+        resize=int(values.get("resize", default_resize(size))),
+        mean=_triple(values.get("mean", defaults.mean)),
+        std=_triple(values.get("std", defaults.std)),
+        interpolation=values.get("interpolation", defaults.interpolation),
+    )
+    rest = {
+        key: values.get(key)
+        for key in ("features", "dimension", "sparsity", "pruning", "licence", "source", "sha256",
+                    "parent")
+    }
+    return BackboneCard(
+        name=str(values.get("name", backbone.stem)), preprocessing=preprocessing, **rest
+    )
+
+
+def _triple(values: Any) -> tuple[float, float, float]:
+    red, green, blue = (float(v) for v in values)
+    return red, green, blue
+
+
+def override(
+    card: BackboneCard,
+    *,
+    size: int | None = None,
+    resize: int | None = None,
+    mean: tuple[float, float, float] | None = None,
+    std: tuple[float, float, float] | None = None,
+    interpolation: Interpolation | None = None,
+) -> BackboneCard:
+    """The card with a person's own settings in place of some of its."""
+    pre = card.preprocessing
+    if size is not None and resize is None and size != pre.size:
+        resize = round(pre.resize * size / pre.size)
+    changed = Preprocessing(
+        size=size if size is not None else pre.size,
+        resize=resize if resize is not None else pre.resize,
+        mean=mean if mean is not None else pre.mean,
+        std=std if std is not None else pre.std,
+        interpolation=interpolation if interpolation is not None else pre.interpolation,
+    )
+    return replace(card, preprocessing=changed)

@@ -1,0 +1,117 @@
+"""Samples, data sets and their splits."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from edgetransfer.errors import DataError
+from edgetransfer.types import IntArray
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """One image that can be read any number of times.
+
+    Parameters
+    ----------
+    id
+        A name that stays the same from run to run: its path below the data folder.
+    source
+        The file, or its bytes.
+    label
+        Index into the class names; -1 where it is not known.
+    """
+
+    id: str
+    source: Path | bytes
+    label: int = -1
+
+    def read(self) -> bytes:
+        """The file's bytes; an `OSError` if it cannot be read."""
+        return self.source if isinstance(self.source, bytes) else self.source.read_bytes()
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataSplits:
+    """A data set, split.
+
+    Parameters
+    ----------
+    classes
+        Class names, sorted; labels are indices into them.
+    train, val, test
+        The samples of each part; ``val`` and ``test`` may be empty.
+    ignored
+        How many files were passed over because of their ending, by ending.
+    """
+
+    classes: tuple[str, ...]
+    train: tuple[Sample, ...]
+    val: tuple[Sample, ...] = ()
+    test: tuple[Sample, ...] = ()
+    ignored: tuple[tuple[str, int], ...] = ()
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash of classes, ids and labels; equal data sets have equal fingerprints."""
+        digest = hashlib.sha256("\0".join(self.classes).encode())
+        for part in (self.train, self.val, self.test):
+            digest.update(b"\1")
+            for sample in part:
+                digest.update(f"{sample.id}\0{sample.label}\0".encode(errors="surrogateescape"))
+        return digest.hexdigest()[:16]
+
+
+def labels_of(samples: Sequence[Sample]) -> IntArray:
+    """The labels of samples, (N,) int64."""
+    return np.fromiter((s.label for s in samples), np.int64, len(samples))
+
+
+def check_classes(where: str, classes: Sequence[str], train: Sequence[Sample]) -> None:
+    """Refuse a data set that nothing can be learned from.
+
+    Raises
+    ------
+    DataError
+        If there are fewer than two classes, or a class has no training image.
+    """
+    if not train:
+        raise DataError(f"{where}: no training images found; expected one folder a class")
+    if len(classes) < 2:
+        raise DataError(
+            f"{where}: only one class ({classes[0]!r}); a classifier needs at least two class "
+            "folders"
+        )
+    counts = Counter(s.label for s in train)
+    empty = [name for i, name in enumerate(classes) if not counts[i]]
+    if empty:
+        raise DataError(
+            f"{where}: class {empty[0]!r} has no training images"
+            + (f" (nor have {len(empty) - 1} others)" if len(empty) > 1 else "")
+            + "; add images or remove the class"
+        )
+
+
+def split_off(
+    samples: Sequence[Sample], fraction: float, seed: int
+) -> tuple[tuple[Sample, ...], tuple[Sample, ...]]:
+    """Split samples in two, class by class: the rest, and about ``fraction`` held out.
+
+    Each class keeps at least one sample in the rest, and gives at least one if it has two.
+    The order within each part is that of the input.
+    """
+    rng = np.random.default_rng(seed)
+    labels = labels_of(samples)
+    held = np.zeros(len(samples), bool)
+    for label in np.unique(labels):
+        members = np.flatnonzero(labels == label)
+        count = min(max(round(fraction * len(members)), 1), len(members) - 1)
+        held[rng.permutation(members)[:count]] = True
+    rest = tuple(s for s, h in zip(samples, held, strict=True) if not h)
+    return rest, tuple(s for s, h in zip(samples, held, strict=True) if h)

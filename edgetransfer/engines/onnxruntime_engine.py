@@ -1,0 +1,64 @@
+"""ONNX Runtime behind the `Engine` protocol: runs everywhere, gains nothing from sparsity."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+
+from edgetransfer.engines.protocol import EngineChoice, padded
+from edgetransfer.errors import EngineError
+from edgetransfer.types import Float32Array
+
+
+class OnnxRuntimeEngine:
+    """A frozen backbone in ONNX Runtime's CPU provider.
+
+    Parameters
+    ----------
+    model
+        A frozen backbone, as `Backbone.frozen` makes it.
+    threads
+        How many threads one call uses; one per physical core if None.
+    reason
+        Why this engine was chosen.
+
+    Raises
+    ------
+    EngineError
+        If ONNX Runtime cannot load the graph.
+    """
+
+    name = "onnxruntime"
+
+    def __init__(self, model: onnx.ModelProto, *, threads: int | None, reason: str) -> None:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3
+        options.intra_op_num_threads = threads or 0
+        options.inter_op_num_threads = 1
+        # Waiting threads that spin would take the cores that decoding needs.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        try:
+            self._session = onnxruntime.InferenceSession(
+                model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:
+            first_line = str(error).strip().splitlines()[0][:300]
+            raise EngineError(f"ONNX Runtime cannot load this backbone: {first_line}") from error
+        self.choice = EngineChoice(
+            name=self.name, version=onnxruntime.__version__, reason=reason
+        )
+        batch, _, height, width = self._session.get_inputs()[0].shape
+        self.batch_size = int(batch)
+        self.input_shape = (int(batch), 3, int(height), int(width))
+        self.dimension = int(self._session.get_outputs()[0].shape[1])
+
+    def run(self, images: Float32Array) -> Float32Array:
+        """See `Engine.run`."""
+        features = self._session.run(["features"], {"images": padded(images, self.batch_size)})[0]
+        return np.asarray(features[: len(images)], np.float32)
+
+    def close(self) -> None:
+        """See `Engine.close`."""
+        del self._session

@@ -1,0 +1,128 @@
+"""A first compile of a backbone in DeepSparse, in a process of its own.
+
+Some graphs abort DeepSparse natively; a child process takes that fall. What worked once for a
+backbone on this machine is remembered in the cache folder and not tried again.
+
+    python -m edgetransfer.engines.probe FROZEN.onnx THREADS
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import signal
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import onnx
+
+TIMEOUT = 300.0  # seconds: a ResNet50 compiles in four
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProbeResult:
+    """What a probe found: whether the graph runs, and a sentence about it."""
+
+    works: bool
+    detail: str
+
+
+def probe_deepsparse(
+    model: onnx.ModelProto, *, threads: int | None, cache: Path | None
+) -> ProbeResult:
+    """Compile and run a frozen backbone once in a child process.
+
+    Parameters
+    ----------
+    cache
+        A folder to remember successes in; nothing is remembered if None.
+    """
+    serialised = model.SerializeToString(deterministic=True)
+    remembered = None if cache is None else cache / "probes" / f"{_key(serialised, threads)}.json"
+    if remembered is not None and remembered.exists():
+        try:
+            return ProbeResult(works=True, detail=json.loads(remembered.read_text())["detail"])
+        except (OSError, ValueError, KeyError):
+            pass  # unreadable: probe again and overwrite it
+    with tempfile.TemporaryDirectory(prefix="edgetransfer-") as folder:
+        path = Path(folder) / "probe.onnx"
+        path.write_bytes(serialised)
+        result = _run_child(path, threads)
+    if result.works and remembered is not None:
+        _remember(remembered, result)
+    return result
+
+
+def _key(serialised: bytes, threads: int | None) -> str:
+    try:
+        engine = version("deepsparse")
+    except PackageNotFoundError:
+        engine = "none"
+    digest = hashlib.sha256(serialised)
+    digest.update(f"{engine} {threads} {platform.node()} {platform.processor()}".encode())
+    return digest.hexdigest()[:32]
+
+
+def _remember(path: Path, result: ProbeResult) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_suffix(f".{os.getpid()}.tmp")
+        temporary.write_text(json.dumps({"detail": result.detail}))
+        os.replace(temporary, path)
+    except OSError:
+        return  # a cache that cannot be written costs time, nothing else
+
+
+def _run_child(path: Path, threads: int | None) -> ProbeResult:
+    command = [sys.executable, "-m", "edgetransfer.engines.probe", str(path), str(threads or 0)]
+    try:
+        child = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=TIMEOUT,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return ProbeResult(works=False, detail=f"it did not finish compiling in {TIMEOUT:.0f} s")
+    if child.returncode < 0:
+        name = signal.Signals(-child.returncode).name
+        return ProbeResult(works=False, detail=f"it aborted while compiling ({name})")
+    try:
+        answer = json.loads(child.stdout.strip().splitlines()[-1])
+        return ProbeResult(works=bool(answer["works"]), detail=str(answer["detail"]))
+    except (ValueError, KeyError, IndexError):
+        lines = child.stderr.strip().splitlines() or [f"exit code {child.returncode}"]
+        return ProbeResult(works=False, detail=lines[-1][:300])
+
+
+def main(arguments: list[str]) -> None:
+    """The child's side: compile, run once, answer in JSON on the last line of stdout."""
+    import numpy as np
+
+    from edgetransfer.engines.deepsparse_engine import DeepSparseEngine
+    from edgetransfer.errors import EngineError
+
+    model = onnx.load(arguments[0])
+    try:
+        engine = DeepSparseEngine(model, threads=int(arguments[1]) or None, reason="probe")
+        images = np.random.default_rng(0).standard_normal(engine.input_shape, np.float32)
+        finite = bool(np.isfinite(engine.run(images)).all())
+        share = engine.supported_fraction
+        compiled = "all operators are" if share == 1 else f"{share:.0%} of operators are"
+        detail = f"{compiled} compiled" if finite else "its features are not finite"
+        print(json.dumps({"works": finite, "detail": detail}))
+    except EngineError as error:
+        print(json.dumps({"works": False, "detail": str(error)}))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,80 @@
+"""What an engine is: a frozen ONNX graph that turns images into features."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from edgetransfer.types import Float32Array
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineChoice:
+    """Which engine runs, and why it and no other.
+
+    Parameters
+    ----------
+    name
+        ``deepsparse``, ``onnxruntime`` or ``fake``.
+    version
+        Of the package that runs.
+    reason
+        One sentence.
+    """
+
+    name: str
+    version: str
+    reason: str
+
+
+class Engine(Protocol):
+    """A backbone compiled for one batch size."""
+
+    @property
+    def name(self) -> str:
+        """The engine's name, as `EngineChoice.name`."""
+
+    @property
+    def choice(self) -> EngineChoice:
+        """Why this engine."""
+
+    @property
+    def batch_size(self) -> int:
+        """How many images one call takes at most."""
+
+    @property
+    def input_shape(self) -> tuple[int, int, int, int]:
+        """(batch_size, 3, S, S)."""
+
+    @property
+    def dimension(self) -> int:
+        """The length D of a feature vector."""
+
+    def run(self, images: Float32Array) -> Float32Array:
+        """Turn (n, 3, S, S) float32 images, n at most `batch_size`, into (n, D) float32.
+
+        The result belongs to the caller. Several threads must not call one engine at a time.
+        """
+
+    def close(self) -> None:
+        """Let go of memory and temporary files; the engine cannot run afterwards."""
+
+
+def padded(images: Float32Array, batch_size: int) -> Float32Array:
+    """A C-contiguous float32 batch of exactly ``batch_size`` images, filled up with zeros.
+
+    Raises
+    ------
+    ValueError
+        If there are more images than that.
+    """
+    n = len(images)
+    if n > batch_size:
+        raise ValueError(f"{n} images do not fit a batch of {batch_size}")
+    if n == batch_size:
+        return np.ascontiguousarray(images, dtype=np.float32)
+    full = np.zeros((batch_size, *images.shape[1:]), np.float32)
+    full[:n] = images
+    return full

@@ -1,0 +1,23 @@
+"""Image files to model input: decoding, the train and eval views, normalisation."""
+
+from edgetransfer.images.decoding import SUFFIXES, decode_image, open_upright
+from edgetransfer.images.views import (
+    EvalTransform,
+    TrainTransform,
+    View,
+    normalise,
+    render,
+    view_rng,
+)
+
+__all__ = [
+    "SUFFIXES",
+    "EvalTransform",
+    "TrainTransform",
+    "View",
+    "decode_image",
+    "normalise",
+    "open_upright",
+    "render",
+    "view_rng",
+]

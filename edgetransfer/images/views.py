@@ -1,0 +1,159 @@
+"""Which part of a picture the model sees: the train view and the eval view.
+
+Both follow the paper (section 3.3): the train view is a random resized crop (area 0.08 to 1,
+aspect 3/4 to 4/3; Szegedy et al., "Going deeper with convolutions", CVPR 2015) with a horizontal
+flip; the eval view scales the shorter side and crops the centre.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from edgetransfer.types import Float32Array, Preprocessing, UInt8Array
+
+_FILTERS = {
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class View:
+    """A rectangle of an upright picture, scaled, and the model's square within that.
+
+    Parameters
+    ----------
+    box
+        Left, top, right, bottom, in pixels of the full picture.
+    scaled
+        Width and height, in pixels, that the rectangle is scaled to.
+    corner
+        Left and top of the square within the scaled rectangle.
+    flip
+        Whether left and right are exchanged.
+    shrink
+        By how much the picture may be scaled down before, 1.0 for not at all.
+    """
+
+    box: tuple[int, int, int, int]
+    scaled: tuple[int, int]
+    corner: tuple[int, int] = (0, 0)
+    flip: bool = False
+    shrink: float = 1.0
+
+
+def view_rng(seed: int, epoch: int, index: int) -> np.random.Generator:
+    """The randomness of one view: a function of (seed, epoch, index of the image) alone."""
+    return np.random.Generator(np.random.Philox(key=[seed, epoch], counter=[0, 0, 0, index]))
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainTransform:
+    """Random resized crop and horizontal flip.
+
+    Parameters
+    ----------
+    size
+        Side of the model input, in pixels.
+    area
+        Least and greatest share of the picture that a crop covers.
+    aspect
+        Least and greatest width over height of a crop.
+    flip
+        How often left and right are exchanged, 0 to 1.
+    """
+
+    size: int
+    area: tuple[float, float] = (0.08, 1.0)
+    aspect: tuple[float, float] = (3 / 4, 4 / 3)
+    flip: float = 0.5
+
+    def view(self, width: int, height: int, rng: np.random.Generator) -> View:
+        """Draw the view of a picture of that size."""
+        box = self._box(width, height, rng)
+        shorter = min(box[2] - box[0], box[3] - box[1])
+        return View(
+            box=box,
+            scaled=(self.size, self.size),
+            flip=bool(rng.random() < self.flip),
+            # Twice as many pixels as needed stay, so that the filter still does its work.
+            shrink=max(1.0, shorter / (2 * self.size)),
+        )
+
+    def _box(
+        self, width: int, height: int, rng: np.random.Generator
+    ) -> tuple[int, int, int, int]:
+        low, high = math.log(self.aspect[0]), math.log(self.aspect[1])
+        for _ in range(10):
+            a, b = rng.random(2)
+            area = width * height * (self.area[0] + (self.area[1] - self.area[0]) * a)
+            aspect = math.exp(low + (high - low) * b)
+            w, h = round(math.sqrt(area * aspect)), round(math.sqrt(area / aspect))
+            if 0 < w <= width and 0 < h <= height:
+                left = int(rng.integers(0, width - w + 1))
+                top = int(rng.integers(0, height - h + 1))
+                return (left, top, left + w, top + h)
+        # No crop fits a very long picture: take the largest allowed one from its centre.
+        w, h = width, height
+        if width / height < self.aspect[0]:
+            h = max(1, round(width / self.aspect[0]))
+        elif width / height > self.aspect[1]:
+            w = max(1, round(height * self.aspect[1]))
+        left, top = (width - w) // 2, (height - h) // 2
+        return (left, top, left + w, top + h)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvalTransform:
+    """Shorter side to ``resize`` pixels, then the central ``size`` by ``size``."""
+
+    size: int
+    resize: int
+
+    def view(self, width: int, height: int) -> View:
+        """The view of a picture of that size.
+
+        It is scaled whole and then cropped, step for step what the backbone saw in training.
+        Scaling before (a JPEG's DCT scaling) would change single pixels by up to four grey
+        levels at hard edges even when six times as many pixels stay, so there is no shrinking.
+        """
+        shorter = min(width, height)
+        scaled = (int(self.resize * width / shorter), int(self.resize * height / shorter))
+        corner = (round((scaled[0] - self.size) / 2), round((scaled[1] - self.size) / 2))
+        return View(box=(0, 0, width, height), scaled=scaled, corner=corner)
+
+
+def render(
+    picture: Image.Image, view: View, full_size: tuple[int, int], preprocessing: Preprocessing
+) -> UInt8Array:
+    """Show a view of a picture as (S, S, 3) uint8.
+
+    Parameters
+    ----------
+    full_size
+        Width and height that the view's box refers to; the picture may be a smaller version.
+    """
+    x, y = picture.width / full_size[0], picture.height / full_size[1]
+    left, top, right, bottom = view.box
+    scaled = picture.resize(
+        view.scaled,
+        _FILTERS[preprocessing.interpolation],
+        box=(left * x, top * y, right * x, bottom * y),
+    )
+    left, top = view.corner
+    pixels = np.asarray(scaled)[top : top + preprocessing.size, left : left + preprocessing.size]
+    return pixels[:, ::-1] if view.flip else pixels
+
+
+def normalise(pixels: UInt8Array, preprocessing: Preprocessing, out: Float32Array) -> None:
+    """Write (S, S, 3) uint8 pixels as (3, S, S) float32, (x / 255 - mean) / std, into ``out``."""
+    std = np.asarray(preprocessing.std, np.float64)
+    scale = (1 / (255 * std)).astype(np.float32)
+    shift = (-np.asarray(preprocessing.mean, np.float64) / std).astype(np.float32)
+    for channel in range(3):
+        np.multiply(pixels[:, :, channel], scale[channel], out=out[channel])
+        out[channel] += shift[channel]
