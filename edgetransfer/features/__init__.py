@@ -1,0 +1,20 @@
+"""Images to features: an overlapped, bounded pipeline, and a cache on disk."""
+
+from edgetransfer.features.cache import FeatureCache
+from edgetransfer.features.cached import FeatureTable, cached_features
+from edgetransfer.features.extractor import (
+    FeatureBatch,
+    FeatureExtractor,
+    TrainView,
+    available_cores,
+)
+
+__all__ = [
+    "FeatureBatch",
+    "FeatureCache",
+    "FeatureExtractor",
+    "FeatureTable",
+    "TrainView",
+    "available_cores",
+    "cached_features",
+]

@@ -1,0 +1,97 @@
+"""The features of a data set's eval views, from the cache where it has them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from edgetransfer.data import Sample
+from edgetransfer.features.cache import FeatureCache, content_key
+from edgetransfer.features.extractor import FeatureExtractor
+from edgetransfer.types import Float32Array, IntArray, Progress, no_progress
+
+ROWS_PER_SHARD = 1024
+
+Skip = Callable[[Sample, str], None]
+"""Told of each sample that cannot be used, and why; may raise to stop the run."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeatureTable:
+    """Features of the samples that could be decoded, in the samples' order.
+
+    Parameters
+    ----------
+    indices
+        (n,) int64: which of the samples each row belongs to.
+    features
+        (n, D) float32.
+    computed
+        How many rows were not in the cache.
+    """
+
+    indices: IntArray
+    features: Float32Array
+    computed: int
+
+
+def cached_features(
+    extractor: FeatureExtractor,
+    samples: Sequence[Sample],
+    *,
+    cache: FeatureCache | None,
+    skip: Skip,
+    progress: Progress = no_progress,
+    stage: str = "features",
+) -> FeatureTable:
+    """The eval-view features of samples; new ones are added to the cache as they come.
+
+    A sample whose file is unreadable or not an image is handed to ``skip`` and left out.
+    """
+    rows: dict[int, Float32Array] = {}
+    keys: dict[int, bytes] = {}
+    missing: list[int] = []
+    for index, sample in enumerate(samples):
+        known = None
+        if cache is not None:
+            try:
+                keys[index] = content_key(sample.read())
+                known = cache.get(keys[index])
+            except OSError:
+                known = None  # the extractor meets it again, and says why
+        if known is None:
+            missing.append(index)
+        else:
+            rows[index] = known
+    done = len(rows)
+    progress(stage, done, len(samples))
+    unsaved: list[int] = []
+
+    def save() -> None:
+        if cache is not None and unsaved:
+            cache.add([keys[i] for i in unsaved], np.stack([rows[i] for i in unsaved]))
+            unsaved.clear()
+
+    batches = extractor.extract(samples, np.array(missing, np.int64))
+    try:
+        for batch in batches:
+            for index, row in zip(batch.indices.tolist(), batch.features, strict=True):
+                rows[index] = row
+                if index in keys:
+                    unsaved.append(index)
+            done += len(batch.indices) + len(batch.failed)
+            for index, reason in batch.failed:
+                skip(samples[index], reason)
+            if len(unsaved) >= ROWS_PER_SHARD:
+                save()
+            progress(stage, done, len(samples))
+    finally:
+        batches.close()
+        save()  # also when interrupted: what was extracted is not lost
+    kept = np.array(sorted(rows), np.int64)
+    table = np.empty((len(kept), extractor.engine.dimension), np.float32)
+    for position, index in enumerate(kept.tolist()):
+        table[position] = rows[index]
+    return FeatureTable(indices=kept, features=table, computed=len(missing))

@@ -1,0 +1,234 @@
+"""Images to features, with decoding and the engine overlapped and memory bounded."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Generator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from time import thread_time
+from types import TracebackType
+
+import numpy as np
+
+from edgetransfer.data import Sample
+from edgetransfer.engines import Engine
+from edgetransfer.errors import ImageError
+from edgetransfer.images import (
+    EvalTransform,
+    TrainTransform,
+    View,
+    normalise,
+    open_upright,
+    render,
+    view_rng,
+)
+from edgetransfer.metrics import StageClock
+from edgetransfer.types import Float32Array, IntArray, Preprocessing
+
+BATCHES_AHEAD = 2  # decoded or being decoded while the engine runs on another
+IMAGES_PER_TASK = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainView:
+    """Augmented views: that of image i depends on (seed, epoch, i) alone."""
+
+    seed: int
+    epoch: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeatureBatch:
+    """The features of one batch.
+
+    Parameters
+    ----------
+    indices
+        (n,) int64: which of the samples these are, in the order asked for.
+    features
+        (n, D) float32.
+    failed
+        Index and reason of each sample of this batch that could not be decoded.
+    """
+
+    indices: IntArray
+    features: Float32Array
+    failed: tuple[tuple[int, str], ...]
+
+
+class FeatureExtractor:
+    """Runs samples through decoding, a view and an engine.
+
+    Worker threads decode ahead into a few batch buffers while the engine runs in the calling
+    thread, so memory does not grow with the number of images, and neither the number of workers
+    nor their timing has any influence on the result.
+
+    Parameters
+    ----------
+    engine
+        Its batch size is the batch size of the features.
+    preprocessing
+        Of the backbone.
+    workers
+        Decoding threads; as many as there are cores if None.
+    clock
+        Told where the time goes.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        preprocessing: Preprocessing,
+        *,
+        workers: int | None = None,
+        clock: StageClock | None = None,
+    ) -> None:
+        self.engine = engine
+        self.preprocessing = preprocessing
+        self.clock = clock if clock is not None else StageClock()
+        self._train = TrainTransform(size=preprocessing.size)
+        self._eval = EvalTransform(size=preprocessing.size, resize=preprocessing.resize)
+        self._buffers = [
+            np.empty(engine.input_shape, np.float32) for _ in range(BATCHES_AHEAD + 1)
+        ]
+        self._pool = ThreadPoolExecutor(
+            workers or available_cores(), thread_name_prefix="edgetransfer-decode"
+        )
+
+    def __enter__(self) -> FeatureExtractor:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Stop the workers; what they have not begun is dropped."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def extract(
+        self,
+        samples: Sequence[Sample],
+        order: IntArray | None = None,
+        *,
+        train: TrainView | None = None,
+    ) -> Generator[FeatureBatch, None, None]:
+        """Yield the features of samples, batch by batch.
+
+        Parameters
+        ----------
+        order
+            (n,) int64 indices into the samples; all of them in order if None.
+        train
+            Which augmented views to show; the eval view if None.
+        """
+        if order is None:
+            order = np.arange(len(samples))
+        size = self.engine.batch_size
+        batches = iter([order[i : i + size] for i in range(0, len(order), size)])
+        free = deque(self._buffers)
+        ahead: deque[tuple[IntArray, Float32Array, list[Future[list[tuple[int, str]]]]]] = deque()
+
+        def submit_next() -> None:
+            batch = next(batches, None)
+            if batch is not None:
+                buffer = free.popleft()
+                tasks = [
+                    self._pool.submit(
+                        self._fill, samples, batch[i : i + IMAGES_PER_TASK], buffer[i:], train
+                    )
+                    for i in range(0, len(batch), IMAGES_PER_TASK)
+                ]
+                ahead.append((batch, buffer, tasks))
+
+        try:
+            for _ in range(BATCHES_AHEAD):
+                submit_next()
+            while ahead:
+                submit_next()
+                batch, buffer, tasks = ahead.popleft()
+                failed = [failure for task in tasks for failure in task.result()]
+                yield self._run(batch, buffer, failed)
+                free.append(buffer)
+        finally:
+            for _, _, tasks in ahead:
+                for task in tasks:
+                    task.cancel()
+            for _, _, tasks in ahead:
+                for task in tasks:
+                    if not task.cancelled():
+                        task.exception()
+
+    def _run(
+        self, batch: IntArray, buffer: Float32Array, failed: list[tuple[int, str]]
+    ) -> FeatureBatch:
+        n = len(batch)
+        if failed:
+            bad = {index for index, _ in failed}
+            good = np.array([i not in bad for i in batch.tolist()], bool)
+            batch = batch[good]
+            n = len(batch)
+            buffer[:n] = buffer[: len(good)][good]
+        if n == 0:
+            empty = np.empty((0, self.engine.dimension), np.float32)
+            return FeatureBatch(indices=batch, features=empty, failed=tuple(failed))
+        with self.clock.measure("forward"):
+            features = self.engine.run(buffer[:n])
+        return FeatureBatch(indices=batch, features=features, failed=tuple(failed))
+
+    def _fill(
+        self,
+        samples: Sequence[Sample],
+        indices: IntArray,
+        out: Float32Array,
+        train: TrainView | None,
+    ) -> list[tuple[int, str]]:
+        """Decode some samples into rows of a batch; returns the failures."""
+        failed = []
+        start, decode, transform = thread_time(), 0.0, 0.0
+        for row, index in enumerate(indices.tolist()):
+            views: list[tuple[View, tuple[int, int]]] = []
+
+            def shrink(
+                width: int,
+                height: int,
+                index: int = index,
+                views: list[tuple[View, tuple[int, int]]] = views,
+            ) -> float:
+                view = self._view(width, height, index, train)
+                views.append((view, (width, height)))
+                return view.shrink
+
+            try:
+                picture = open_upright(samples[index].read(), shrink)
+            except ImageError as error:
+                failed.append((index, str(error)))
+                continue
+            except OSError as error:
+                failed.append((index, error.strerror or str(error)))
+                continue
+            decoded = thread_time()
+            view, full_size = views[0]
+            pixels = render(picture, view, full_size, self.preprocessing)
+            normalise(pixels, self.preprocessing, out[row])
+            decode += decoded - start
+            start = thread_time()
+            transform += start - decoded
+        self.clock.add(decode=decode, transform=transform)
+        return failed
+
+    def _view(self, width: int, height: int, index: int, train: TrainView | None) -> View:
+        if train is None:
+            return self._eval.view(width, height)
+        return self._train.view(width, height, view_rng(train.seed, train.epoch, index))
+
+
+def available_cores() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,169 @@
+"""L-BFGS for the linear head: scikit-learn's logistic regression, and the choice of its penalty."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from edgetransfer.errors import UsageError
+from edgetransfer.heads.linear_head import LinearHead
+from edgetransfer.heads.loss import FloatArray, SoftmaxLoss
+from edgetransfer.types import Float32Array, IntArray, Progress, no_progress
+
+if TYPE_CHECKING:
+    from sklearn.linear_model import LogisticRegression
+
+STRENGTHS = tuple(10.0**exponent for exponent in np.arange(-1.0, -6.5, -0.5))
+HELD_OUT = 0.2
+
+
+@dataclass(frozen=True, kw_only=True)
+class LBFGSResult:
+    """A fitted head.
+
+    Parameters
+    ----------
+    head
+        The minimiser.
+    l2
+        The strength of the penalty that was used.
+    loss
+        The objective at the minimiser, `SoftmaxLoss` with that strength.
+    iterations
+        How many L-BFGS iterations the last fit took.
+    tried
+        Strength and held-out cross-entropy of each strength tried; empty if it was given.
+    """
+
+    head: LinearHead
+    l2: float
+    loss: float
+    iterations: int
+    tried: tuple[tuple[float, float], ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class LBFGSSolver:
+    """Minimise `SoftmaxLoss` over all features at once.
+
+    scikit-learn's objective is C * sum of losses + 1/2 ||W||^2, so its C is 1 / (l2 * N).
+
+    Parameters
+    ----------
+    l2
+        The strength of the penalty, or None to choose it on a held-out fifth of each class.
+    max_iterations
+        Of one fit.
+    tolerance
+        The largest entry of the gradient at which a fit is finished.
+    """
+
+    l2: float | None = None
+    max_iterations: int = 1000
+    tolerance: float = 1e-5
+
+    def __post_init__(self) -> None:
+        if self.l2 is not None and not 0 < self.l2 < float("inf"):
+            raise UsageError(f"--l2 is 'auto' or a number above zero, not {self.l2}")
+
+    def fit(
+        self,
+        features: Float32Array,
+        labels: IntArray,
+        classes: tuple[str, ...],
+        *,
+        seed: int = 0,
+        progress: Progress = no_progress,
+    ) -> LBFGSResult:
+        """Fit a head to (N, D) features and (N,) labels.
+
+        ``seed`` fixes which samples are held out when the strength is chosen.
+        """
+        tried: list[tuple[float, float]] = []
+        l2 = self.l2
+        if l2 is None:
+            tried = self._try_strengths(features, labels, len(classes), seed, progress)
+            l2 = min(tried, key=lambda pair: pair[1])[0]
+        model = self._minimise(features, labels, len(classes), l2, None)
+        weights, bias = _softmax_form(model)
+        head = LinearHead(
+            weights=weights.astype(np.float32), bias=bias.astype(np.float32), classes=classes
+        )
+        loss = SoftmaxLoss(l2).value(features.astype(np.float64), labels, weights, bias)
+        return LBFGSResult(
+            head=head, l2=l2, loss=loss, iterations=int(np.max(model.n_iter_)), tried=tuple(tried)
+        )
+
+    def _try_strengths(
+        self,
+        features: Float32Array,
+        labels: IntArray,
+        n_classes: int,
+        seed: int,
+        progress: Progress,
+    ) -> list[tuple[float, float]]:
+        """Held-out cross-entropy by strength, from strong to weak, each started at the last."""
+        held = held_out(labels, seed)
+        model: LogisticRegression | None = None
+        tried: list[tuple[float, float]] = []
+        for index, l2 in enumerate(STRENGTHS):
+            progress("choosing l2", index, len(STRENGTHS))
+            model = self._minimise(features[~held], labels[~held], n_classes, l2, model)
+            score = SoftmaxLoss().value(features[held], labels[held], *_softmax_form(model))
+            tried.append((l2, score))
+            best = min(value for _, value in tried)
+            if len(tried) > 2 and all(value > best * 1.02 for _, value in tried[-2:]):
+                break  # weaker penalties only overfit more
+        progress("choosing l2", len(STRENGTHS), len(STRENGTHS))
+        return tried
+
+    def _minimise(
+        self,
+        features: Float32Array,
+        labels: IntArray,
+        n_classes: int,
+        l2: float,
+        start: LogisticRegression | None,
+    ) -> LogisticRegression:
+        from sklearn.exceptions import ConvergenceWarning
+        from sklearn.linear_model import LogisticRegression
+
+        # Two classes are fitted with one column w; as softmax weights (-w/2, w/2) it has half
+        # the squared norm, so half the penalty.
+        strength = l2 / 2 if n_classes == 2 else l2
+        model = LogisticRegression(
+            C=1 / (strength * len(labels)),
+            solver="lbfgs",
+            max_iter=self.max_iterations,
+            tol=self.tolerance,
+            warm_start=start is not None,
+        )
+        if start is not None:
+            model.coef_, model.intercept_ = start.coef_.copy(), start.intercept_.copy()
+            model.classes_ = start.classes_
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            return model.fit(features.astype(np.float64), labels)
+
+
+def _softmax_form(model: LogisticRegression) -> tuple[FloatArray, FloatArray]:
+    """The (D, K) weights and (K,) bias of a fitted model, for two classes as well."""
+    weights, bias = model.coef_.T, model.intercept_
+    if weights.shape[1] == 1:
+        weights = np.concatenate([-weights, weights], axis=1) / 2
+        bias = np.concatenate([-bias, bias]) / 2
+    return np.ascontiguousarray(weights), bias
+
+
+def held_out(labels: IntArray, seed: int) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    """A mask, (N,) bool, of about a fifth of each class; a class of one sample keeps it."""
+    rng = np.random.default_rng(seed)
+    held = np.zeros(len(labels), bool)
+    for label in np.unique(labels):
+        members = np.flatnonzero(labels == label)
+        count = min(max(round(HELD_OUT * len(members)), 1), len(members) - 1)
+        held[rng.permutation(members)[:count]] = True
+    return held

@@ -1,0 +1,151 @@
+"""The linear classifier on top of a backbone's features."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from edgetransfer.errors import HeadError
+from edgetransfer.types import Float32Array, IntArray
+
+FORMAT = "edgetransfer-head-1"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LinearHead:
+    """A softmax classifier: logits = features @ weights + bias.
+
+    Parameters
+    ----------
+    weights
+        (D, K) float32.
+    bias
+        (K,) float32.
+    classes
+        K names.
+    metadata
+        What is saved beside them: backbone identity, preprocessing, and so on.
+    """
+
+    weights: Float32Array
+    bias: Float32Array
+    classes: tuple[str, ...]
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.weights.ndim != 2 or self.bias.shape != (self.weights.shape[1],):
+            raise HeadError(
+                f"weights {self.weights.shape} and bias {self.bias.shape} do not fit each other"
+            )
+        if len(self.classes) != self.weights.shape[1]:
+            raise HeadError(f"{len(self.classes)} names for {self.weights.shape[1]} classes")
+
+    @classmethod
+    def initial(cls, dimension: int, classes: Sequence[str], seed: int) -> LinearHead:
+        """A Kaiming-uniform start, as of a fresh fully connected layer in torch.
+
+        Weights and bias are uniform within 1 / sqrt(D) of zero: He et al., "Delving deep into
+        rectifiers" (ICCV 2015), with the gain sqrt(1/3) that torch's ``nn.Linear`` has.
+        """
+        rng = np.random.default_rng(seed)
+        bound = 1 / np.sqrt(dimension)
+        return cls(
+            weights=rng.uniform(-bound, bound, (dimension, len(classes))).astype(np.float32),
+            bias=rng.uniform(-bound, bound, len(classes)).astype(np.float32),
+            classes=tuple(classes),
+        )
+
+    @property
+    def dimension(self) -> int:
+        """The length D of a feature vector."""
+        return int(self.weights.shape[0])
+
+    def logits(self, features: Float32Array) -> Float32Array:
+        """(N, D) features to (N, K) logits."""
+        return features @ self.weights + self.bias
+
+    def predict_proba(self, features: Float32Array) -> Float32Array:
+        """(N, D) features to (N, K) probabilities; rows sum to one."""
+        logits = self.logits(features)
+        logits -= logits.max(axis=1, keepdims=True)
+        np.exp(logits, out=logits)
+        logits /= logits.sum(axis=1, keepdims=True)
+        return logits
+
+    def predict(self, features: Float32Array) -> IntArray:
+        """(N, D) features to (N,) int64 class indices."""
+        return self.logits(features).argmax(axis=1).astype(np.int64)
+
+    def unstandardized(self, mean: Float32Array, std: Float32Array) -> LinearHead:
+        """The head on raw features that equals this one on (features - mean) / std.
+
+        Both arguments are (D,) float32.
+        """
+        weights = self.weights.astype(np.float64) / std[:, None]
+        bias = self.bias - mean.astype(np.float64) @ weights
+        return LinearHead(
+            weights=weights.astype(np.float32),
+            bias=bias.astype(np.float32),
+            classes=self.classes,
+            metadata=self.metadata,
+        )
+
+    def save(self, path: Path, metadata: Mapping[str, str]) -> None:
+        """Write the head as safetensors with its classes and ``metadata``, atomically."""
+        from safetensors.numpy import save
+
+        content = save(
+            {"weights": np.ascontiguousarray(self.weights), "bias": self.bias},
+            metadata={
+                **metadata,
+                "format": FORMAT,
+                "classes": json.dumps(self.classes, ensure_ascii=False),
+            },
+        )
+        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        temporary.write_bytes(content)
+        os.replace(temporary, path)
+
+    @classmethod
+    def load(cls, path: Path, *, backbone: str | None = None) -> LinearHead:
+        """Read a head that `save` wrote.
+
+        Parameters
+        ----------
+        backbone
+            The identity of the backbone that it will be used with; None to not check.
+
+        Raises
+        ------
+        HeadError
+            If the file is broken, or the head was trained on another backbone.
+        """
+        from safetensors import SafetensorError, safe_open
+
+        try:
+            with safe_open(str(path), framework="numpy") as file:
+                metadata = dict(file.metadata() or {})
+                weights, bias = file.get_tensor("weights"), file.get_tensor("bias")
+        except FileNotFoundError:
+            raise HeadError(f"{path}: no such file; has the training finished?") from None
+        except (SafetensorError, OSError) as error:
+            raise HeadError(f"{path}: not a complete head file: {error}") from error
+        if metadata.get("format") != FORMAT:
+            raise HeadError(f"{path}: not a head that edgetransfer saved")
+        trained_on = metadata.get("backbone", "")
+        if backbone is not None and trained_on != backbone:
+            raise HeadError(
+                f"{path}: this head was trained on backbone {trained_on[:12]}…, not on "
+                f"{backbone[:12]}…; its predictions would be meaningless"
+            )
+        return cls(
+            weights=weights,
+            bias=bias,
+            classes=tuple(json.loads(metadata["classes"])),
+            metadata=metadata,
+        )
