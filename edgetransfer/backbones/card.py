@@ -65,33 +65,26 @@ class BackboneCard:
 
     def to_toml(self) -> str:
         """The card as TOML, in the form that `read_card` takes."""
+        import tomli_w
+
         pre = self.preprocessing
-        values: list[tuple[str, object]] = [
-            ("name", self.name),
-            ("size", pre.size),
-            ("resize", pre.resize),
-            ("mean", list(pre.mean)),
-            ("std", list(pre.std)),
-            ("interpolation", pre.interpolation),
-            ("features", self.features),
-            ("dimension", self.dimension),
-            ("sparsity", None if self.sparsity is None else round(self.sparsity, 6)),
-            ("pruning", self.pruning),
-            ("licence", self.licence),
-            ("source", self.source),
-            ("sha256", self.sha256),
-            ("parent", self.parent),
-        ]
-        return "".join(f"{key} = {_toml(value)}\n" for key, value in values if value is not None)
-
-
-def _toml(value: object) -> str:
-    if isinstance(value, str):
-        escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-        return f'"{escaped}"'
-    if isinstance(value, list):
-        return "[" + ", ".join(_toml(v) for v in value) + "]"
-    return repr(value)
+        values = {
+            "name": self.name,
+            "size": pre.size,
+            "resize": pre.resize,
+            "mean": list(pre.mean),
+            "std": list(pre.std),
+            "interpolation": pre.interpolation,
+            "features": self.features,
+            "dimension": self.dimension,
+            "sparsity": None if self.sparsity is None else round(self.sparsity, 6),
+            "pruning": self.pruning,
+            "licence": self.licence,
+            "source": self.source,
+            "sha256": self.sha256,
+            "parent": self.parent,
+        }
+        return tomli_w.dumps({key: value for key, value in values.items() if value is not None})
 
 
 def card_path(backbone: Path) -> Path:

@@ -1,6 +1,6 @@
 """Images to features: an overlapped, bounded pipeline, and a cache on disk."""
 
-from edgetransfer.features.cache import FeatureCache
+from edgetransfer.features.cache import FeatureCache, default_cache_folder
 from edgetransfer.features.cached import FeatureTable, cached_features
 from edgetransfer.features.extractor import (
     FeatureBatch,
@@ -17,4 +17,5 @@ __all__ = [
     "TrainView",
     "available_cores",
     "cached_features",
+    "default_cache_folder",
 ]

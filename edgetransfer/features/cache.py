@@ -88,3 +88,11 @@ class FeatureCache:
 def content_key(data: bytes) -> bytes:
     """The key of an image: the sha256 of its file's bytes, 32 bytes."""
     return hashlib.sha256(data).digest()
+
+
+def default_cache_folder() -> Path:
+    """The user's own cache folder; ``EDGETRANSFER_CACHE`` names another."""
+    import platformdirs
+
+    named = os.environ.get("EDGETRANSFER_CACHE")
+    return Path(named) if named else Path(platformdirs.user_cache_dir("edgetransfer"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -11,6 +12,8 @@ from edgetransfer.data import Sample
 from edgetransfer.features.cache import FeatureCache, content_key
 from edgetransfer.features.extractor import FeatureExtractor
 from edgetransfer.types import Float32Array, IntArray, Progress, no_progress
+
+logger = logging.getLogger(__name__)
 
 ROWS_PER_SHARD = 1024
 
@@ -24,15 +27,15 @@ class FeatureTable:
 
     Parameters
     ----------
-    indices
-        (n,) int64: which of the samples each row belongs to.
+    labels
+        (n,) int64.
     features
         (n, D) float32.
     computed
         How many rows were not in the cache.
     """
 
-    indices: IntArray
+    labels: IntArray
     features: Float32Array
     computed: int
 
@@ -70,9 +73,14 @@ def cached_features(
     unsaved: list[int] = []
 
     def save() -> None:
-        if cache is not None and unsaved:
+        if cache is None or not unsaved:
+            return
+        try:
             cache.add([keys[i] for i in unsaved], np.stack([rows[i] for i in unsaved]))
-            unsaved.clear()
+        except OSError as error:  # a full disk costs time later, but not this run
+            logger.warning("features are not kept in %s: %s", cache.folder, error)
+            keys.clear()
+        unsaved.clear()
 
     batches = extractor.extract(samples, np.array(missing, np.int64))
     try:
@@ -90,8 +98,9 @@ def cached_features(
     finally:
         batches.close()
         save()  # also when interrupted: what was extracted is not lost
-    kept = np.array(sorted(rows), np.int64)
+    kept = sorted(rows)
     table = np.empty((len(kept), extractor.engine.dimension), np.float32)
-    for position, index in enumerate(kept.tolist()):
+    for position, index in enumerate(kept):
         table[position] = rows[index]
-    return FeatureTable(indices=kept, features=table, computed=len(missing))
+    labels = np.array([samples[i].label for i in kept], np.int64)
+    return FeatureTable(labels=labels, features=table, computed=len(missing))

@@ -19,6 +19,7 @@ _FILTERS = {
     "bilinear": Image.Resampling.BILINEAR,
     "bicubic": Image.Resampling.BICUBIC,
 }
+LONGEST = 16  # crops: a longer picture is cropped before it is scaled
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +40,7 @@ class View:
         By how much the picture may be scaled down before, 1.0 for not at all.
     """
 
-    box: tuple[int, int, int, int]
+    box: tuple[float, float, float, float]
     scaled: tuple[int, int]
     corner: tuple[int, int] = (0, 0)
     flip: bool = False
@@ -123,8 +124,16 @@ class EvalTransform:
         """
         shorter = min(width, height)
         scaled = (int(self.resize * width / shorter), int(self.resize * height / shorter))
+        if max(scaled) > LONGEST * self.size:
+            return self._central(width, height)
         corner = (round((scaled[0] - self.size) / 2), round((scaled[1] - self.size) / 2))
         return View(box=(0, 0, width, height), scaled=scaled, corner=corner)
+
+    def _central(self, width: int, height: int) -> View:
+        """The crop of a very long picture: scaled whole, a strip of 1 x 10,000 takes gigabytes."""
+        side = min(width, height) * self.size / self.resize
+        left, top = (width - side) / 2, (height - side) / 2
+        return View(box=(left, top, left + side, top + side), scaled=(self.size, self.size))
 
 
 def render(

@@ -2,5 +2,6 @@
 
 from edgetransfer.metrics.accuracy import Accuracy, accuracy_of
 from edgetransfer.metrics.clocks import STAGES, StageClock
+from edgetransfer.metrics.memory import peak_memory_bytes
 
-__all__ = ["STAGES", "Accuracy", "StageClock", "accuracy_of"]
+__all__ = ["STAGES", "Accuracy", "StageClock", "accuracy_of", "peak_memory_bytes"]

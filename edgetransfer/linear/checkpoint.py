@@ -1,0 +1,81 @@
+"""Where an SGD training stands, on disk."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from edgetransfer.errors import RunFolderError
+from edgetransfer.types import Float32Array
+
+
+@dataclass(kw_only=True)
+class TrainingState:
+    """Everything beside the weights that a resumption needs to go on bit for bit.
+
+    Parameters
+    ----------
+    data
+        Fingerprint of the data set.
+    epoch, batch
+        The epoch that is running, from 0, and how many of its batches are learned.
+    loss_sum, seen
+        Sum of the losses over the images of this epoch so far, and their number.
+    seconds
+        Spent in this epoch so far.
+    excluded
+        Ids of the samples that were known to be unusable when this epoch began.
+    skipped
+        All unusable samples found so far.
+    stages
+        Seconds by stage so far.
+    history
+        A record for each finished epoch.
+    """
+
+    data: str
+    epoch: int = 0
+    batch: int = 0
+    loss_sum: float = 0.0
+    seen: int = 0
+    seconds: float = 0.0
+    excluded: list[str] = field(default_factory=list)
+    skipped: list[dict[str, str]] = field(default_factory=list)
+    stages: dict[str, float] = field(default_factory=dict)
+    history: list[dict[str, Any]] = field(default_factory=list)
+
+    def serialised(self, arrays: dict[str, Float32Array]) -> bytes:
+        """One file's content: this state and the solver's arrays."""
+        from safetensors.numpy import save
+
+        return save(arrays, metadata={"state": json.dumps(asdict(self))})
+
+
+def load_checkpoint(path: Path, data: str) -> tuple[TrainingState, dict[str, Float32Array]] | None:
+    """Read a checkpoint; None if there is none.
+
+    Raises
+    ------
+    RunFolderError
+        If it is broken, or the data set is not the one that it was made with.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    if not path.exists():
+        return None
+    try:
+        with safe_open(str(path), framework="numpy") as file:
+            state = TrainingState(**json.loads((file.metadata() or {})["state"]))
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+        raise RunFolderError(
+            f"{path}: the checkpoint cannot be read ({error}); start anew with --overwrite"
+        ) from error
+    if state.data != data:
+        raise RunFolderError(
+            f"{path}: the images or classes have changed since this run began; start anew with "
+            "--overwrite, or choose another --out"
+        )
+    return state, arrays

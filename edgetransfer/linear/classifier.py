@@ -1,0 +1,211 @@
+"""A trained run at work: predictions and evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from edgetransfer.data import Sample, load_labelled
+from edgetransfer.engines import open_engine
+from edgetransfer.errors import RunFolderError
+from edgetransfer.features import FeatureExtractor, default_cache_folder
+from edgetransfer.heads import LinearHead
+from edgetransfer.images import SUFFIXES
+from edgetransfer.linear.opening import limited_threads, open_backbone
+from edgetransfer.linear.settings import LinearTraining
+from edgetransfer.linear.skipping import SkippedImages
+from edgetransfer.metrics import Accuracy, StageClock
+from edgetransfer.reports import RunFolder
+from edgetransfer.reports.run_folder import HEAD
+from edgetransfer.types import Float32Array, Progress, no_progress
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prediction:
+    """What one image is taken for.
+
+    Parameters
+    ----------
+    id
+        Of the sample.
+    classes
+        Class names, the most probable first; empty if the image could not be decoded.
+    probabilities
+        Of these classes, each 0 to 1.
+    error
+        Why it could not be decoded, else None.
+    """
+
+    id: str
+    classes: tuple[str, ...] = ()
+    probabilities: tuple[float, ...] = ()
+    error: str | None = None
+
+
+class Classifier:
+    """A backbone in an engine, and the head that a run trained on it.
+
+    Made by `Classifier.load`; a context manager.
+    """
+
+    def __init__(
+        self, head: LinearHead, extractor: FeatureExtractor, threads: int | None
+    ) -> None:
+        self.head = head
+        self.extractor = extractor
+        self._threads = threads
+
+    @classmethod
+    def load(
+        cls,
+        run: str | Path,
+        *,
+        backbone: str | None = None,
+        engine: str = "auto",
+        threads: int | None = None,
+        batch_size: int | None = None,
+    ) -> Classifier:
+        """Open what a run trained.
+
+        Parameters
+        ----------
+        backbone
+            Where the backbone is now, if it was moved; it must be the same file.
+        batch_size
+            Of the engine; the run's own if None.
+
+        Raises
+        ------
+        EdgeTransferError
+            If the run is not finished, or its backbone is missing or another.
+        """
+        folder = RunFolder.open(Path(run))
+        settings = _settings_of(folder, backbone=backbone, batch_size=batch_size)
+        opened = open_backbone(settings)
+        head = LinearHead.load(folder.file(HEAD), backbone=opened.identity)
+        started = open_engine(
+            opened.frozen(settings.batch_size),
+            engine=engine,
+            threads=threads,
+            cache=settings.cache_dir or default_cache_folder(),
+        )
+        extractor = FeatureExtractor(
+            started, opened.preprocessing, workers=threads, clock=StageClock()
+        )
+        return cls(head, extractor, threads)
+
+    def __enter__(self) -> Classifier:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.extractor.close()
+        self.extractor.engine.close()
+
+    def probabilities(
+        self, samples: Sequence[Sample]
+    ) -> Iterator[tuple[int, Float32Array | str]]:
+        """Index of each sample, in order, with its (K,) probabilities or the reason for none."""
+        with limited_threads(self._threads):
+            for batch in self.extractor.extract(samples):
+                rows = self.head.predict_proba(batch.features)
+                found: list[tuple[int, Float32Array | str]] = list(
+                    zip(batch.indices.tolist(), rows, strict=True)
+                )
+                yield from sorted([*found, *batch.failed], key=lambda pair: pair[0])
+
+    def predict(self, images: Sequence[Sample | Path | bytes], *, top: int = 5) -> list[Prediction]:
+        """Predict images: samples, files, or the bytes of files."""
+        return list(self.predict_each(images, top=top))
+
+    def predict_each(
+        self, images: Sequence[Sample | Path | bytes], *, top: int = 5
+    ) -> Iterator[Prediction]:
+        """As `predict`, one prediction at a time, in order."""
+        samples = [_as_sample(image, i) for i, image in enumerate(images)]
+        for index, result in self.probabilities(samples):
+            sample = samples[index]
+            if isinstance(result, str):
+                yield Prediction(id=sample.id, error=result)
+                continue
+            best = np.argsort(-result, kind="stable")[:top]
+            yield Prediction(
+                id=sample.id,
+                classes=tuple(self.head.classes[i] for i in best),
+                probabilities=tuple(float(result[i]) for i in best),
+            )
+
+    def evaluate(
+        self, data: Path, *, max_bad: float = 0.05, progress: Progress = no_progress
+    ) -> dict[str, Any]:
+        """Test on labelled images, class folders or a manifest; returns accuracies by class too.
+
+        Raises
+        ------
+        DataError
+            If there are none, or a class that the head does not know, or too many are broken.
+        """
+        samples = load_labelled(Path(data), self.head.classes, suffixes=SUFFIXES)
+        accuracy = Accuracy(len(self.head.classes))
+        skipped = SkippedImages(len(samples), max_bad)
+        for done, (index, result) in enumerate(self.probabilities(samples)):
+            if isinstance(result, str):
+                skipped.add(samples[index], result)
+            else:
+                label = np.array([samples[index].label])
+                accuracy.update(label, np.array([result.argmax()]))
+            progress("testing", done + 1, len(samples))
+        present = accuracy.confusion.sum(axis=1) > 0
+        return {
+            "n": accuracy.count,
+            "top1": accuracy.top1,
+            "mean_per_class": accuracy.mean_per_class,
+            "per_class": {
+                name: float(value)
+                for name, value, there in zip(
+                    self.head.classes, accuracy.per_class, present, strict=True
+                )
+                if there
+            },
+            "confusion": accuracy.confusion.tolist(),
+            "skipped": skipped.records,
+            "engine": self.extractor.engine.choice.name,
+        }
+
+
+def _as_sample(image: Sample | Path | bytes, index: int) -> Sample:
+    if isinstance(image, Sample):
+        return image
+    return Sample(id=f"image {index}" if isinstance(image, bytes) else str(image), source=image)
+
+
+def _settings_of(
+    folder: RunFolder, *, backbone: str | None, batch_size: int | None
+) -> LinearTraining:
+    """The settings of a run, as far as opening its backbone goes."""
+    config = folder.read_config()
+    for name in ("mean", "std"):
+        if name in config:
+            config[name] = tuple(config[name])
+    for name in ("data", "out", "test_data", "cache_dir"):
+        if name in config:
+            config[name] = Path(config[name])
+    if backbone is not None:
+        config["backbone"] = backbone
+    if batch_size is not None:
+        config["batch_size"] = batch_size
+    try:
+        return LinearTraining(**config)
+    except TypeError as error:
+        raise RunFolderError(
+            f"{folder.path}: its config.toml is not of this version: {error}"
+        ) from error

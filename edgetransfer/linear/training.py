@@ -1,0 +1,293 @@
+"""From a backbone and a folder of photos to a trained, saved classifier."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import asdict
+from time import monotonic
+from typing import Any
+
+import numpy as np
+
+from edgetransfer.backbones import Backbone
+from edgetransfer.data import DataSplits, Sample, load_data
+from edgetransfer.engines import Engine, open_engine
+from edgetransfer.errors import DataError, UsageError
+from edgetransfer.features import (
+    FeatureCache,
+    FeatureExtractor,
+    FeatureTable,
+    cached_features,
+    default_cache_folder,
+)
+from edgetransfer.heads import LBFGSSolver, LinearHead, SGDSettings, SGDSolver
+from edgetransfer.images import SUFFIXES
+from edgetransfer.linear.checkpoint import TrainingState, load_checkpoint
+from edgetransfer.linear.epochs import CachedEpochs, EpochSource, OnlineEpochs, Scaling
+from edgetransfer.linear.opening import (
+    cache_identity,
+    head_metadata,
+    limited_threads,
+    open_backbone,
+)
+from edgetransfer.linear.settings import LinearTraining
+from edgetransfer.linear.sgd_training import SGDTraining
+from edgetransfer.linear.skipping import SkippedImages
+from edgetransfer.metrics import StageClock, accuracy_of, peak_memory_bytes
+from edgetransfer.reports import RunFolder
+from edgetransfer.reports.run_folder import CHECKPOINT, HEAD, LABELS, METRICS, REPORT, SKIPPED
+from edgetransfer.types import Float32Array, Progress, no_progress
+
+logger = logging.getLogger(__name__)
+
+
+def train_linear(
+    settings: LinearTraining,
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+    progress: Progress = no_progress,
+) -> dict[str, Any]:
+    """Train a linear head on a backbone's features; returns the report.
+
+    The run folder holds everything afterwards; see `edgetransfer.reports.run_folder`. A run that
+    was interrupted leaves its checkpoint, and with ``resume`` ends exactly as if it had not been.
+
+    Raises
+    ------
+    EdgeTransferError
+        If the backbone, the data, the engine or the run folder cannot be used.
+    """
+    backbone = open_backbone(settings)
+    splits = load_data(
+        settings.data,
+        suffixes=SUFFIXES,
+        test_data=settings.test_data,
+        val_fraction=settings.val_fraction,
+        seed=settings.seed,
+    )
+    for ending, count in splits.ignored:
+        logger.warning("ignored %d files with ending %s", count, ending)
+    run = RunFolder.begin(settings.out, resume=resume, overwrite=overwrite)
+    if run.is_run:
+        different = settings.difference(run.read_config())
+        if different is not None:
+            raise UsageError(f"{run.path}: cannot resume with other settings: {different}")
+        finished = run.read_report()
+        if finished is not None:
+            logger.info("%s: this run is finished already", run.path)
+            return finished
+    run.write_config(settings.to_config())
+    run.write(LABELS, "".join(f"{name}\n" for name in splits.classes))
+    model = backbone.frozen(settings.batch_size)
+    cache_root = settings.cache_dir or default_cache_folder()
+    with limited_threads(settings.threads):
+        engine = open_engine(
+            model, engine=settings.engine, threads=settings.threads, cache=cache_root
+        )
+        logger.info("engine: %s (%s)", engine.choice.name, engine.choice.reason)
+        clock = StageClock()
+        workers = settings.workers or settings.threads
+        with FeatureExtractor(
+            engine, backbone.preprocessing, workers=workers, clock=clock
+        ) as extractor:
+            job = _Job(settings, backbone, engine, splits, run, extractor, clock, progress)
+            return job.train()
+
+
+class _Job:
+    """One training, with everything that it needs opened."""
+
+    def __init__(
+        self,
+        settings: LinearTraining,
+        backbone: Backbone,
+        engine: Engine,
+        splits: DataSplits,
+        run: RunFolder,
+        extractor: FeatureExtractor,
+        clock: StageClock,
+        progress: Progress,
+    ) -> None:
+        self.settings = settings
+        self.backbone = backbone
+        self.engine = engine
+        self.splits = splits
+        self.run = run
+        self.extractor = extractor
+        self.clock = clock
+        self.progress = progress
+        total = len(splits.train) + len(splits.val) + len(splits.test)
+        self.skipped = SkippedImages(total, settings.max_bad)
+        self.cache = FeatureCache(
+            settings.cache_dir or default_cache_folder(),
+            cache_identity(backbone, engine),
+            engine.dimension,
+        )
+
+    def train(self) -> dict[str, Any]:
+        restored = None
+        if self.settings.solver == "sgd":
+            restored = load_checkpoint(self.run.file(CHECKPOINT), self.splits.fingerprint)
+        state = TrainingState(data=self.splits.fingerprint)
+        if restored is not None:
+            state = restored[0]
+            self.skipped.restore(state.skipped)
+            self.clock.add(**state.stages)
+            logger.info("going on in epoch %d", state.epoch + 1)
+        try:
+            test = self._table(self.splits.test, "test features")
+            val = self._table(self.splits.val, "validation features")
+            if self.settings.solver == "lbfgs":
+                head, details = self._lbfgs(val)
+            else:
+                head, details = self._sgd(state, restored[1] if restored else None, val)
+        finally:
+            self.run.write_lines(SKIPPED, self.skipped.records)
+        return self._finish(head, details, test)
+
+    def _table(self, samples: tuple[Sample, ...], stage: str) -> FeatureTable:
+        return cached_features(
+            self.extractor,
+            [s for s in samples if s not in self.skipped],
+            cache=self.cache,
+            skip=self.skipped.add,
+            progress=self.progress if samples else no_progress,
+            stage=stage,
+        )
+
+    def _train_table(self) -> FeatureTable:
+        table = self._table(self.splits.train, "training features")
+        self._check_classes()
+        return table
+
+    def _check_classes(self) -> None:
+        """Every class must have a training image that could be decoded."""
+        usable = {s.label for s in self.splits.train if s not in self.skipped}
+        for label, name in enumerate(self.splits.classes):
+            if label not in usable:
+                raise DataError(
+                    f"{self.settings.data}: none of the images of class {name!r} could be decoded"
+                )
+
+    def _lbfgs(self, val: FeatureTable) -> tuple[LinearHead, dict[str, Any]]:
+        start = monotonic()
+        table = self._train_table()
+        scaling = Scaling.of(table.features) if self.settings.standardize else None
+        with self.clock.measure("head"):
+            result = LBFGSSolver(l2=self.settings.l2).fit(
+                table.features if scaling is None else scaling(table.features),
+                table.labels,
+                self.splits.classes,
+                seed=self.settings.seed,
+                progress=self.progress,
+            )
+        head = _unscaled(result.head, scaling)
+        seconds = monotonic() - start
+        record = {
+            "epoch": 1,
+            "seconds": seconds,
+            "images_per_second": len(table.labels) / seconds,
+            "train_loss": result.loss,
+            **self._validation(head, val),
+        }
+        self.run.write_lines(METRICS, [record])
+        lbfgs = {
+            "l2": result.l2,
+            "iterations": result.iterations,
+            "tried": [{"l2": l2, "held_out_loss": loss} for l2, loss in result.tried],
+        }
+        return head, {"epochs": [record], "lbfgs": lbfgs}
+
+    def _sgd(
+        self,
+        state: TrainingState,
+        arrays: dict[str, Float32Array] | None,
+        val: FeatureTable,
+    ) -> tuple[LinearHead, dict[str, Any]]:
+        settings = self.settings
+        scaling = None
+        source: EpochSource
+        if settings.mode == "cached":
+            table = self._train_table()
+            features = table.features
+            if settings.standardize:
+                scaling = Scaling.of(features)
+                features = scaling(features)
+            source = CachedEpochs(features, table.labels, settings.batch_size, settings.seed)
+        else:
+            if settings.standardize:
+                scaling = Scaling.of(self._train_table().features)
+            source = OnlineEpochs(self.extractor, self.splits.train, settings.seed, scaling)
+        solver = SGDSolver(
+            LinearHead.initial(self.engine.dimension, self.splits.classes, settings.seed),
+            SGDSettings(
+                learning_rate=settings.learning_rate,
+                momentum=settings.momentum,
+                weight_decay=settings.weight_decay,
+            ),
+        )
+        if arrays is not None:
+            solver.restore(arrays)
+        SGDTraining(
+            settings,
+            self.run,
+            solver,
+            source,
+            self.skipped,
+            self.clock,
+            state,
+            lambda head: self._validation(_unscaled(head, scaling), val),
+            self.progress,
+        ).train()
+        self._check_classes()
+        if not np.isfinite(solver.head.weights).all():
+            raise DataError(
+                "the training diverged: the head is not finite; lower --learning-rate or add "
+                "--standardize"
+            )
+        return _unscaled(solver.head, scaling), {"epochs": state.history}
+
+    def _validation(self, head: LinearHead, val: FeatureTable) -> dict[str, float]:
+        if not len(val.labels):
+            return {}
+        return {f"val_{name}": value for name, value in self._score(head, val).items()}
+
+    def _score(self, head: LinearHead, table: FeatureTable) -> dict[str, float]:
+        accuracy = accuracy_of(table.labels, head.predict(table.features), len(head.classes))
+        return {"top1": accuracy.top1, "mean_per_class": accuracy.mean_per_class}
+
+    def _finish(
+        self, head: LinearHead, details: dict[str, Any], test: FeatureTable
+    ) -> dict[str, Any]:
+        settings = self.settings
+        head.save(self.run.file(HEAD), head_metadata(self.backbone, self.engine))
+        final = self._score(head, test) if len(test.labels) else None
+        report = {
+            "backbone": {
+                "name": self.backbone.name,
+                "sha256": self.backbone.sha256,
+                "sparsity": self.backbone.sparsity,
+            },
+            "engine": asdict(self.engine.choice),
+            "mode": settings.mode,
+            "solver": settings.solver,
+            "n_train": len(self.splits.train),
+            "n_val": len(self.splits.val),
+            "n_test": len(self.splits.test),
+            "n_classes": len(self.splits.classes),
+            **details,
+            "final": final,
+            "stages": self.clock.seconds,
+            "skipped": len(self.skipped),
+            "peak_memory_bytes": peak_memory_bytes(),
+            "warnings": list(self.backbone.warnings),
+        }
+        self.run.write_json(REPORT, report)
+        self.run.file(CHECKPOINT).unlink(missing_ok=True)
+        return report
+
+
+def _unscaled(head: LinearHead, scaling: Scaling | None) -> LinearHead:
+    """The head on raw features that equals one on scaled features."""
+    return head if scaling is None else head.unstandardized(scaling.mean, scaling.std)
