@@ -1,0 +1,42 @@
+"""Adapt sparse image backbones to your own photos, on a laptop CPU.
+
+    from edgetransfer import Classifier, LinearTraining, train_linear
+
+The names below are imported when they are first used, so that ``import edgetransfer`` is cheap.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from edgetransfer.backbones import Backbone
+    from edgetransfer.errors import EdgeTransferError
+    from edgetransfer.linear import Classifier, LinearTraining, Prediction, train_linear
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Backbone",
+    "Classifier",
+    "EdgeTransferError",
+    "LinearTraining",
+    "Prediction",
+    "train_linear",
+]
+
+_HOMES = {
+    "Backbone": "edgetransfer.backbones",
+    "Classifier": "edgetransfer.linear",
+    "EdgeTransferError": "edgetransfer.errors",
+    "LinearTraining": "edgetransfer.linear",
+    "Prediction": "edgetransfer.linear",
+    "train_linear": "edgetransfer.linear",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -71,9 +71,7 @@ class Preprocessing:
                 "mean and std are of pixel values in 0 to 1: divide values in 0 to 255 by 255"
             )
         if self.interpolation not in ("bilinear", "bicubic"):
-            raise UsageError(
-                f"interpolation is bilinear or bicubic, not {self.interpolation!r}"
-            )
+            raise UsageError(f"interpolation is bilinear or bicubic, not {self.interpolation!r}")
 
     @property
     def fingerprint(self) -> str:

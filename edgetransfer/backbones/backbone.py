@@ -84,7 +84,13 @@ class Backbone:
         model = load_canonical(path)
         try:
             return cls._from_model(
-                path, model, features, size=size, resize=resize, mean=mean, std=std,
+                path,
+                model,
+                features,
+                size=size,
+                resize=resize,
+                mean=mean,
+                std=std,
                 interpolation=interpolation,
             )
         except BackboneError as error:
@@ -199,5 +205,3 @@ def _sha256(path: Path) -> str:
             while chunk := file.read(1 << 20):
                 digest.update(chunk)
     return digest.hexdigest()
-
-

@@ -13,7 +13,14 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from edgetransfer.backbones.graph import Graph, constant_of, dense_of, fill_in, opset_of, skeleton_of
+from edgetransfer.backbones.graph import (
+    Graph,
+    constant_of,
+    dense_of,
+    fill_in,
+    opset_of,
+    skeleton_of,
+)
 from edgetransfer.errors import BackboneError
 
 OLDEST_OPSET, NEWEST_OPSET = 13, 19  # DeepSparse 1.8 takes 11 to 19; below 13 axes are attributes
@@ -22,14 +29,20 @@ NEWEST_IR = 9
 # Operators whose meaning changed, or that were born, between opsets 19 and 25. Everything else
 # that a network of images uses kept its meaning, so its version number can be lowered.
 CHANGED_AFTER_19 = frozenset(
-    "AffineGrid Attention DFT Gelu GridSample GroupNormalization ImageDecoder Loop RMSNormalization"
-    " RotaryEmbedding Scan Swish TensorScatter DequantizeLinear QuantizeLinear".split()
+    (
+        *("AffineGrid", "Attention", "DFT", "DequantizeLinear", "Gelu", "GridSample"),
+        *("GroupNormalization", "ImageDecoder", "Loop", "QuantizeLinear", "RMSNormalization"),
+        *("RotaryEmbedding", "Scan", "Swish", "TensorScatter"),
+    )
 )
 
 # Operators through which exporters pass weights before use.
 FOLDED = frozenset(
-    "Constant ConstantOfShape Identity Reshape Unsqueeze Squeeze Transpose Cast Concat Shape Gather"
-    " Slice Add Sub Mul Div Sqrt Reciprocal Neg Expand Flatten Range Floor".split()
+    (
+        *("Constant", "ConstantOfShape", "Identity", "Reshape", "Unsqueeze", "Squeeze"),
+        *("Transpose", "Cast", "Concat", "Shape", "Gather", "Slice", "Add", "Sub", "Mul", "Div"),
+        *("Sqrt", "Reciprocal", "Neg", "Expand", "Flatten", "Range", "Floor"),
+    )
 )
 
 

@@ -7,7 +7,7 @@ of the ``metadata_props`` key ``edgetransfer.card``; the file beside wins.
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,10 @@ from edgetransfer.errors import BackboneError, UsageError
 from edgetransfer.types import Interpolation, Preprocessing, default_resize
 
 METADATA_KEY = "edgetransfer.card"
-TOP_KEYS = frozenset(
-    "name size resize mean std interpolation features dimension sparsity pruning licence source"
-    " sha256 parent".split()
-)
+TEXTS = ("features", "pruning", "licence", "source", "sha256", "parent")
+NUMBERS = ("dimension", "sparsity")
+PREPROCESSING = ("size", "resize", "mean", "std", "interpolation")
+KEYS = ("name", *PREPROCESSING, *NUMBERS, *TEXTS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +52,7 @@ class BackboneCard:
     """
 
     name: str
-    preprocessing: Preprocessing = Preprocessing()
+    preprocessing: Preprocessing = field(default_factory=Preprocessing)
     features: str | None = None
     dimension: int | None = None
     sparsity: float | None = None
@@ -130,9 +130,15 @@ def read_card(backbone: Path, model: onnx.ModelProto, fixed_size: int | None) ->
 
 
 def _parse(values: dict[str, Any], backbone: Path, fixed_size: int | None) -> BackboneCard:
-    unknown = sorted(set(values) - TOP_KEYS)
+    unknown = sorted(set(values) - set(KEYS))
     if unknown:
-        raise ValueError(f"unknown key {unknown[0]!r} in the card; known: {', '.join(sorted(TOP_KEYS))}")
+        raise ValueError(f"unknown key {unknown[0]!r} in the card; known: {', '.join(KEYS)}")
+    for name in TEXTS:
+        if not isinstance(values.get(name, ""), str):
+            raise ValueError(f"{name} must be a text")
+    for name in NUMBERS:
+        if not isinstance(values.get(name, 0), int | float):
+            raise ValueError(f"{name} must be a number")
     size = int(values.get("size", fixed_size or 224))
     defaults = Preprocessing()
     preprocessing = Preprocessing(
@@ -142,11 +148,7 @@ def _parse(values: dict[str, Any], backbone: Path, fixed_size: int | None) -> Ba
         std=_triple(values.get("std", defaults.std)),
         interpolation=values.get("interpolation", defaults.interpolation),
     )
-    rest = {
-        key: values.get(key)
-        for key in ("features", "dimension", "sparsity", "pruning", "licence", "source", "sha256",
-                    "parent")
-    }
+    rest: dict[str, Any] = {name: values.get(name) for name in (*NUMBERS, *TEXTS)}
     return BackboneCard(
         name=str(values.get("name", backbone.stem)), preprocessing=preprocessing, **rest
     )

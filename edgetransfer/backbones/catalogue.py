@@ -6,8 +6,6 @@ from pathlib import Path
 
 from edgetransfer.errors import BackboneError
 
-DEFAULT = "tinyresnet-90"
-
 
 def models_folder() -> Path:
     """Where the bundled backbones are: inside an installed package, or beside its source."""

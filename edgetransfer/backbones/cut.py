@@ -16,8 +16,11 @@ from edgetransfer.errors import BackboneError
 
 # What may follow a classifier without changing which class is best.
 AFTER_CLASSIFIER = frozenset(
-    "Softmax LogSoftmax Sigmoid Identity Dropout Flatten Reshape Squeeze Unsqueeze Cast Transpose"
-    " ArgMax TopK Add Sub Mul Div QuantizeLinear DequantizeLinear".split()
+    (
+        *("Softmax", "LogSoftmax", "Sigmoid", "ArgMax", "TopK", "Identity", "Dropout", "Cast"),
+        *("Flatten", "Reshape", "Squeeze", "Unsqueeze", "Transpose", "Add", "Sub", "Mul", "Div"),
+        *("QuantizeLinear", "DequantizeLinear"),
+    )
 )
 GLOBAL_POOLING = frozenset(["GlobalAveragePool", "AveragePool", "ReduceMean", "GlobalMaxPool"])
 BETWEEN_CLASSIFIER_AND_POOLING = frozenset(["Relu", "Dropout", "Identity"])
@@ -87,7 +90,9 @@ def check_tensor(model: onnx.ModelProto, tensor: str) -> FeatureCut:
     return FeatureCut(tensor=tensor, classifier=readers[0].output[0] if readers else None)
 
 
-def cut(model: onnx.ModelProto, where: FeatureCut) -> tuple[onnx.ModelProto, onnx.ModelProto | None]:
+def cut(
+    model: onnx.ModelProto, where: FeatureCut
+) -> tuple[onnx.ModelProto, onnx.ModelProto | None]:
     """Cut a model in two: up to the feature tensor, and from there to the outputs.
 
     The second part takes the feature tensor as its input; it is None where nothing follows.
@@ -106,7 +111,7 @@ def cut(model: onnx.ModelProto, where: FeatureCut) -> tuple[onnx.ModelProto, onn
 def _data_input(graph: Graph, node: onnx.NodeProto) -> str | None:
     """The one input of a node that depends on the image; None if there are several."""
     if node.op_type == "Reshape":
-        return node.input[0]  # the target shape may be computed from the input's
+        return str(node.input[0])  # the target shape may be computed from the input's
     moving = [name for name in node.input if name and name not in graph.constants]
     return moving[0] if len(moving) == 1 else None
 
@@ -175,9 +180,13 @@ def _classifier_before_pooling(graph: Graph, tensor: str, softmax: bool) -> Feat
             classes = weights is not None and weights.shape[0] in IMAGENET_CLASSES
             if not (softmax or dropout or classes):
                 return None
-            note = "" if softmax else (
-                f"taken as a classifier: the 1x1 convolution before the last pooling, which makes "
-                f"{node.output[0]!r}; if it is part of the features, give --features"
+            note = (
+                ""
+                if softmax
+                else (
+                    "taken as a classifier: the 1x1 convolution before the last pooling, making "
+                    f"{node.output[0]!r}; if it is part of the features, give --features"
+                )
             )
             return FeatureCut(tensor=data, classifier=node.output[0], note=note)
         if node.op_type not in BETWEEN_CLASSIFIER_AND_POOLING:

@@ -193,7 +193,7 @@ def _finish(model: onnx.ModelProto, shape: tuple[int, ...]) -> None:
     """Bring the output to (batch, dimension) under the name ``features``."""
     tensor = model.graph.output[0].name
     if len(shape) == 4:
-        steps = []
+        steps: list[tuple[str, dict[str, int]]] = []
         if shape[2] * shape[3] > 1 and shape[1] > 1:
             steps.append(("GlobalAveragePool", {}))
         steps.append(("Flatten", {"axis": 1}))

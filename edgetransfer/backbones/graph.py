@@ -39,7 +39,7 @@ def constant_of(node: onnx.NodeProto) -> Array:
     for item in node.attribute:
         value = onnx.helper.get_attribute_value(item)
         if item.name == "value":
-            return numpy_helper.to_array(value)
+            return np.asarray(numpy_helper.to_array(value))
         if item.name == "sparse_value":
             return dense_of(value)
         if item.name in ("value_float", "value_floats"):
@@ -70,6 +70,7 @@ class Graph:
 
     @cached_property
     def initializers(self) -> dict[str, onnx.TensorProto]:
+        """The graph's stored tensors by name."""
         return {t.name: t for t in self.proto.initializer}
 
     @cached_property
@@ -103,7 +104,7 @@ class Graph:
     def array(self, name: str) -> Array | None:
         """The value of an initializer, a constant, or a dequantised constant; else None."""
         if name in self.initializers:
-            return numpy_helper.to_array(self.initializers[name])
+            return np.asarray(numpy_helper.to_array(self.initializers[name]))
         node = self.producers.get(name)
         if node is None or name not in self.constants:
             return None
@@ -141,8 +142,9 @@ class Graph:
         return (node for i, node in enumerate(self.proto.node) if i in needed)
 
 
-def subgraph(model: onnx.ModelProto, inputs: list[onnx.ValueInfoProto],
-             outputs: list[onnx.ValueInfoProto]) -> onnx.ModelProto:
+def subgraph(
+    model: onnx.ModelProto, inputs: list[onnx.ValueInfoProto], outputs: list[onnx.ValueInfoProto]
+) -> onnx.ModelProto:
     """The part of a model between some tensors and others, as a model of its own.
 
     Nodes before ``inputs`` and after ``outputs`` are dropped, with their initializers.

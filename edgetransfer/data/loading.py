@@ -132,7 +132,9 @@ def _subfolders(path: Path) -> list[Path]:
 
 def _split_folders(path: Path) -> dict[Path, str]:
     """The split that each split folder holds; empty if the folder is not split."""
-    found = {p: SPLIT_NAMES[p.name.lower()] for p in _subfolders(path) if p.name.lower() in SPLIT_NAMES}
+    found = {
+        p: SPLIT_NAMES[p.name.lower()] for p in _subfolders(path) if p.name.lower() in SPLIT_NAMES
+    }
     # A class may be called "test": only class folders inside make a split of it.
     found = {p: split for p, split in found.items() if _subfolders(p)}
     return found if "train" in found.values() or "test" in found.values() else {}
@@ -184,7 +186,8 @@ def _records(path: Path) -> Iterator[tuple[int, dict[str, object]]]:
         with path.open(encoding="utf-8-sig", newline="") as file:
             if path.suffix.lower() in (".csv", ".tsv"):
                 reader = csv.DictReader(
-                    file, delimiter="\t" if path.suffix.lower() == ".tsv" else ",",
+                    file,
+                    delimiter="\t" if path.suffix.lower() == ".tsv" else ",",
                     skipinitialspace=True,
                 )
                 missing = {"path", "label"} - set(reader.fieldnames or [])

@@ -84,9 +84,7 @@ class DeepSparseEngine:
                     raise EngineError(
                         f"DeepSparse cannot compile this backbone: {detail.strip()[:300]}"
                     ) from error
-        self.choice = EngineChoice(
-            name=self.name, version=deepsparse.__version__, reason=reason
-        )
+        self.choice = EngineChoice(name=self.name, version=deepsparse.__version__, reason=reason)
         self.batch_size = batch
         self.input_shape = (batch, 3, height, width)
         self.dimension = int(self._engine.output_shapes[0][1])

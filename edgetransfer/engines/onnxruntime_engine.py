@@ -46,9 +46,7 @@ class OnnxRuntimeEngine:
         except Exception as error:
             first_line = str(error).strip().splitlines()[0][:300]
             raise EngineError(f"ONNX Runtime cannot load this backbone: {first_line}") from error
-        self.choice = EngineChoice(
-            name=self.name, version=onnxruntime.__version__, reason=reason
-        )
+        self.choice = EngineChoice(name=self.name, version=onnxruntime.__version__, reason=reason)
         batch, _, height, width = self._session.get_inputs()[0].shape
         self.batch_size = int(batch)
         self.input_shape = (int(batch), 3, int(height), int(width))

@@ -57,9 +57,7 @@ def open_engine(
     result = probe_deepsparse(model, threads=threads, cache=cache)
     if result.works:
         why = "asked for by name" if engine == "deepsparse" else "it gains from sparsity"
-        return DeepSparseEngine(
-            model, threads=threads, reason=f"{why}; in a trial {result.detail}"
-        )
+        return DeepSparseEngine(model, threads=threads, reason=f"{why}; in a trial {result.detail}")
     if engine == "deepsparse":
         raise EngineError(
             f"DeepSparse cannot run this backbone: {result.detail}; use --engine onnxruntime"

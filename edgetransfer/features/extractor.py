@@ -90,9 +90,7 @@ class FeatureExtractor:
         self.clock = clock if clock is not None else StageClock()
         self._train = TrainTransform(size=preprocessing.size)
         self._eval = EvalTransform(size=preprocessing.size, resize=preprocessing.resize)
-        self._buffers = [
-            np.empty(engine.input_shape, np.float32) for _ in range(BATCHES_AHEAD + 1)
-        ]
+        self._buffers = [np.empty(engine.input_shape, np.float32) for _ in range(BATCHES_AHEAD + 1)]
         self._pool = ThreadPoolExecutor(
             workers or available_cores(), thread_name_prefix="edgetransfer-decode"
         )

@@ -79,7 +79,8 @@ class LinearHead:
 
     def predict(self, features: Float32Array) -> IntArray:
         """(N, D) features to (N,) int64 class indices."""
-        return self.logits(features).argmax(axis=1).astype(np.int64)
+        best: IntArray = self.logits(features).argmax(axis=1).astype(np.int64)
+        return best
 
     def unstandardized(self, mean: Float32Array, std: Float32Array) -> LinearHead:
         """The head on raw features that equals this one on (features - mean) / std.

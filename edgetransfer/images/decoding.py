@@ -17,7 +17,10 @@ from edgetransfer.types import UInt8Array
 MAX_PIXELS = 178_956_970  # Pillow's own bound; decoded, that is half a gigabyte
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "MPO")
 SUFFIXES = frozenset(
-    ".jpg .jpeg .jpe .jfif .png .webp .bmp .dib .gif .tif .tiff .mpo".split()
+    (
+        *(".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp", ".bmp", ".dib", ".gif"),
+        *(".tif", ".tiff"),
+    )
 )
 ORIENTATION = 0x0112  # the EXIF tag
 TURNS = {

@@ -85,9 +85,7 @@ class TrainTransform:
             shrink=max(1.0, shorter / (2 * self.size)),
         )
 
-    def _box(
-        self, width: int, height: int, rng: np.random.Generator
-    ) -> tuple[int, int, int, int]:
+    def _box(self, width: int, height: int, rng: np.random.Generator) -> tuple[int, int, int, int]:
         low, high = math.log(self.aspect[0]), math.log(self.aspect[1])
         for _ in range(10):
             a, b = rng.random(2)

@@ -53,9 +53,7 @@ class Classifier:
     Made by `Classifier.load`; a context manager.
     """
 
-    def __init__(
-        self, head: LinearHead, extractor: FeatureExtractor, threads: int | None
-    ) -> None:
+    def __init__(self, head: LinearHead, extractor: FeatureExtractor, threads: int | None) -> None:
         self.head = head
         self.extractor = extractor
         self._threads = threads
@@ -111,9 +109,7 @@ class Classifier:
         self.extractor.close()
         self.extractor.engine.close()
 
-    def probabilities(
-        self, samples: Sequence[Sample]
-    ) -> Iterator[tuple[int, Float32Array | str]]:
+    def probabilities(self, samples: Sequence[Sample]) -> Iterator[tuple[int, Float32Array | str]]:
         """Index of each sample, in order, with its (K,) probabilities or the reason for none."""
         with limited_threads(self._threads):
             for batch in self.extractor.extract(samples):

@@ -52,9 +52,7 @@ class EpochSource(Protocol):
     def order(self, epoch: int, excluded: frozenset[str]) -> IntArray:
         """The order in which an epoch visits its items, as indices."""
 
-    def batches(
-        self, epoch: int, order: IntArray
-    ) -> Generator[LearningBatch, None, None]:
+    def batches(self, epoch: int, order: IntArray) -> Generator[LearningBatch, None, None]:
         """The batches of an epoch, for the rest of its order."""
 
 

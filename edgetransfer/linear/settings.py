@@ -14,7 +14,7 @@ Solver = Literal["sgd", "lbfgs"]
 
 DEFAULT_EPOCHS = {"cached": 150, "online": 20}
 # What may differ between a run and its resumption without changing the result.
-FREE_ON_RESUME = frozenset(["workers", "cache_dir", "out"])
+FREE_ON_RESUME = frozenset(["workers", "cache_dir", "out", "checkpoint_seconds"])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,8 +125,7 @@ class LinearTraining:
     def difference(self, config: dict[str, Any]) -> str | None:
         """The first setting that differs from a saved configuration and would change the result."""
         for name, value in self.to_config().items():
-            if name not in FREE_ON_RESUME and name != "checkpoint_seconds":
-                if config.get(name) != value:
-                    was = config.get(name, "not set")
-                    return f"{name} was {was} and is now {'not set' if value is None else value}"
+            if name not in FREE_ON_RESUME and config.get(name) != value:
+                was = config.get(name, "not set")
+                return f"{name} was {was} and is now {'not set' if value is None else value}"
         return None

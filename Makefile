@@ -1,0 +1,46 @@
+# make demo     set up, then train on handwritten digits with the bundled sparse backbone
+# make test     set up, then run the fast tests
+# make test-py PY=3.12    the same on another Python
+PY ?= 3.11
+VENV ?= .venv
+BIN := $(VENV)/bin
+# python3.11 may be there under its own name, be pyenv's, or be the default python3.
+PYTHON = $(shell for p in python$(PY) "$$HOME"/.pyenv/versions/$(PY).*/bin/python python3 python; do \
+	"$$p" -c 'import sys; sys.exit("%d.%d" % sys.version_info[:2] != "$(PY)")' 2>/dev/null && echo "$$p" && break; done)
+
+.PHONY: demo test test-all test-py lint bench clean
+.DELETE_ON_ERROR:
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "Python $(PY) was not found: install it, or name another with PY=3.12"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $@
+
+$(VENV)/.installed-all: $(VENV)/.installed
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,finetune,report]'
+	touch $@
+
+demo: $(VENV)/.installed
+	$(BIN)/edgetransfer demo
+
+test: $(VENV)/.installed
+	$(BIN)/pytest -q
+
+test-all: $(VENV)/.installed-all
+	$(BIN)/pytest -q -m "slow or not slow"
+
+test-py:
+	$(MAKE) test PY=$(PY) VENV=.venv-$(PY)
+
+lint: $(VENV)/.installed
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.installed-all
+	$(BIN)/python benchmarks/pipeline.py
+
+clean:
+	rm -rf $(VENV) .venv-* edgetransfer-demo dist

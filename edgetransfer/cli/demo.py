@@ -1,0 +1,65 @@
+"""``edgetransfer demo``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from edgetransfer.cli.options import JsonOption, ThreadsOption
+from edgetransfer.cli.terminal import print_json, say, show_log, shown_progress
+
+
+def demo(
+    out: Annotated[
+        Path, typer.Option("--out", metavar="DIR", help="Where images and runs go.")
+    ] = Path("edgetransfer-demo"),
+    threads: ThreadsOption = None,
+    json_output: JsonOption = False,
+) -> None:
+    """Train on handwritten digits with the bundled sparse backbone, in under two minutes, offline.
+
+    Examples
+    --------
+      edgetransfer demo
+
+      edgetransfer demo --out /tmp/demo --json
+    """
+    from edgetransfer.demo import run_demo
+
+    show_log(json_output)
+    with shown_progress() as progress:
+        result = run_demo(out, threads=threads, progress=progress)
+    if json_output:
+        print_json(result)
+    else:
+        _show(result, out)
+
+
+def _show(result: dict[str, Any], out: Path) -> None:
+    backbone = result["backbone"]
+    say()
+    say(
+        f"{backbone['name']}: {backbone['sparsity']:.1%} of its weights are zero; "
+        f"engine {result['engine']['name']}"
+    )
+    say(f"{result['n_train']} handwritten digits to train on, {result['n_test']} to test on")
+    online, cached = result["online"], result["cached"]
+    say(
+        f"SGD, online with augmentation:  {online['mean_per_class']:.1%} mean per class, "
+        f"{online['epochs']} epochs of {online['seconds_per_epoch']:.2f} s "
+        f"({online['images_per_second']:,.0f} images/s)"
+    )
+    say(
+        f"L-BFGS on cached features:      {cached['mean_per_class']:.1%} mean per class, "
+        f"{cached['seconds']:.1f} s in all"
+    )
+    for prediction in result["predictions"]:
+        right = "right" if prediction["predicted"] == prediction["true"] else "WRONG"
+        say(
+            f"  {prediction['image']}: {prediction['predicted']} "
+            f"({prediction['probability']:.0%}), {right}"
+        )
+    say(f"everything is in {out}; now your own photos:")
+    say("  edgetransfer train --data FOLDER --out run")

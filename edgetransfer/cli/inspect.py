@@ -1,0 +1,91 @@
+"""``edgetransfer inspect``."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from edgetransfer.cli.options import (
+    CacheOption,
+    EngineOption,
+    FeaturesOption,
+    JsonOption,
+    SizeOption,
+    ThreadsOption,
+)
+from edgetransfer.cli.terminal import print_json, say, show_log
+
+
+def inspect(
+    backbone: Annotated[
+        str, typer.Argument(metavar="BACKBONE", help="ONNX file, or a bundled backbone.")
+    ],
+    batch_size: Annotated[
+        int, typer.Option("--batch-size", metavar="N", min=1, help="Of the speed trial.")
+    ] = 64,
+    features: FeaturesOption = None,
+    size: SizeOption = None,
+    engine: EngineOption = "auto",
+    threads: ThreadsOption = None,
+    cache_dir: CacheOption = None,
+    json_output: JsonOption = False,
+) -> None:
+    """Show a backbone's features, sparsity, work per image, and how an engine takes it.
+
+    Examples
+    --------
+      edgetransfer inspect tinyresnet-90
+
+      edgetransfer inspect net.onnx --json
+    """
+    from edgetransfer.inspection import inspect_backbone
+
+    show_log(json_output)
+    result = inspect_backbone(
+        backbone,
+        features=features,
+        size=size,
+        engine=engine,
+        threads=threads,
+        batch_size=batch_size,
+        cache=cache_dir,
+    )
+    if json_output:
+        print_json(result)
+    else:
+        _show(result)
+
+
+def _show(result: dict[str, Any]) -> None:
+    macs, card, engine = result["macs"], result["card"], result["engine"]
+    say(f"{result['name']}  sha256 {result['sha256'][:12]}…")
+    say(f"features   tensor {result['features']['tensor']!r}, {result['features']['dim']} numbers")
+    say(f"input      {result['input']['size']} x {result['input']['size']} RGB")
+    for name in ("pruning", "licence", "source"):
+        if card.get(name):
+            say(f"{name:<10} {card[name]}")
+    say(
+        f"sparsity   {result['sparsity']:.1%} of weights, "
+        f"{result['pruned_filters']:.1%} of filters without any"
+    )
+    share = macs["nonzero"] / macs["dense"] if macs["dense"] else 0.0
+    say(
+        f"work       {macs['nonzero'] / 1e6:,.1f} of {macs['dense'] / 1e6:,.1f} million "
+        f"multiply-adds an image ({share:.1%})"
+    )
+    if "error" in engine:
+        say(f"engine     none: {engine['error']}")
+    else:
+        say(f"engine     {engine['name']} {engine['version']}: {engine['reason']}")
+        say(
+            f"speed      {engine['images_per_second']:,.0f} images/s in batches of "
+            f"{engine['batch_size']}"
+        )
+    say()
+    say(f"{'sparsity':>9}  {'filters gone':>13}  {'million MACs':>13}  layer")
+    for layer in result["layers"]:
+        shape = "x".join(map(str, layer["shape"]))
+        gone = f"{layer['pruned_filters']}/{layer['filters']}"
+        million = layer["macs"]["nonzero"] / 1e6
+        say(f"{layer['sparsity']:9.1%}  {gone:>13}  {million:13,.2f}  {layer['name']} ({shape})")

@@ -1,0 +1,155 @@
+"""Options that several commands share, and how their values are read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+_BACKBONE = "Backbone: how it is read"
+_MACHINE = "Machine"
+
+
+def parse_triple(text: str | None) -> tuple[float, float, float] | None:
+    """``R,G,B`` as three numbers.
+
+    Raises
+    ------
+    typer.BadParameter
+        If it is anything else.
+    """
+    if text is None:
+        return None
+    try:
+        red, green, blue = (float(part) for part in text.split(","))
+    except ValueError:
+        raise typer.BadParameter(
+            f"{text!r} is not three numbers with commas between, such as 0.485,0.456,0.406"
+        ) from None
+    return red, green, blue
+
+
+def parse_l2(text: str) -> float | None:
+    """``auto`` as None, else a number.
+
+    Raises
+    ------
+    typer.BadParameter
+        If it is neither.
+    """
+    if text == "auto":
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is neither auto nor a number") from None
+
+
+BackboneOption = Annotated[
+    str,
+    typer.Option("--backbone", metavar="FILE|NAME", help="ONNX file, or a bundled backbone."),
+]
+MovedBackbone = Annotated[
+    str | None,
+    typer.Option(
+        "--backbone", metavar="FILE", help="Where the run's backbone is now, if it was moved."
+    ),
+]
+RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder made by train.")]
+EngineOption = Annotated[
+    str,
+    typer.Option(
+        "--engine",
+        metavar="auto|deepsparse|onnxruntime",
+        help="auto: DeepSparse where a trial succeeds, else ONNX Runtime.",
+        rich_help_panel=_MACHINE,
+    ),
+]
+ThreadsOption = Annotated[
+    int | None,
+    typer.Option(
+        "--threads",
+        metavar="N",
+        min=1,
+        help="CPU threads; all cores if not given.",
+        rich_help_panel=_MACHINE,
+    ),
+]
+WorkersOption = Annotated[
+    int | None,
+    typer.Option(
+        "--workers",
+        metavar="N",
+        min=1,
+        help="Decoding threads; as --threads if not given. Never changes the result.",
+        rich_help_panel=_MACHINE,
+    ),
+]
+CacheOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--cache-dir",
+        metavar="DIR",
+        help="Where features are kept; your cache folder if not given.",
+        rich_help_panel=_MACHINE,
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object to stdout.")]
+FeaturesOption = Annotated[
+    str | None,
+    typer.Option(
+        "--features",
+        metavar="TENSOR",
+        help="Cut the graph at this tensor; found by itself if not given.",
+        rich_help_panel=_BACKBONE,
+    ),
+]
+SizeOption = Annotated[
+    int | None,
+    typer.Option(
+        "--size", metavar="PIXELS", help="Side of the model input.", rich_help_panel=_BACKBONE
+    ),
+]
+ResizeOption = Annotated[
+    int | None,
+    typer.Option(
+        "--resize",
+        metavar="PIXELS",
+        help="Shorter side before the eval view's centre crop.",
+        rich_help_panel=_BACKBONE,
+    ),
+]
+MeanOption = Annotated[
+    str | None,
+    typer.Option(
+        "--mean",
+        metavar="R,G,B",
+        help="Mean of pixel values in 0 to 1.",
+        rich_help_panel=_BACKBONE,
+    ),
+]
+StdOption = Annotated[
+    str | None,
+    typer.Option(
+        "--std",
+        metavar="R,G,B",
+        help="Standard deviation of pixel values in 0 to 1.",
+        rich_help_panel=_BACKBONE,
+    ),
+]
+InterpolationOption = Annotated[
+    str | None,
+    typer.Option(
+        "--interpolation",
+        metavar="bilinear|bicubic",
+        help="Resampling filter.",
+        rich_help_panel=_BACKBONE,
+    ),
+]
+MaxBadOption = Annotated[
+    float,
+    typer.Option(
+        "--max-bad", metavar="SHARE", help="Share of images, 0 to 1, that may be unusable."
+    ),
+]

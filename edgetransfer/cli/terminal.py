@@ -1,0 +1,96 @@
+"""What people see: progress, log lines and tables on stderr, JSON on stdout."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from edgetransfer.types import Progress
+
+
+@contextmanager
+def shown_progress() -> Iterator[Progress]:
+    """A `Progress` that draws a bar with rate and time left; quiet where stderr is no terminal."""
+    if not sys.stderr.isatty():
+        yield lambda _stage, _done, _total: None
+        return
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+    from rich.progress import (
+        Progress as Bars,
+    )
+
+    with Bars(
+        TextColumn("{task.description:<20}"),
+        BarColumn(bar_width=30),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]:>12}"),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    ) as bars:
+        current: dict[str, Any] = {"stage": None, "task": None}
+
+        def show(stage: str, done: int, total: int) -> None:
+            if stage != current["stage"]:
+                if current["task"] is not None:
+                    bars.remove_task(current["task"])
+                current["stage"] = stage
+                current["task"] = bars.add_task(stage, total=total, completed=done, rate="")
+            speed = bars.tasks[-1].speed
+            unit = "/s" if stage.startswith("choosing") else " images/s"
+            bars.update(
+                current["task"],
+                completed=done,
+                total=total,
+                rate=f"{speed:,.0f}{unit}" if speed else "",
+            )
+
+        yield show
+
+
+def show_log(json_output: bool) -> None:
+    """Send the package's log to stderr, one plain line each."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_PlainLines())
+    root = logging.getLogger("edgetransfer")
+    root.handlers[:] = [handler]
+    root.propagate = False
+    root.setLevel(logging.WARNING if json_output else logging.INFO)
+
+
+class _PlainLines(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        text = record.getMessage()
+        return f"warning: {text}" if record.levelno >= logging.WARNING else text
+
+
+def say(text: str = "") -> None:
+    """One line for people, to stderr."""
+    print(text, file=sys.stderr)
+
+
+def print_json(value: Any) -> None:
+    """One JSON object to stdout; nan becomes null."""
+    print(json.dumps(_finite(value), ensure_ascii=False))
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return value

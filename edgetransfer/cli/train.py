@@ -1,0 +1,201 @@
+"""``edgetransfer train``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from edgetransfer.cli.options import (
+    BackboneOption,
+    CacheOption,
+    EngineOption,
+    FeaturesOption,
+    InterpolationOption,
+    JsonOption,
+    MaxBadOption,
+    MeanOption,
+    ResizeOption,
+    SizeOption,
+    StdOption,
+    ThreadsOption,
+    WorkersOption,
+    parse_l2,
+    parse_triple,
+)
+from edgetransfer.cli.terminal import print_json, say, show_log, shown_progress
+from edgetransfer.defaults import DEFAULT_BACKBONE
+
+EXAMPLES = """\
+Examples:
+
+  edgetransfer train --data photos --out run
+
+  edgetransfer train --data photos --out run --online --epochs 20
+
+  edgetransfer train --backbone net.onnx --mean 0.5,0.5,0.5 --std 0.5,0.5,0.5 --data photos.csv
+  --out run --solver sgd --json
+"""
+
+
+def train(
+    data: Annotated[
+        Path,
+        typer.Option(
+            "--data",
+            metavar="DIR|MANIFEST",
+            help="One folder a class (or train/ val/ test/ of those), or CSV / JSON Lines of path "
+            "and label.",
+        ),
+    ],
+    out: Annotated[Path, typer.Option("--out", metavar="RUN", help="The run folder to make.")],
+    backbone: BackboneOption = DEFAULT_BACKBONE,
+    test_data: Annotated[
+        Path | None,
+        typer.Option("--test-data", metavar="DIR|MANIFEST", help="Images to test on at the end."),
+    ] = None,
+    cached: Annotated[
+        bool | None,
+        typer.Option(
+            "--cached/--online",
+            help="Features once without augmentation (default), or new augmented views each epoch.",
+            show_default=False,
+        ),
+    ] = None,
+    solver: Annotated[
+        str | None,
+        typer.Option(
+            "--solver", metavar="sgd|lbfgs", help="Default: lbfgs with --cached, else sgd."
+        ),
+    ] = None,
+    epochs: Annotated[
+        int | None,
+        typer.Option(
+            "--epochs", metavar="N", min=1, help="Of SGD. Default: 150 cached, 20 online."
+        ),
+    ] = None,
+    batch_size: Annotated[int, typer.Option("--batch-size", metavar="N", min=1)] = 64,
+    learning_rate: Annotated[
+        float,
+        typer.Option(
+            "--learning-rate", metavar="X", help="Of SGD; a tenth after each third of the epochs."
+        ),
+    ] = 0.01,
+    momentum: Annotated[float, typer.Option("--momentum", metavar="X", help="Of SGD.")] = 0.9,
+    weight_decay: Annotated[
+        float, typer.Option("--weight-decay", metavar="X", help="Of SGD.")
+    ] = 5e-4,
+    l2: Annotated[
+        str,
+        typer.Option(
+            "--l2",
+            metavar="auto|X",
+            help="Penalty of L-BFGS; auto chooses on held-out training images.",
+        ),
+    ] = "auto",
+    standardize: Annotated[
+        bool, typer.Option("--standardize", help="Standardise features; folded into the head.")
+    ] = False,
+    seed: Annotated[int, typer.Option("--seed", metavar="N", min=0)] = 0,
+    val_fraction: Annotated[
+        float,
+        typer.Option(
+            "--val-fraction",
+            metavar="X",
+            help="Share of each class to hold out for validation, if there is no val/.",
+        ),
+    ] = 0.0,
+    max_bad: MaxBadOption = 0.05,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with an interrupted run.")
+    ] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Start anew in an existing run folder.")
+    ] = False,
+    engine: EngineOption = "auto",
+    threads: ThreadsOption = None,
+    workers: WorkersOption = None,
+    cache_dir: CacheOption = None,
+    features: FeaturesOption = None,
+    size: SizeOption = None,
+    resize: ResizeOption = None,
+    mean: MeanOption = None,
+    std: StdOption = None,
+    interpolation: InterpolationOption = None,
+    json_output: JsonOption = False,
+) -> None:
+    """Train a linear classifier of your own photos on a backbone's features."""
+    from edgetransfer.linear import LinearTraining, train_linear
+
+    if resume and overwrite:
+        raise typer.BadParameter("--resume and --overwrite exclude each other")
+    cached = True if cached is None else cached
+    settings = LinearTraining(
+        backbone=backbone,
+        data=data,
+        out=out,
+        test_data=test_data,
+        mode="cached" if cached else "online",
+        solver=solver or ("lbfgs" if cached else "sgd"),  # type: ignore[arg-type]
+        epochs=epochs,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        momentum=momentum,
+        weight_decay=weight_decay,
+        l2=parse_l2(l2),
+        standardize=standardize,
+        seed=seed,
+        val_fraction=val_fraction,
+        max_bad=max_bad,
+        engine=engine,
+        threads=threads,
+        workers=workers,
+        cache_dir=cache_dir,
+        features=features,
+        size=size,
+        resize=resize,
+        mean=parse_triple(mean),
+        std=parse_triple(std),
+        interpolation=interpolation,  # type: ignore[arg-type]
+    )
+    show_log(json_output)
+    with shown_progress() as progress:
+        report = train_linear(settings, resume=resume, overwrite=overwrite, progress=progress)
+    if json_output:
+        print_json(report)
+    else:
+        _show(report, out)
+
+
+def _show(report: dict[str, Any], out: Path) -> None:
+    backbone, stages = report["backbone"], report["stages"]
+    last = report["epochs"][-1]
+    say(f"backbone   {backbone['name']}, {backbone['sparsity']:.1%} of its weights zero")
+    say(f"data       {report['n_train']} training images, {report['n_classes']} classes")
+    if report["solver"] == "lbfgs":
+        lbfgs = report["lbfgs"]
+        say(f"head       L-BFGS, {lbfgs['iterations']} iterations, l2 {lbfgs['l2']:.3g}")
+    else:
+        say(f"head       SGD, {len(report['epochs'])} epochs, loss {last['train_loss']:.4f}")
+        median = sorted(e["seconds"] for e in report["epochs"])[len(report["epochs"]) // 2]
+        say(f"an epoch   {median:.2f} s, {report['n_train'] / median:,.0f} images/s")
+    if "val_top1" in last:
+        say(
+            f"validation {last['val_top1']:.1%} top-1, "
+            f"{last['val_mean_per_class']:.1%} mean per class"
+        )
+    if report["final"]:
+        final = report["final"]
+        say(
+            f"test       {final['top1']:.1%} top-1, {final['mean_per_class']:.1%} mean per class "
+            f"({report['n_test']} images)"
+        )
+    say("time       " + ", ".join(f"{name} {seconds:.1f} s" for name, seconds in stages.items()))
+    if report["skipped"]:
+        say(f"skipped    {report['skipped']} images; see {out / 'skipped.jsonl'}")
+    say(f"saved in   {out}")
+    say(f"try        edgetransfer predict {out} PHOTO.jpg")
+
+
+train.__doc__ = f"{train.__doc__}\n\n{EXAMPLES}"

@@ -1,0 +1,94 @@
+"""What a backbone is, and what this machine makes of it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from edgetransfer.backbones import Backbone
+from edgetransfer.engines import Engine, open_engine
+from edgetransfer.errors import EngineError
+from edgetransfer.features import default_cache_folder
+
+TRIAL_SECONDS = 1.0
+
+
+def inspect_backbone(
+    backbone: str,
+    *,
+    features: str | None = None,
+    size: int | None = None,
+    engine: str = "auto",
+    threads: int | None = None,
+    batch_size: int = 64,
+    cache: Path | None = None,
+) -> dict[str, Any]:
+    """Everything that can be said of a backbone without data; the keys are those of the JSON.
+
+    Speed is the median over about a second of random batches.
+
+    Raises
+    ------
+    BackboneError
+        If it cannot be used as a backbone.
+    EngineError
+        If an engine was named and cannot run it.
+    """
+    opened = Backbone.open(backbone, features=features, size=size)
+    report = opened.sparsity_report
+    try:
+        started = open_engine(
+            opened.frozen(batch_size),
+            engine=engine,
+            threads=threads,
+            cache=cache or default_cache_folder(),
+        )
+        trial: dict[str, Any] = {
+            **asdict(started.choice),
+            "batch_size": batch_size,
+            "images_per_second": images_per_second(started),
+        }
+        started.close()
+    except EngineError as error:
+        if engine != "auto":
+            raise
+        trial = {"error": str(error)}
+    return {
+        "name": opened.name,
+        "sha256": opened.sha256,
+        "features": {"tensor": opened.cut.tensor, "dim": opened.dimension},
+        "input": {"size": opened.preprocessing.size},
+        "card": asdict(opened.card),
+        "sparsity": report.sparsity,
+        "pruned_filters": report.pruned_filters,
+        "macs": {"dense": report.dense_macs, "nonzero": report.nonzero_macs},
+        "engine": trial,
+        "layers": [
+            {
+                "name": layer.name,
+                "shape": list(layer.shape),
+                "sparsity": layer.sparsity,
+                "pruned_filters": layer.pruned_filters,
+                "filters": layer.filters,
+                "macs": {"dense": layer.dense_macs, "nonzero": layer.nonzero_macs},
+            }
+            for layer in report.layers
+        ],
+        "warnings": list(opened.warnings),
+    }
+
+
+def images_per_second(engine: Engine, seconds: float = TRIAL_SECONDS) -> float:
+    """The median speed of an engine on random batches, after one to warm up."""
+    images = np.random.default_rng(0).standard_normal(engine.input_shape, np.float32)
+    engine.run(images)
+    times: list[float] = []
+    while sum(times) < seconds or len(times) < 3:
+        start = perf_counter()
+        engine.run(images)
+        times.append(perf_counter() - start)
+    return float(engine.batch_size / np.median(times))
