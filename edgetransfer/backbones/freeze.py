@@ -76,7 +76,7 @@ def freeze(body: onnx.ModelProto, *, batch_size: int, size: int) -> onnx.ModelPr
     _infer_shapes(model, fixed_size, size)
     while _fold_shapes(model):
         _infer_shapes(model, fixed_size, size)
-    _check_reshapes(model, size)
+    _check_reshapes(model, fixed_size, size, batch_size)
     _finish(model, _output_shape(model))
     _infer_shapes(model, fixed_size, size)
     rows, columns = _output_shape(model)
@@ -208,16 +208,22 @@ def _fold_shapes(model: onnx.ModelProto) -> bool:
     return bool(found)
 
 
-def _check_reshapes(model: onnx.ModelProto, size: int) -> None:
+def _check_reshapes(
+    model: onnx.ModelProto, fixed_size: int | None, size: int, batch_size: int
+) -> None:
     """Shape inference believes a Reshape whose target has another number of elements."""
     shapes = _known_shapes(model)
     for node in model.graph.node:
         if node.op_type == "Reshape" and {node.input[0], node.output[0]} <= set(shapes):
             before, after = shapes[node.input[0]], shapes[node.output[0]]
             if np.prod(before) != np.prod(after):
+                if fixed_size is not None and fixed_size != size:
+                    reason = f"it was made for {fixed_size} pixels, not {size}"
+                else:
+                    reason = "it takes another batch or another size"
                 raise BackboneError(
-                    f"the graph does not fit {size}x{size} images: it reshapes {before} to {after} "
-                    f"(tensor {node.output[0]!r}), a shape that is built in"
+                    f"the graph does not fit a batch of {batch_size} images of {size} pixels: "
+                    f"{reason} (it reshapes {before} to {after}, tensor {node.output[0]!r})"
                 )
 
 

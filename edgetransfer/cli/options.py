@@ -13,7 +13,7 @@ _BACKBONE = "Backbone: how it is read"
 _MACHINE = "Machine"
 
 
-def parse_triple(text: str | None) -> tuple[float, float, float] | None:
+def parse_triple(option: str, text: str | None) -> tuple[float, float, float] | None:
     """``R,G,B`` as three numbers.
 
     Raises
@@ -27,7 +27,7 @@ def parse_triple(text: str | None) -> tuple[float, float, float] | None:
         red, green, blue = (float(part) for part in text.split(","))
     except ValueError:
         raise UsageError(
-            f"{text!r} is not three numbers with commas between, such as 0.485,0.456,0.406"
+            f"{option}: {text!r} is not three numbers with commas, such as 0.485,0.456,0.406"
         ) from None
     return red, green, blue
 
@@ -45,7 +45,7 @@ def parse_l2(text: str) -> float | None:
     try:
         return float(text)
     except ValueError:
-        raise UsageError(f"{text!r} is neither auto nor a number") from None
+        raise UsageError(f"--l2: {text!r} is neither auto nor a number") from None
 
 
 BackboneOption = Annotated[

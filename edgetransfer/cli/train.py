@@ -173,8 +173,8 @@ def train(
         features=features,
         size=size,
         resize=resize,
-        mean=parse_triple(mean),
-        std=parse_triple(std),
+        mean=parse_triple("--mean", mean),
+        std=parse_triple("--std", std),
         interpolation=interpolation,  # type: ignore[arg-type]
     )
     show_log(json_output)
