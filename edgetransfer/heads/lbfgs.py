@@ -11,6 +11,7 @@ import numpy as np
 from edgetransfer.errors import UsageError
 from edgetransfer.heads.linear_head import LinearHead
 from edgetransfer.heads.loss import FloatArray, SoftmaxLoss
+from edgetransfer.sampling import stratified_holdout
 from edgetransfer.types import Float32Array, IntArray, Progress, no_progress
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ class LBFGSSolver:
         From strong to weak, each fit starts at the last; weaker penalties than two that got
         worse are not tried.
         """
-        held = held_out(labels, seed)
+        held = stratified_holdout(labels, HELD_OUT, seed)
         kept = features[~held].astype(np.float32), labels[~held]
         trial = replace(self, tolerance=TRIAL_TOLERANCE, max_iterations=TRIAL_ITERATIONS)
         tried: dict[float, float] = {}
@@ -176,14 +177,3 @@ def _softmax_form(model: LogisticRegression) -> tuple[FloatArray, FloatArray]:
         weights = np.concatenate([-weights, weights], axis=1) / 2
         bias = np.concatenate([-bias, bias]) / 2
     return np.ascontiguousarray(weights), bias
-
-
-def held_out(labels: IntArray, seed: int) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-    """A mask, (N,) bool, of about a fifth of each class; a class of one sample keeps it."""
-    rng = np.random.default_rng(seed)
-    held = np.zeros(len(labels), bool)
-    for label in np.unique(labels):
-        members = np.flatnonzero(labels == label)
-        count = min(max(round(HELD_OUT * len(members)), 1), len(members) - 1)
-        held[rng.permutation(members)[:count]] = True
-    return held
