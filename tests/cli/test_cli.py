@@ -181,7 +181,13 @@ def test_interrupt_exits_130_and_the_run_can_be_resumed(backbone, photos, tmp_pa
         *("--data", str(photos), "--out", str(tmp_path / "run"), "--engine", "onnxruntime"),
         *("--online", "--epochs", "3000", "--cache-dir", str(tmp_path / "cache")),
     ]
-    child = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    child = subprocess.Popen(
+        command,
+        stderr=subprocess.PIPE,
+        text=True,
+        # Whoever runs the tests in the background has SIGINT ignored, and children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     checkpoint = tmp_path / "run" / "checkpoint.safetensors"
     deadline = time.monotonic() + 60
     while not checkpoint.exists() and child.poll() is None and time.monotonic() < deadline:
