@@ -16,6 +16,8 @@ from edgetransfer.cli.doctor import doctor
 from edgetransfer.cli.evaluate import evaluate
 from edgetransfer.cli.inspect import inspect
 from edgetransfer.cli.predict import predict
+from edgetransfer.cli.rewind import export, forget, rollback
+from edgetransfer.cli.stream import stream
 from edgetransfer.cli.train import train
 from edgetransfer.errors import EdgeTransferError
 
@@ -27,7 +29,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (train, evaluate, predict, inspect, doctor, demo):
+for command in (
+    *(train, stream, evaluate, predict, inspect, doctor, demo),
+    *(export, rollback, forget),
+):
     app.command()(command)
 
 

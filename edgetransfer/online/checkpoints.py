@@ -138,5 +138,5 @@ def read_checkpoint(path: Path) -> Checkpoint | None:
 def _checksum(arrays: dict[str, NDArray[Any]]) -> int:
     crc = 0
     for name in sorted(arrays):
-        crc = zlib.crc32(memoryview(arrays[name]).cast("B") if arrays[name].size else b"", crc)
+        crc = zlib.crc32(arrays[name].data if arrays[name].size else b"", crc)
     return crc

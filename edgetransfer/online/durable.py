@@ -6,7 +6,6 @@ import json
 import logging
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from time import monotonic, time
 from typing import Any, Literal
 
@@ -227,13 +226,7 @@ class DurableLearner:
         """
         if not self.learner.waiting:
             return
-        self._write(
-            [
-                Record(
-                    n=self.position, group=self._journal.group, kind="flush", time=time()
-                )
-            ]
-        )
+        self._write([Record(n=self.position, group=self._journal.group, kind="flush", time=time())])
 
     def save(self) -> None:
         """Write a checkpoint, and the head beside it; a full disk only postpones it."""
@@ -308,9 +301,7 @@ class DurableLearner:
         """Disk that the journal takes."""
         return self._journal.size
 
-    def _admit(
-        self, offer: Offer, taken: dict[bytes, str | None]
-    ) -> tuple[Status, Kind | None]:
+    def _admit(self, offer: Offer, taken: dict[bytes, str | None]) -> tuple[Status, Kind | None]:
         key = id_key(offer.id)
         if key in taken:
             return "duplicate", None
@@ -336,9 +327,7 @@ class DurableLearner:
 
     def _write(self, records: list[Record]) -> None:
         last = len(records) - 1
-        records = [
-            Record(**{**vars(record), "left": last - i}) for i, record in enumerate(records)
-        ]
+        records = [Record(**{**vars(record), "left": last - i}) for i, record in enumerate(records)]
         self._journal.append(records)
         for record in records:
             self._apply(record)

@@ -346,9 +346,7 @@ class FeatureLearner:
             tuple(head.classes[i] for i in kept),
         )
         self._by_class = self._by_class[[i for i in range(len(self._by_class)) if i not in gone]]
-        self._waiting = [
-            Waiting(key=w.key, label=new[w.label], rows=w.rows) for w in self._waiting
-        ]
+        self._waiting = [Waiting(key=w.key, label=new[w.label], rows=w.rows) for w in self._waiting]
         self.classes, self._index = names, places
 
     def _fit_anew(self) -> None:
@@ -392,7 +390,7 @@ class FeatureLearner:
             "pool.views": np.array([len(r) for r in pooled], np.int64),
             "pool.rows": np.concatenate([none.astype(np.float16), *pooled]),
         }
-        values = {
+        json_values: dict[str, Any] = {
             "dimension": self.dimension,
             "counts": vars(self.counts).copy(),
             "classes": self.classes,
@@ -401,7 +399,7 @@ class FeatureLearner:
             "l2": self._l2,
             "loss": None if np.isnan(self.loss) else self.loss,
         }
-        return LearnerState(arrays=arrays, values=values)
+        return LearnerState(arrays=arrays, values=json_values)
 
     def restore(self, state: LearnerState) -> None:
         """Go on from what `state` returned."""

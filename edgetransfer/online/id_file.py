@@ -33,9 +33,7 @@ class IdFile:
             )
         if len(data) > count * ID_BYTES:
             os.truncate(path, count * ID_BYTES)
-        self._keys = IdSet(
-            data[i : i + ID_BYTES] for i in range(0, count * ID_BYTES, ID_BYTES)
-        )
+        self._keys = IdSet(data[i : i + ID_BYTES] for i in range(0, count * ID_BYTES, ID_BYTES))
 
     def __contains__(self, key: bytes) -> bool:
         return key in self._keys

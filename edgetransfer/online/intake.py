@@ -94,8 +94,7 @@ class Intake:
         for arrival in arrivals:
             with self._changed:
                 while self._queue and (
-                    len(self._queue) >= self._size
-                    or self._bytes + _weight(arrival) > QUEUED_BYTES
+                    len(self._queue) >= self._size or self._bytes + _weight(arrival) > QUEUED_BYTES
                 ):
                     if self._stop.is_set():
                         return

@@ -5,13 +5,15 @@ from __future__ import annotations
 import logging
 import os
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import Event
 from time import monotonic
 from typing import Any
 
 from edgetransfer.data.streams import Arrival, Source
+from edgetransfer.data.streams.arrivals import Reply, no_reply
 from edgetransfer.errors import EdgeTransferError
 from edgetransfer.features import FeatureBatch, ViewBatch
 from edgetransfer.metrics import peak_memory_bytes
@@ -61,6 +63,7 @@ def run_stream(
     eyes: Eyes | None = None,
     stop: Event | None = None,
     watch: Watch | None = None,
+    acknowledge: Reply | None = None,
 ) -> dict[str, Any]:
     """Learn from a source until it ends or ``stop`` is set; returns the report.
 
@@ -74,6 +77,8 @@ def run_stream(
         Set it (from a signal handler, say) to finish what is in hand, save and return.
     watch
         Told how it goes.
+    acknowledge
+        Told what became of each JSON line, once that is on disk.
 
     Raises
     ------
@@ -87,11 +92,30 @@ def run_stream(
         learner = OnlineLearner(settings, eyes=eyes)
         try:
             board = Throughput(learner)
-            opened = source if source is not None else open_source(settings, board)
-            return StreamJob(settings, learner, opened, board, stop, watch).run()
+            if source is None:
+                source = open_source(settings, board, acknowledge or no_reply)
+            with _metrics_served(settings.metrics_port, board):
+                return StreamJob(settings, learner, source, board, stop, watch).run()
         finally:
             stop.set()
             learner.close()
+
+
+@contextmanager
+def _metrics_served(port: int | None, board: Throughput) -> Iterator[None]:
+    """Serve metrics alone on a loopback port, if one is given."""
+    if port is None:
+        yield
+        return
+    from edgetransfer.online.http import StreamServer
+
+    server = StreamServer("127.0.0.1", port, board=board, desk=None, token=None, longest=0)
+    server.start()
+    logger.info("metrics on http://127.0.0.1:%d/metrics", server.port)
+    try:
+        yield
+    finally:
+        server.stop()
 
 
 class StreamJob:

@@ -77,9 +77,7 @@ class Journal:
                 records.append(record)
                 expected += 1
         journal = cls(folder, expected, group)
-        if found and records:
-            journal._continue(found[-1])
-        elif found and first_position(found[-1]) == expected:
+        if (found and records) or (found and first_position(found[-1]) == expected):
             journal._continue(found[-1])
         return journal, records
 

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 import numpy as np
 
@@ -171,9 +170,7 @@ class OnlineLearner:
             for view in range(views)
         ]
 
-    def rows(
-        self, arrivals: Sequence[Arrival]
-    ) -> tuple[dict[int, Float32Array], dict[int, str]]:
+    def rows(self, arrivals: Sequence[Arrival]) -> tuple[dict[int, Float32Array], dict[int, str]]:
         """The (views, D) rows of at most one engine batch of images, or what is wrong, by place."""
         batches = iter(self.view_batches(arrivals))
         return gather(list(self.extractor.extract_stream(lambda _wait: next(batches, None))))

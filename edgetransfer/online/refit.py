@@ -43,7 +43,7 @@ class Candidate:
     l2: float
 
     def merged(self, head: LinearHead) -> tuple[Float32Array, Float32Array]:
-        """This head, with the columns of ``head`` for classes that were born since."""
+        """The head found, with the columns of ``head`` for classes that were born since."""
         weights, bias = head.weights.copy(), head.bias.copy()
         weights[:, self.labels] = self.weights
         bias[self.labels] = self.bias

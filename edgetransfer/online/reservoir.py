@@ -62,9 +62,7 @@ class Reservoir:
         """Rows by class."""
         return [len(members) for members in self._members]
 
-    def add(
-        self, row: Float32Array, label: int, key: bytes, rng: np.random.Generator
-    ) -> None:
+    def add(self, row: Float32Array, label: int, key: bytes, rng: np.random.Generator) -> None:
         """Offer a (D,) row of class ``label``; it may be kept, and another forgotten for it."""
         while label >= len(self._members):
             self._members.append([])

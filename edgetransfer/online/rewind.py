@@ -158,9 +158,7 @@ def export(run: Path, out: Path) -> dict[str, Any]:
     classes = tuple(values["classes"][: values["born"]])
     if not classes:
         raise RunFolderError(f"{run}: nothing was learned yet, so there is no head to export")
-    head = LinearHead(
-        weights=arrays["solver.weights"], bias=arrays["solver.bias"], classes=classes
-    )
+    head = LinearHead(weights=arrays["solver.weights"], bias=arrays["solver.bias"], classes=classes)
     exported = RunFolder.begin(out, resume=False, overwrite=False)
     counts = values["counts"]
     report = {
@@ -215,5 +213,3 @@ def _parse(to: str) -> tuple[int | None, float | None]:
         raise UsageError(
             f"--to is a number of samples or a time such as 2025-03-01T12:00, not {to!r}"
         ) from None
-
-

@@ -55,7 +55,7 @@ def _json_lines(rest: str, settings: StreamSettings, reply: Reply) -> Source:
         stream = os.fdopen(os.dup(sys.stdin.fileno()), "rb")
     else:
         try:
-            stream = Path(rest).open("rb")
+            stream = Path(rest).open("rb")  # noqa: SIM115  (it is read as long as there is more)
         except OSError as error:
             raise DataError(f"{rest}: cannot be read: {error.strerror}") from error
     return JsonLinesSource(stream, longest=settings.max_body, reply=reply)

@@ -37,9 +37,7 @@ class VideoSource:
         try:
             import av
         except ImportError:
-            raise UsageError(
-                "video sources need PyAV: pip install 'edgetransfer[video]'"
-            ) from None
+            raise UsageError("video sources need PyAV: pip install 'edgetransfer[video]'") from None
         self._av = av
         self._path = path
         self._label = label

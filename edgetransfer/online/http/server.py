@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import hmac
 import json
@@ -116,13 +117,11 @@ class StreamServer(ThreadingHTTPServer):
     def process_request(self, request: Any, client_address: Any) -> None:
         """Give a connection a thread, if there is one left."""
         if not self._slots.acquire(blocking=False):
-            try:
+            with contextlib.suppress(OSError):  # it has gone: so much the better
                 request.sendall(
                     b"HTTP/1.1 429 Too Many Requests\r\nRetry-After: 1\r\nContent-Length: 0\r\n"
                     b"Connection: close\r\n\r\n"
                 )
-            except OSError:
-                pass  # it has gone: so much the better
             self.shutdown_request(request)
             return
         super().process_request(request, client_address)
@@ -148,11 +147,11 @@ class Handler(BaseHTTPRequestHandler):
     sys_version = ""
     timeout = PATIENCE
 
-    def do_GET(self) -> None:  # noqa: N802
+    def do_GET(self) -> None:
         """Answer ``GET``."""
         self._answer("GET")
 
-    def do_POST(self) -> None:  # noqa: N802
+    def do_POST(self) -> None:
         """Answer ``POST``."""
         self._answer("POST")
 

@@ -60,9 +60,7 @@ class HttpSource:
     ) -> None:
         self._queue: Queue[Arrival] = Queue(capacity)
         self._stop = Event()
-        self.server = StreamServer(
-            host, port, board=board, desk=self, token=token, longest=longest
-        )
+        self.server = StreamServer(host, port, board=board, desk=self, token=token, longest=longest)
 
     def submit(self, arrival: Arrival) -> Mapping[str, Any] | None:
         """See `Desk.submit`."""
