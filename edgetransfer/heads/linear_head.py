@@ -144,9 +144,8 @@ class LinearHead:
                 f"{path}: this head was trained on backbone {trained_on[:12]}…, not on "
                 f"{backbone[:12]}…; its predictions would be meaningless"
             )
-        return cls(
-            weights=weights,
-            bias=bias,
-            classes=tuple(json.loads(metadata["classes"])),
-            metadata=metadata,
-        )
+        try:
+            classes = tuple(json.loads(metadata["classes"]))
+            return cls(weights=weights, bias=bias, classes=classes, metadata=metadata)
+        except (KeyError, ValueError, TypeError, HeadError) as error:
+            raise HeadError(f"{path}: a damaged head file: {error}") from error
