@@ -127,6 +127,8 @@ class DurableLearner:
 
     def _recover(self, dimension: int, learning: LearningSettings) -> None:
         run = self.run
+        for left in run.path.glob(".*.tmp"):  # of a process that was killed
+            left.unlink(missing_ok=True)
         self.learner = FeatureLearner(dimension, learning)
         self.checkpoints = CheckpointFolder(run.path / CHECKPOINTS)
         checkpoint = self.checkpoints.newest()
