@@ -150,7 +150,7 @@ class DurableLearner:
         if records:
             logger.info("replayed %d records of the journal", len(records))
         self._metrics.rewind(self.learner.counts.batches)
-        self._uncovered = sum(r.rows.nbytes + 256 for r in records if r.rows is not None)
+        self._uncovered = sum(len(record.encoded()) for record in records)
         self._saved_at = monotonic()
         self._saved_position = -1 if checkpoint is None else checkpoint.position
         if checkpoint is None and not records:
@@ -267,7 +267,8 @@ class DurableLearner:
         self._saved_position = self.position
         self._uncovered = 0
         self.checkpoints.prune(self._keeping.checkpoints)
-        self._journal.rotate(self.checkpoints.covered(), self._keeping.journal_bytes)
+        # The other half is for what comes until the next checkpoint.
+        self._journal.rotate(self.checkpoints.covered(), self._keeping.journal_bytes // 2)
         self._save_head()
 
     def forget_history(self) -> None:
@@ -330,11 +331,9 @@ class DurableLearner:
     def _write(self, records: list[Record]) -> None:
         last = len(records) - 1
         records = [Record(**{**vars(record), "left": last - i}) for i, record in enumerate(records)]
-        self._journal.append(records)
+        self._uncovered += self._journal.append(records)
         for record in records:
             self._apply(record)
-            if record.rows is not None:
-                self._uncovered += record.rows.nbytes + 256
         due = monotonic() - self._saved_at > self._keeping.checkpoint_seconds
         if due or self._uncovered > self._keeping.journal_bytes // 2:
             self.save()

@@ -81,8 +81,8 @@ class Journal:
             journal._continue(found[-1])
         return journal, records
 
-    def append(self, records: Sequence[Record]) -> None:
-        """Write one group and sync it.
+    def append(self, records: Sequence[Record]) -> int:
+        """Write one group and sync it; returns its bytes.
 
         Raises
         ------
@@ -108,6 +108,7 @@ class Journal:
         self._size += len(data)
         self.position += len(records)
         self.group += 1
+        return len(data)
 
     @property
     def size(self) -> int:

@@ -13,6 +13,7 @@ from edgetransfer.cli.main import main
 from edgetransfer.machine import DEEPSPARSE_NOTICE
 
 from tests.linear.conftest import backbone, photos  # noqa: F401
+
 HEAVY = ("torch", "deepsparse", "onnxruntime", "sklearn", "scipy", "matplotlib")
 
 
@@ -166,7 +167,8 @@ def test_bad_input_ends_in_a_sentence_and_a_code(backbone, photos, tmp_path):
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="DeepSparse exists for Python 3.11")
 def test_deepsparse_by_name_fails_with_its_own_code(backbone, photos, tmp_path):
     message = expect(
-        4, *("train", "--backbone", backbone, "--out", tmp_path / "run", "--data", photos),
+        4,
+        *("train", "--backbone", backbone, "--out", tmp_path / "run", "--data", photos),
         *("--engine", "deepsparse"),
     )
     assert "3.11" in message

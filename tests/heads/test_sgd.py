@@ -89,7 +89,8 @@ def test_schedule_divides_by_ten_after_each_third():
 
 
 @pytest.mark.parametrize(
-    "values", [{"learning_rate": 0}, {"momentum": 1}, {"weight_decay": -1}, {"learning_rate": np.nan}]
+    "values",
+    [{"learning_rate": 0}, {"momentum": 1}, {"weight_decay": -1}, {"learning_rate": np.nan}],
 )
 def test_senseless_settings_are_refused(values):
     with pytest.raises(UsageError):

@@ -46,9 +46,7 @@ def head_of(settings):
 
 
 def same_head(first, second):
-    return np.array_equal(first.weights, second.weights) and np.array_equal(
-        first.bias, second.bias
-    )
+    return np.array_equal(first.weights, second.weights) and np.array_equal(first.bias, second.bias)
 
 
 @pytest.mark.parametrize(

@@ -225,9 +225,7 @@ def _campaign(children: Children, inputs: Path, tmp_path: Path, kind: str, kills
     turn = 0
     while done < kills:
         run = tmp_path / f"killed-{turn}" / "run"
-        count, acknowledged = _run(
-            children, _order(kind, inputs, run), kind, rng, kills - done
-        )
+        count, acknowledged = _run(children, _order(kind, inputs, run), kind, rng, kills - done)
         assert final_state(run) == final_state(reference)
         assert acknowledged == expected
         done += count
@@ -251,9 +249,7 @@ def test_campaign(children: Children, inputs: Path, tmp_path: Path, kind: str) -
     assert _campaign(children, inputs, tmp_path, kind, 42) >= 42
 
 
-def test_the_reference_is_what_was_sent(
-    children: Children, inputs: Path, tmp_path: Path
-) -> None:
+def test_the_reference_is_what_was_sent(children: Children, inputs: Path, tmp_path: Path) -> None:
     order = _order("jsonl", inputs, tmp_path / "run")
     _, acknowledged = _run(children, order, "jsonl", None, 0)
     assert acknowledged == {f"n{i}" for i in range(PICTURES)}
