@@ -11,7 +11,7 @@ from edgetransfer.defaults import DEFAULT_BACKBONE
 from edgetransfer.linear import Classifier, LinearTraining, train_linear
 from edgetransfer.types import Progress, no_progress
 
-EPOCHS = 12
+EPOCHS = 20
 TEST_EVERY = 4  # each fourth digit is tested on
 PREDICTIONS = 5
 
@@ -47,7 +47,16 @@ def run_demo(
         "cache_dir": out / "cache",
     }
     online = train_linear(
-        LinearTraining(**shared, out=out / "online", mode="online", solver="sgd", epochs=EPOCHS),
+        LinearTraining(
+            **shared,
+            out=out / "online",
+            mode="online",
+            solver="sgd",
+            epochs=EPOCHS,
+            learning_rate=0.1,
+            min_crop=0.5,  # less of a digit may be another digit,
+            flip=False,  # and so may its mirror image
+        ),
         overwrite=True,
         progress=progress,
     )

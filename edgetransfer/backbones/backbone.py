@@ -113,7 +113,7 @@ class Backbone:
         _, fixed_size = input_layout(model)
         card = read_card(path, model, fixed_size)
         digest = _sha256(path)
-        if card.sha256 is not None and card.sha256 != digest:
+        if card.sha256 is not None and card.sha256.lower() != digest:
             raise BackboneError(
                 f"{path}: its sha256 is {digest[:12]}…, but its card says {card.sha256[:12]}…: the "
                 "file was changed or is incomplete; fetch it again or correct the card"

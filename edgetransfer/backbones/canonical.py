@@ -64,6 +64,12 @@ def load_canonical(path: Path) -> onnx.ModelProto:
         raise BackboneError(f"{path}: cannot be read: {error.strerror or error}") from error
     except Exception as error:
         raise BackboneError(f"{path}: not an ONNX file ({_one_line(error)})") from error
+    for tensor in model.graph.initializer:
+        if tensor.raw_data and len(tensor.raw_data) != _expected_bytes(tensor):
+            raise BackboneError(
+                f"{path}: the weights {tensor.name!r} are incomplete ({len(tensor.raw_data)} of "
+                f"{_expected_bytes(tensor)} bytes); fetch the file and its data files again"
+            )
     if not model.graph.node:
         raise BackboneError(f"{path}: an ONNX file without a graph; is it complete?")
     try:
@@ -83,13 +89,18 @@ def canonicalise(model: onnx.ModelProto) -> onnx.ModelProto:
     if opset_of(model) > NEWEST_OPSET:
         _lower_opset(model)
     model.ir_version = min(max(model.ir_version, 8), NEWEST_IR)
-    _fold_constants(model)
+    fold_constants(model)
     del model.graph.value_info[:]
     if opset_of(model) < OLDEST_OPSET:
         model = _raise_opset(model)
-        _fold_constants(model)
+        fold_constants(model)
         del model.graph.value_info[:]
     return model
+
+
+def _expected_bytes(tensor: onnx.TensorProto) -> int:
+    kind = onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type)
+    return int(np.prod(tensor.dims, dtype=np.int64)) * int(np.dtype(kind).itemsize)
 
 
 def _one_line(error: Exception) -> str:
@@ -141,7 +152,7 @@ def _raise_opset(model: onnx.ModelProto) -> onnx.ModelProto:
     return converted
 
 
-def _fold_constants(model: onnx.ModelProto) -> None:
+def fold_constants(model: onnx.ModelProto) -> None:
     """Turn what is computed from constants alone into initializers."""
     from onnx.reference import ReferenceEvaluator
 

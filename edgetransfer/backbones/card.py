@@ -136,6 +136,8 @@ def _parse(values: dict[str, Any], backbone: Path, fixed_size: int | None) -> Ba
     for name in TEXTS:
         if not isinstance(values.get(name, ""), str):
             raise ValueError(f"{name} must be a text")
+    if not isinstance(values.get("size", 0), int) or not isinstance(values.get("resize", 0), int):
+        raise ValueError("size and resize are whole numbers of pixels")
     for name in NUMBERS:
         if not isinstance(values.get(name, 0), int | float):
             raise ValueError(f"{name} must be a number")

@@ -8,6 +8,7 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
+from edgetransfer.backbones.canonical import fold_constants
 from edgetransfer.backbones.graph import Graph, attribute, dims_of, skeleton_of
 from edgetransfer.errors import BackboneError
 
@@ -73,6 +74,9 @@ def freeze(body: onnx.ModelProto, *, batch_size: int, size: int) -> onnx.ModelPr
         _free_reshapes(model, old_batch)
     _feed_nchw(model, layout, batch_size, size)
     _infer_shapes(model, fixed_size, size)
+    while _fold_shapes(model):
+        _infer_shapes(model, fixed_size, size)
+    _check_reshapes(model, fixed_size, size, batch_size)
     _finish(model, _output_shape(model))
     _infer_shapes(model, fixed_size, size)
     rows, columns = _output_shape(model)
@@ -175,6 +179,52 @@ def _infer_shapes(model: onnx.ModelProto, fixed_size: int | None, size: int) -> 
     ):
         del values[:]
         values.extend(found)
+
+
+def _known_shapes(model: onnx.ModelProto) -> dict[str, list[int]]:
+    """The shapes of tensors that are known in every dimension."""
+    found = {t.name: list(t.dims) for t in model.graph.initializer}
+    for value in (*model.graph.value_info, *model.graph.input, *model.graph.output):
+        dims = [d for d in dims_of(value) if d is not None]
+        if value.type.tensor_type.HasField("shape") and len(dims) == len(dims_of(value)):
+            found[value.name] = dims
+    return found
+
+
+def _fold_shapes(model: onnx.ModelProto) -> bool:
+    """Compute what depends on shapes alone, as in torch's ``x.view(x.size(0), -1)``."""
+    shapes = _known_shapes(model)
+    found = [
+        node
+        for node in model.graph.node
+        if node.op_type == "Shape" and node.input[0] in shapes and not node.attribute
+    ]
+    for node in found:
+        value = np.array(shapes[node.input[0]], np.int64)
+        model.graph.initializer.append(numpy_helper.from_array(value, node.output[0]))
+        model.graph.node.remove(node)
+    if found:
+        fold_constants(model)
+    return bool(found)
+
+
+def _check_reshapes(
+    model: onnx.ModelProto, fixed_size: int | None, size: int, batch_size: int
+) -> None:
+    """Shape inference believes a Reshape whose target has another number of elements."""
+    shapes = _known_shapes(model)
+    for node in model.graph.node:
+        if node.op_type == "Reshape" and {node.input[0], node.output[0]} <= set(shapes):
+            before, after = shapes[node.input[0]], shapes[node.output[0]]
+            if np.prod(before) != np.prod(after):
+                if fixed_size is not None and fixed_size != size:
+                    reason = f"it was made for {fixed_size} pixels, not {size}"
+                else:
+                    reason = "it takes another batch or another size"
+                raise BackboneError(
+                    f"the graph does not fit a batch of {batch_size} images of {size} pixels: "
+                    f"{reason} (it reshapes {before} to {after}, tensor {node.output[0]!r})"
+                )
 
 
 def _output_shape(model: onnx.ModelProto) -> tuple[int, ...]:

@@ -7,16 +7,18 @@ from typing import Annotated
 
 import typer
 
+from edgetransfer.errors import UsageError
+
 _BACKBONE = "Backbone: how it is read"
 _MACHINE = "Machine"
 
 
-def parse_triple(text: str | None) -> tuple[float, float, float] | None:
+def parse_triple(option: str, text: str | None) -> tuple[float, float, float] | None:
     """``R,G,B`` as three numbers.
 
     Raises
     ------
-    typer.BadParameter
+    UsageError
         If it is anything else.
     """
     if text is None:
@@ -24,8 +26,8 @@ def parse_triple(text: str | None) -> tuple[float, float, float] | None:
     try:
         red, green, blue = (float(part) for part in text.split(","))
     except ValueError:
-        raise typer.BadParameter(
-            f"{text!r} is not three numbers with commas between, such as 0.485,0.456,0.406"
+        raise UsageError(
+            f"{option}: {text!r} is not three numbers with commas, such as 0.485,0.456,0.406"
         ) from None
     return red, green, blue
 
@@ -35,7 +37,7 @@ def parse_l2(text: str) -> float | None:
 
     Raises
     ------
-    typer.BadParameter
+    UsageError
         If it is neither.
     """
     if text == "auto":
@@ -43,7 +45,7 @@ def parse_l2(text: str) -> float | None:
     try:
         return float(text)
     except ValueError:
-        raise typer.BadParameter(f"{text!r} is neither auto nor a number") from None
+        raise UsageError(f"--l2: {text!r} is neither auto nor a number") from None
 
 
 def parse_bytes(text: str) -> int:

@@ -6,6 +6,7 @@ import json
 import logging
 import math
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -64,6 +65,7 @@ def show_log(json_output: bool) -> None:
     """Send the package's log to stderr, one plain line each."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_PlainLines())
+    warnings.filterwarnings("ignore", module="PIL")  # its remarks on odd metadata
     root = logging.getLogger("edgetransfer")
     root.handlers[:] = [handler]
     root.propagate = False

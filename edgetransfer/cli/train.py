@@ -26,6 +26,7 @@ from edgetransfer.cli.options import (
 )
 from edgetransfer.cli.terminal import print_json, say, show_log, shown_progress
 from edgetransfer.defaults import DEFAULT_BACKBONE
+from edgetransfer.errors import UsageError
 
 EXAMPLES = """\
 Examples:
@@ -97,6 +98,21 @@ def train(
     standardize: Annotated[
         bool, typer.Option("--standardize", help="Standardise features; folded into the head.")
     ] = False,
+    min_crop: Annotated[
+        float,
+        typer.Option(
+            "--min-crop",
+            metavar="SHARE",
+            help="Of the augmented views: least share of the photo that a crop covers.",
+        ),
+    ] = 0.08,
+    flip: Annotated[
+        bool,
+        typer.Option(
+            "--flip/--no-flip",
+            help="Of the augmented views: exchange left and right; not for letters and digits.",
+        ),
+    ] = True,
     seed: Annotated[int, typer.Option("--seed", metavar="N", min=0)] = 0,
     val_fraction: Annotated[
         float,
@@ -129,7 +145,7 @@ def train(
     from edgetransfer.linear import LinearTraining, train_linear
 
     if resume and overwrite:
-        raise typer.BadParameter("--resume and --overwrite exclude each other")
+        raise UsageError("--resume and --overwrite exclude each other")
     cached = True if cached is None else cached
     settings = LinearTraining(
         backbone=backbone,
@@ -145,6 +161,8 @@ def train(
         weight_decay=weight_decay,
         l2=parse_l2(l2),
         standardize=standardize,
+        min_crop=min_crop,
+        flip=flip,
         seed=seed,
         val_fraction=val_fraction,
         max_bad=max_bad,
@@ -155,8 +173,8 @@ def train(
         features=features,
         size=size,
         resize=resize,
-        mean=parse_triple(mean),
-        std=parse_triple(std),
+        mean=parse_triple("--mean", mean),
+        std=parse_triple("--std", std),
         interpolation=interpolation,  # type: ignore[arg-type]
     )
     show_log(json_output)

@@ -87,7 +87,8 @@ class DeepSparseEngine:
         self.choice = EngineChoice(name=self.name, version=deepsparse.__version__, reason=reason)
         self.batch_size = batch
         self.input_shape = (batch, 3, height, width)
-        self.dimension = int(self._engine.output_shapes[0][1])
+        # The engine itself does not tell the output's shape of every graph.
+        self.dimension = int(model.graph.output[0].type.tensor_type.shape.dim[1].dim_value)
 
     @property
     def supported_fraction(self) -> float:

@@ -48,7 +48,7 @@ def probe_deepsparse(
     if remembered is not None and remembered.exists():
         try:
             return ProbeResult(works=True, detail=json.loads(remembered.read_text())["detail"])
-        except (OSError, ValueError, KeyError):
+        except (OSError, ValueError, KeyError, TypeError):
             pass  # unreadable: probe again and overwrite it
     with tempfile.TemporaryDirectory(prefix="edgetransfer-") as folder:
         path = Path(folder) / "probe.onnx"
@@ -99,7 +99,7 @@ def _run_child(path: Path, threads: int | None) -> ProbeResult:
     try:
         answer = json.loads(child.stdout.strip().splitlines()[-1])
         return ProbeResult(works=bool(answer["works"]), detail=str(answer["detail"]))
-    except (ValueError, KeyError, IndexError):
+    except (ValueError, KeyError, IndexError, TypeError):
         lines = child.stderr.strip().splitlines() or [f"exit code {child.returncode}"]
         return ProbeResult(works=False, detail=lines[-1][:300])
 

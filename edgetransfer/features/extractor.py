@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from time import thread_time
 from types import TracebackType
@@ -33,10 +33,18 @@ IMAGES_PER_TASK = 4
 
 @dataclass(frozen=True, kw_only=True)
 class TrainView:
-    """Augmented views: that of image i depends on (seed, epoch, i) alone."""
+    """Augmented views: that of image i depends on (seed, epoch, i) alone.
+
+    Parameters
+    ----------
+    area, flip
+        As in `TrainTransform`.
+    """
 
     seed: int
     epoch: int
+    area: tuple[float, float] = (0.08, 1.0)
+    flip: float = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,9 +124,8 @@ class FeatureExtractor:
         self.engine = engine
         self.preprocessing = preprocessing
         self.clock = clock if clock is not None else StageClock()
-        self._train = TrainTransform(size=preprocessing.size)
         self._eval = EvalTransform(size=preprocessing.size, resize=preprocessing.resize)
-        self._buffers = [np.empty(engine.input_shape, np.float32) for _ in range(BATCHES_AHEAD + 1)]
+        self._idle: list[deque[Float32Array]] = []  # buffers of generators that have ended
         self._pool = ThreadPoolExecutor(
             workers or available_cores(), thread_name_prefix="edgetransfer-decode"
         )
@@ -171,7 +178,7 @@ class FeatureExtractor:
         While the engine runs on one batch the next ones are decoded, as far as ``take`` gives
         any without waiting; a batch in hand never waits for one that may come.
         """
-        free = deque(self._buffers)
+        free = self._idle.pop() if self._idle else self._new_buffers()
         ahead: deque[tuple[IntArray, Float32Array, list[Future[list[tuple[int, str]]]]]] = deque()
 
         def submit_next() -> bool:
@@ -192,18 +199,21 @@ class FeatureExtractor:
                     pass
                 if not ahead:
                     return
-                batch, buffer, tasks = ahead.popleft()
+                batch, buffer, tasks = ahead[0]
                 failed = [failure for task in tasks for failure in task.result()]
+                ahead.popleft()
+                free.append(buffer)  # taken again only after the consumer comes back
                 yield self._run(batch, buffer, failed)
-                free.append(buffer)
         finally:
-            for _, _, tasks in ahead:
-                for task in tasks:
-                    task.cancel()
-            for _, _, tasks in ahead:
-                for task in tasks:
-                    if not task.cancelled():
-                        task.exception()
+            # No worker may write into a buffer that the next generator takes.
+            wait([task for _, _, tasks in ahead for task in tasks if not task.cancel()])
+            free.extend(buffer for _, buffer, _ in ahead)
+            self._idle.append(free)
+
+    def _new_buffers(self) -> deque[Float32Array]:
+        return deque(
+            np.empty(self.engine.input_shape, np.float32) for _ in range(BATCHES_AHEAD + 1)
+        )
 
     def _run(
         self, batch: IntArray, buffer: Float32Array, failed: list[tuple[int, str]]
@@ -262,7 +272,8 @@ class FeatureExtractor:
     def _view(self, width: int, height: int, key: int, train: TrainView | None) -> View:
         if train is None:
             return self._eval.view(width, height)
-        return self._train.view(width, height, view_rng(train.seed, train.epoch, key))
+        transform = TrainTransform(size=self.preprocessing.size, area=train.area, flip=train.flip)
+        return transform.view(width, height, view_rng(train.seed, train.epoch, key))
 
 
 def available_cores() -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,8 +16,10 @@ from edgetransfer.types import Float32Array, IntArray, Progress, no_progress
 if TYPE_CHECKING:
     from sklearn.linear_model import LogisticRegression
 
-STRENGTHS = tuple(10.0**exponent for exponent in np.arange(-1.0, -6.5, -0.5))
+DECADES = (-1.0, -2.0, -3.0, -4.0, -5.0, -6.0)
 HELD_OUT = 0.2
+# To compare strengths, fits need not be carried to the last digit.
+TRIAL_TOLERANCE, TRIAL_ITERATIONS = 1e-4, 200
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,12 +89,13 @@ class LBFGSSolver:
         if l2 is None:
             tried = self._try_strengths(features, labels, len(classes), seed, progress)
             l2 = min(tried, key=lambda pair: pair[1])[0]
-        model = self._minimise(features, labels, len(classes), l2, None)
+        exact = features.astype(np.float64)
+        model = self._minimise(exact, labels, len(classes), l2, None)
         weights, bias = _softmax_form(model)
         head = LinearHead(
             weights=weights.astype(np.float32), bias=bias.astype(np.float32), classes=classes
         )
-        loss = SoftmaxLoss(l2).value(features.astype(np.float64), labels, weights, bias)
+        loss = SoftmaxLoss(l2).value(exact, labels, weights, bias)
         return LBFGSResult(
             head=head, l2=l2, loss=loss, iterations=int(np.max(model.n_iter_)), tried=tuple(tried)
         )
@@ -105,24 +108,41 @@ class LBFGSSolver:
         seed: int,
         progress: Progress,
     ) -> list[tuple[float, float]]:
-        """Held-out cross-entropy by strength, from strong to weak, each started at the last."""
+        """Held-out cross-entropy by strength: decades first, then half-decades beside the best.
+
+        From strong to weak, each fit starts at the last; weaker penalties than two that got
+        worse are not tried.
+        """
         held = held_out(labels, seed)
+        kept = features[~held].astype(np.float32), labels[~held]
+        trial = replace(self, tolerance=TRIAL_TOLERANCE, max_iterations=TRIAL_ITERATIONS)
+        tried: dict[float, float] = {}
+        total = len(DECADES) + 2
         model: LogisticRegression | None = None
-        tried: list[tuple[float, float]] = []
-        for index, l2 in enumerate(STRENGTHS):
-            progress("choosing l2", index, len(STRENGTHS))
-            model = self._minimise(features[~held], labels[~held], n_classes, l2, model)
-            score = SoftmaxLoss().value(features[held], labels[held], *_softmax_form(model))
-            tried.append((l2, score))
-            best = min(value for _, value in tried)
-            if len(tried) > 2 and all(value > best * 1.02 for _, value in tried[-2:]):
-                break  # weaker penalties only overfit more
-        progress("choosing l2", len(STRENGTHS), len(STRENGTHS))
-        return tried
+
+        def score(exponent: float) -> float:
+            nonlocal model
+            progress("choosing l2", len(tried), total)
+            model = trial._minimise(*kept, n_classes, 10.0**exponent, model)
+            value = SoftmaxLoss().value(features[held], labels[held], *_softmax_form(model))
+            tried[exponent] = value
+            return value
+
+        scores: list[float] = []
+        for exponent in DECADES:
+            scores.append(score(exponent))
+            if len(scores) > 2 and min(scores[-2:]) > min(scores):
+                break
+        best = min(tried, key=lambda e: tried[e])
+        model = None
+        for exponent in (best + 0.5, best - 0.5):
+            score(exponent)
+        progress("choosing l2", total, total)
+        return [(10.0**e, tried[e]) for e in sorted(tried, reverse=True)]
 
     def _minimise(
         self,
-        features: Float32Array,
+        features: FloatArray,
         labels: IntArray,
         n_classes: int,
         l2: float,
@@ -146,7 +166,7 @@ class LBFGSSolver:
             model.classes_ = start.classes_
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
-            return model.fit(features.astype(np.float64), labels)
+            return model.fit(features, labels)
 
 
 def _softmax_form(model: LogisticRegression) -> tuple[FloatArray, FloatArray]:

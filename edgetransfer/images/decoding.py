@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from edgetransfer.errors import ImageError
 from edgetransfer.types import UInt8Array
 
 MAX_PIXELS = 178_956_970  # Pillow's own bound; decoded, that is half a gigabyte
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "MPO")
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")  # JPEG opens MPO as well
 SUFFIXES = frozenset(
     (
         *(".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp", ".bmp", ".dib", ".gif"),
@@ -57,18 +56,17 @@ def open_upright(source: bytes | Path, shrink: Shrink | None = None) -> Image.Im
         If it cannot be decoded; the message says why.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow's remarks on odd metadata
-            with Image.open(
-                io.BytesIO(source) if isinstance(source, bytes) else source, formats=FORMATS
-            ) as image:
-                orientation = image.getexif().get(ORIENTATION, 1)
-                if shrink is not None:
-                    turned = orientation in (5, 6, 7, 8)
-                    factor = shrink(*(image.size[::-1] if turned else image.size))
-                    if image.format in ("JPEG", "MPO") and factor >= 2:
-                        _decode_scaled(image, factor)
-                return _to_rgb(image, orientation)
+        with Image.open(
+            io.BytesIO(source) if isinstance(source, bytes) else source, formats=FORMATS
+        ) as image:
+            # Pillow turns TIFF files itself.
+            orientation = 1 if image.format == "TIFF" else image.getexif().get(ORIENTATION, 1)
+            if shrink is not None:
+                turned = orientation in (5, 6, 7, 8)
+                factor = shrink(*(image.size[::-1] if turned else image.size))
+                if image.format in ("JPEG", "MPO") and factor >= 2:
+                    _decode_scaled(image, factor)
+            return _to_rgb(image, orientation)
     except Image.DecompressionBombError:
         raise ImageError(
             f"it has more than {MAX_PIXELS // 10**6} megapixels, the most that is decoded: scale "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -68,18 +68,18 @@ class OnlineEpochs:
         self,
         extractor: FeatureExtractor,
         samples: Sequence[Sample],
-        seed: int,
+        view: TrainView,
         scaling: Scaling | None = None,
     ) -> None:
         self._extractor = extractor
         self._samples = samples
         self._labels = np.array([s.label for s in samples], np.int64)
-        self._seed = seed
+        self._view = view
         self._scaling = scaling
 
     def order(self, epoch: int, excluded: frozenset[str]) -> IntArray:
         """See `EpochSource.order`."""
-        order = shuffled(len(self._samples), self._seed, epoch)
+        order = shuffled(len(self._samples), self._view.seed, epoch)
         if not excluded:
             return order
         usable = np.array([s.id not in excluded for s in self._samples], bool)
@@ -88,7 +88,7 @@ class OnlineEpochs:
 
     def batches(self, epoch: int, order: IntArray) -> Generator[LearningBatch, None, None]:
         """See `EpochSource.batches`."""
-        view = TrainView(seed=self._seed, epoch=epoch)
+        view = replace(self._view, epoch=epoch)
         stream = self._extractor.extract(self._samples, order, train=view)
         try:
             for batch in stream:

@@ -43,6 +43,9 @@ class LinearTraining:
     standardize
         Scale features to zero mean and unit variance over the training images while training;
         folded into the saved head.
+    min_crop, flip
+        Of the augmented views: the least share of the photo that a crop covers, and whether
+        left and right may be exchanged (letters and digits do not allow it).
     max_bad
         The share of images, 0 to 1, that may be unusable before the run stops.
     threads
@@ -69,6 +72,8 @@ class LinearTraining:
     weight_decay: float = 5e-4
     l2: float | None = None
     standardize: bool = False
+    min_crop: float = 0.08
+    flip: bool = True
     seed: int = 0
     val_fraction: float = 0.0
     max_bad: float = 0.05
@@ -101,6 +106,8 @@ class LinearTraining:
                 raise UsageError(f"--{option} must be at least {least}, not {value}")
         if self.seed < 0:
             raise UsageError(f"--seed must not be negative, but is {self.seed}")
+        if not 0 < self.min_crop <= 1:
+            raise UsageError(f"--min-crop is a share above 0 and up to 1, not {self.min_crop}")
         if not 0 <= self.max_bad <= 1:
             raise UsageError(f"--max-bad is a share between 0 and 1, not {self.max_bad}")
 

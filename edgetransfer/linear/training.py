@@ -17,6 +17,7 @@ from edgetransfer.features import (
     FeatureCache,
     FeatureExtractor,
     FeatureTable,
+    TrainView,
     cached_features,
     default_cache_folder,
 )
@@ -218,7 +219,13 @@ class _Job:
         else:
             if settings.standardize:
                 scaling = Scaling.of(self._train_table().features)
-            source = OnlineEpochs(self.extractor, self.splits.train, settings.seed, scaling)
+            view = TrainView(
+                seed=settings.seed,
+                epoch=0,
+                area=(settings.min_crop, 1.0),
+                flip=0.5 if settings.flip else 0.0,
+            )
+            source = OnlineEpochs(self.extractor, self.splits.train, view, scaling)
         solver = SGDSolver(
             LinearHead.initial(self.engine.dimension, self.splits.classes, settings.seed),
             SGDSettings(

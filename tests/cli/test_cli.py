@@ -12,8 +12,6 @@ import pytest
 from edgetransfer.cli.main import main
 from edgetransfer.machine import DEEPSPARSE_NOTICE
 
-from tests.linear.conftest import backbone, photos  # noqa: F401
-
 HEAVY = ("torch", "deepsparse", "onnxruntime", "sklearn", "scipy", "matplotlib")
 
 

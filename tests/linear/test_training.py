@@ -151,7 +151,7 @@ def test_existing_run_is_refused_then_overwritten_or_kept(settings):
     with pytest.raises(RunFolderError, match="--resume"):
         train_linear(settings)
     assert train_linear(settings, resume=True) == first
-    with pytest.raises(UsageError, match="learning_rate was 0.1 and is now 0.2"):
+    with pytest.raises(UsageError, match=r"learning_rate was 0\.1 and is now 0\.2"):
         train_linear(replace(settings, learning_rate=0.2), resume=True)
     assert train_linear(replace(settings, learning_rate=0.2), overwrite=True) != first
 

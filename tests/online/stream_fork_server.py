@@ -15,15 +15,15 @@ import traceback
 from pathlib import Path
 from threading import Event
 
-sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
 import sklearn.linear_model  # noqa: F401  (imported before the forks, not in each)
 import threadpoolctl  # noqa: F401
 import watchdog.observers  # noqa: F401
-from stream_pictures import fake_eyes, settings_for
 
 from edgetransfer.online import run_stream
 from edgetransfer.online.http import HttpSource  # noqa: F401
+from tests.online.stream_pictures import fake_eyes, settings_for
 
 
 def child(order: dict[str, object]) -> int:

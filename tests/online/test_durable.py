@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from stream_pictures import final_state
 
 from edgetransfer.errors import DataError, RunFolderError, UsageError
 from edgetransfer.online import DurableLearner, KeepingSettings, LearningSettings, Offer
 from edgetransfer.online.journal import JournalFullError, segments
 from edgetransfer.reports import RunFolder
+from tests.online.stream_pictures import final_state
 
 D = 6
 NEVER = {"checkpoint_seconds": 1e9}

@@ -15,13 +15,13 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from stream_pictures import fake_eyes, label_of, picture, settings_for
 
 from edgetransfer.errors import UsageError
 from edgetransfer.online import OnlineLearner, run_stream
 from edgetransfer.online.http import HttpSource
 from edgetransfer.online.http.openapi import openapi
 from edgetransfer.online.snapshot import Snapshot, Throughput
+from tests.online.stream_pictures import fake_eyes, label_of, picture, settings_for
 
 LONGEST = 20_000
 

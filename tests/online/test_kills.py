@@ -19,7 +19,8 @@ from io import BytesIO
 from pathlib import Path
 
 import pytest
-from stream_pictures import final_state, label_of, picture
+
+from tests.online.stream_pictures import final_state, label_of, picture
 
 PICTURES = 240
 SERVER = Path(__file__).with_name("stream_fork_server.py")

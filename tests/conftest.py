@@ -1,0 +1,58 @@
+"""Fixtures that several rooms share."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.graphs import fill_light
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+needs_deepsparse = pytest.mark.skipif(
+    importlib.util.find_spec("deepsparse") is None,
+    reason="DeepSparse is not installed (it exists for CPython up to 3.11 on Linux x86-64)",
+)
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """No test reads or writes the user's own cache."""
+    monkeypatch.setenv("EDGETRANSFER_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The data folder beside the repository; see its README."""
+    folder = REPOSITORY.parent / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip("the shared data folder (../shared/data) is not here")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def mobilenet(shared_data: Path) -> Path:
+    """MobileNetV1 with ImageNet weights, cut after its global pooling."""
+    path = shared_data / "backbones" / "mobilenet_v1_imagenet_dense.onnx"
+    if not path.is_file():
+        pytest.skip("the shared MobileNetV1 is not here")
+    return path
+
+
+@pytest.fixture(scope="session")
+def light(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """An ImageNet graph of the onnx wheel with seeded weights filled in, made once."""
+    made: dict[tuple[str, float], Path] = {}
+
+    def make(name: str, sparsity: float = 0.0) -> Path:
+        key = (name, sparsity)
+        if key not in made:
+            path = tmp_path_factory.mktemp("light") / f"{name}.onnx"
+            fill_light(name, path, sparsity=sparsity)
+            made[key] = path
+        return made[key]
+
+    return make
