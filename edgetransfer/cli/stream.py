@@ -320,8 +320,8 @@ def stream(
         features=features,
         size=size,
         resize=resize,
-        mean=parse_triple(mean),
-        std=parse_triple(std),
+        mean=parse_triple("--mean", mean),
+        std=parse_triple("--std", std),
         interpolation=interpolation,  # type: ignore[arg-type]
         limit=limit,
         nice=nice,
