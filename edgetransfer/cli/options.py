@@ -48,12 +48,12 @@ def parse_l2(text: str) -> float | None:
         raise UsageError(f"--l2: {text!r} is neither auto nor a number") from None
 
 
-def parse_bytes(text: str) -> int:
+def parse_bytes(option: str, text: str) -> int:
     """A number of bytes, perhaps with K, M, G or T for powers of 1024.
 
     Raises
     ------
-    typer.BadParameter
+    UsageError
         If it is anything else.
     """
     units = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
@@ -62,9 +62,9 @@ def parse_bytes(text: str) -> int:
     try:
         size = int(float(number) * units[unit])
     except (ValueError, KeyError, OverflowError):
-        raise typer.BadParameter(f"{text!r} is not a size such as 64M or 2G") from None
+        raise UsageError(f"{option}: {text!r} is not a size such as 64M or 2G") from None
     if size < 0:
-        raise typer.BadParameter("a size is not negative")
+        raise UsageError(f"{option}: a size is not negative")
     return size
 
 

@@ -303,13 +303,13 @@ def stream(
             weight_decay=weight_decay,
             views=views,
             class_weights=class_weights,
-            reservoir_bytes=parse_bytes(reservoir),
+            reservoir_bytes=parse_bytes("--reservoir", reservoir),
             refit_every=refit_every,
             l2=parse_l2(l2),
             seed=seed,
         ),
         keeping=KeepingSettings(
-            journal_bytes=parse_bytes(journal_bytes),
+            journal_bytes=parse_bytes("--journal-bytes", journal_bytes),
             checkpoint_seconds=checkpoint_seconds,
             checkpoints=checkpoints,
         ),
@@ -325,7 +325,7 @@ def stream(
         interpolation=interpolation,  # type: ignore[arg-type]
         limit=limit,
         nice=nice,
-        max_memory=None if max_memory is None else parse_bytes(max_memory),
+        max_memory=None if max_memory is None else parse_bytes("--max-memory", max_memory),
         pause_on_battery=pause_on_battery,
         metrics_port=metrics_port,
         label=label,
@@ -333,7 +333,7 @@ def stream(
         repeat=repeat,
         once=once,
         token=token,
-        max_body=parse_bytes(max_body),
+        max_body=parse_bytes("--max-body", max_body),
     )
     show_log(json_output)
     with graceful() as stopping, shown_stream(source) as watch:

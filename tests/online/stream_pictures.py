@@ -15,6 +15,7 @@ from edgetransfer.online.checkpoints import CheckpointFolder
 from edgetransfer.types import Preprocessing
 
 SIDE = 16
+PICTURES = 240
 CLASSES = ("red", "green", "blue", "dark")
 COLOURS = ((200, 60, 60), (60, 200, 60), (60, 60, 200), (30, 30, 30))
 

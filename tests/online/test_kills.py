@@ -2,99 +2,21 @@
 
 from __future__ import annotations
 
-import base64
 import http.client
 import json
 import os
 import random
 import signal
 import socket
-import subprocess
-import sys
-import tarfile
 import threading
 import time
-from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 
 import pytest
 
-from tests.online.stream_pictures import final_state, label_of, picture
-
-PICTURES = 240
-SERVER = Path(__file__).with_name("stream_fork_server.py")
-
-
-class Children:
-    """Starts one stream after the other in the fork server."""
-
-    def __init__(self, folder: Path) -> None:
-        self._log = (folder / "children.log").open("wb")
-        self._server = subprocess.Popen(
-            [sys.executable, str(SERVER)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._log,
-            env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
-            text=True,
-        )
-
-    def start(self, order: dict[str, object]) -> int:
-        return self._ask(json.dumps(order))
-
-    def status(self) -> int:
-        return self._ask("")
-
-    def _ask(self, line: str) -> int:
-        assert self._server.stdin is not None
-        assert self._server.stdout is not None
-        self._server.stdin.write(line + "\n")
-        self._server.stdin.flush()
-        return int(self._server.stdout.readline())
-
-    def close(self) -> None:
-        assert self._server.stdin is not None
-        assert self._server.stdout is not None
-        self._server.stdin.close()
-        self._server.wait(10)
-        self._server.stdout.close()
-        self._log.close()
-
-
-@pytest.fixture(scope="module")
-def children(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Children]:
-    started = Children(tmp_path_factory.mktemp("children"))
-    yield started
-    started.close()
-
-
-@pytest.fixture(scope="module")
-def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same pictures as a folder, as JSON Lines, as tar shards, and as a video."""
-    root = tmp_path_factory.mktemp("inputs")
-    lines = []
-    for i in range(PICTURES):
-        path = root / "folder" / label_of(i) / f"{i:04d}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(picture(i))
-        os.utime(path, (1e9, 1e9))
-        late = i % 10 == 3
-        line = {"id": f"n{i}", "base64": base64.b64encode(picture(i)).decode()}
-        lines.append(line if late else {**line, "label": label_of(i)})
-        if i % 10 == 9:  # its label comes six samples later
-            lines.append({"id": f"n{i - 6}", "label": label_of(i - 6)})
-        if i % 17 == 0:  # sent twice
-            lines.append(lines[-1])
-    (root / "lines.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    for shard in range(3):
-        with tarfile.open(root / f"shard-{shard}.tar", "w") as archive:
-            for i in range(shard * PICTURES // 3, (shard + 1) * PICTURES // 3):
-                for name, data in ((f"{i}.png", picture(i)), (f"{i}.cls", label_of(i).encode())):
-                    member = tarfile.TarInfo(name)
-                    member.size = len(data)
-                    archive.addfile(member, BytesIO(data))
-    return root
+from tests.online.stream_children import Children
+from tests.online.stream_pictures import PICTURES, final_state, label_of, picture
 
 
 def _video(path: Path) -> Path:

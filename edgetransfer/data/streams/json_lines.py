@@ -20,7 +20,7 @@ class JsonLinesSource:
     Parameters
     ----------
     stream
-        Open for reading, binary.
+        Open for reading, binary; closed at the end.
     longest
         Bytes of a line at most.
     reply
@@ -35,6 +35,10 @@ class JsonLinesSource:
     def arrivals(self, stop: Event, ledger: Ledger) -> Iterator[Arrival]:
         """See `Source.arrivals`."""
         del ledger  # duplicates are answered like everything else
+        with self._stream:
+            yield from self._read(stop)
+
+    def _read(self, stop: Event) -> Iterator[Arrival]:
         number = 0
         while not stop.is_set():
             line = self._stream.readline(self._longest + 1)
