@@ -123,7 +123,7 @@ class FeatureLearner:
         self._pool_bytes = 0
         self._by_class: IntArray = np.zeros(0, np.int64)
         self._refit: BackgroundRefit | None = None
-        self._l2: tuple[float, int] | None = None  # the penalty, and the rows it was chosen on
+        self._l2 = settings.l2  # of refits; chosen by the first one if None
         self._threads = ThreadPoolExecutor(1, thread_name_prefix="edgetransfer-refit")
         if settings.refit_every:
             self.counts.apart = max(1, settings.refit_every // settings.batch_size)
@@ -262,9 +262,7 @@ class FeatureLearner:
             self._refit = BackgroundRefit(
                 counts.batches, counts.batches + max(1, counts.apart // 4)
             )
-            self._refit.start(
-                self._threads, features, labels, self._penalty(len(labels)), self.settings.seed
-            )
+            self._refit.start(self._threads, features, labels, self._l2, self.settings.seed)
             counts.next_refit = counts.batches + counts.apart
             most = MOST_APART * max(1, self.settings.refit_every // self.settings.batch_size)
             counts.apart = min(2 * counts.apart, most)
@@ -275,21 +273,12 @@ class FeatureLearner:
         self.counts.refits += 1
         if candidate is None:
             return
-        rows = len(self.reservoir)
-        if self._l2 is None or candidate.l2 != self._l2[0]:
-            self._l2 = (candidate.l2, rows)
+        # To choose anew costs ten fits; the strength that suits a backbone's features stays.
+        self._l2 = candidate.l2
         if better:
             weights, bias = candidate.merged(self.solver.head)
             self.solver.adopt(weights, bias, self.solver.classes)
             self.counts.adopted += 1
-
-    def _penalty(self, rows: int) -> float | None:
-        """The penalty of the next refit; None to choose it, where four times as much is known."""
-        if self.settings.l2 is not None:
-            return self.settings.l2
-        if self._l2 is None or rows >= 4 * self._l2[1]:
-            return None
-        return self._l2[0]
 
     # Unlabelled samples
 
@@ -355,7 +344,7 @@ class FeatureLearner:
         head = self.solver.head
         weights, bias = np.zeros_like(head.weights), np.zeros_like(head.bias)
         if len(labels):
-            candidate = fit(features, labels, self.settings.l2, self.settings.seed)
+            candidate = fit(features, labels, self._l2, self.settings.seed)
             if candidate is not None:
                 # A class without rows must not win against those that have some.
                 bias[:] = candidate.bias.min() - 10
@@ -415,7 +404,7 @@ class FeatureLearner:
         self.reservoir.restore(parts["reservoir"])
         self.scores.restore(parts["scores"])
         self.drift = PageHinkley(**values["drift"])
-        self._l2 = None if values["l2"] is None else (values["l2"][0], values["l2"][1])
+        self._l2 = values["l2"]
         self.loss = float("nan") if values["loss"] is None else values["loss"]
         self._refit = BackgroundRefit.restored(parts["refit"]) if "refit" in parts else None
         self._by_class = parts["by_class"][""].copy()

@@ -22,6 +22,7 @@ from edgetransfer.online.ids import id_key
 from edgetransfer.online.opening import Eyes, open_eyes
 from edgetransfer.online.settings import StreamSettings
 from edgetransfer.reports import RunFolder
+from edgetransfer.reports.run_folder import CONFIG
 from edgetransfer.types import Float32Array
 
 logger = logging.getLogger(__name__)
@@ -60,6 +61,8 @@ class OnlineLearner:
         self.settings = settings
         opened = eyes if eyes is not None else open_eyes(settings)
         self.engine = opened.engine
+        for left in settings.out.glob(f".{CONFIG}.*.tmp"):
+            left.unlink(missing_ok=True)  # of a process that was killed as it began
         run = RunFolder.begin(settings.out, resume=True, overwrite=False)
         _agree(run, settings)
         self.clock = StageClock()

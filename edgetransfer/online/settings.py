@@ -37,7 +37,7 @@ class LearningSettings:
     refit_rows
         Rows of the reservoir that one refit learns at most.
     l2
-        Penalty of the refits; chosen on held-out rows if None.
+        Penalty of the refits; the first one chooses it on held-out rows if None.
     pool_bytes
         Memory of the features of unlabelled samples; the oldest leave.
     window

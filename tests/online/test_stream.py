@@ -128,6 +128,16 @@ def test_a_run_keeps_its_settings(tmp_path: Path) -> None:
     run_stream(settings_for(source, tmp_path / "run", keeping={"checkpoints": 9}), eyes=fake_eyes())
 
 
+def test_a_kill_at_the_very_start_is_no_obstacle(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / ".config.toml.123.tmp").write_text("backb")
+    report = run_stream(
+        settings_for(as_lines(tmp_path / "lines", 8), tmp_path / "run"), eyes=fake_eyes()
+    )
+    assert report["accepted"] == 8
+    assert list((tmp_path / "run").glob(".*.tmp")) == []
+
+
 @pytest.mark.parametrize("source", ["", "folder", "folder:", "ftp:x", "http:x", "http:70000"])
 def test_sources_that_are_none(tmp_path: Path, source: str) -> None:
     with pytest.raises(UsageError, match="--source"):

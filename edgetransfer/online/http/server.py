@@ -146,6 +146,9 @@ class Handler(BaseHTTPRequestHandler):
     server_version = "edgetransfer"
     sys_version = ""
     timeout = PATIENCE
+    # Head and body leave together, at once: else the kernel waits 40 ms for more of either.
+    wbufsize = -1
+    disable_nagle_algorithm = True
 
     def do_GET(self) -> None:
         """Answer ``GET``."""
