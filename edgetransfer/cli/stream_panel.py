@@ -73,6 +73,9 @@ def facts(snapshot: Snapshot) -> list[tuple[str, str]]:
     counts = sorted(report["class_counts"].items(), key=lambda pair: -pair[1])[:MOST_CLASSES]
     if counts:
         found.append(("largest", "; ".join(f"{name} {count:,}" for name, count in counts)))
+    for pair in report["confused"][:1]:
+        mistake = f"{pair['class']} taken for {pair['predicted']}, {pair['times']:,} times"
+        found.append(("mistaken", mistake))
     return found
 
 

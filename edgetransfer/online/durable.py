@@ -29,6 +29,8 @@ logger = logging.getLogger(__name__)
 
 JOURNAL, CHECKPOINTS, IDS = "journal", "checkpoints", "ids.bin"
 
+MISTAKES = 10  # of all kinds, the most frequent that a report names
+
 Status = Literal["accepted", "labelled", "duplicate", "unknown", "rejected"]
 
 
@@ -290,6 +292,10 @@ class DurableLearner:
             "expired": learner.counts.expired,
             "classes": len(learner.classes),
             "class_counts": learner.class_counts,
+            "confused": [
+                {"class": learner.classes[a], "predicted": learner.classes[b], "times": times}
+                for a, b, times in learner.scores.confused(MISTAKES)
+            ],
             **standing(learner),
         }
 

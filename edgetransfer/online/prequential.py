@@ -80,6 +80,13 @@ class Prequential:
         """The same, with weights that fade."""
         return _score(*self._faded)
 
+    def confused(self, n: int) -> list[tuple[int, int, int]]:
+        """The most frequent mistakes: true class, predicted class and how often."""
+        wrong = self.confusion - np.diag(np.diagonal(self.confusion))
+        order = np.argsort(-wrong, axis=None, kind="stable")[:n]
+        pairs = [divmod(int(place), len(wrong)) for place in order]
+        return [(a, b, int(wrong[a, b])) for a, b in pairs if wrong[a, b]]
+
     def relabel(self, new: list[int]) -> None:
         """Rename class i to ``new[i]``; what was scored of a class at -1 is dropped."""
         kept = [old for old, label in enumerate(new) if label >= 0 and old < len(self.confusion)]

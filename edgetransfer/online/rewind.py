@@ -142,7 +142,8 @@ def forget(run: Path, *, ids: frozenset[str], classes: frozenset[str]) -> dict[s
 def export(run: Path, out: Path) -> dict[str, Any]:
     """Write head, labels and report of a run's newest checkpoint to a folder; returns the report.
 
-    The stream may run meanwhile. The folder can be given to ``predict`` and ``evaluate``.
+    The report holds the prequential confusion matrix, rows are true classes in the order of the
+    labels. The stream may run meanwhile. The folder can be given to ``predict`` and ``evaluate``.
 
     Raises
     ------
@@ -167,6 +168,8 @@ def export(run: Path, out: Path) -> dict[str, Any]:
         "accepted": counts["accepted"],
         "learned": counts["learned"],
         "classes": len(classes),
+        "class_counts": dict(zip(classes, arrays["by_class"].tolist(), strict=True)),
+        "confusion": arrays["scores.confusion"].tolist(),
     }
     head.save(exported.file(HEAD), checkpoint.run["head"])
     exported.write(LABELS, "".join(f"{name}\n" for name in classes))

@@ -94,6 +94,9 @@ def test_export_while_the_stream_runs(tmp_path: Path) -> None:
         head = LinearHead.load(tmp_path / "out" / "head.safetensors")
         assert np.array_equal(head.weights, learner.durable.learner.head.weights)
     assert report["learned"] == 64
+    assert report["class_counts"] == dict.fromkeys(head.classes, 16)
+    # The first eight of all came before there was a class to take them for.
+    assert np.sum(report["confusion"]) == 64 - 8
     assert (tmp_path / "out" / "labels.txt").read_text().split() == list(head.classes)
     with pytest.raises(RunFolderError):
         export(run, tmp_path / "out")

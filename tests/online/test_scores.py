@@ -40,6 +40,16 @@ def test_fading() -> None:
     }
 
 
+def test_the_most_frequent_mistakes() -> None:
+    scores = Prequential(10, 0.9)
+    scores.grow(3)
+    for label, predicted in [(0, 1), (0, 1), (2, 0), (1, 1), (2, 2)]:
+        scores.update(label, predicted)
+    assert scores.confused(5) == [(0, 1, 2), (2, 0, 1)]
+    assert scores.confused(1) == [(0, 1, 2)]
+    assert Prequential(10, 0.9).confused(5) == []
+
+
 def test_nothing_is_scored_as_none() -> None:
     assert Prequential(10, 0.9).total == {"top1": None, "mean_per_class": None}
 

@@ -55,6 +55,19 @@ def exposition(snapshot: Snapshot) -> str:
                 for name, count in report["class_counts"].items()
             ),
         )
+        family(
+            "confused_total",
+            "counter",
+            "The most frequent mistakes of test-then-train.",
+            *(
+                (
+                    f'{{class="{pair["class"].translate(_ESCAPES)}",'
+                    f'predicted="{pair["predicted"].translate(_ESCAPES)}"}}',
+                    pair["times"],
+                )
+                for pair in report["confused"]
+            ),
+        )
     family("refused_total", "counter", "Samples refused since the start.", ("", snapshot.refused))
     family("samples_per_second", "gauge", "Samples accepted a second.", ("", snapshot.per_second))
     family("queued", "gauge", "Samples that wait.", ("", snapshot.queued))
