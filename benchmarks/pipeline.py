@@ -15,7 +15,6 @@ import json
 import statistics
 import sys
 import tempfile
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from time import perf_counter
 
@@ -27,8 +26,8 @@ from PIL import Image
 from edgetransfer.backbones import Backbone
 from edgetransfer.data import Sample, find_images
 from edgetransfer.defaults import DEFAULT_BACKBONE
-from edgetransfer.engines import Engine, open_engine
-from edgetransfer.features import FeatureExtractor, TrainView, available_cores
+from edgetransfer.engines import Engine, FakeEngine, open_engine
+from edgetransfer.features import FeatureExtractor, TrainView
 from edgetransfer.images import SUFFIXES
 
 
@@ -64,22 +63,11 @@ def engine_alone(engine: Engine, images: int) -> float:
     return calls * engine.batch_size / (perf_counter() - start)
 
 
-def decoding_alone(extractor: FeatureExtractor, samples: list[Sample], epoch: int) -> float:
-    """Images a second of decoding and the train view on all cores."""
-    size = extractor.preprocessing.size
-    view = TrainView(seed=0, epoch=epoch)
-    chunks = np.array_split(np.arange(len(samples)), max(1, len(samples) // 16))
-    with ThreadPoolExecutor(available_cores()) as pool:
-        start = perf_counter()
-        tasks = [
-            pool.submit(
-                extractor._fill, samples, c, np.empty((len(c), 3, size, size), np.float32), view
-            )
-            for c in chunks
-        ]
-        for task in tasks:
-            task.result()
-        return len(samples) / (perf_counter() - start)
+class NoEngine(FakeEngine):
+    """Takes batches and gives them back at no cost, so that decoding is all that is left."""
+
+    def run(self, images: np.ndarray) -> np.ndarray:
+        return np.zeros((len(images), self.dimension), np.float32)
 
 
 def pipeline(extractor: FeatureExtractor, samples: list[Sample], epoch: int) -> float:
@@ -114,12 +102,17 @@ def main() -> None:
         if args.sparsity is not None:
             prune(model, args.sparsity)
         engine = open_engine(model, engine=args.engine)
-        with FeatureExtractor(engine, backbone.preprocessing) as extractor:
+        preprocessing = backbone.preprocessing
+        nothing = NoEngine(batch_size=args.batch_size, size=preprocessing.size, cells=1)
+        with (
+            FeatureExtractor(engine, preprocessing) as extractor,
+            FeatureExtractor(nothing, preprocessing) as decoder,
+        ):
             pipeline(extractor, samples[: 2 * args.batch_size], epoch=0)
             turns = []
             for turn in range(args.repeats):
                 alone = engine_alone(engine, len(samples))
-                decoding = decoding_alone(extractor, samples, turn)
+                decoding = pipeline(decoder, samples, turn)
                 whole = pipeline(extractor, samples, turn)
                 floor = 1 / (1 / alone + 1 / decoding)
                 turns.append((alone, decoding, whole, whole / floor))

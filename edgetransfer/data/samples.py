@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from edgetransfer.errors import DataError
+from edgetransfer.sampling import stratified_holdout
 from edgetransfer.types import IntArray
 
 
@@ -106,12 +107,6 @@ def split_off(
     Each class keeps at least one sample in the rest, and gives at least one if it has two.
     The order within each part is that of the input.
     """
-    rng = np.random.default_rng(seed)
-    labels = labels_of(samples)
-    held = np.zeros(len(samples), bool)
-    for label in np.unique(labels):
-        members = np.flatnonzero(labels == label)
-        count = min(max(round(fraction * len(members)), 1), len(members) - 1)
-        held[rng.permutation(members)[:count]] = True
+    held = stratified_holdout(labels_of(samples), fraction, seed)
     rest = tuple(s for s, h in zip(samples, held, strict=True) if not h)
     return rest, tuple(s for s, h in zip(samples, held, strict=True) if h)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import platform
 import signal
 import subprocess
@@ -21,6 +20,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import onnx
+
+from edgetransfer.atomic import write_atomically
 
 TIMEOUT = 300.0  # seconds: a ResNet50 compiles in four
 
@@ -72,9 +73,7 @@ def _key(serialised: bytes, threads: int | None) -> str:
 def _remember(path: Path, result: ProbeResult) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_suffix(f".{os.getpid()}.tmp")
-        temporary.write_text(json.dumps({"detail": result.detail}))
-        os.replace(temporary, path)
+        write_atomically(path, json.dumps({"detail": result.detail}).encode())
     except OSError:
         return  # a cache that cannot be written costs time, nothing else
 

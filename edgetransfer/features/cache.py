@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from edgetransfer.atomic import write_atomically
 from edgetransfer.types import Float32Array
 
 FORMAT = "edgetransfer-features-1"
@@ -63,12 +64,7 @@ class FeatureCache:
         rows = np.ascontiguousarray(features, np.float32)
         content = save({"keys": table, "features": rows}, metadata={"format": FORMAT})
         self.folder.mkdir(parents=True, exist_ok=True)
-        temporary = self.folder / f".{uuid.uuid4().hex}.tmp"
-        try:
-            temporary.write_bytes(content)
-            os.replace(temporary, self.folder / f"{uuid.uuid4().hex}.safetensors")
-        finally:
-            temporary.unlink(missing_ok=True)
+        write_atomically(self.folder / f"{uuid.uuid4().hex}.safetensors", content)
         self._rows.update(zip(keys, rows, strict=True))
 
     def _shards(self) -> Iterator[tuple[list[bytes], Float32Array]]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
+from edgetransfer.atomic import write_atomically
 from edgetransfer.errors import HeadError
 from edgetransfer.types import Float32Array, IntArray
 
@@ -108,9 +108,7 @@ class LinearHead:
                 "classes": json.dumps(self.classes, ensure_ascii=False),
             },
         )
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        temporary.write_bytes(content)
-        os.replace(temporary, path)
+        write_atomically(path, content)
 
     @classmethod
     def load(cls, path: Path, *, backbone: str | None = None) -> LinearHead:

@@ -14,12 +14,12 @@ Every file is written under a temporary name and renamed, so each is whole or no
 from __future__ import annotations
 
 import json
-import os
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from edgetransfer.atomic import write_atomically
 from edgetransfer.errors import RunFolderError
 
 CONFIG, HEAD, LABELS, METRICS, SKIPPED, REPORT, CHECKPOINT = (
@@ -98,16 +98,8 @@ class RunFolder:
 
     def write(self, name: str, content: str | bytes) -> None:
         """Write a file whole, or leave the old one."""
-        temporary = self.path / f".{name}.{os.getpid()}.tmp"
         data = content.encode() if isinstance(content, str) else content
-        try:
-            with temporary.open("wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, self.path / name)
-        finally:
-            temporary.unlink(missing_ok=True)
+        write_atomically(self.path / name, data)
 
     def write_json(self, name: str, value: Any) -> None:
         """Write one JSON document."""

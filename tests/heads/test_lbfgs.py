@@ -6,7 +6,7 @@ from sklearn.linear_model import LogisticRegression
 
 from edgetransfer.errors import UsageError
 from edgetransfer.heads import LBFGSSolver, SoftmaxLoss
-from edgetransfer.heads.lbfgs import held_out
+from edgetransfer.sampling import stratified_holdout
 from tests.heads.blobs import blobs
 
 CLASSES = ("a", "b", "c")
@@ -60,7 +60,7 @@ def test_same_seed_same_head():
 
 def test_held_out_is_a_fifth_of_each_class_and_never_all():
     labels = np.array([0] * 50 + [1] * 10 + [2] * 2 + [3])
-    held = held_out(labels, seed=0)
+    held = stratified_holdout(labels, 0.2, seed=0)
     assert [int(held[labels == k].sum()) for k in range(4)] == [10, 2, 1, 0]
 
 
