@@ -8,7 +8,6 @@ synced and renamed, so it is whole or not there.
 from __future__ import annotations
 
 import json
-import os
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgetransfer.atomic import write_atomically
 from edgetransfer.errors import RunFolderError
 from edgetransfer.online.feature_learner import LearnerState
 from edgetransfer.online.journal import sync_folder
@@ -78,15 +78,7 @@ class CheckpointFolder:
             },
         )
         name = f"{checkpoint.position:020d}-{checkpoint.run['revision']:04d}{SUFFIX}"
-        temporary = self.path / f".{name}.tmp"
-        try:
-            with temporary.open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, self.path / name)
-        finally:
-            temporary.unlink(missing_ok=True)
+        write_atomically(self.path / name, content)
         sync_folder(self.path)
         return self.path / name
 
@@ -102,7 +94,7 @@ class CheckpointFolder:
         """Delete all but the newest."""
         for path in self.names()[:-keep]:
             path.unlink()
-        for path in self.path.glob(f".*{SUFFIX}.tmp"):
+        for path in self.path.glob(".*.tmp"):  # of a process that was killed
             path.unlink(missing_ok=True)
 
     def covered(self) -> int:

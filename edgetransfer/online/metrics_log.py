@@ -8,6 +8,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
+from edgetransfer.atomic import write_atomically
 from edgetransfer.online.feature_learner import FeatureLearner
 
 logger = logging.getLogger(__name__)
@@ -39,9 +40,7 @@ class MetricsLog:
             return
         lines = self._path.read_text(encoding="utf-8").splitlines(keepends=True)
         kept = [line for line in lines if json.loads(line)["batches"] <= batches]
-        temporary = self._path.with_name(f".{self._path.name}.tmp")
-        temporary.write_text("".join(kept), encoding="utf-8")
-        temporary.replace(self._path)
+        write_atomically(self._path, "".join(kept).encode())
         self._last = batches
 
     def record(self, learner: FeatureLearner) -> None:
