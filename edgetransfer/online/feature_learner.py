@@ -259,9 +259,8 @@ class FeatureLearner:
             features, labels = self.reservoir.subset(
                 self.settings.refit_rows, _randomness(self.settings.seed, counts.batches, 1)
             )
-            self._refit = BackgroundRefit(
-                counts.batches, counts.batches + max(1, counts.apart // 4)
-            )
+            # Decided on as late as can be, so that a fast stream need not wait for the fit.
+            self._refit = BackgroundRefit(counts.batches, counts.batches + counts.apart)
             self._refit.start(self._threads, features, labels, self._l2, self.settings.seed)
             counts.next_refit = counts.batches + counts.apart
             most = MOST_APART * max(1, self.settings.refit_every // self.settings.batch_size)

@@ -90,7 +90,7 @@ def test_a_refit_is_adopted_only_if_better() -> None:
     records = stream(labels, spread=2.0)
     # A stream that turns around after the snapshot: what was learned before is worse now.
     turned = [*labels[:160], *[(label + 1) % 4 for label in labels[160:]]]
-    shifted = [Record(**{**vars(r), "label": str(turned[i])}) for i, r in enumerate(records[:200])]
+    shifted = [Record(**{**vars(r), "label": str(turned[i])}) for i, r in enumerate(records[:400])]
     quick = learned(shifted, learning_rate=0.1, refit_every=160)
     assert (quick.counts.refits, quick.counts.adopted) == (1, 0)
 
