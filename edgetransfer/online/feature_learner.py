@@ -22,7 +22,7 @@ from edgetransfer.online.growing import GrowingSolver
 from edgetransfer.online.ids import id_key
 from edgetransfer.online.prequential import Prequential
 from edgetransfer.online.records import Record
-from edgetransfer.online.refit import BackgroundRefit, fit
+from edgetransfer.online.refit import BackgroundRefit, fit, step_aside
 from edgetransfer.online.reservoir import Reservoir
 from edgetransfer.online.settings import LearningSettings
 from edgetransfer.types import Float32Array, IntArray
@@ -124,7 +124,9 @@ class FeatureLearner:
         self._by_class: IntArray = np.zeros(0, np.int64)
         self._refit: BackgroundRefit | None = None
         self._l2 = settings.l2  # of refits; chosen by the first one if None
-        self._threads = ThreadPoolExecutor(1, thread_name_prefix="edgetransfer-refit")
+        self._threads = ThreadPoolExecutor(
+            1, thread_name_prefix="edgetransfer-refit", initializer=step_aside
+        )
         if settings.refit_every:
             self.counts.apart = max(1, settings.refit_every // settings.batch_size)
             self.counts.next_refit = self.counts.apart

@@ -8,9 +8,12 @@ that is killed and replayed decides alike.
 
 from __future__ import annotations
 
+import os
+import sys
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from threading import get_native_id
 from typing import Any
 
 import numpy as np
@@ -20,6 +23,7 @@ from edgetransfer.heads import LBFGSSolver, LinearHead
 from edgetransfer.types import Float32Array, IntArray
 
 TRIAL_ROWS = 1024
+BEHIND = 19  # the lowest priority
 SAFE_L2 = 1e-2  # where there are too few rows to hold any out
 
 
@@ -64,6 +68,12 @@ def fit(features: Float32Array, labels: IntArray, l2: float | None, seed: int) -
     return Candidate(
         labels=present, weights=result.head.weights, bias=result.head.bias, l2=result.l2
     )
+
+
+def step_aside() -> None:
+    """Let the calling thread run when nobody else wants the processor, where that can be done."""
+    if sys.platform == "linux":  # elsewhere a thread has no priority of its own
+        os.setpriority(os.PRIO_PROCESS, get_native_id(), BEHIND)
 
 
 class BackgroundRefit:
