@@ -209,6 +209,8 @@ def _show(report: dict[str, Any], out: Path) -> None:
             f"test       {final['top1']:.1%} top-1, {final['mean_per_class']:.1%} mean per class "
             f"({report['n_test']} images)"
         )
+    elif "val_top1" not in last:
+        say("test       no test images; --val-fraction 0.2 holds some out, --test-data names some")
     say("time       " + ", ".join(f"{name} {seconds:.1f} s" for name, seconds in stages.items()))
     if report["skipped"]:
         say(f"skipped    {report['skipped']} images; see {out / 'skipped.jsonl'}")
