@@ -41,6 +41,7 @@ lint: $(VENV)/.installed
 
 bench: $(VENV)/.installed-all
 	$(BIN)/python benchmarks/pipeline.py
+	$(BIN)/python benchmarks/stream.py
 
 clean:
 	rm -rf $(VENV) .venv-* edgetransfer-demo dist

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from edgetransfer.backbones import Backbone
     from edgetransfer.errors import EdgeTransferError
     from edgetransfer.linear import Classifier, LinearTraining, Prediction, train_linear
+    from edgetransfer.online import OnlineLearner, StreamSettings, run_stream
 
 __version__ = "0.1.0"
 
@@ -22,7 +23,10 @@ __all__ = [
     "Classifier",
     "EdgeTransferError",
     "LinearTraining",
+    "OnlineLearner",
     "Prediction",
+    "StreamSettings",
+    "run_stream",
     "train_linear",
 ]
 
@@ -31,7 +35,10 @@ _HOMES = {
     "Classifier": "edgetransfer.linear",
     "EdgeTransferError": "edgetransfer.errors",
     "LinearTraining": "edgetransfer.linear",
+    "OnlineLearner": "edgetransfer.online",
     "Prediction": "edgetransfer.linear",
+    "StreamSettings": "edgetransfer.online",
+    "run_stream": "edgetransfer.online",
     "train_linear": "edgetransfer.linear",
 }
 

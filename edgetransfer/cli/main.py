@@ -13,6 +13,8 @@ from edgetransfer.cli.evaluate import evaluate
 from edgetransfer.cli.exit_codes import with_exit_codes
 from edgetransfer.cli.inspect import inspect
 from edgetransfer.cli.predict import predict
+from edgetransfer.cli.rewind import export, forget, rollback
+from edgetransfer.cli.stream import stream
 from edgetransfer.cli.train import train
 
 app = typer.Typer(
@@ -21,7 +23,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (train, evaluate, predict, inspect, doctor, demo):
+for command in (
+    *(train, stream, evaluate, predict, inspect, doctor, demo),
+    *(export, rollback, forget),
+):
     app.command()(with_exit_codes(command))
 
 

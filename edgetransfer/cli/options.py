@@ -48,6 +48,26 @@ def parse_l2(text: str) -> float | None:
         raise UsageError(f"--l2: {text!r} is neither auto nor a number") from None
 
 
+def parse_bytes(option: str, text: str) -> int:
+    """A number of bytes, perhaps with K, M, G or T for powers of 1024.
+
+    Raises
+    ------
+    UsageError
+        If it is anything else.
+    """
+    units = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
+    digits = text.strip().upper().removesuffix("IB").removesuffix("B")
+    number, unit = (digits[:-1], digits[-1:]) if digits[-1:].isalpha() else (digits, "")
+    try:
+        size = int(float(number) * units[unit])
+    except (ValueError, KeyError, OverflowError):
+        raise UsageError(f"{option}: {text!r} is not a size such as 64M or 2G") from None
+    if size < 0:
+        raise UsageError(f"{option}: a size is not negative")
+    return size
+
+
 BackboneOption = Annotated[
     str,
     typer.Option("--backbone", metavar="FILE|NAME", help="ONNX file, or a bundled backbone."),

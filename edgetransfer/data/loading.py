@@ -110,6 +110,17 @@ def find_images(path: Path, *, suffixes: frozenset[str]) -> Iterator[Path]:
                 yield Path(folder, name)
 
 
+def load_manifest(path: Path) -> dict[str, str]:
+    """The label of each path that a manifest names, as written there.
+
+    Raises
+    ------
+    DataError
+        If it cannot be read.
+    """
+    return {row[0]: row[2] for row in _manifest_rows(path)}
+
+
 def _hidden(name: str) -> bool:
     return name.startswith(".") or name in _NOT_DATA
 

@@ -5,7 +5,9 @@ from edgetransfer.features.cached import FeatureTable, cached_features
 from edgetransfer.features.extractor import (
     FeatureBatch,
     FeatureExtractor,
+    Take,
     TrainView,
+    ViewBatch,
     available_cores,
 )
 
@@ -14,7 +16,9 @@ __all__ = [
     "FeatureCache",
     "FeatureExtractor",
     "FeatureTable",
+    "Take",
     "TrainView",
+    "ViewBatch",
     "available_cores",
     "cached_features",
     "default_cache_folder",

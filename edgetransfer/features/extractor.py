@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from time import thread_time
@@ -45,6 +45,34 @@ class TrainView:
     epoch: int
     area: tuple[float, float] = (0.08, 1.0)
     flip: float = 0.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class ViewBatch:
+    """One engine batch to be made.
+
+    Parameters
+    ----------
+    samples
+        Where the images are.
+    indices
+        (n,) int64 indices into them, n at most the engine's batch size.
+    keys
+        (n,) int64, not negative: what the augmented view of each depends on beside
+        (seed, epoch); the indices themselves if None.
+    train
+        Which augmented views to show; the eval view if None.
+    """
+
+    samples: Sequence[Sample]
+    indices: IntArray
+    keys: IntArray | None = None
+    train: TrainView | None = None
+
+
+Take = Callable[[bool], ViewBatch | None]
+"""Asked for the next batch; may only wait for one to come if told True. None: none now, or,
+after waiting, none ever."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,27 +164,41 @@ class FeatureExtractor:
         if order is None:
             order = np.arange(len(samples))
         size = self.engine.batch_size
-        batches = iter([order[i : i + size] for i in range(0, len(order), size)])
+        batches = iter(
+            [
+                ViewBatch(samples=samples, indices=order[i : i + size], train=train)
+                for i in range(0, len(order), size)
+            ]
+        )
+        yield from self.extract_stream(lambda _wait: next(batches, None))
+
+    def extract_stream(self, take: Take) -> Generator[FeatureBatch, None, None]:
+        """Yield the features of batches that come one by one, in the order they come.
+
+        While the engine runs on one batch the next ones are decoded, as far as ``take`` gives
+        any without waiting; a batch in hand never waits for one that may come.
+        """
         free = self._idle.pop() if self._idle else self._new_buffers()
         ahead: deque[tuple[IntArray, Float32Array, list[Future[list[tuple[int, str]]]]]] = deque()
 
-        def submit_next() -> None:
-            batch = next(batches, None)
-            if batch is not None:
-                buffer = free.popleft()
-                tasks = [
-                    self._pool.submit(
-                        self._fill, samples, batch[i : i + IMAGES_PER_TASK], buffer[i:], train
-                    )
-                    for i in range(0, len(batch), IMAGES_PER_TASK)
-                ]
-                ahead.append((batch, buffer, tasks))
+        def submit_next() -> bool:
+            batch = take(not ahead)
+            if batch is None:
+                return False
+            buffer = free.popleft()
+            tasks = [
+                self._pool.submit(self._fill, batch, i, buffer[i:])
+                for i in range(0, len(batch.indices), IMAGES_PER_TASK)
+            ]
+            ahead.append((batch.indices, buffer, tasks))
+            return True
 
         try:
-            for _ in range(BATCHES_AHEAD):
-                submit_next()
-            while ahead:
-                submit_next()
+            while True:
+                while free and submit_next():
+                    pass
+                if not ahead:
+                    return
                 batch, buffer, tasks = ahead[0]
                 failed = [failure for task in tasks for failure in task.result()]
                 ahead.popleft()
@@ -190,31 +232,27 @@ class FeatureExtractor:
             features = self.engine.run(buffer[:n])
         return FeatureBatch(indices=batch, features=features, failed=tuple(failed))
 
-    def _fill(
-        self,
-        samples: Sequence[Sample],
-        indices: IntArray,
-        out: Float32Array,
-        train: TrainView | None,
-    ) -> list[tuple[int, str]]:
-        """Decode some samples into rows of a batch; returns the failures."""
+    def _fill(self, batch: ViewBatch, first: int, out: Float32Array) -> list[tuple[int, str]]:
+        """Decode one task's images of a batch into rows; returns the failures."""
+        indices = batch.indices[first : first + IMAGES_PER_TASK]
+        keys = indices if batch.keys is None else batch.keys[first : first + IMAGES_PER_TASK]
         failed = []
         start, decode, transform = thread_time(), 0.0, 0.0
-        for row, index in enumerate(indices.tolist()):
+        for row, (index, key) in enumerate(zip(indices.tolist(), keys.tolist(), strict=True)):
             views: list[tuple[View, tuple[int, int]]] = []
 
             def shrink(
                 width: int,
                 height: int,
-                index: int = index,
+                key: int = key,
                 views: list[tuple[View, tuple[int, int]]] = views,
             ) -> float:
-                view = self._view(width, height, index, train)
+                view = self._view(width, height, key, batch.train)
                 views.append((view, (width, height)))
                 return view.shrink
 
             try:
-                picture = open_upright(samples[index].read(), shrink)
+                picture = open_upright(batch.samples[index].read(), shrink)
             except ImageError as error:
                 failed.append((index, str(error)))
                 continue
@@ -231,11 +269,11 @@ class FeatureExtractor:
         self.clock.add(decode=decode, transform=transform)
         return failed
 
-    def _view(self, width: int, height: int, index: int, train: TrainView | None) -> View:
+    def _view(self, width: int, height: int, key: int, train: TrainView | None) -> View:
         if train is None:
             return self._eval.view(width, height)
         transform = TrainTransform(size=self.preprocessing.size, area=train.area, flip=train.flip)
-        return transform.view(width, height, view_rng(train.seed, train.epoch, index))
+        return transform.view(width, height, view_rng(train.seed, train.epoch, key))
 
 
 def available_cores() -> int:

@@ -47,9 +47,17 @@ class SoftmaxLoss:
         return cross_entropy + self.l2 / 2 * float(np.vdot(weights, weights))
 
     def gradient(
-        self, features: FloatArray, labels: IntArray, weights: FloatArray, bias: FloatArray
+        self,
+        features: FloatArray,
+        labels: IntArray,
+        weights: FloatArray,
+        bias: FloatArray,
+        importance: FloatArray | None = None,
     ) -> tuple[float, FloatArray, FloatArray]:
-        """The loss, its gradient by the weights, and its gradient by the bias."""
+        """The loss, its gradient by the weights, and its gradient by the bias.
+
+        ``importance``, (N,), multiplies each sample's share of the mean; ones if None.
+        """
         logits = features @ weights
         logits += bias
         rows = np.arange(len(labels))
@@ -57,9 +65,14 @@ class SoftmaxLoss:
         of_label = logits[rows, labels]  # advanced indexing copies
         np.exp(logits, out=logits)
         sums = logits.sum(axis=1, keepdims=True)
-        loss = float(np.mean(np.log(sums[:, 0]) - of_label, dtype=np.float64))
+        losses = np.log(sums[:, 0]) - of_label
+        if importance is not None:
+            losses = losses * importance
+        loss = float(np.mean(losses, dtype=np.float64))
         logits /= sums
         logits[rows, labels] -= 1
+        if importance is not None:
+            logits *= importance[:, None]
         logits /= len(labels)
         by_weights = features.T @ logits
         if self.l2:

@@ -75,11 +75,20 @@ class SGDSolver:
             classes=self.classes,
         )
 
-    def step(self, features: Float32Array, labels: IntArray, learning_rate: float) -> float:
-        """Learn one batch, (B, D) features and (B,) labels; returns its loss before the step."""
+    def step(
+        self,
+        features: Float32Array,
+        labels: IntArray,
+        learning_rate: float,
+        importance: Float32Array | None = None,
+    ) -> float:
+        """Learn one batch, (B, D) features and (B,) labels; returns its loss before the step.
+
+        ``importance`` is as in `SoftmaxLoss.gradient`.
+        """
         state = self._state
         loss, by_weights, by_bias = self._loss.gradient(
-            features, labels, state["weights"], state["bias"]
+            features, labels, state["weights"], state["bias"], importance
         )
         for name, gradient in (("weights", by_weights), ("bias", by_bias)):
             value, velocity = state[name], state[f"{name}_velocity"]

@@ -189,6 +189,7 @@ def _settings_of(
 ) -> LinearTraining:
     """The settings of a run, as far as opening its backbone goes."""
     config = folder.read_config()
+    config.pop("stream", None)  # a stream's further settings say nothing of its backbone
     for name in ("mean", "std"):
         if name in config:
             config[name] = tuple(config[name])

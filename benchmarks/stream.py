@@ -1,0 +1,229 @@
+"""What a stream costs: memory and speed over many images, and how long a sample waits.
+
+    python benchmarks/stream.py --images 200000 --out stream.json
+
+1. Memory and speed: seeded 64 x 64 JPEGs in a tar shard, repeated with a new augmented view each
+   time, through the bundled backbone and the whole stream (journal, checkpoints, replay, refits);
+   beside it, in the same run, ``train --online`` on the same images with the same engine batch.
+   Reported: median resident memory of both halves and their ratio, images a second of both and
+   their ratio.
+2. Latency: an HTTP client posts images one after the other, then many at once. Reported: median
+   and 99th percentile, seen by the client, from sending to acknowledgement (on disk).
+"""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import io
+import json
+import signal
+import socket
+import subprocess
+import sys
+import tarfile
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+from PIL import Image
+
+CLASSES = 10
+BATCH = 64
+
+
+def pictures(n: int) -> list[bytes]:
+    """Smooth coloured noise whose mean colour tells the class, as JPEG."""
+    rng = np.random.default_rng(0)
+    colours = rng.uniform(40, 215, (CLASSES, 3))
+    made = []
+    for i in range(n):
+        coarse = colours[i % CLASSES] + rng.normal(0, 60, (8, 8, 3))
+        small = Image.fromarray(np.clip(coarse, 0, 255).astype(np.uint8))
+        buffer = io.BytesIO()
+        small.resize((64, 64), Image.Resampling.BICUBIC).save(buffer, "JPEG", quality=90)
+        made.append(buffer.getvalue())
+    return made
+
+
+def write_inputs(folder: Path, images: list[bytes]) -> None:
+    with tarfile.open(folder / "images.tar", "w") as archive:
+        for i, data in enumerate(images):
+            path = folder / "images" / f"class-{i % CLASSES}" / f"{i:05d}.jpg"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+            for name, content in (
+                (f"{i:05d}.jpg", data),
+                (f"{i:05d}.cls", f"class-{i % CLASSES}".encode()),
+            ):
+                member = tarfile.TarInfo(name)
+                member.size = len(content)
+                archive.addfile(member, io.BytesIO(content))
+
+
+def command(*arguments: object) -> list[str]:
+    return [sys.executable, "-m", "edgetransfer", *map(str, arguments)]
+
+
+def run_watched(arguments: list[str]) -> tuple[dict[str, Any], list[int]]:
+    """Run a command; returns its JSON and its resident memory, twice a second."""
+    process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    watched = psutil.Process(process.pid)
+    resident: list[int] = []
+
+    def watch() -> None:
+        while process.poll() is None:
+            try:
+                resident.append(watched.memory_info().rss)
+            except psutil.NoSuchProcess:
+                return
+            time.sleep(0.5)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    assert process.stdout is not None
+    text = process.stdout.read()
+    process.wait()
+    watcher.join()
+    return json.loads(text), resident
+
+
+def long_stream(folder: Path, backbone: str, engine: str, images: int) -> dict[str, Any]:
+    shared = ("--backbone", backbone, "--engine", engine, "--json")
+    common = ("stream", *shared, "--source", f"tar:{folder}/images.tar", "--repeat")
+    report, resident = run_watched(
+        command(
+            *common,
+            *("--views", 1, "--engine-batch", BATCH, "--batch-size", BATCH),
+            *("--limit", images, "--out", folder / "long"),
+        )
+    )
+    warm = resident[6:]  # seconds in which the engine compiles
+    first, last = np.median(warm[: len(warm) // 2]), np.median(warm[len(warm) // 2 :])
+    training, _ = run_watched(
+        command(
+            *("train", *shared, "--data", folder / "images", "--online", "--epochs", 3),
+            *("--batch-size", BATCH, "--out", folder / "training"),
+        )
+    )
+    online = sorted(epoch["images_per_second"] for epoch in training["epochs"])[1]
+    return {
+        "images": report["accepted"],
+        "seconds": report["seconds"],
+        "stages": report["stages"],
+        "window": report["window"],
+        "engine": report["engine"],
+        "resident_first_half_mib": first / 2**20,
+        "resident_last_half_mib": last / 2**20,
+        "resident_ratio": last / first,
+        "resident_largest_mib": max(resident) / 2**20,
+        "stream_images_per_second": report["samples_per_second"],
+        "train_online_images_per_second": online,
+        "speed_ratio": report["samples_per_second"] / online,
+    }
+
+
+def latency(
+    folder: Path,
+    backbone: str,
+    engine: str,
+    images: list[bytes],
+    *,
+    engine_batch: int,
+    clients: int,
+) -> dict[str, Any]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = int(free.getsockname()[1])
+    run = folder / f"latency-{engine_batch}-{clients}"
+    stream = subprocess.Popen(
+        command(
+            *("stream", "--backbone", backbone, "--engine", engine, "--source", f"http:{port}"),
+            *("--engine-batch", engine_batch, "--out", run, "--json"),
+        ),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+            break
+        except OSError:
+            if stream.poll() is not None:
+                raise SystemExit("the stream did not start") from None
+            time.sleep(0.1)
+    seconds: list[float] = []
+    refused = [0]
+
+    def client(mine: list[int]) -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", port)
+        for i in mine:
+            while True:
+                start = time.perf_counter()
+                connection.request(
+                    "POST",
+                    f"/samples?id={i}&label=class-{i % CLASSES}",
+                    images[i],
+                    {"Content-Type": "image/jpeg"},
+                )
+                answer = connection.getresponse()
+                answer.read()
+                if answer.status == 200:
+                    seconds.append(time.perf_counter() - start)
+                    break
+                refused[0] += 1
+                time.sleep(0.05)
+
+    client([0, 1, 2, 3])
+    seconds.clear()
+    places = list(range(4, len(images)))
+    begin = time.perf_counter()
+    threads = [threading.Thread(target=client, args=(places[k::clients],)) for k in range(clients)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    took = time.perf_counter() - begin
+    stream.send_signal(signal.SIGTERM)
+    if stream.wait(60) != 0:
+        raise SystemExit("the stream did not end well")
+    return {
+        "engine_batch": engine_batch,
+        "clients": clients,
+        "median_ms": 1e3 * float(np.median(seconds)),
+        "p99_ms": 1e3 * float(np.quantile(seconds, 0.99)),
+        "samples_per_second": len(seconds) / took,
+        "answered_429": refused[0],
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--images", type=int, default=20_000, help="length of the long stream")
+    parser.add_argument("--backbone", default="tinyresnet-90")
+    parser.add_argument("--engine", default="auto")
+    parser.add_argument("--out", type=Path, help="write the result as JSON")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        images = pictures(5000)
+        write_inputs(folder, images)
+        backbone, engine = arguments.backbone, arguments.engine
+        result: dict[str, Any] = {
+            "latency": [
+                latency(folder, backbone, engine, images[:n], engine_batch=b, clients=c)
+                for n, b, c in ((500, 1, 1), (500, 16, 1), (3000, 16, 32))
+            ],
+            "long": long_stream(folder, backbone, engine, arguments.images),
+        }
+    print(json.dumps(result, indent=2))
+    if arguments.out is not None:
+        arguments.out.write_text(json.dumps(result, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,90 @@
+"""The live panel of a stream, on stderr."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from edgetransfer.cli.terminal import say
+
+if TYPE_CHECKING:
+    from rich.panel import Panel
+
+    from edgetransfer.online import Snapshot
+
+QUIET = 30.0  # seconds between lines where stderr is no terminal
+MOST_CLASSES = 5
+
+
+@contextmanager
+def shown_stream(source: str) -> Iterator[Callable[[Snapshot], None]]:
+    """Draw snapshots as one panel; a line now and then where stderr is no terminal."""
+    if not sys.stderr.isatty():
+        said = [monotonic()]
+
+        def line(snapshot: Snapshot) -> None:
+            if monotonic() - said[0] >= QUIET:
+                said[0] = monotonic()
+                say(", ".join(f"{name} {value}" for name, value in facts(snapshot)))
+
+        yield line
+        return
+    from rich.console import Console
+    from rich.live import Live
+
+    with Live(
+        console=Console(stderr=True), refresh_per_second=4, transient=True, auto_refresh=False
+    ) as live:
+
+        def draw(snapshot: Snapshot) -> None:
+            live.update(_panel(source, snapshot), refresh=True)
+
+        yield draw
+
+
+def facts(snapshot: Snapshot) -> list[tuple[str, str]]:
+    """What a person wants to know, as name and value."""
+    report = snapshot.report
+    if not report:
+        return [("state", "starting")]
+    found = [
+        ("state", f"paused: {snapshot.paused}" if snapshot.paused else "running"),
+        ("accepted", f"{report['accepted']:,}"),
+        ("refused", f"{snapshot.refused:,}"),
+        ("classes", str(report["classes"])),
+        ("speed", f"{snapshot.per_second:,.0f}/s"),
+    ]
+    for name, key in (("all", "prequential"), ("window", "window"), ("fading", "fading")):
+        score: dict[str, Any] = report[key]
+        if score["top1"] is not None:
+            value = f"{score['top1']:.1%} top-1, {score['mean_per_class']:.1%} per class"
+            found.append((f"accuracy, {name}", value))
+    drift = report["drift"]
+    if drift["alarms"]:
+        found.append(("drift", f"{drift['alarms']} alarms, last at sample {drift['last']:,}"))
+    if snapshot.latency is not None:
+        median, high = snapshot.latency
+        found.append(("lag", f"{1e3 * median:.0f} ms, 99% below {1e3 * high:.0f} ms"))
+    found.append(("waiting", str(snapshot.queued)))
+    found.append(("refits", f"{report['refits']}, {report['adopted']} adopted"))
+    counts = sorted(report["class_counts"].items(), key=lambda pair: -pair[1])[:MOST_CLASSES]
+    if counts:
+        found.append(("largest", "; ".join(f"{name} {count:,}" for name, count in counts)))
+    for pair in report["confused"][:1]:
+        mistake = f"{pair['class']} taken for {pair['predicted']}, {pair['times']:,} times"
+        found.append(("mistaken", mistake))
+    return found
+
+
+def _panel(source: str, snapshot: Snapshot) -> Panel:
+    from rich.panel import Panel
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table.grid(padding=(0, 2))
+    for name, value in facts(snapshot):
+        table.add_row(name, Text(value))
+    return Panel(table, title=Text(source), expand=False)

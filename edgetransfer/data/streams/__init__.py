@@ -1,0 +1,18 @@
+"""Sources that may never end."""
+
+from edgetransfer.data.streams.arrivals import Arrival, Ledger, Source, read_fields
+from edgetransfer.data.streams.folder import FolderSource
+from edgetransfer.data.streams.json_lines import JsonLinesSource
+from edgetransfer.data.streams.tar import TarSource
+from edgetransfer.data.streams.video import VideoSource
+
+__all__ = [
+    "Arrival",
+    "FolderSource",
+    "JsonLinesSource",
+    "Ledger",
+    "Source",
+    "TarSource",
+    "VideoSource",
+    "read_fields",
+]

@@ -1,0 +1,149 @@
+"""What arrives on a stream, and what a source is."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event
+from typing import Any, Protocol
+
+from edgetransfer.errors import DataError
+
+LONGEST_ID = 1000  # characters
+LONGEST_LABEL = 200
+
+Reply = Callable[[Mapping[str, Any]], None]
+"""Told what became of a sample, as JSON values with ``id`` and ``status`` at least."""
+
+
+def no_reply(_outcome: Mapping[str, Any]) -> None:
+    """The `Reply` of a source that needs none."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arrival:
+    """A sample that has just arrived.
+
+    Parameters
+    ----------
+    id
+        Of the sample: one that was accepted before is not learned again.
+    source
+        The image file, or its bytes; None for a label that comes after its image.
+    label
+        A class name; None where it is not known yet.
+    problem
+        Why it can't be used, if that is clear already.
+    learn
+        False if it is only to be predicted.
+    reply
+        Told what became of it once that is on disk; called from another thread.
+    """
+
+    id: str
+    source: Path | bytes | None = None
+    label: str | None = None
+    problem: str | None = None
+    learn: bool = True
+    reply: Reply = no_reply
+
+    def read(self) -> bytes:
+        """The image file's bytes; an `OSError` if it cannot be read."""
+        if isinstance(self.source, Path):
+            return self.source.read_bytes()
+        return self.source or b""
+
+
+class Ledger(Protocol):
+    """What a source may ask of the run that it feeds; any thread may ask."""
+
+    def known(self, sample_id: str) -> bool:
+        """Whether a sample of this id was accepted."""
+
+    def open_for_label(self, sample_id: str) -> bool:
+        """Whether an accepted sample of this id waits for its label."""
+
+
+class Source(Protocol):
+    """Where samples come from."""
+
+    def arrivals(self, stop: Event, ledger: Ledger) -> Iterator[Arrival]:
+        """Yield samples as they arrive, for as long as there are any or until ``stop`` is set.
+
+        A sample that the ledger knows may be left out. Started anew over the same data, a
+        source yields what is not known in the same order.
+        """
+
+
+def read_fields(record: Mapping[str, Any], *, files: bool) -> Arrival:
+    """A sample from JSON: ``path`` or ``base64``, ``label`` and ``id``, each a string.
+
+    Without ``id`` it is the path, or the sha256 of the bytes. A record with ``id`` and ``label``
+    alone gives an earlier sample its label.
+
+    Parameters
+    ----------
+    files
+        Whether ``path`` is allowed.
+
+    Raises
+    ------
+    DataError
+        If it is anything else.
+    """
+    unknown = sorted(set(record) - {"path", "base64", "label", "id"})
+    if unknown:
+        raise DataError(f"unknown field {str(unknown[0])[:50]!r}")
+    label = _text(record, "label", LONGEST_LABEL)
+    sample_id = _text(record, "id", LONGEST_ID)
+    path = _text(record, "path", 4096)
+    if path is not None and not files:
+        raise DataError("a path is not allowed here; send the image itself as base64")
+    if path is not None and "base64" in record:
+        raise DataError("path and base64 exclude each other")
+    source: Path | bytes | None = None
+    if path is not None:
+        if "\0" in path:
+            raise DataError("the path holds a zero character")
+        source = Path(path)
+        sample_id = path[:LONGEST_ID] if sample_id is None else sample_id
+    elif record.get("base64") is not None:
+        source = _decoded(record["base64"])
+        sample_id = hashlib.sha256(source).hexdigest() if sample_id is None else sample_id
+    elif sample_id is None or label is None:
+        raise DataError(
+            f"needs {'path or ' if files else ''}base64; or id and label of an earlier sample"
+        )
+    return Arrival(id=sample_id, source=source, label=label)
+
+
+def _text(record: Mapping[str, Any], name: str, longest: int) -> str | None:
+    value = record.get(name)
+    if value is None:
+        return None
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63:
+        value = str(value)
+    if not isinstance(value, str):
+        raise DataError(f"{name} is a string")
+    if not value.strip() or len(value) > longest:
+        raise DataError(f"{name} has 1 to {longest} characters")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise DataError(f"{name} is not valid Unicode") from None
+    if name == "label" and not value.isprintable():
+        raise DataError("label holds control characters")
+    return value
+
+
+def _decoded(value: object) -> bytes:
+    if not isinstance(value, str):
+        raise DataError("base64 is a string")
+    try:
+        return base64.b64decode(value, validate=True)
+    except (binascii.Error, ValueError):
+        raise DataError("base64 is not valid base64") from None

@@ -1,0 +1,357 @@
+"""A learner that survives: journal before acknowledgement, checkpoints, recovery."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from time import monotonic, time
+from typing import Any, Literal
+
+import numpy as np
+
+from edgetransfer.errors import UsageError
+from edgetransfer.online.checkpoints import Checkpoint, CheckpointFolder
+from edgetransfer.online.feature_learner import FeatureLearner, mean_views
+from edgetransfer.online.id_file import IdFile
+from edgetransfer.online.ids import id_key
+from edgetransfer.online.journal import FULL, Journal
+from edgetransfer.online.metrics_log import MetricsLog, standing
+from edgetransfer.online.records import Kind, Record
+from edgetransfer.online.run_lock import RunLock
+from edgetransfer.online.settings import KeepingSettings, LearningSettings
+from edgetransfer.reports import RunFolder
+from edgetransfer.reports.run_folder import HEAD, LABELS, METRICS, REPORT
+from edgetransfer.types import Float32Array
+
+logger = logging.getLogger(__name__)
+
+JOURNAL, CHECKPOINTS, IDS = "journal", "checkpoints", "ids.bin"
+
+MISTAKES = 10  # of all kinds, the most frequent that a report names
+
+Status = Literal["accepted", "labelled", "duplicate", "unknown", "rejected"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Offer:
+    """A sample that is offered to the learner.
+
+    Parameters
+    ----------
+    id
+        Of the sample; one that was accepted before is not learned again.
+    label
+        A class name; None where it is not known yet.
+    rows
+        (views, D) float32; None to give an earlier, unlabelled sample its label.
+    """
+
+    id: str
+    label: str | None
+    rows: Float32Array | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Receipt:
+    """What became of a sample; when it is given out, that is on disk.
+
+    Parameters
+    ----------
+    id
+        Of the sample.
+    status
+        ``accepted``; ``labelled``: an earlier, unlabelled sample has its label now;
+        ``duplicate``: this id was accepted before; ``unknown``: a label for an id that no
+        unlabelled sample has (any more); ``rejected``: it cannot be used, ``reason`` says why.
+    predicted
+        The class that the head took it for before it was learned; None without classes.
+    probability
+        Of that class, 0 to 1.
+    """
+
+    id: str
+    status: Status
+    predicted: str | None = None
+    probability: float | None = None
+    reason: str | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """The fields that say something."""
+        return {key: value for key, value in asdict(self).items() if value is not None}
+
+
+class DurableLearner:
+    """A `FeatureLearner` in a run folder.
+
+    Parameters
+    ----------
+    run
+        The run folder; what is in it is gone on with.
+    dimension
+        The length D of a feature row.
+    identity
+        What the features depend on: backbone, preprocessing. A run keeps to one.
+    head_metadata
+        Saved with the head.
+
+    Raises
+    ------
+    RunFolderError
+        If another process has the run open.
+    UsageError
+        If the run was begun with other settings.
+    DataError
+        If what was acknowledged is damaged.
+    """
+
+    def __init__(
+        self,
+        run: RunFolder,
+        dimension: int,
+        learning: LearningSettings,
+        keeping: KeepingSettings,
+        *,
+        identity: str,
+        head_metadata: dict[str, str],
+    ) -> None:
+        self.run = run
+        self._keeping = keeping
+        self._identity = identity
+        self._head_metadata = head_metadata
+        self._lock = RunLock(run.path)
+        try:
+            self._recover(dimension, learning)
+        except BaseException:
+            self._lock.release()
+            raise
+
+    def _recover(self, dimension: int, learning: LearningSettings) -> None:
+        run = self.run
+        for left in run.path.glob(".*.tmp"):  # of a process that was killed
+            left.unlink(missing_ok=True)
+        self.learner = FeatureLearner(dimension, learning)
+        self.checkpoints = CheckpointFolder(run.path / CHECKPOINTS)
+        checkpoint = self.checkpoints.newest()
+        self._revision = 0
+        group = ids = 0
+        if checkpoint is not None:
+            self._check(checkpoint, dimension)
+            self.learner.restore(checkpoint.state)
+            self._revision = checkpoint.run["revision"]
+            group, ids = checkpoint.run["group"], checkpoint.run["ids"]
+        self.ids = IdFile(run.file(IDS), ids)
+        self._journal, records = Journal.open(
+            run.path / JOURNAL, self.learner.counts.position, group
+        )
+        self._metrics = MetricsLog(run.file(METRICS))
+        self.learner.on_batch = self._metrics.record
+        for record in records:
+            self._apply(record)
+        if records:
+            logger.info("replayed %d records of the journal", len(records))
+        self._metrics.rewind(self.learner.counts.batches)
+        self._uncovered = sum(len(record.encoded()) for record in records)
+        self._saved_at = monotonic()
+        self._saved_position = -1 if checkpoint is None else checkpoint.position
+        if checkpoint is None and not records:
+            self.save()  # so that every run says what it was begun with
+
+    def _check(self, checkpoint: Checkpoint, dimension: int) -> None:
+        """A run goes on with the settings that it began with."""
+        if checkpoint.run["identity"] != self._identity:
+            raise UsageError(
+                f"{self.run.path}: this run was begun with another backbone, or another "
+                "preprocessing; choose another --out"
+            )
+        if checkpoint.state.values["dimension"] != dimension:
+            raise UsageError(f"{self.run.path}: the backbone's features have another length now")
+
+    @property
+    def position(self) -> int:
+        """Records accepted."""
+        return self.learner.counts.position
+
+    def known(self, sample_id: str) -> bool:
+        """Whether a sample of this id was accepted, with a label or without."""
+        return id_key(sample_id) in self.ids
+
+    def open_for_label(self, sample_id: str) -> bool:
+        """Whether an unlabelled sample of this id waits for its label."""
+        return self.learner.pooled(id_key(sample_id)) is not None
+
+    def accept(self, offers: Sequence[Offer]) -> list[Receipt]:
+        """Take in samples: predict them, write them down, learn them.
+
+        When this returns they are on disk.
+
+        Raises
+        ------
+        JournalFullError
+            If the disk is full; none was taken in, and the call may be repeated.
+        """
+        receipts: list[Receipt] = []
+        records: list[Record] = []
+        taken: dict[bytes, str | None] = {}
+        predictions = self._predict(offers)
+        for offer, (name, probability) in zip(offers, predictions, strict=True):
+            if offer.label is not None and taken.get(id_key(offer.id), "") is None:
+                self._write(records)  # its image is among these
+                records, taken = [], {}
+            status, kind = self._admit(offer, taken)
+            if kind is not None:
+                taken[id_key(offer.id)] = offer.label
+                records.append(
+                    Record(
+                        n=self.position + len(records),
+                        group=self._journal.group,
+                        kind=kind,
+                        id=offer.id,
+                        label=offer.label,
+                        time=time(),
+                        rows=offer.rows if kind == "sample" else None,
+                    )
+                )
+            receipts.append(
+                Receipt(id=offer.id, status=status, predicted=name, probability=probability)
+            )
+        if records:
+            self._write(records)
+        return receipts
+
+    def flush(self) -> None:
+        """Learn what waits for a full batch; for the end of a source.
+
+        Raises
+        ------
+        JournalFullError
+            As `accept`.
+        """
+        if not self.learner.waiting:
+            return
+        self._write([Record(n=self.position, group=self._journal.group, kind="flush", time=time())])
+
+    def save(self) -> None:
+        """Write a checkpoint, and the head beside it; a full disk only postpones it."""
+        if self._saved_position == self.position:
+            self._saved_at = monotonic()
+            return
+        try:
+            self.checkpoint()
+        except OSError as error:
+            if error.errno not in FULL:
+                raise
+            logger.warning(
+                "%s: no room for a checkpoint; the journal holds everything", self.run.path
+            )
+            self._saved_at = monotonic()
+
+    def checkpoint(self, *, revision: int | None = None) -> None:
+        """Write a checkpoint; an `OSError` leaves everything as it was."""
+        if revision is not None:
+            self._revision = revision
+        state = self.learner.state()
+        self.checkpoints.save(
+            Checkpoint(
+                state=state,
+                run={
+                    "group": self._journal.group,
+                    "ids": self.ids.save(),
+                    "time": time(),
+                    "identity": self._identity,
+                    "revision": self._revision,
+                    "head": self._head_metadata,
+                },
+            )
+        )
+        self._saved_at = monotonic()
+        self._saved_position = self.position
+        self._uncovered = 0
+        self.checkpoints.prune(self._keeping.checkpoints)
+        # The other half is for what comes until the next checkpoint.
+        self._journal.rotate(self.checkpoints.covered(), self._keeping.journal_bytes // 2)
+        self._save_head()
+
+    def forget_history(self) -> None:
+        """Keep the state as it is now, and nothing of how it came about.
+
+        The new checkpoint comes first, so a kill at any moment leaves a whole run.
+        """
+        self.checkpoint(revision=self._revision + 1)
+        self.checkpoints.prune(1)
+        self._journal.rotate(self.position, 0)
+
+    def report(self) -> dict[str, Any]:
+        """How the run stands, as JSON values."""
+        learner = self.learner
+        return {
+            "accepted": learner.counts.accepted,
+            "labelled": learner.counts.labelled,
+            "learned": learner.counts.learned,
+            "expired": learner.counts.expired,
+            "classes": len(learner.classes),
+            "class_counts": learner.class_counts,
+            "confused": [
+                {"class": learner.classes[a], "predicted": learner.classes[b], "times": times}
+                for a, b, times in learner.scores.confused(MISTAKES)
+            ],
+            **standing(learner),
+        }
+
+    def close(self) -> None:
+        """Let go of the run, without a checkpoint: the journal is enough."""
+        self.learner.close()
+        self._journal.close()
+        self._lock.release()
+
+    @property
+    def journal_bytes(self) -> int:
+        """Disk that the journal takes."""
+        return self._journal.size
+
+    def _admit(self, offer: Offer, taken: dict[bytes, str | None]) -> tuple[Status, Kind | None]:
+        key = id_key(offer.id)
+        if key in taken:
+            return "duplicate", None
+        if self.learner.pooled(key) is not None:
+            return ("labelled", "label") if offer.label is not None else ("duplicate", None)
+        if key in self.ids:
+            return "duplicate", None
+        if offer.rows is None:
+            return "unknown", None
+        return "accepted", "sample"
+
+    def _predict(self, offers: Sequence[Offer]) -> list[tuple[str | None, float | None]]:
+        head = self.learner.head
+        result: list[tuple[str | None, float | None]] = [(None, None)] * len(offers)
+        given = [(i, offer.rows) for i, offer in enumerate(offers) if offer.rows is not None]
+        if head.classes and given:
+            views = np.array([len(rows) for _, rows in given])
+            rows = np.concatenate([rows for _, rows in given])
+            for (i, _), each in zip(given, mean_views(head, rows, views), strict=True):
+                best = int(each.argmax())
+                result[i] = (head.classes[best], float(each[best]))
+        return result
+
+    def _write(self, records: list[Record]) -> None:
+        last = len(records) - 1
+        records = [Record(**{**vars(record), "left": last - i}) for i, record in enumerate(records)]
+        self._uncovered += self._journal.append(records)
+        for record in records:
+            self._apply(record)
+        due = monotonic() - self._saved_at > self._keeping.checkpoint_seconds
+        if due or self._uncovered > self._keeping.journal_bytes // 2:
+            self.save()
+
+    def _apply(self, record: Record) -> None:
+        if record.kind == "sample":
+            self.ids.add(id_key(record.id))
+        self.learner.apply(record)
+
+    def _save_head(self) -> None:
+        head = self.learner.head
+        if head.classes:
+            head.save(self.run.file(HEAD), self._head_metadata)
+        self.run.write(LABELS, "".join(f"{name}\n" for name in head.classes))
+        self.run.write(REPORT, json.dumps(self.report(), indent=2, ensure_ascii=False) + "\n")

@@ -1,0 +1,457 @@
+"""The learner proper: a deterministic function of the records that it is given.
+
+It never sees an image, a clock or a disk. Two learners with equal settings that were given the
+same records in the same order are equal bit for bit, however the records were grouped; that is
+what lets a run be killed at any moment and replayed from its journal.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgetransfer.heads import LinearHead, SGDSettings
+from edgetransfer.online.drift import PageHinkley
+from edgetransfer.online.growing import GrowingSolver
+from edgetransfer.online.ids import id_key
+from edgetransfer.online.prequential import Prequential
+from edgetransfer.online.records import Record
+from edgetransfer.online.refit import BackgroundRefit, fit, step_aside
+from edgetransfer.online.reservoir import Reservoir
+from edgetransfer.online.settings import LearningSettings
+from edgetransfer.types import Float32Array, IntArray
+
+MOST_APART = 64  # times refit_every, between two refits
+
+
+@dataclass(kw_only=True)
+class Counts:
+    """How far a learner is.
+
+    Parameters
+    ----------
+    position
+        Records seen.
+    accepted
+        Samples seen, with a label or without.
+    labelled
+        Those that have a label by now.
+    learned
+        Those that were learned; the others wait for a full batch.
+    batches
+        Learned batches.
+    refits, adopted
+        L-BFGS refits that were decided on, and how many of them were adopted.
+    next_refit
+        Learned batches at the start of the next refit.
+    apart
+        Batches between its start and the one after.
+    expired
+        Unlabelled samples that left the pool before their label came.
+    last_time
+        Time of the last accepted record, in seconds since 1970.
+    """
+
+    position: int = 0
+    accepted: int = 0
+    labelled: int = 0
+    learned: int = 0
+    batches: int = 0
+    refits: int = 0
+    adopted: int = 0
+    next_refit: int = 0
+    apart: int = 0
+    expired: int = 0
+    last_time: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Waiting:
+    """A labelled sample that waits for a full batch: (views, D) float32 rows."""
+
+    key: bytes
+    label: int
+    rows: Float32Array
+
+
+@dataclass(kw_only=True)
+class LearnerState:
+    """A learner on its way to or from a checkpoint: arrays by name, and JSON values."""
+
+    arrays: dict[str, NDArray[Any]] = field(default_factory=dict)
+    values: dict[str, Any] = field(default_factory=dict)
+
+
+class FeatureLearner:
+    """Predicts, scores and learns feature rows.
+
+    Parameters
+    ----------
+    dimension
+        The length D of a row.
+    settings
+        How to learn.
+    """
+
+    def __init__(self, dimension: int, settings: LearningSettings) -> None:
+        self.dimension = dimension
+        self.settings = settings
+        self.counts = Counts()
+        self.classes: list[str] = []
+        self.loss = float("nan")
+        self.scores = Prequential(settings.window, settings.fading)
+        self.drift = PageHinkley()
+        self.reservoir = Reservoir(dimension, settings.reservoir_bytes)
+        self.on_batch: Callable[[FeatureLearner], None] | None = None
+        self.solver = GrowingSolver(
+            dimension,
+            SGDSettings(
+                learning_rate=settings.learning_rate,
+                momentum=settings.momentum,
+                weight_decay=settings.weight_decay,
+            ),
+        )
+        self._index: dict[str, int] = {}
+        self._waiting: list[Waiting] = []
+        self._pool: OrderedDict[bytes, NDArray[np.float16]] = OrderedDict()
+        self._pool_bytes = 0
+        self._by_class: IntArray = np.zeros(0, np.int64)
+        self._refit: BackgroundRefit | None = None
+        self._l2 = settings.l2  # of refits; chosen by the first one if None
+        self._threads = ThreadPoolExecutor(
+            1, thread_name_prefix="edgetransfer-refit", initializer=step_aside
+        )
+        if settings.refit_every:
+            self.counts.apart = max(1, settings.refit_every // settings.batch_size)
+            self.counts.next_refit = self.counts.apart
+
+    @property
+    def head(self) -> LinearHead:
+        """A copy of the head as it stands; it may have no class yet."""
+        return self.solver.head
+
+    @property
+    def class_counts(self) -> dict[str, int]:
+        """Learned samples by class."""
+        return dict(zip(self.classes, self._by_class.tolist(), strict=False))
+
+    def pooled(self, key: bytes) -> Float32Array | None:
+        """The rows, (views, D), of an unlabelled sample; None if it is not in the pool."""
+        rows = self._pool.get(key)
+        return None if rows is None else rows.astype(np.float32)
+
+    def apply(self, record: Record) -> None:
+        """Take in the next record of the journal."""
+        counts = self.counts
+        if record.n != counts.position:
+            raise ValueError(f"record {record.n} where {counts.position} was due")
+        counts.position += 1
+        counts.last_time = record.time
+        if record.kind == "flush":
+            self._learn()
+            return
+        key = id_key(record.id)
+        rows = record.rows
+        if record.kind == "sample":
+            counts.accepted += 1
+        else:
+            rows = self.pooled(key)
+            self._leave_pool(key)
+        if rows is None:
+            raise ValueError(f"record {record.n} labels {record.id!r}, which is not in the pool")
+        if record.label is None:
+            self._enter_pool(key, rows)
+            return
+        counts.labelled += 1
+        label = self._index.setdefault(record.label, len(self._index))
+        if label == len(self.classes):
+            self.classes.append(record.label)
+        self._waiting.append(Waiting(key=key, label=label, rows=rows))
+        if len(self._waiting) == self.settings.batch_size:
+            self._learn()
+
+    @property
+    def waiting(self) -> int:
+        """Labelled samples that wait for a full batch."""
+        return len(self._waiting)
+
+    def close(self) -> None:
+        """Let go of the refit thread."""
+        self._threads.shutdown(wait=True, cancel_futures=True)
+
+    # Learning
+
+    def _learn(self) -> None:
+        """Predict, score, then learn what waits."""
+        batch, self._waiting = self._waiting, []
+        if not batch:
+            return
+        rows = np.concatenate([sample.rows for sample in batch])
+        labels = np.array([sample.label for sample in batch], np.int64)
+        views = np.array([len(sample.rows) for sample in batch])
+        self._score(rows, labels, views)
+        self.solver.grow(tuple(self.classes))
+        self._count(labels)
+        rng = _randomness(self.settings.seed, self.counts.batches)
+        row_labels = np.repeat(labels, views)
+        row = 0
+        for sample in batch:
+            for _ in range(len(sample.rows)):
+                self.reservoir.add(rows[row], sample.label, sample.key, rng)
+                row += 1
+        self._descend(rows, row_labels, rng)
+        self.counts.batches += 1
+        self.counts.learned += len(batch)
+        self._consider_refit()
+        if self.on_batch is not None:
+            self.on_batch(self)
+
+    def _score(self, rows: Float32Array, labels: IntArray, views: NDArray[Any]) -> None:
+        self.scores.grow(len(self.classes))
+        predicted = predict_views(self.solver.head, rows, views)
+        first = np.cumsum(views) - views
+        for i, (label, best) in enumerate(zip(labels.tolist(), predicted.tolist(), strict=True)):
+            self.scores.update(label, best)
+            self.drift.update(label != best)
+            if self._refit is not None:
+                self._refit.observe(rows[first[i]], label, label == best)
+
+    def _count(self, labels: IntArray) -> None:
+        self._by_class = np.pad(self._by_class, (0, len(self.classes) - len(self._by_class)))
+        np.add.at(self._by_class, labels, 1)
+
+    def _descend(self, rows: Float32Array, labels: IntArray, rng: np.random.Generator) -> None:
+        """The steps of SGD for one batch; see `LearningSettings.replay`."""
+        settings = self.settings
+        importance = None
+        if settings.class_weights:
+            importance = self._importance(labels)
+        for step in range(settings.replay):
+            old_rows, old_labels = self.reservoir.draw(settings.replay_size, rng)
+            if step:
+                self.loss = self.solver.step(old_rows, old_labels, None)
+                continue
+            if importance is not None:
+                importance = np.concatenate([importance, np.ones(len(old_labels), np.float32)])
+            self.loss = self.solver.step(
+                np.concatenate([rows, old_rows]), np.concatenate([labels, old_labels]), importance
+            )
+
+    def _importance(self, labels: IntArray) -> Float32Array:
+        """Weights by the inverse of class frequency, at most tenfold either way, mean one."""
+        present = max(1, int((self._by_class > 0).sum()))
+        even = self._by_class.sum() / present
+        weights = np.clip(even / self._by_class[labels], 0.1, 10.0)
+        scaled: Float32Array = (weights / weights.mean()).astype(np.float32)
+        return scaled
+
+    # Refits
+
+    def _consider_refit(self) -> None:
+        counts, refit = self.counts, self._refit
+        if refit is not None and counts.batches >= refit.due:
+            self._decide(refit)
+        if self._refit is None and counts.apart and counts.batches >= counts.next_refit:
+            features, labels = self.reservoir.subset(
+                self.settings.refit_rows, _randomness(self.settings.seed, counts.batches, 1)
+            )
+            # Decided on as late as can be, so that a fast stream need not wait for the fit.
+            self._refit = BackgroundRefit(counts.batches, counts.batches + counts.apart)
+            self._refit.start(self._threads, features, labels, self._l2, self.settings.seed)
+            counts.next_refit = counts.batches + counts.apart
+            most = MOST_APART * max(1, self.settings.refit_every // self.settings.batch_size)
+            counts.apart = min(2 * counts.apart, most)
+
+    def _decide(self, refit: BackgroundRefit) -> None:
+        candidate, better = refit.decide(self.solver.head)
+        self._refit = None
+        self.counts.refits += 1
+        if candidate is None:
+            return
+        # To choose anew costs ten fits; the strength that suits a backbone's features stays.
+        self._l2 = candidate.l2
+        if better:
+            weights, bias = candidate.merged(self.solver.head)
+            self.solver.adopt(weights, bias, self.solver.classes)
+            self.counts.adopted += 1
+
+    # Unlabelled samples
+
+    def _enter_pool(self, key: bytes, rows: Float32Array) -> None:
+        kept = np.clip(rows, -65504, 65504).astype(np.float16)
+        self._pool[key] = kept
+        self._pool_bytes += kept.nbytes
+        while self._pool_bytes > self.settings.pool_bytes:
+            self._leave_pool(next(iter(self._pool)))
+            self.counts.expired += 1
+
+    def _leave_pool(self, key: bytes) -> None:
+        rows = self._pool.pop(key, None)
+        if rows is not None:
+            self._pool_bytes -= rows.nbytes
+
+    # Forgetting
+
+    def forget(self, ids: frozenset[str], classes: frozenset[str]) -> int:
+        """Remove samples and whole classes, and fit the head anew to what stays.
+
+        Returns how many rows and waiting samples were removed. A class that loses all of its
+        samples by id keeps its column; one that is named goes.
+        """
+        keys = frozenset(map(id_key, ids))
+        gone = frozenset(self._index[name] for name in classes if name in self._index)
+        removed = self.reservoir.forget(keys, gone)
+        kept = [w for w in self._waiting if w.key not in keys and w.label not in gone]
+        removed += len(self._waiting) - len(kept)
+        self._waiting = kept
+        for key in keys & set(self._pool):
+            self._leave_pool(key)
+            removed += 1
+        if self._refit is not None:
+            self._refit.state()  # its thread still reads rows that must go
+            self._refit = None
+        if gone:
+            self._drop_classes(gone)
+        self._fit_anew()
+        return removed
+
+    def _drop_classes(self, gone: frozenset[int]) -> None:
+        names = [name for i, name in enumerate(self.classes) if i not in gone]
+        places = {name: i for i, name in enumerate(names)}
+        new = [places.get(name, -1) for name in self.classes]
+        self.scores.grow(len(self.classes))
+        self.scores.relabel(new)
+        self.reservoir.relabel(new)
+        kept = [i for i in range(len(self.solver.classes)) if i not in gone]
+        head = self.solver.head
+        self.solver.adopt(
+            np.ascontiguousarray(head.weights[:, kept]),
+            head.bias[kept],
+            tuple(head.classes[i] for i in kept),
+        )
+        self._by_class = self._by_class[[i for i in range(len(self._by_class)) if i not in gone]]
+        self._waiting = [Waiting(key=w.key, label=new[w.label], rows=w.rows) for w in self._waiting]
+        self.classes, self._index = names, places
+
+    def _fit_anew(self) -> None:
+        rng = _randomness(self.settings.seed, self.counts.batches, 2)
+        features, labels = self.reservoir.subset(self.settings.refit_rows, rng)
+        head = self.solver.head
+        weights, bias = np.zeros_like(head.weights), np.zeros_like(head.bias)
+        if len(labels):
+            candidate = fit(features, labels, self._l2, self.settings.seed)
+            if candidate is not None:
+                # A class without rows must not win against those that have some.
+                bias[:] = candidate.bias.min() - 10
+                weights[:, candidate.labels] = candidate.weights
+                bias[candidate.labels] = candidate.bias
+        self.solver.adopt(weights, bias, head.classes)
+
+    # Checkpoints
+
+    def state(self) -> LearnerState:
+        """Everything that a checkpoint needs; waits for a refit that is under way."""
+        arrays: dict[str, NDArray[Any]] = {}
+        parts: dict[str, dict[str, NDArray[Any]]] = {
+            "solver": dict(self.solver.state()),
+            "reservoir": dict(self.reservoir.state()),
+            "scores": self.scores.state(),
+            "refit": self._refit.state() if self._refit is not None else {},
+        }
+        for part, values in parts.items():
+            arrays |= {f"{part}.{name}": value for name, value in values.items()}
+        arrays["by_class"] = self._by_class
+        waiting = self._waiting
+        rows = [w.rows for w in waiting]
+        pooled = list(self._pool.values())
+        none = np.empty((0, self.dimension), np.float32)
+        arrays |= {
+            "waiting.keys": _keys([w.key for w in waiting]),
+            "waiting.labels": np.array([w.label for w in waiting], np.int64),
+            "waiting.views": np.array([len(r) for r in rows], np.int64),
+            "waiting.rows": np.concatenate([none, *rows]),
+            "pool.keys": _keys(list(self._pool)),
+            "pool.views": np.array([len(r) for r in pooled], np.int64),
+            "pool.rows": np.concatenate([none.astype(np.float16), *pooled]),
+        }
+        json_values: dict[str, Any] = {
+            "dimension": self.dimension,
+            "counts": vars(self.counts).copy(),
+            "classes": self.classes,
+            "born": len(self.solver.classes),
+            "drift": self.drift.state(),
+            "l2": self._l2,
+            "loss": None if np.isnan(self.loss) else self.loss,
+        }
+        return LearnerState(arrays=arrays, values=json_values)
+
+    def restore(self, state: LearnerState) -> None:
+        """Go on from what `state` returned."""
+        values = state.values
+        parts: dict[str, dict[str, NDArray[Any]]] = {}
+        for name, array in state.arrays.items():
+            part, _, rest = name.partition(".")
+            parts.setdefault(part, {})[rest] = array
+        self.counts = Counts(**values["counts"])
+        self.classes = list(values["classes"])
+        self._index = {name: i for i, name in enumerate(self.classes)}
+        self.solver.restore(tuple(self.classes[: values["born"]]), parts["solver"])
+        self.reservoir.restore(parts["reservoir"])
+        self.scores.restore(parts["scores"])
+        self.drift = PageHinkley(**values["drift"])
+        self._l2 = values["l2"]
+        self.loss = float("nan") if values["loss"] is None else values["loss"]
+        self._refit = BackgroundRefit.restored(parts["refit"]) if "refit" in parts else None
+        self._by_class = parts["by_class"][""].copy()
+        waiting, pool = parts["waiting"], parts["pool"]
+        self._waiting = [
+            Waiting(key=key.tobytes(), label=int(label), rows=rows)
+            for key, label, rows in zip(
+                waiting["keys"], waiting["labels"], _split(waiting), strict=True
+            )
+        ]
+        self._pool = OrderedDict(
+            (key.tobytes(), rows) for key, rows in zip(pool["keys"], _split(pool), strict=True)
+        )
+        self._pool_bytes = sum(rows.nbytes for rows in self._pool.values())
+
+
+def predict_views(head: LinearHead, rows: Float32Array, views: NDArray[Any]) -> IntArray:
+    """Class of each sample, (n,) int64, from the mean over its views; -1 if there is no class.
+
+    ``views``, (n,), says how many of the (N, D) rows belong to each sample, one at least.
+    """
+    if not head.classes:
+        return np.full(len(views), -1, np.int64)
+    best: IntArray = mean_views(head, rows, views).argmax(axis=1).astype(np.int64)
+    return best
+
+
+def mean_views(head: LinearHead, rows: Float32Array, views: NDArray[Any]) -> Float32Array:
+    """(n, K) probabilities of samples: the mean over the views of each."""
+    probabilities = head.predict_proba(rows)
+    sums = np.add.reduceat(probabilities, np.cumsum(views) - views, axis=0)
+    mean: Float32Array = (sums / views[:, None]).astype(np.float32)
+    return mean
+
+
+def _randomness(seed: int, batch: int, purpose: int = 0) -> np.random.Generator:
+    """A function of (seed, batch, purpose) alone, so that nothing of it needs to be saved."""
+    return np.random.Generator(np.random.Philox(key=[seed, 1 + purpose], counter=[0, 0, 0, batch]))
+
+
+def _keys(keys: list[bytes]) -> NDArray[np.uint8]:
+    return np.frombuffer(b"".join(keys), np.uint8).reshape(len(keys), -1 if keys else 16)
+
+
+def _split(part: dict[str, NDArray[Any]]) -> list[NDArray[Any]]:
+    """Rows of each sample, from all rows and the number of each sample's."""
+    ends = np.cumsum(part["views"])
+    pairs = zip(ends - part["views"], ends, strict=True)
+    return [part["rows"][start:end].copy() for start, end in pairs]

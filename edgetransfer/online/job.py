@@ -1,0 +1,339 @@
+"""One stream, from its source to its end: the straight line that never looks back."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from threading import Event
+from time import monotonic
+from typing import Any
+
+from edgetransfer.data.streams import Arrival, Source
+from edgetransfer.data.streams.arrivals import Reply, no_reply
+from edgetransfer.errors import EdgeTransferError
+from edgetransfer.features import FeatureBatch, ViewBatch
+from edgetransfer.metrics import peak_memory_bytes
+from edgetransfer.online.durable import Offer, Receipt
+from edgetransfer.online.intake import TICK, Intake
+from edgetransfer.online.journal import JournalFullError
+from edgetransfer.online.learner import (
+    OnlineLearner,
+    blas_on_one_thread,
+    gather,
+    why_unreadable,
+)
+from edgetransfer.online.opening import Eyes
+from edgetransfer.online.pausing import Manners
+from edgetransfer.online.refusals import Refusals
+from edgetransfer.online.settings import StreamSettings
+from edgetransfer.online.snapshot import Snapshot, Throughput
+from edgetransfer.online.sources import open_source
+
+logger = logging.getLogger(__name__)
+
+AHEAD = 4  # engine batches that are read ahead
+RETRY = 1.0  # seconds between tries on a full disk
+
+Watch = Callable[[Snapshot], None]
+"""Told how the stream goes, a few times a second."""
+
+
+@dataclass(kw_only=True)
+class _Group:
+    """Arrivals that are taken in together.
+
+    ``images`` are the places of those that go through the engine, ``left`` how many of its
+    batches are still to come.
+    """
+
+    arrivals: list[tuple[Arrival, float]]
+    images: list[int]
+    left: int
+    batches: list[FeatureBatch] = field(default_factory=list)
+
+
+def run_stream(
+    settings: StreamSettings,
+    *,
+    source: Source | None = None,
+    eyes: Eyes | None = None,
+    stop: Event | None = None,
+    watch: Watch | None = None,
+    acknowledge: Reply | None = None,
+) -> dict[str, Any]:
+    """Learn from a source until it ends or ``stop`` is set; returns the report.
+
+    Parameters
+    ----------
+    source
+        Where samples come from; opened from the settings if None.
+    eyes
+        What turns images into features; opened from the settings if None.
+    stop
+        Set it (from a signal handler, say) to finish what is in hand, save and return.
+    watch
+        Told how it goes.
+    acknowledge
+        Told what became of each JSON line, once that is on disk.
+
+    Raises
+    ------
+    EdgeTransferError
+        If backbone, engine, run folder or source cannot be used. What was acknowledged is safe.
+    """
+    stop = stop if stop is not None else Event()
+    if settings.nice:
+        os.nice(settings.nice)
+    with blas_on_one_thread():
+        learner = OnlineLearner(settings, eyes=eyes)
+        try:
+            board = Throughput(learner)
+            if source is None:
+                source = open_source(settings, board, acknowledge or no_reply)
+            with _metrics_served(settings.metrics_port, board):
+                return StreamJob(settings, learner, source, board, stop, watch).run()
+        finally:
+            stop.set()
+            learner.close()
+
+
+@contextmanager
+def _metrics_served(port: int | None, board: Throughput) -> Iterator[None]:
+    """Serve metrics alone on a loopback port, if one is given."""
+    if port is None:
+        yield
+        return
+    from edgetransfer.online.http import StreamServer
+
+    server = StreamServer("127.0.0.1", port, board=board, desk=None, token=None, longest=0)
+    server.start()
+    logger.info("metrics on http://127.0.0.1:%d/metrics", server.port)
+    try:
+        yield
+    finally:
+        server.stop()
+
+
+class StreamJob:
+    """Takes groups of arrivals through the engine and into the learner, in order.
+
+    Up to three engine batches are on their way at a time; a group is taken in, and its samples
+    answered, when its last batch is through.
+    """
+
+    def __init__(
+        self,
+        settings: StreamSettings,
+        learner: OnlineLearner,
+        source: Source,
+        board: Throughput,
+        stop: Event,
+        watch: Watch | None,
+    ) -> None:
+        self.settings = settings
+        self.learner = learner
+        self.durable = learner.durable
+        self._board = board
+        self._stop = stop
+        self._watch = watch
+        self._watched = 0.0
+        self._source = source
+        self._intake = Intake(source, self.durable, AHEAD * settings.engine_batch, stop)
+        self._groups: deque[_Group] = deque()
+        self._views: deque[ViewBatch] = deque()
+        self._manners = Manners(
+            pause_on_battery=settings.pause_on_battery, max_memory=settings.max_memory
+        )
+        self._refusals = Refusals(self.durable.run)
+
+    def run(self) -> dict[str, Any]:
+        """From now to the end."""
+        start = monotonic()
+        began = self.durable.learner.counts.accepted
+        self._show(force=True)
+        self._intake.start()
+        features = self.learner.extractor.extract_stream(self._take)
+        try:
+            for batch in features:
+                self._finish(batch)
+            if not self._stop.is_set():  # the source has ended: what waits is still learned
+                self._until_there_is_room(self.durable.flush)
+        except (EdgeTransferError, OSError):
+            self.durable.save()
+            raise
+        finally:
+            features.close()
+            self._stop.set()
+            self._intake.join(1.0)
+        self.durable.save()
+        seconds = monotonic() - start
+        final = None
+        if self.settings.test_data is not None and self.durable.learner.head.classes:
+            final = self.learner.evaluate(self.settings.test_data)
+        self._show(force=True)
+        accepted = self.durable.learner.counts.accepted - began
+        return {
+            **self.durable.report(),
+            "final": final,
+            "refused": self._refusals.count,
+            "seconds": seconds,
+            "samples_per_second": accepted / max(seconds, 1e-9),
+            "stages": self.learner.clock.seconds,
+            "peak_memory_bytes": peak_memory_bytes(),
+            "engine": self.learner.engine.choice.name,
+        }
+
+    # Taking in
+
+    @property
+    def _full(self) -> bool:
+        """Whether the run has as many samples as it may have."""
+        limit = self.settings.limit
+        return limit is not None and self.durable.learner.counts.accepted >= limit
+
+    def _take(self, wait: bool) -> ViewBatch | None:
+        """What the engine is to see next; see `edgetransfer.features.Take`."""
+        while True:
+            if self._views:
+                return self._views.popleft()
+            if self._stop.is_set() or self._intake.ended:
+                break
+            arrivals = self._arrivals(wait)
+            if arrivals:
+                self._begin(arrivals)
+            elif not wait or self._full:
+                break
+        if wait:
+            self._finish_ready()
+        return None
+
+    def _arrivals(self, wait: bool) -> list[tuple[Arrival, float]]:
+        reason = self._manners.reason_to_pause()
+        self._board.paused = reason
+        self._show()
+        if reason is not None:
+            if wait:
+                self._stop.wait(TICK)
+            return []
+        n = self.settings.engine_batch
+        if self.settings.limit is not None:
+            ahead = sum(len(group.arrivals) for group in self._groups)
+            room = self.settings.limit - self.durable.learner.counts.accepted - ahead
+            n = min(n, room)
+        return self._intake.take(n, seconds=TICK if wait else 0.0) if n > 0 else []
+
+    def _begin(self, arrivals: list[tuple[Arrival, float]]) -> None:
+        """Send a group on its way; what needs no engine is answered when its turn comes."""
+        images = []
+        checked: list[tuple[Arrival, float]] = []
+        for arrival, came in arrivals:
+            problem = arrival.problem
+            known = arrival.learn and self.durable.known(arrival.id)
+            if problem is None and not known and not isinstance(arrival.source, bytes | None):
+                problem = why_unreadable(arrival.source)
+            if problem is not None:
+                self._refuse(arrival, problem)
+                continue
+            if arrival.source is not None and not known:
+                images.append(len(checked))
+            checked.append((arrival, came))
+        batches = self.learner.view_batches([checked[i][0] for i in images]) if images else []
+        self._views.extend(batches)
+        self._groups.append(_Group(arrivals=checked, images=images, left=len(batches)))
+        if len(self._groups) == 1:
+            self._finish_ready()
+
+    # Learning
+
+    def _finish(self, batch: FeatureBatch) -> None:
+        group = self._groups[0]
+        group.batches.append(batch)
+        group.left -= 1
+        self._finish_ready()
+        self._show()
+
+    def _finish_ready(self) -> None:
+        while self._groups and not self._groups[0].left:
+            self._learn(self._groups.popleft())
+
+    def _learn(self, group: _Group) -> None:
+        rows, problems = gather(group.batches)
+        place_of = {place: i for i, place in enumerate(group.images)}
+        offers: list[Offer] = []
+        offered: list[tuple[Arrival, float]] = []
+        for place, (arrival, came) in enumerate(group.arrivals):
+            image = place_of.get(place)
+            if image is not None and image in problems:
+                self._refuse(arrival, problems[image])
+            elif not arrival.learn:
+                assert image is not None
+                arrival.reply(
+                    {
+                        "id": arrival.id,
+                        "status": "predicted",
+                        "classes": self.learner.probabilities(rows[image]),
+                    }
+                )
+            else:
+                given = None if image is None else rows[image]
+                offers.append(Offer(id=arrival.id, label=arrival.label, rows=given))
+                offered.append((arrival, came))
+        receipts: list[Receipt] = []
+
+        def accept() -> None:
+            receipts.extend(self.durable.accept(offers))
+
+        with self.learner.clock.measure("head"):
+            self._until_there_is_room(accept)
+        now = monotonic()
+        for (arrival, came), receipt in zip(offered, receipts, strict=True):
+            arrival.reply(receipt.as_json())
+            self._board.acknowledged(now - came)
+
+    def _until_there_is_room(self, write: Callable[[], None]) -> None:
+        """Write to the journal; on a full disk, wait for room.
+
+        Raises
+        ------
+        EdgeTransferError
+            If the stream is stopped before there is any.
+        """
+        told = False
+        while True:
+            try:
+                write()
+            except JournalFullError as full:
+                reason = f"the disk of {self.durable.run.path} is full"
+                if not told:
+                    logger.warning("paused: %s; make room, and the stream goes on", reason)
+                told = True
+                self._board.paused = reason
+                self._show(force=True)
+                if self._stop.wait(RETRY):
+                    raise EdgeTransferError(
+                        f"{reason}: what was in hand was not acknowledged and not learned; send "
+                        "it again when there is room"
+                    ) from full
+            else:
+                if told:
+                    logger.info("there is room again; going on")
+                    self._board.paused = None
+                return
+
+    def _refuse(self, arrival: Arrival, reason: str) -> None:
+        self._refusals.add(arrival.id, reason)
+        arrival.reply({"id": arrival.id, "status": "rejected", "reason": reason})
+
+    def _show(self, *, force: bool = False) -> None:
+        """Let others see how it goes."""
+        now = monotonic()
+        if not force and now - self._watched < TICK:
+            return
+        self._watched = now
+        snapshot = self._board.look(queued=self._intake.waiting, refused=self._refusals.count)
+        if self._watch is not None:
+            self._watch(snapshot)

@@ -1,0 +1,260 @@
+"""`OnlineLearner`: images in, a classifier that is better with each of them."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+
+from edgetransfer.data import Sample, load_labelled
+from edgetransfer.data.streams import Arrival
+from edgetransfer.errors import UsageError
+from edgetransfer.features import FeatureBatch, FeatureExtractor, TrainView, ViewBatch
+from edgetransfer.images import SUFFIXES
+from edgetransfer.metrics import Accuracy, StageClock
+from edgetransfer.online.durable import DurableLearner, Offer, Receipt
+from edgetransfer.online.ids import id_key
+from edgetransfer.online.opening import Eyes, open_eyes
+from edgetransfer.online.settings import StreamSettings
+from edgetransfer.reports import RunFolder
+from edgetransfer.reports.run_folder import CONFIG
+from edgetransfer.types import Float32Array
+
+logger = logging.getLogger(__name__)
+
+LARGEST_FILE = 256 * 2**20
+
+
+class OnlineLearner:
+    """A classifier that learns images one after the other, and is on disk at every moment.
+
+    A run folder that exists is gone on with. A context manager; leaving it saves a checkpoint.
+
+    Parameters
+    ----------
+    settings
+        Backbone, run folder and how to learn; ``source`` is not used here.
+    eyes
+        What turns images into features; opened from the settings if None.
+
+    Raises
+    ------
+    EdgeTransferError
+        If the backbone, the engine or the run folder cannot be used.
+
+    Examples
+    --------
+    ::
+
+        with OnlineLearner(StreamSettings(backbone="tinyresnet-90", source="", out=Path("run"))) \
+                as learner:
+            learner.learn(Path("cat.jpg"), "cat")
+            print(learner.predict(Path("other.jpg")))
+    """
+
+    def __init__(self, settings: StreamSettings, *, eyes: Eyes | None = None) -> None:
+        self.settings = settings
+        opened = eyes if eyes is not None else open_eyes(settings)
+        self.engine = opened.engine
+        for left in settings.out.glob(f".{CONFIG}.*.tmp"):
+            left.unlink(missing_ok=True)  # of a process that was killed as it began
+        run = RunFolder.begin(settings.out, resume=True, overwrite=False)
+        _agree(run, settings)
+        self.clock = StageClock()
+        self.durable = DurableLearner(
+            run,
+            opened.engine.dimension,
+            settings.learning,
+            settings.keeping,
+            identity=opened.identity,
+            head_metadata=opened.metadata,
+        )
+        self.extractor = FeatureExtractor(
+            opened.engine,
+            opened.preprocessing,
+            workers=settings.workers or settings.threads,
+            clock=self.clock,
+        )
+
+    def __enter__(self) -> OnlineLearner:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            if error is None:
+                self.durable.save()
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Let go of the run without a checkpoint; nothing is lost by that."""
+        self.extractor.close()
+        self.engine.close()
+        self.durable.close()
+
+    def learn(self, image: Path | bytes, label: str | None, *, id: str | None = None) -> Receipt:  # noqa: A002
+        """Predict an image, then learn it; when this returns it is on disk.
+
+        Parameters
+        ----------
+        label
+            A class name, new or not; None to give it later, by `label`.
+        id
+            One that was accepted before is not learned again; the sha256 of the file if None.
+
+        Raises
+        ------
+        JournalFullError
+            If the disk is full; the call may be repeated.
+        """
+        arrival = _arrival(image, label, id)
+        rows, problems = self.rows([arrival])
+        if problems:
+            return Receipt(id=arrival.id, status="rejected", reason=problems[0])
+        with blas_on_one_thread():
+            return self.durable.accept([Offer(id=arrival.id, label=label, rows=rows[0])])[0]
+
+    def label(self, id: str, label: str) -> Receipt:  # noqa: A002
+        """Give an earlier, unlabelled sample its label, and learn it."""
+        with blas_on_one_thread():
+            return self.durable.accept([Offer(id=id, label=label, rows=None)])[0]
+
+    def predict(self, image: Path | bytes) -> dict[str, float]:
+        """Probability by class, the most probable first; empty without classes.
+
+        Raises
+        ------
+        UsageError
+            If it is not an image.
+        """
+        rows, problems = self.rows([_arrival(image, None, None)])
+        if problems:
+            raise UsageError(f"cannot be predicted: {problems[0]}")
+        return self.probabilities(rows[0])
+
+    def probabilities(self, rows: Float32Array) -> dict[str, float]:
+        """As `predict`, of the (views, D) rows of one image."""
+        head = self.durable.learner.head
+        if not head.classes:
+            return {}
+        mean = head.predict_proba(rows).mean(axis=0)
+        best = np.argsort(-mean, kind="stable")
+        return {head.classes[i]: float(mean[i]) for i in best}
+
+    def view_batches(self, arrivals: Sequence[Arrival]) -> list[ViewBatch]:
+        """What the extractor is to make of at most one engine batch of images.
+
+        The augmented views of an image depend on (seed, its id, number of the view) alone.
+        """
+        samples = [Sample(id=a.id, source=a.source or b"") for a in arrivals]
+        indices = np.arange(len(samples))
+        views = self.settings.learning.views
+        if not views:
+            return [ViewBatch(samples=samples, indices=indices)]
+        keys = np.array([int.from_bytes(id_key(a.id)[:8], "little") >> 1 for a in arrivals])
+        seed = self.settings.learning.seed
+        return [
+            ViewBatch(
+                samples=samples,
+                indices=indices,
+                keys=keys,
+                train=TrainView(seed=seed, epoch=view),
+            )
+            for view in range(views)
+        ]
+
+    def rows(self, arrivals: Sequence[Arrival]) -> tuple[dict[int, Float32Array], dict[int, str]]:
+        """The (views, D) rows of at most one engine batch of images, or what is wrong, by place."""
+        batches = iter(self.view_batches(arrivals))
+        return gather(list(self.extractor.extract_stream(lambda _wait: next(batches, None))))
+
+    def evaluate(self, data: Path) -> dict[str, float]:
+        """``top1`` and ``mean_per_class`` of the head on labelled images.
+
+        Raises
+        ------
+        DataError
+            If there are none, or a class that was not learned.
+        """
+        head = self.durable.learner.head
+        samples = load_labelled(data, head.classes, suffixes=SUFFIXES)
+        accuracy = Accuracy(len(head.classes))
+        for batch in self.extractor.extract(samples):
+            labels = np.array([samples[i].label for i in batch.indices.tolist()], np.int64)
+            if len(labels):
+                accuracy.update(labels, head.predict(batch.features))
+            for index, reason in batch.failed:
+                logger.warning("skipped %s: %s", samples[index].id, reason)
+        return {"top1": accuracy.top1, "mean_per_class": accuracy.mean_per_class}
+
+
+def gather(
+    batches: Sequence[FeatureBatch],
+) -> tuple[dict[int, Float32Array], dict[int, str]]:
+    """The views of the same images, put together by image."""
+    problems = {index: reason for batch in batches for index, reason in batch.failed}
+    rows: dict[int, list[Float32Array]] = {}
+    for batch in batches:
+        for index, row in zip(batch.indices.tolist(), batch.features, strict=True):
+            rows.setdefault(index, []).append(row)
+    # A backbone that overflows on an image would poison the head for good.
+    for index, views in list(rows.items()):
+        if not all(np.isfinite(view).all() for view in views):
+            problems[index] = "its features are not finite"
+    return {i: np.stack(views) for i, views in rows.items() if i not in problems}, problems
+
+
+@contextmanager
+def blas_on_one_thread() -> Iterator[None]:
+    """Linear algebra on one thread, so that sums don't depend on how many cores there are."""
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(limits=1, user_api="blas"):
+        yield
+
+
+def why_unreadable(path: Path) -> str | None:
+    """Why a path is not a file that may be read whole; None if it is."""
+    try:
+        if not path.is_file():
+            return "no such file" if not path.exists() else "not a file"
+        if path.stat().st_size > LARGEST_FILE:
+            return f"larger than {LARGEST_FILE >> 20} MiB"
+    except (OSError, ValueError) as error:
+        return str(error)
+    return None
+
+
+def _arrival(image: Path | bytes, label: str | None, sample_id: str | None) -> Arrival:
+    if sample_id is None:
+        content = image if isinstance(image, bytes) else image.read_bytes()
+        sample_id = hashlib.sha256(content).hexdigest()
+    return Arrival(id=sample_id, source=image, label=label)
+
+
+def _agree(run: RunFolder, settings: StreamSettings) -> None:
+    """Begin the configuration of a run, or hold the settings against it."""
+    config = settings.to_config()
+    if run.is_run:
+        before = run.read_config().get("stream")
+        if before is None:
+            raise UsageError(f"{run.path}: holds a run of another kind; choose another --out")
+        for name in sorted(config["stream"].keys() | before.keys()):
+            was, now = before.get(name, "not set"), config["stream"].get(name, "not set")
+            if was != now:
+                raise UsageError(
+                    f"{run.path}: this run was begun with {name} {was}, not {now}; "
+                    "give what it was begun with, or choose another --out"
+                )
+        return
+    run.write_config(config)

@@ -1,0 +1,126 @@
+"""Test-then-train accuracy: over the whole stream, over a window, and fading.
+
+Gama, Sebastião and Rodrigues, "On evaluating stream learning algorithms" (Machine Learning 2013).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgetransfer.types import IntArray
+
+Score = dict[str, float | None]
+
+
+class Prequential:
+    """Scores predictions that were made before their labels were learned.
+
+    A sample whose class the head did not know yet counts as wrong; its prediction is one of the
+    classes known then, or -1 where there was none.
+
+    Parameters
+    ----------
+    window
+        Samples of the sliding accuracy.
+    fading
+        What a sample's weight is multiplied by with every later one.
+    """
+
+    def __init__(self, window: int, fading: float) -> None:
+        self.confusion: IntArray = np.zeros((0, 0), np.int64)
+        self.unpredicted: IntArray = np.zeros(0, np.int64)
+        self._recent: deque[tuple[int, int]] = deque(maxlen=window)
+        self._fading = fading
+        self._faded: NDArray[np.float64] = np.zeros((2, 0))  # right, all; by true class
+
+    def grow(self, n_classes: int) -> None:
+        """Make room for classes; (K, K) `confusion`, rows are true classes."""
+        more = n_classes - len(self.confusion)
+        if more > 0:
+            self.confusion = np.pad(self.confusion, (0, more))
+            self.unpredicted = np.pad(self.unpredicted, (0, more))
+            self._faded = np.pad(self._faded, ((0, 0), (0, more)))
+
+    def update(self, label: int, predicted: int) -> None:
+        """Score one sample; `grow` must have made room for its label."""
+        if predicted < 0:
+            self.unpredicted[label] += 1
+        else:
+            self.confusion[label, predicted] += 1
+        self._recent.append((label, predicted))
+        self._faded *= self._fading
+        self._faded[:, label] += (label == predicted, 1.0)
+
+    @property
+    def by_class(self) -> IntArray:
+        """Scored samples by true class, (K,)."""
+        counts: IntArray = self.confusion.sum(axis=1) + self.unpredicted
+        return counts
+
+    @property
+    def total(self) -> Score:
+        """``top1`` and ``mean_per_class`` over all, 0 to 1; None without samples."""
+        return _score(np.diagonal(self.confusion), self.by_class)
+
+    @property
+    def sliding(self) -> Score:
+        """The same over the last samples alone."""
+        right, counts = np.zeros((2, len(self.confusion)))
+        for label, predicted in self._recent:
+            right[label] += label == predicted
+            counts[label] += 1
+        return _score(right, counts)
+
+    @property
+    def fading(self) -> Score:
+        """The same, with weights that fade."""
+        return _score(*self._faded)
+
+    def confused(self, n: int) -> list[tuple[int, int, int]]:
+        """The most frequent mistakes: true class, predicted class and how often."""
+        wrong = self.confusion - np.diag(np.diagonal(self.confusion))
+        order = np.argsort(-wrong, axis=None, kind="stable")[:n]
+        pairs = [divmod(int(place), len(wrong)) for place in order]
+        return [(a, b, int(wrong[a, b])) for a, b in pairs if wrong[a, b]]
+
+    def relabel(self, new: list[int]) -> None:
+        """Rename class i to ``new[i]``; what was scored of a class at -1 is dropped."""
+        kept = [old for old, label in enumerate(new) if label >= 0 and old < len(self.confusion)]
+        # A sample of a class that stays, taken for one that goes, was still scored as wrong.
+        lost = self.confusion.sum(axis=1) - self.confusion[:, kept].sum(axis=1)
+        self.unpredicted = (self.unpredicted + lost)[kept]
+        self.confusion = np.ascontiguousarray(self.confusion[np.ix_(kept, kept)])
+        self._faded = np.ascontiguousarray(self._faded[:, kept])
+        recent = [(new[a], new[b] if b >= 0 else -1) for a, b in self._recent if new[a] >= 0]
+        self._recent = deque(recent, maxlen=self._recent.maxlen)
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Everything that a checkpoint needs."""
+        return {
+            "confusion": self.confusion,
+            "unpredicted": self.unpredicted,
+            "recent": np.array(self._recent, np.int64).reshape(-1, 2),
+            "faded": self._faded,
+        }
+
+    def restore(self, state: dict[str, NDArray[Any]]) -> None:
+        """Go on from what `state` returned."""
+        self.confusion = state["confusion"].copy()
+        self.unpredicted = state["unpredicted"].copy()
+        self._recent.clear()
+        self._recent.extend((int(a), int(b)) for a, b in state["recent"])
+        self._faded = state["faded"].copy()
+
+
+def _score(right: NDArray[Any], counts: NDArray[Any]) -> Score:
+    there = counts > 0
+    if not there.any():
+        return {"top1": None, "mean_per_class": None}
+    return {
+        "top1": float(right.sum() / counts.sum()),
+        "mean_per_class": float((right[there] / counts[there]).mean()),
+    }

@@ -1,0 +1,107 @@
+"""One record of the journal, as bytes.
+
+    magic       4 bytes   ``ETR1``
+    length      uint32    of the payload
+    checksum    uint32    CRC-32 of the payload
+    payload     uint32 length of the JSON, the JSON (UTF-8), then the feature rows, float32
+
+All numbers are little-endian. The JSON holds ``n`` (position of the record in the run), ``g``
+(the group that it was written and synced with), ``left`` (how many records of its group follow),
+``kind``, ``id``, ``label``, ``time`` and ``shape`` of the rows.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+import zlib
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from edgetransfer.types import Float32Array
+
+MAGIC = b"ETR1"
+_FRAME = struct.Struct("<4sII")
+_JSON_LENGTH = struct.Struct("<I")
+LARGEST = 256 * 2**20  # a length beyond this is no length
+
+Kind = Literal["sample", "label", "flush"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """Something that happened to the learner.
+
+    Parameters
+    ----------
+    n
+        Its position: how many records the run had before it.
+    group, left
+        Records of one group were synced together, after all of the groups before; ``left`` of
+        them follow this one.
+    kind
+        ``sample``: an image came. ``label``: the label of an earlier image came. ``flush``: the
+        source ended, and what waited for a full batch was learned.
+    id, label
+        Of the sample; the label is a class name, None where it is not known.
+    time
+        When it was accepted, in seconds since 1970.
+    rows
+        (views, D) float32 of a sample; None else.
+    """
+
+    n: int
+    group: int
+    kind: Kind
+    id: str = ""
+    label: str | None = None
+    time: float = 0.0
+    rows: Float32Array | None = None
+    left: int = 0
+
+    def encoded(self) -> bytes:
+        """The record as bytes."""
+        head = {
+            "n": self.n,
+            "g": self.group,
+            "left": self.left,
+            "kind": self.kind,
+            "id": self.id,
+            "label": self.label,
+            "time": self.time,
+            "shape": None if self.rows is None else list(self.rows.shape),
+        }
+        text = json.dumps(head, separators=(",", ":")).encode()
+        rows = b"" if self.rows is None else np.ascontiguousarray(self.rows, "<f4").tobytes()
+        payload = _JSON_LENGTH.pack(len(text)) + text + rows
+        return _FRAME.pack(MAGIC, len(payload), zlib.crc32(payload)) + payload
+
+
+def decode(data: bytes | memoryview, offset: int) -> tuple[Record, int] | None:
+    """The record at an offset and the offset after it; None if there is no whole one."""
+    start = offset + _FRAME.size
+    if start > len(data):
+        return None
+    magic, length, checksum = _FRAME.unpack_from(data, offset)
+    payload = bytes(data[start : start + length]) if length <= LARGEST else b""
+    if magic != MAGIC or len(payload) != length or zlib.crc32(payload) != checksum:
+        return None
+    (text_length,) = _JSON_LENGTH.unpack_from(payload)
+    rows_at = _JSON_LENGTH.size + text_length
+    head = json.loads(payload[_JSON_LENGTH.size : rows_at])
+    rows = None
+    if head["shape"] is not None:
+        rows = np.frombuffer(payload, "<f4", offset=rows_at).reshape(head["shape"]).copy()
+    record = Record(
+        n=head["n"],
+        group=head["g"],
+        left=head["left"],
+        kind=head["kind"],
+        id=head["id"],
+        label=head["label"],
+        time=head["time"],
+        rows=rows,
+    )
+    return record, start + length

@@ -1,0 +1,181 @@
+"""A bounded, class-balanced memory of feature rows.
+
+Chrysakis and Moens, "Online Continual Learning from Imbalanced Data" (ICML 2020), algorithm 1:
+while there is room every row is kept; then a row of a class that is not the largest takes the
+place of a random row of the largest, and a row of the largest class takes part in ordinary
+reservoir sampling (Vitter 1985) among its own.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgetransfer.errors import UsageError
+from edgetransfer.online.ids import ID_BYTES
+from edgetransfer.types import Float32Array, IntArray
+
+_FLOAT16_MAX = 65504.0
+
+Arrays = dict[str, NDArray[np.generic]]
+
+
+class Reservoir:
+    """Feature rows in float16, each with its label and the key of its sample.
+
+    All memory is taken at the start, so it doesn't grow later.
+
+    Parameters
+    ----------
+    dimension
+        The length D of a row.
+    budget
+        Bytes of all arrays together; a row takes 2 D + 24.
+
+    Raises
+    ------
+    UsageError
+        If not one row fits the budget.
+    """
+
+    def __init__(self, dimension: int, budget: int) -> None:
+        self.capacity = budget // (2 * dimension + ID_BYTES + 8)
+        if self.capacity < 1:
+            raise UsageError(
+                f"a reservoir of {budget} bytes does not hold one row of {dimension} features: "
+                "give a larger --reservoir"
+            )
+        self._rows = np.full((self.capacity, dimension), 0, np.float16)
+        self._labels = np.full(self.capacity, -1, np.int32)
+        self._keys = np.full((self.capacity, ID_BYTES), 0, np.uint8)
+        # Where each row stands in its class's list: makes removal constant in time.
+        self._places = np.full(self.capacity, -1, np.int32)
+        self._members: list[list[int]] = []
+        self._seen: list[int] = []
+        self._size = 0
+
+    def __len__(self) -> int:
+        return self._size
+
+    @property
+    def counts(self) -> list[int]:
+        """Rows by class."""
+        return [len(members) for members in self._members]
+
+    def add(self, row: Float32Array, label: int, key: bytes, rng: np.random.Generator) -> None:
+        """Offer a (D,) row of class ``label``; it may be kept, and another forgotten for it."""
+        while label >= len(self._members):
+            self._members.append([])
+            self._seen.append(0)
+        self._seen[label] += 1
+        own = self._members[label]
+        if self._size < self.capacity:
+            slot = self._size
+            self._size += 1
+        else:
+            largest = max(self._members, key=len)
+            if len(own) < len(largest):
+                slot = largest[int(rng.integers(len(largest)))]
+            elif rng.random() < len(own) / self._seen[label]:
+                slot = own[int(rng.integers(len(own)))]
+            else:
+                return
+            self._leave(slot)
+        np.clip(row, -_FLOAT16_MAX, _FLOAT16_MAX, out=self._rows[slot], casting="unsafe")
+        self._keys[slot] = np.frombuffer(key, np.uint8)
+        self._enter(slot, label)
+
+    def draw(self, n: int, rng: np.random.Generator) -> tuple[Float32Array, IntArray]:
+        """Draw n rows with replacement: the class evenly, then a row of it evenly.
+
+        Returns (n, D) float32 and (n,) int64; none if there are no rows.
+        """
+        present = [label for label, members in enumerate(self._members) if members]
+        if not present:
+            return np.empty((0, self._rows.shape[1]), np.float32), np.empty(0, np.int64)
+        labels = np.array(present, np.int64)[rng.integers(0, len(present), n)]
+        members = [self._members[label] for label in labels.tolist()]
+        places = (rng.random(n) * [len(m) for m in members]).astype(np.int64)
+        slots = [m[place] for m, place in zip(members, places.tolist(), strict=True)]
+        return self._rows[slots].astype(np.float32), labels
+
+    def subset(self, n: int, rng: np.random.Generator) -> tuple[Float32Array, IntArray]:
+        """At most n different rows, as evenly over the classes as they allow, as float32."""
+        if self._size <= n:
+            chosen = np.arange(self._size)
+        else:
+            order: list[tuple[int, int]] = []
+            for members in self._members:
+                shuffled = rng.permutation(len(members))
+                order.extend((rank, members[i]) for rank, i in enumerate(shuffled.tolist()))
+            order.sort()
+            chosen = np.array([slot for _, slot in order[:n]], np.int64)
+        return self._rows[chosen].astype(np.float32), self._labels[chosen].astype(np.int64)
+
+    def forget(self, keys: frozenset[bytes], labels: frozenset[int]) -> int:
+        """Remove all rows of these samples and classes; returns how many there were."""
+        gone = [
+            slot
+            for slot in range(self._size)
+            if self._keys[slot].tobytes() in keys or int(self._labels[slot]) in labels
+        ]
+        for slot in reversed(gone):
+            self._leave(slot)
+            last = self._size - 1
+            if slot != last:
+                label = int(self._labels[last])
+                self._members[label][int(self._places[last])] = slot
+                for array in (self._rows, self._labels, self._keys, self._places):
+                    array[slot] = array[last]
+            for array in (self._rows, self._labels, self._keys, self._places):
+                array[last] = 0
+            self._size = last
+        return len(gone)
+
+    def relabel(self, new: list[int]) -> None:
+        """Rename class i to ``new[i]``; -1 for one that is no more, and that has no rows."""
+        count = max(new, default=-1) + 1
+        members: list[list[int]] = [[] for _ in range(count)]
+        seen = [0] * count
+        for old, label in enumerate(new[: len(self._members)]):
+            if label >= 0:
+                members[label], seen[label] = self._members[old], self._seen[old]
+        self._members, self._seen = members, seen
+        for label, slots in enumerate(members):
+            self._labels[slots] = label
+
+    def state(self) -> Arrays:
+        """Everything that a checkpoint needs; the arrays are views, not copies."""
+        n = self._size
+        return {
+            "rows": self._rows[:n],
+            "labels": self._labels[:n],
+            "keys": self._keys[:n],
+            "places": self._places[:n],
+            "seen": np.array(self._seen, np.int64),
+        }
+
+    def restore(self, state: Arrays) -> None:
+        """Go on from what `state` returned."""
+        n = self._size = len(state["labels"])
+        self._rows[:n] = state["rows"]
+        self._labels[:n] = state["labels"]
+        self._keys[:n] = state["keys"]
+        self._places[:n] = state["places"]
+        self._seen = [int(count) for count in state["seen"]]
+        counts = np.bincount(self._labels[:n], minlength=len(self._seen))
+        self._members = [[0] * int(count) for count in counts]
+        for slot in range(n):
+            self._members[int(self._labels[slot])][int(self._places[slot])] = slot
+
+    def _enter(self, slot: int, label: int) -> None:
+        self._labels[slot] = label
+        self._places[slot] = len(self._members[label])
+        self._members[label].append(slot)
+
+    def _leave(self, slot: int) -> None:
+        members, place = self._members[int(self._labels[slot])], int(self._places[slot])
+        last = members.pop()
+        if last != slot:
+            members[place] = last
+            self._places[last] = place

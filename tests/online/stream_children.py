@@ -1,0 +1,47 @@
+"""Streams in child processes, for tests that kill or starve them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+SERVER = Path(__file__).with_name("stream_fork_server.py")
+
+
+class Children:
+    """Starts one stream after the other in the fork server."""
+
+    def __init__(self, folder: Path) -> None:
+        self._log = (folder / "children.log").open("wb")
+        self._server = subprocess.Popen(
+            [sys.executable, str(SERVER)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
+            text=True,
+        )
+
+    def start(self, order: dict[str, object]) -> int:
+        return self._ask(json.dumps(order))
+
+    def status(self) -> int:
+        return self._ask("")
+
+    def _ask(self, line: str) -> int:
+        assert self._server.stdin is not None
+        assert self._server.stdout is not None
+        self._server.stdin.write(line + "\n")
+        self._server.stdin.flush()
+        return int(self._server.stdout.readline())
+
+    def close(self) -> None:
+        assert self._server.stdin is not None
+        assert self._server.stdout is not None
+        self._server.stdin.close()
+        self._server.wait(10)
+        self._server.stdout.close()
+        self._log.close()

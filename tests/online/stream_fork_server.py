@@ -1,0 +1,60 @@
+"""Runs streams in forked children, so that killing two hundred of them takes a minute.
+
+Reads one JSON object a line: ``source``, ``out``, ``acks`` (a file) and further settings. Answers
+with the child's process id, and, asked by another line, with its exit status; until then the id
+belongs to no other process.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import traceback
+from pathlib import Path
+from threading import Event
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+import sklearn.linear_model  # noqa: F401  (imported before the forks, not in each)
+import threadpoolctl  # noqa: F401
+import watchdog.observers  # noqa: F401
+
+from edgetransfer.online import run_stream
+from edgetransfer.online.http import HttpSource  # noqa: F401
+from tests.online.stream_pictures import fake_eyes, settings_for
+
+
+def child(order: dict[str, object]) -> int:
+    acks = os.open(str(order.pop("acks")), os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    stop = Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    settings = settings_for(str(order.pop("source")), Path(str(order.pop("out"))), **order)
+    run_stream(
+        settings,
+        eyes=fake_eyes(),
+        stop=stop,
+        acknowledge=lambda outcome: os.write(acks, json.dumps(outcome).encode() + b"\n") and None,
+    )
+    return 0
+
+
+def main() -> None:
+    while line := sys.stdin.readline():
+        pid = os.fork()
+        if pid == 0:
+            code = 1
+            try:
+                code = child(json.loads(line))
+            except BaseException:
+                traceback.print_exc()
+            finally:
+                os._exit(code)
+        print(pid, flush=True)
+        sys.stdin.readline()
+        print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,116 @@
+"""Prequential accuracy and the drift alarm, against numbers worked out by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from edgetransfer.online.drift import PageHinkley
+from edgetransfer.online.prequential import Prequential
+
+
+def scored(pairs: list[tuple[int, int]], window: int = 3, fading: float = 0.5) -> Prequential:
+    scores = Prequential(window, fading)
+    scores.grow(2)
+    for label, predicted in pairs:
+        scores.update(label, predicted)
+    return scores
+
+
+PAIRS = [(0, -1), (0, 0), (1, 0), (0, 0), (1, 1)]
+
+
+def test_over_the_whole_stream() -> None:
+    scores = scored(PAIRS)
+    assert scores.total == {"top1": 3 / 5, "mean_per_class": pytest.approx((2 / 3 + 1 / 2) / 2)}
+    assert scores.confusion.tolist() == [[2, 0], [1, 1]]
+
+
+def test_over_the_window() -> None:
+    assert scored(PAIRS).sliding == {"top1": 2 / 3, "mean_per_class": 0.75}
+
+
+def test_fading() -> None:
+    # Weights 1/16, 1/8, 1/4, 1/2, 1; right are the second, the fourth and the fifth.
+    top1 = (1 / 8 + 1 / 2 + 1) / (31 / 16)
+    per_class = ((1 / 8 + 1 / 2) / (11 / 16) + 1 / (5 / 4)) / 2
+    assert scored(PAIRS).fading == {
+        "top1": pytest.approx(top1),
+        "mean_per_class": pytest.approx(per_class),
+    }
+
+
+def test_the_most_frequent_mistakes() -> None:
+    scores = Prequential(10, 0.9)
+    scores.grow(3)
+    for label, predicted in [(0, 1), (0, 1), (2, 0), (1, 1), (2, 2)]:
+        scores.update(label, predicted)
+    assert scores.confused(5) == [(0, 1, 2), (2, 0, 1)]
+    assert scores.confused(1) == [(0, 1, 2)]
+    assert Prequential(10, 0.9).confused(5) == []
+
+
+def test_nothing_is_scored_as_none() -> None:
+    assert Prequential(10, 0.9).total == {"top1": None, "mean_per_class": None}
+
+
+def test_a_class_that_goes_takes_its_samples_along() -> None:
+    scores = scored(PAIRS)
+    scores.relabel([-1, 0])
+    assert scores.total == {"top1": 0.5, "mean_per_class": 0.5}
+    assert scores.sliding == {"top1": 0.5, "mean_per_class": 0.5}
+
+
+def test_it_goes_on_after_a_checkpoint() -> None:
+    first, second = scored(PAIRS[:3]), Prequential(3, 0.5)
+    second.restore(first.state())
+    for pair in PAIRS[3:]:
+        second.update(*pair)
+    whole = scored(PAIRS)
+    assert (second.total, second.sliding, second.fading) == (
+        whole.total,
+        whole.sliding,
+        whole.fading,
+    )
+
+
+def test_no_alarm_while_the_error_stays() -> None:
+    rng = np.random.default_rng(0)
+    drift = PageHinkley()
+    for wrong in rng.random(100_000) < 0.2:
+        drift.update(bool(wrong))
+    assert drift.alarms == 0
+
+
+def test_no_alarm_while_the_error_falls() -> None:
+    rng = np.random.default_rng(1)
+    drift = PageHinkley()
+    for wrong in rng.random(20_000) < np.linspace(0.9, 0.1, 20_000):
+        drift.update(bool(wrong))
+    assert drift.alarms == 0
+
+
+@pytest.mark.parametrize("rise", [0.2, 0.5])
+def test_a_rise_is_found_about_when_theory_says(rise: float) -> None:
+    rng = np.random.default_rng(2)
+    drift = PageHinkley()
+    errors = np.concatenate([rng.random(5000) < 0.1, rng.random(2000) < 0.1 + rise])
+    found = [i for i, wrong in enumerate(errors) if drift.update(bool(wrong))]
+    due = drift.threshold / (rise - drift.tolerance)
+    assert found
+    assert 5000 + 0.5 * due < found[0] < 5000 + 2 * due
+
+
+def test_the_alarm_goes_on_after_a_checkpoint() -> None:
+    rng = np.random.default_rng(3)
+    errors = (rng.random(4000) < np.repeat([0.1, 0.6], 2000)).tolist()
+    whole, first = PageHinkley(), PageHinkley()
+    for wrong in errors:
+        whole.update(wrong)
+    for wrong in errors[:2050]:
+        first.update(wrong)
+    second = PageHinkley(**first.state())
+    for wrong in errors[2050:]:
+        second.update(wrong)
+    assert second == whole
+    assert whole.last_alarm is not None
