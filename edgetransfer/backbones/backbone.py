@@ -121,8 +121,9 @@ class Backbone:
         warnings = []
         if card.assumed and (mean is None or std is None):
             warnings.append(
-                f"{path.name} has no card: assuming ImageNet's mean and standard deviation; "
-                "set --mean and --std if it was trained otherwise"
+                f"{path.name} has no card: assuming ImageNet's preprocessing, "
+                f"{size or card.preprocessing.size} pixels; if it was trained otherwise, set "
+                "--mean, --std, --size, --resize and --interpolation"
             )
         card = override(
             card, size=size, resize=resize, mean=mean, std=std, interpolation=interpolation

@@ -94,7 +94,7 @@ ThreadsOption = Annotated[
         "--threads",
         metavar="N",
         min=1,
-        help="CPU threads; all cores if not given.",
+        help="CPU threads; all cores if not given. A resumed run needs the same.",
         rich_help_panel=_MACHINE,
     ),
 ]

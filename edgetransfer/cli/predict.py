@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -18,6 +18,9 @@ from edgetransfer.cli.options import (
 )
 from edgetransfer.cli.terminal import print_json, say, show_log
 from edgetransfer.errors import DataError, ImageError
+
+if TYPE_CHECKING:
+    from edgetransfer.data import Sample
 
 
 def predict(
@@ -73,15 +76,15 @@ def predict(
         raise ImageError(f"{len(failed)} of {len(predictions)} images could not be decoded")
 
 
-def _sources(images: list[str]) -> list[Path | bytes]:
-    from edgetransfer.data import find_images
+def _sources(images: list[str]) -> list[Sample | Path | bytes]:
+    from edgetransfer.data import Sample, find_images
     from edgetransfer.images import SUFFIXES
 
-    sources: list[Path | bytes] = []
+    sources: list[Sample | Path | bytes] = []
     for image in images:
         path = Path(image)
         if image == "-":
-            sources.append(sys.stdin.buffer.read())
+            sources.append(Sample(id="standard input", source=sys.stdin.buffer.read()))
         elif path.is_dir():
             found = list(find_images(path, suffixes=SUFFIXES))
             if not found:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import math
 import sys
 import warnings
 from collections.abc import Iterator
@@ -85,14 +84,6 @@ def say(text: str = "") -> None:
 
 def print_json(value: Any) -> None:
     """One JSON object to stdout; nan becomes null."""
-    print(json.dumps(_finite(value), ensure_ascii=False))
+    from edgetransfer.reports.json_values import finite
 
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    return value
+    print(json.dumps(finite(value), ensure_ascii=False))

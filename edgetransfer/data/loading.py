@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import logging
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -23,6 +24,8 @@ SPLIT_NAMES = {
 }
 MANIFESTS = (".csv", ".tsv", ".jsonl", ".ndjson")
 _NOT_DATA = frozenset(["__MACOSX", "Thumbs.db", "desktop.ini"])
+
+logger = logging.getLogger(__name__)
 
 Row = tuple[str, Path, str, str]
 """id, file, class name, split"""
@@ -127,7 +130,13 @@ def _hidden(name: str) -> bool:
 
 def _rows(path: Path, suffixes: frozenset[str]) -> tuple[list[Row], Counter[str]]:
     if path.is_dir():
-        return _folder_rows(path, suffixes)
+        rows, ignored = _folder_rows(path, suffixes)
+        for ending, count in sorted(ignored.items()):
+            logger.warning("%s: ignored %d files with ending %s", path, count, ending)
+        beside = sum(p.suffix.lower() in suffixes for p in path.iterdir() if p.is_file())
+        if beside:
+            logger.warning("%s: ignored %d images beside the class folders", path, beside)
+        return rows, ignored
     if not path.exists():
         raise DataError(f"{path}: no such folder or file")
     if path.suffix.lower() not in MANIFESTS:
@@ -189,6 +198,10 @@ def _manifest_rows(path: Path) -> list[Row]:
         rows.append((str(file), path.parent / str(file), str(label), SPLIT_NAMES[split]))
     if not rows:
         raise DataError(f"{path}: the manifest has no rows")
+    labels: dict[str, str] = {}
+    for file, _, label, _ in rows:
+        if labels.setdefault(file, label) != label:
+            raise DataError(f"{path}: {file} is labelled {labels[file]!r} and {label!r}")
     return rows
 
 
@@ -213,12 +226,13 @@ def _records(path: Path) -> Iterator[tuple[int, dict[str, object]]]:
             for number, line in enumerate(file, 1):
                 if not line.strip():
                     continue
-                record = json.loads(line)
+                try:
+                    record = json.loads(line)
+                except json.JSONDecodeError as error:
+                    raise DataError(f"{path}, line {number}: not valid JSON: {error}") from error
                 if not isinstance(record, dict):
                     raise DataError(f"{path}, line {number}: not a JSON object")
                 yield number, record
-    except json.JSONDecodeError as error:
-        raise DataError(f"{path}: not valid JSON Lines: {error}") from error
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: not UTF-8 text: {error}") from error
     except (OSError, csv.Error) as error:

@@ -86,8 +86,7 @@ def check_classes(where: str, classes: Sequence[str], train: Sequence[Sample]) -
         raise DataError(f"{where}: no training images found; expected one folder a class")
     if len(classes) < 2:
         raise DataError(
-            f"{where}: only one class ({classes[0]!r}); a classifier needs at least two class "
-            "folders"
+            f"{where}: only one class ({classes[0]!r}); a classifier needs at least two"
         )
     counts = Counter(s.label for s in train)
     empty = [name for i, name in enumerate(classes) if not counts[i]]

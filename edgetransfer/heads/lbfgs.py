@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -17,8 +18,11 @@ from edgetransfer.types import Float32Array, IntArray, Progress, no_progress
 if TYPE_CHECKING:
     from sklearn.linear_model import LogisticRegression
 
+logger = logging.getLogger(__name__)
+
 DECADES = (-1.0, -2.0, -3.0, -4.0, -5.0, -6.0)
 HELD_OUT = 0.2
+WITHOUT_CHOICE = 1e-3  # where there is nothing to hold out
 TRIAL_ITERATIONS = 300
 CLEARLY_WORSE = 1.05
 
@@ -87,6 +91,9 @@ class LBFGSSolver:
         """
         tried: list[tuple[float, float]] = []
         l2 = self.l2
+        if l2 is None and np.bincount(labels).max() < 2:
+            logger.warning("one image a class: none to choose l2 with, taking %g", WITHOUT_CHOICE)
+            l2 = WITHOUT_CHOICE
         if l2 is None:
             tried = self._try_strengths(features, labels, len(classes), seed, progress)
             l2 = min(tried, key=lambda pair: pair[1])[0]

@@ -108,7 +108,7 @@ class LinearHead:
                 "classes": json.dumps(self.classes, ensure_ascii=False),
             },
         )
-        write_atomically(path, content)
+        write_atomically(path, _ordered(content))
 
     @classmethod
     def load(cls, path: Path, *, backbone: str | None = None) -> LinearHead:
@@ -136,14 +136,34 @@ class LinearHead:
             raise HeadError(f"{path}: not a complete head file: {error}") from error
         if metadata.get("format") != FORMAT:
             raise HeadError(f"{path}: not a head that edgetransfer saved")
-        trained_on = metadata.get("backbone", "")
-        if backbone is not None and trained_on != backbone:
+        try:
+            classes = tuple(json.loads(metadata["classes"]))
+            head = cls(weights=weights, bias=bias, classes=classes, metadata=metadata)
+        except (KeyError, ValueError, TypeError, HeadError) as error:
+            raise HeadError(f"{path}: a damaged head file: {error}") from error
+        if backbone is not None:
+            head.check_backbone(backbone, path)
+        return head
+
+    def check_backbone(self, backbone: str, path: Path) -> None:
+        """Refuse to go with another backbone than the one that the head was trained on.
+
+        Raises
+        ------
+        HeadError
+            Naming ``path``, the head's file.
+        """
+        trained_on = self.metadata.get("backbone", "")
+        if trained_on != backbone:
             raise HeadError(
                 f"{path}: this head was trained on backbone {trained_on[:12]}…, not on "
                 f"{backbone[:12]}…; its predictions would be meaningless"
             )
-        try:
-            classes = tuple(json.loads(metadata["classes"]))
-            return cls(weights=weights, bias=bias, classes=classes, metadata=metadata)
-        except (KeyError, ValueError, TypeError, HeadError) as error:
-            raise HeadError(f"{path}: a damaged head file: {error}") from error
+
+
+def _ordered(content: bytes) -> bytes:
+    """A safetensors file with its header's keys sorted: the library orders them at random."""
+    length = int.from_bytes(content[:8], "little")
+    header = json.dumps(json.loads(content[8 : 8 + length]), sort_keys=True).encode()
+    header += b" " * (-len(header) % 8)
+    return len(header).to_bytes(8, "little") + header + content[8 + length :]

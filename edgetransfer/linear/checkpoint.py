@@ -75,7 +75,7 @@ def load_checkpoint(path: Path, data: str) -> tuple[TrainingState, dict[str, Flo
         ) from error
     if state.data != data:
         raise RunFolderError(
-            f"{path}: the images or classes have changed since this run began; start anew with "
-            "--overwrite, or choose another --out"
+            f"{path}: the images, the classes, the backbone or its card have changed since this "
+            "run began; start anew with --overwrite, or choose another --out"
         )
     return state, arrays

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from edgetransfer.backbones.catalogue import bundled
 from edgetransfer.data import Sample, load_labelled
 from edgetransfer.engines import open_engine
-from edgetransfer.errors import RunFolderError
+from edgetransfer.errors import BackboneError, RunFolderError, UsageError
 from edgetransfer.features import FeatureExtractor, default_cache_folder
 from edgetransfer.heads import LinearHead
 from edgetransfer.images import SUFFIXES
@@ -83,9 +85,15 @@ class Classifier:
             If the run is not finished, or its backbone is missing or another.
         """
         folder = RunFolder.open(Path(run))
-        settings = _settings_of(folder, backbone=backbone, batch_size=batch_size)
+        head = LinearHead.load(folder.file(HEAD))
+        settings = _settings_of(folder, head, backbone=backbone, batch_size=batch_size)
+        if backbone is None and not _is_there(settings.backbone):
+            raise BackboneError(
+                f"{settings.backbone}: the run's backbone is no longer there; if it was moved, "
+                "give --backbone FILE"
+            )
         opened = open_backbone(settings)
-        head = LinearHead.load(folder.file(HEAD), backbone=opened.identity)
+        head.check_backbone(opened.identity, folder.file(HEAD))
         started = open_engine(
             opened.frozen(settings.batch_size),
             engine=engine,
@@ -184,12 +192,22 @@ def _as_sample(image: Sample | Path | bytes, index: int) -> Sample:
     return Sample(id=f"image {index}" if isinstance(image, bytes) else str(image), source=image)
 
 
+def _is_there(backbone: str) -> bool:
+    return Path(backbone).is_file() or backbone in bundled()
+
+
 def _settings_of(
-    folder: RunFolder, *, backbone: str | None, batch_size: int | None
+    folder: RunFolder, head: LinearHead, *, backbone: str | None, batch_size: int | None
 ) -> LinearTraining:
-    """The settings of a run, as far as opening its backbone goes."""
+    """The settings of a run, as far as opening its backbone goes.
+
+    Preprocessing and feature tensor are the head's own: what a card says by now, or another
+    place of the file, must not change what it predicts.
+    """
     config = folder.read_config()
     config.pop("stream", None)  # a stream's further settings say nothing of its backbone
+    config |= json.loads(head.metadata["preprocessing"])
+    config["features"] = head.metadata["features"]
     for name in ("mean", "std"):
         if name in config:
             config[name] = tuple(config[name])
@@ -202,7 +220,7 @@ def _settings_of(
         config["batch_size"] = batch_size
     try:
         return LinearTraining(**config)
-    except TypeError as error:
+    except (TypeError, UsageError) as error:
         raise RunFolderError(
             f"{folder.path}: its config.toml is not of this version: {error}"
         ) from error

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from edgetransfer.errors import UsageError
+from edgetransfer.heads import LBFGSSolver, SGDSettings
 from edgetransfer.types import Interpolation
 
 Mode = Literal["cached", "online"]
@@ -14,7 +15,7 @@ Solver = Literal["sgd", "lbfgs"]
 
 DEFAULT_EPOCHS = {"cached": 150, "online": 20}
 # What may differ between a run and its resumption without changing the result.
-FREE_ON_RESUME = frozenset(["workers", "cache_dir", "out", "checkpoint_seconds"])
+FREE_ON_RESUME = frozenset(["workers", "cache_dir", "out", "checkpoint_seconds", "max_bad"])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,6 +107,12 @@ class LinearTraining:
                 raise UsageError(f"--{option} must be at least {least}, not {value}")
         if self.seed < 0:
             raise UsageError(f"--seed must not be negative, but is {self.seed}")
+        SGDSettings(
+            learning_rate=self.learning_rate,
+            momentum=self.momentum,
+            weight_decay=self.weight_decay,
+        )
+        LBFGSSolver(l2=self.l2)
         if not 0 < self.min_crop <= 1:
             raise UsageError(f"--min-crop is a share above 0 and up to 1, not {self.min_crop}")
         if not 0 <= self.max_bad <= 1:

@@ -12,7 +12,7 @@ import numpy as np
 from edgetransfer.backbones import Backbone
 from edgetransfer.data import DataSplits, Sample, load_data
 from edgetransfer.engines import Engine, open_engine
-from edgetransfer.errors import DataError, UsageError
+from edgetransfer.errors import DataError, HeadError, RunFolderError, UsageError
 from edgetransfer.features import (
     FeatureCache,
     FeatureExtractor,
@@ -67,19 +67,22 @@ def train_linear(
         val_fraction=settings.val_fraction,
         seed=settings.seed,
     )
-    for ending, count in splits.ignored:
-        logger.warning("ignored %d files with ending %s", count, ending)
+    if settings.val_fraction and not splits.val:
+        logger.warning("no class has a second image: there is none to hold out for validation")
     run = RunFolder.begin(settings.out, resume=resume, overwrite=overwrite)
-    if run.is_run:
+    if run.is_run and "stream" in run.read_config():
+        raise RunFolderError(f"{run.path}: a stream's run; `edgetransfer stream` goes on with it")
+    if resume and not run.has_results:
+        logger.info("%s: nothing to resume; starting anew", run.path)
+    elif resume:
         different = settings.difference(run.read_config())
         if different is not None:
             raise UsageError(f"{run.path}: cannot resume with other settings: {different}")
         finished = run.read_report()
         if finished is not None:
+            _check_finished(run, backbone)
             logger.info("%s: this run is finished already", run.path)
             return finished
-    run.write_config(settings.to_config())
-    run.write(LABELS, "".join(f"{name}\n" for name in splits.classes))
     model = backbone.frozen(settings.batch_size)
     cache_root = settings.cache_dir or default_cache_folder()
     with limited_threads(settings.threads):
@@ -87,13 +90,32 @@ def train_linear(
             model, engine=settings.engine, threads=settings.threads, cache=cache_root
         )
         logger.info("engine: %s (%s)", engine.choice.name, engine.choice.reason)
-        clock = StageClock()
-        workers = settings.workers or settings.threads
-        with FeatureExtractor(
-            engine, backbone.preprocessing, workers=workers, clock=clock
-        ) as extractor:
-            job = _Job(settings, backbone, engine, splits, run, extractor, clock, progress)
-            return job.train()
+        if overwrite:
+            run.put_aside()
+        try:
+            run.write_config(settings.to_config())
+            run.write(LABELS, "".join(f"{name}\n" for name in splits.classes))
+            with FeatureExtractor(
+                engine,
+                backbone.preprocessing,
+                workers=settings.workers or settings.threads,
+                clock=(clock := StageClock()),
+            ) as extractor:
+                job = _Job(settings, backbone, engine, splits, run, extractor, clock, progress)
+                report = job.train()
+        except BaseException:
+            run.give_back()
+            raise
+        run.drop_aside()
+        return report
+
+
+def _check_finished(run: RunFolder, backbone: Backbone) -> None:
+    """A finished run must have a head that can be used."""
+    try:
+        LinearHead.load(run.file(HEAD), backbone=backbone.identity)
+    except HeadError as error:
+        raise RunFolderError(f"{error}; --overwrite starts anew") from error
 
 
 class _Job:
@@ -118,6 +140,7 @@ class _Job:
         self.extractor = extractor
         self.clock = clock
         self.progress = progress
+        self.computed = self.from_cache = 0
         total = len(splits.train) + len(splits.val) + len(splits.test)
         self.skipped = SkippedImages(total, settings.max_bad)
         self.cache = FeatureCache(
@@ -129,8 +152,8 @@ class _Job:
     def train(self) -> dict[str, Any]:
         restored = None
         if self.settings.solver == "sgd":
-            restored = load_checkpoint(self.run.file(CHECKPOINT), self.splits.fingerprint)
-        state = TrainingState(data=self.splits.fingerprint)
+            restored = load_checkpoint(self.run.file(CHECKPOINT), self._inputs)
+        state = TrainingState(data=self._inputs)
         if restored is not None:
             state = restored[0]
             self.skipped.restore(state.skipped)
@@ -147,8 +170,15 @@ class _Job:
             self.run.write_lines(SKIPPED, self.skipped.records)
         return self._finish(head, details, test)
 
+    @property
+    def _inputs(self) -> str:
+        """What a checkpoint belongs to: the data set, the backbone and its preprocessing."""
+        backbone = self.backbone
+        parts = (self.splits.fingerprint, backbone.identity, backbone.preprocessing.fingerprint)
+        return " ".join(parts)
+
     def _table(self, samples: tuple[Sample, ...], stage: str) -> FeatureTable:
-        return cached_features(
+        table = cached_features(
             self.extractor,
             [s for s in samples if s not in self.skipped],
             cache=self.cache,
@@ -156,6 +186,9 @@ class _Job:
             progress=self.progress if samples else no_progress,
             stage=stage,
         )
+        self.computed += table.computed
+        self.from_cache += len(table.labels) - min(table.computed, len(table.labels))
+        return table
 
     def _train_table(self) -> FeatureTable:
         table = self._table(self.splits.train, "training features")
@@ -279,14 +312,15 @@ class _Job:
             "engine": asdict(self.engine.choice),
             "mode": settings.mode,
             "solver": settings.solver,
-            "n_train": len(self.splits.train),
-            "n_val": len(self.splits.val),
-            "n_test": len(self.splits.test),
+            "n_train": sum(s not in self.skipped for s in self.splits.train),
+            "n_val": sum(s not in self.skipped for s in self.splits.val),
+            "n_test": len(test.labels),
             "n_classes": len(self.splits.classes),
             **details,
             "final": final,
             "stages": self.clock.seconds,
             "skipped": len(self.skipped),
+            "features": {"computed": self.computed, "from_cache": self.from_cache},
             "peak_memory_bytes": peak_memory_bytes(),
             "warnings": list(self.backbone.warnings),
         }

@@ -14,6 +14,7 @@ Every file is written under a temporary name and renamed, so each is whole or no
 from __future__ import annotations
 
 import json
+import os
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -21,6 +22,7 @@ from typing import Any
 
 from edgetransfer.atomic import write_atomically
 from edgetransfer.errors import RunFolderError
+from edgetransfer.reports.json_values import finite
 
 CONFIG, HEAD, LABELS, METRICS, SKIPPED, REPORT, CHECKPOINT = (
     "config.toml",
@@ -31,6 +33,7 @@ CONFIG, HEAD, LABELS, METRICS, SKIPPED, REPORT, CHECKPOINT = (
     "report.json",
     "checkpoint.safetensors",
 )
+PREVIOUS = ".previous"
 FILES = (CONFIG, HEAD, LABELS, METRICS, SKIPPED, REPORT, CHECKPOINT)
 
 
@@ -54,14 +57,12 @@ class RunFolder:
         if path.exists() and not path.is_dir():
             raise RunFolderError(f"{path}: a file of that name is in the way; choose another --out")
         if path.is_dir() and any(path.iterdir()):
-            if not run.is_run:
+            if not run.is_run and not run.file(PREVIOUS).is_dir():
                 raise RunFolderError(
                     f"{path}: not empty, and not a run folder; choose another --out"
                 )
-            if overwrite:
-                for name in FILES:
-                    (path / name).unlink(missing_ok=True)
-            elif not resume:
+            run.give_back()
+            if run.has_results and not resume and not overwrite:
                 raise RunFolderError(
                     f"{path}: holds a run already; give --resume to go on, --overwrite to start "
                     "anew, or another --out"
@@ -71,6 +72,42 @@ class RunFolder:
         except OSError as error:
             raise RunFolderError(f"{path}: cannot be made: {error.strerror}") from error
         return run
+
+    def put_aside(self) -> None:
+        """Make room for a new run; what is here comes back if that one leaves nothing."""
+        aside = self.file(PREVIOUS)
+        present = [name for name in FILES if self.file(name).exists()]
+        if present and not aside.exists():
+            aside.mkdir()
+            # The config goes last and comes back first: it makes a run of a folder.
+            for name in sorted(present, key=lambda name: name == CONFIG):
+                os.replace(self.file(name), aside / name)
+        for name in FILES:
+            self.file(name).unlink(missing_ok=True)
+
+    def give_back(self) -> None:
+        """Bring back what was put aside, unless the new run has learned something by now."""
+        aside = self.file(PREVIOUS)
+        if not aside.is_dir() or self.has_results:
+            return
+        for name in FILES:
+            self.file(name).unlink(missing_ok=True)
+            if (aside / name).exists():
+                os.replace(aside / name, self.file(name))
+        aside.rmdir()
+
+    def drop_aside(self) -> None:
+        """Delete what was put aside: the new run is finished."""
+        aside = self.file(PREVIOUS)
+        if aside.is_dir():
+            for name in FILES:
+                (aside / name).unlink(missing_ok=True)
+            aside.rmdir()
+
+    @property
+    def has_results(self) -> bool:
+        """Whether there is anything that was learned."""
+        return any(self.file(name).exists() for name in (HEAD, CHECKPOINT, REPORT))
 
     @classmethod
     def open(cls, path: Path) -> RunFolder:
@@ -103,11 +140,11 @@ class RunFolder:
 
     def write_json(self, name: str, value: Any) -> None:
         """Write one JSON document."""
-        self.write(name, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+        self.write(name, json.dumps(finite(value), indent=2, ensure_ascii=False) + "\n")
 
     def write_lines(self, name: str, records: Iterable[Mapping[str, Any]]) -> None:
         """Write JSON Lines."""
-        self.write(name, "".join(json.dumps(r, ensure_ascii=False) + "\n" for r in records))
+        self.write(name, "".join(json.dumps(finite(r), ensure_ascii=False) + "\n" for r in records))
 
     def write_config(self, config: Mapping[str, Any]) -> None:
         """Write the settings; values that are None are left out."""
@@ -126,7 +163,9 @@ class RunFolder:
         try:
             return tomllib.loads((self.path / CONFIG).read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
-            raise RunFolderError(f"{self.path / CONFIG}: cannot be read: {error}") from error
+            raise RunFolderError(
+                f"{self.path / CONFIG}: cannot be read ({error}); --overwrite starts anew"
+            ) from error
 
     def read_report(self) -> dict[str, Any] | None:
         """The result of a finished run; None if it is not finished."""
@@ -135,5 +174,7 @@ class RunFolder:
         except FileNotFoundError:
             return None
         except (OSError, ValueError) as error:
-            raise RunFolderError(f"{self.path / REPORT}: cannot be read: {error}") from error
+            raise RunFolderError(
+                f"{self.path / REPORT}: cannot be read ({error}); --overwrite starts anew"
+            ) from error
         return report

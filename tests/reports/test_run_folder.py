@@ -52,8 +52,16 @@ def test_resume_keeps_everything(run: RunFolder) -> None:
 
 
 def test_overwrite_removes_the_run_and_nothing_else(run: RunFolder) -> None:
-    begin(run.path, overwrite=True)
-    assert {p.name for p in run.path.iterdir()} == {"notes.txt"}
+    before = {p.name: p.read_bytes() for p in run.path.iterdir()}
+    entered = begin(run.path, overwrite=True)
+    entered.put_aside()
+    assert {p.name for p in run.path.iterdir()} == {"notes.txt", ".previous"}
+    entered.give_back()  # the new run came to nothing
+    assert {p.name: p.read_bytes() for p in run.path.iterdir()} == before
+    entered.put_aside()
+    entered.write("head.safetensors", b"new")
+    entered.drop_aside()
+    assert {p.name for p in run.path.iterdir()} == {"notes.txt", "head.safetensors"}
 
 
 @pytest.mark.parametrize("options", [{}, {"resume": True}, {"overwrite": True}])
