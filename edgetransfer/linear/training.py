@@ -70,7 +70,7 @@ def train_linear(
     if settings.val_fraction and not splits.val:
         logger.warning("no class has a second image: there is none to hold out for validation")
     run = RunFolder.begin(settings.out, resume=resume, overwrite=overwrite)
-    if run.is_run and "stream" in run.read_config():
+    if run.is_stream:
         raise RunFolderError(f"{run.path}: a stream's run; `edgetransfer stream` goes on with it")
     if resume and not run.has_results:
         logger.info("%s: nothing to resume; starting anew", run.path)

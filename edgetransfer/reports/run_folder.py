@@ -105,6 +105,14 @@ class RunFolder:
             aside.rmdir()
 
     @property
+    def is_stream(self) -> bool:
+        """Whether a stream's run began here; a broken config does not tell."""
+        try:
+            return self.is_run and "stream" in self.read_config()
+        except RunFolderError:
+            return False
+
+    @property
     def has_results(self) -> bool:
         """Whether there is anything that was learned."""
         return any(self.file(name).exists() for name in (HEAD, CHECKPOINT, REPORT))

@@ -118,6 +118,23 @@ def test_finished_run_with_a_broken_head_is_not_called_finished(settings):
         train_linear(settings, resume=True)
 
 
+def test_broken_config_is_named_and_overwritten_on_demand(settings):
+    report = train_linear(settings)
+    (settings.out / "config.toml").write_text("torn = [")
+    with pytest.raises(RunFolderError, match="--overwrite"):
+        train_linear(settings, resume=True)
+    assert train_linear(settings, overwrite=True)["final"] == report["final"]
+
+
+def test_run_of_a_stream_is_not_trained_over(settings):
+    settings.out.mkdir()
+    (settings.out / "config.toml").write_text("[stream]\nseed = 0\n")
+    for options in ({}, {"resume": True}, {"overwrite": True}):
+        with pytest.raises(RunFolderError, match="edgetransfer stream"):
+            train_linear(settings, **options)
+    assert (settings.out / "config.toml").read_text() == "[stream]\nseed = 0\n"
+
+
 def test_one_photo_a_class_trains_with_a_stated_penalty(settings, tmp_path, caplog):
     write_photos(tmp_path / "tiny", 1, seed=0)
     with caplog.at_level("WARNING", "edgetransfer"):
