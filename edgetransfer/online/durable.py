@@ -192,32 +192,22 @@ class DurableLearner:
             If the disk is full; none was taken in, and the call may be repeated.
         """
         receipts: list[Receipt] = []
-        records: list[Record] = []
+        admitted: list[tuple[Kind, Offer]] = []
         taken: dict[bytes, str | None] = {}
         predictions = self._predict(offers)
         for offer, (name, probability) in zip(offers, predictions, strict=True):
             if offer.label is not None and taken.get(id_key(offer.id), "") is None:
-                self._write(records)  # its image is among these
-                records, taken = [], {}
+                self._write(admitted)  # its image is among these
+                admitted, taken = [], {}
             status, kind = self._admit(offer, taken)
             if kind is not None:
                 taken[id_key(offer.id)] = offer.label
-                records.append(
-                    Record(
-                        n=self.position + len(records),
-                        group=self._journal.group,
-                        kind=kind,
-                        id=offer.id,
-                        label=offer.label,
-                        time=time(),
-                        rows=offer.rows if kind == "sample" else None,
-                    )
-                )
+                admitted.append((kind, offer))
             receipts.append(
                 Receipt(id=offer.id, status=status, predicted=name, probability=probability)
             )
-        if records:
-            self._write(records)
+        if admitted:
+            self._write(admitted)
         return receipts
 
     def flush(self) -> None:
@@ -230,7 +220,7 @@ class DurableLearner:
         """
         if not self.learner.waiting:
             return
-        self._write([Record(n=self.position, group=self._journal.group, kind="flush", time=time())])
+        self._write([("flush", Offer(id="", label=None, rows=None))])
 
     def save(self) -> None:
         """Write a checkpoint, and the head beside it; a full disk only postpones it."""
@@ -334,9 +324,21 @@ class DurableLearner:
                 result[i] = (head.classes[best], float(each[best]))
         return result
 
-    def _write(self, records: list[Record]) -> None:
-        last = len(records) - 1
-        records = [Record(**{**vars(record), "left": last - i}) for i, record in enumerate(records)]
+    def _write(self, admitted: Sequence[tuple[Kind, Offer]]) -> None:
+        now = time()
+        records = [
+            Record(
+                n=self.position + i,
+                group=self._journal.group,
+                left=len(admitted) - 1 - i,
+                kind=kind,
+                id=offer.id,
+                label=offer.label,
+                time=now,
+                rows=offer.rows if kind == "sample" else None,
+            )
+            for i, (kind, offer) in enumerate(admitted)
+        ]
         self._uncovered += self._journal.append(records)
         for record in records:
             self._apply(record)
