@@ -104,9 +104,7 @@ class BackgroundRefit:
         """Begin to fit, in another thread."""
         self._future = pool.submit(fit, features, labels, l2, seed)
 
-    def observe(
-        self, rows: Float32Array, labels: Sequence[int], right: Sequence[bool]
-    ) -> None:
+    def observe(self, rows: Float32Array, labels: Sequence[int], right: Sequence[bool]) -> None:
         """Remember (n, D) rows that came since, and where the stream's own head was right."""
         self._trial.extend(zip(rows, labels, right, strict=True))
 

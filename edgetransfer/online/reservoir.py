@@ -107,7 +107,9 @@ class Reservoir:
         labels = present[rng.integers(0, len(present), n)]
         places = (rng.random(n) * self._lengths[labels]).astype(np.int64)
         members = self._members
-        slots = [members[k][place] for k, place in zip(labels.tolist(), places.tolist(), strict=True)]
+        slots = [
+            members[k][place] for k, place in zip(labels.tolist(), places.tolist(), strict=True)
+        ]
         return _widened(self._rows[slots]), labels
 
     def subset(self, n: int, rng: np.random.Generator) -> tuple[Float32Array, IntArray]:
@@ -222,8 +224,8 @@ def _widened(rows: NDArray[np.float16]) -> Float32Array:
     The exponent's bias differs by 112: a product puts it right, for subnormal numbers as well.
     """
     bits = rows.view(np.uint16).astype(np.uint32)
-    wide = ((bits & 0x7FFF) << 13).view(np.float32)
+    wide = ((bits & np.uint32(0x7FFF)) << np.uint32(13)).view(np.float32)
     wide *= np.float32(2.0**112)
-    signs = wide.view(np.uint32)
-    signs |= (bits & 0x8000) << 16
+    signs: NDArray[np.uint32] = wide.view(np.uint32)
+    signs |= (bits & np.uint32(0x8000)) << np.uint32(16)
     return wide

@@ -16,6 +16,7 @@ from edgetransfer.errors import DataError
 logger = logging.getLogger(__name__)
 
 CLASS = ".cls"
+READ_AHEAD = 2**20  # bytes
 
 
 class TarSource:
@@ -72,7 +73,7 @@ class TarSource:
     ) -> Iterator[Arrival | None]:
         """The samples of a shard; None for one that is known."""
         try:
-            with tarfile.open(shard, "r|*") as archive:
+            with tarfile.open(shard, "r|*", bufsize=READ_AHEAD) as archive:
                 key: str | None = None
                 parts: dict[str, bytes] = {}
                 for member in archive:
