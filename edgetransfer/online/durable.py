@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from time import monotonic, time
 from typing import Any, Literal
 
@@ -79,7 +79,7 @@ class Receipt:
 
     def as_json(self) -> dict[str, Any]:
         """The fields that say something."""
-        return {key: value for key, value in asdict(self).items() if value is not None}
+        return {key: value for key, value in vars(self).items() if value is not None}
 
 
 class DurableLearner:
