@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from edgetransfer import __version__
+from edgetransfer.cli.benchmark import benchmark
 from edgetransfer.cli.demo import demo
 from edgetransfer.cli.doctor import doctor
 from edgetransfer.cli.evaluate import evaluate
@@ -24,7 +25,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for command in (
-    *(train, stream, evaluate, predict, inspect, doctor, demo),
+    *(train, stream, evaluate, predict, inspect, benchmark, doctor, demo),
     *(export, rollback, forget),
 ):
     app.command()(with_exit_codes(command))
