@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
 import subprocess
 import sys
 import tempfile
-from typing import Any
+from collections.abc import Sequence
+from typing import IO, Any
 
 from edgetransfer.benchmark.turn import TurnRequest
 from edgetransfer.errors import DataError, EdgeTransferError
@@ -18,8 +20,18 @@ class TurnFailedError(EdgeTransferError):
     """A backbone that an engine cannot take; the benchmark goes on without it."""
 
 
-def measure_turn(request: TurnRequest, progress: Progress) -> dict[str, Any]:
+COMMAND = (sys.executable, "-m", "edgetransfer.benchmark.turn")
+
+
+def measure_turn(
+    request: TurnRequest, progress: Progress, *, command: Sequence[str] = COMMAND
+) -> dict[str, Any]:
     """Take a turn in a process of its own; returns its record.
+
+    Parameters
+    ----------
+    command
+        What takes the request on stdin and answers as `edgetransfer.benchmark.turn` does.
 
     Raises
     ------
@@ -28,7 +40,6 @@ def measure_turn(request: TurnRequest, progress: Progress) -> dict[str, Any]:
     EdgeTransferError
         If none could be: of the data, or a disk that is full.
     """
-    command = [sys.executable, "-m", "edgetransfer.benchmark.turn"]
     with tempfile.TemporaryFile(mode="w+", errors="replace") as diagnostics:
         child = subprocess.Popen(
             command,
@@ -38,11 +49,16 @@ def measure_turn(request: TurnRequest, progress: Progress) -> dict[str, Any]:
             text=True,
             errors="replace",
         )
+        assert child.stdin is not None
+        assert child.stdout is not None
         try:
-            answer = _listen(child, request, progress)
+            with contextlib.suppress(BrokenPipeError), child.stdin as stdin:
+                stdin.write(request.to_json())  # where it has ended, its diagnostics say why
+            answer = _listen(child, child.stdout, progress)
         finally:
             child.kill()
             child.wait()
+            child.stdout.close()
         if answer is None:
             diagnostics.seek(0)
             raise TurnFailedError(_cause(child.returncode, diagnostics.read()))
@@ -57,17 +73,10 @@ def measure_turn(request: TurnRequest, progress: Progress) -> dict[str, Any]:
 
 
 def _listen(
-    child: subprocess.Popen[str], request: TurnRequest, progress: Progress
+    child: subprocess.Popen[str], stdout: IO[str], progress: Progress
 ) -> dict[str, Any] | None:
-    """Hand over the request and wait for the answer; None if the process ends without one."""
-    assert child.stdin is not None
-    assert child.stdout is not None
-    try:
-        child.stdin.write(request.to_json())
-        child.stdin.close()
-    except BrokenPipeError:
-        pass  # it ended before it read; its diagnostics say why
-    for line in child.stdout:
+    """Wait for the answer; None if the process ends without one."""
+    for line in stdout:
         try:
             message = json.loads(line)
         except ValueError:

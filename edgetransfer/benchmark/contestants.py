@@ -8,7 +8,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from edgetransfer.backbones import Backbone
+from edgetransfer.atomic import write_atomically
+from edgetransfer.backbones import Backbone, BackboneCard
+from edgetransfer.backbones.card import card_path
 from edgetransfer.benchmark.settings import BenchmarkSettings, SyntheticFamily
 from edgetransfer.linear.opening import open_backbone
 
@@ -96,8 +98,6 @@ def _synthetic(
     settings: BenchmarkSettings, family: SyntheticFamily, folder: Path
 ) -> list[Contestant]:
     """The dense twin, unless there is another baseline, and the pruned ones."""
-    from edgetransfer.backbones.architectures import write_synthetic
-
     wanted = [(s, pattern) for pattern in settings.patterns for s in family.sparsities]
     if settings.baseline is None:
         wanted.insert(0, (0.0, "uniform"))
@@ -109,13 +109,25 @@ def _synthetic(
         if sparsity and len(settings.patterns) > 1:
             name += f"-{pattern}"
         path = folder / f"{name}.onnx"
-        if not path.exists():
-            write_synthetic(path, family.architecture, sparsity=sparsity, pattern=pattern)
+        _write_synthetic(path, family.architecture, sparsity, pattern)
         backbone = open_backbone(
             settings.training(str(path), settings.data[0], "auto", seed=0, own_card=True)
         )
         made.append(Contestant(name=name, backbone=backbone, baseline=twin, pattern=pattern))
     return made
+
+
+def _write_synthetic(path: Path, architecture: str, sparsity: float, pattern: str) -> None:
+    """Write a graph with random weights and its card, unless they are there."""
+    from edgetransfer.backbones.architectures import synthetic
+
+    if path.exists():
+        return
+    distribution: Any = pattern
+    model = synthetic(architecture, sparsity=sparsity, distribution=distribution)
+    card = BackboneCard(name=path.stem, pruning=f"random weights, by magnitude, {pattern}")
+    write_atomically(card_path(path), card.to_toml().encode())
+    write_atomically(path, model.SerializeToString(deterministic=True))
 
 
 def _distinct(contestants: Sequence[Contestant]) -> list[Contestant]:

@@ -46,14 +46,23 @@ def decoder_of(extractor: FeatureExtractor, workers: int | None) -> FeatureExtra
     return FeatureExtractor(nothing, preprocessing, workers=workers)
 
 
-def engine_rate(engine: Engine, *, seconds: float = 2.0, calls: int = 3) -> float:
-    """Images a second of the engine on random batches, over at least so much of both."""
+def engine_rate(engine: Engine, *, batches: int, seconds: float = 2.0) -> float:
+    """Images a second of the engine on random batches.
+
+    Parameters
+    ----------
+    batches
+        How many are run at most; three are run in any case.
+    seconds
+        No batch is begun after this long.
+    """
     batch = np.random.default_rng(0).standard_normal(engine.input_shape, np.float32)
-    start, done = perf_counter(), 0
-    while done < calls or perf_counter() - start < seconds:
+    start, done, elapsed = perf_counter(), 0, 0.0
+    while done < 3 or (done < batches and elapsed < seconds):
         engine.run(batch)
         done += 1
-    return done * engine.batch_size / (perf_counter() - start)
+        elapsed = perf_counter() - start
+    return done * engine.batch_size / elapsed
 
 
 def pipeline_rate(

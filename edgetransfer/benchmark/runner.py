@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,6 +24,8 @@ from edgetransfer.reports.benchmark_plots import benchmark_plots, can_plot
 from edgetransfer.types import Progress, no_progress
 
 logger = logging.getLogger(__name__)
+
+Measure = Callable[[TurnRequest, Progress], dict[str, Any]]
 
 BUSY = 0.05  # share of the cores that others may take before it is worth a warning
 
@@ -51,12 +53,21 @@ class DataSet:
 
 
 def run_benchmark(
-    settings: BenchmarkSettings, *, overwrite: bool = False, progress: Progress = no_progress
+    settings: BenchmarkSettings,
+    *,
+    overwrite: bool = False,
+    progress: Progress = no_progress,
+    measure: Measure = measure_turn,
 ) -> dict[str, Any]:
     """Measure what is not measured yet, and write the report; returns it.
 
     Everything that can be wrong with the call is found before anything is measured. A benchmark
     that was interrupted goes on when it is called again.
+
+    Parameters
+    ----------
+    measure
+        Takes one turn; in a process of its own if nothing else is given.
 
     Raises
     ------
@@ -79,7 +90,7 @@ def run_benchmark(
         overwrite=overwrite,
     )
     contestants = with_synthetic(files, settings, folder.file(SYNTHETIC))
-    job = _Job(settings, folder, contestants, data, progress)
+    job = _Job(settings, folder, contestants, data, progress, measure)
     job.measure()
     rows = rows_of(job.cells)
     _warn(rows)
@@ -156,11 +167,13 @@ class _Job:
         contestants: Sequence[Contestant],
         data: Sequence[DataSet],
         progress: Progress,
+        measure: Measure,
     ) -> None:
         self.settings = settings
         self.folder = folder
         self.data = data
         self.progress = progress
+        self._measure = measure
         self._took: dict[int, list[float]] = {}
         self.cells = [
             Cell(contestant=contestant, engine=engine, data=d.name)
@@ -201,7 +214,7 @@ class _Job:
             name += f" in {cell.engine}"
         start = monotonic()
         try:
-            record = measure_turn(
+            record = self._measure(
                 self._request(turn),
                 lambda stage, done, total: self.progress(f"{label} {name}: {stage}", done, total),
             )

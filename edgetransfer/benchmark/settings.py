@@ -41,22 +41,17 @@ class SyntheticFamily:
         UsageError
             If it is anything else, or a sparsity is not a share.
         """
-        from edgetransfer.backbones.architectures import ARCHITECTURES
+        from edgetransfer.backbones.architectures import architecture
 
-        architecture, _, listed = text.partition(":")
-        if architecture not in ARCHITECTURES:
-            raise UsageError(
-                f"--synthetic: {architecture!r} is not one of {', '.join(sorted(ARCHITECTURES))}"
-            )
+        name, _, listed = text.partition(":")
+        known = architecture(name).name
         try:
-            sparsities = tuple(float(part) for part in listed.split(","))
+            sparsities = {float(part) for part in listed.split(",")}
         except ValueError:
-            raise UsageError(
-                f"--synthetic: {text!r} is not of the form {architecture}:0.8,0.9"
-            ) from None
+            raise UsageError(f"--synthetic: {text!r} is not of the form {known}:0.8,0.9") from None
         if not all(0 <= sparsity < 1 for sparsity in sparsities):
-            raise UsageError(f"--synthetic: a sparsity lies from 0 to below 1, not as in {text!r}")
-        return cls(architecture=architecture, sparsities=tuple(sorted(set(sparsities) - {0.0})))
+            raise UsageError(f"--synthetic: a sparsity is from 0 to below 1, not as in {text!r}")
+        return cls(architecture=known, sparsities=tuple(sorted(sparsities - {0.0})))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,11 +137,13 @@ class BenchmarkSettings:
     def _check_patterns(self) -> None:
         if not self.synthetic:
             return
-        from edgetransfer.backbones.architectures import PATTERNS
+        from edgetransfer.backbones.pruning import Distribution
 
         for pattern in self.patterns:
-            if pattern not in PATTERNS:
-                raise UsageError(f"--pattern is one of {', '.join(PATTERNS)}, not {pattern!r}")
+            if pattern not in get_args(Distribution):
+                raise UsageError(
+                    f"--pattern names some of {', '.join(get_args(Distribution))}, not {pattern!r}"
+                )
 
     @property
     def is_all_synthetic(self) -> bool:

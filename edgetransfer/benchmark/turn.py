@@ -195,7 +195,8 @@ class _Epoch:
         )
         with decoder_of(self.extractor, workers) as decoder:
             decoding = decoding_rate(decoder, self.splits.train, self.view, self.order)
-        return Floor(engine=engine_rate(engine), decoding=decoding)
+        batches = len(self.order) // engine.batch_size
+        return Floor(engine=engine_rate(engine, batches=batches), decoding=decoding)
 
     def run(self) -> dict[str, Any]:
         """The timed epoch, just as training does it, and the head's state afterwards."""

@@ -10,6 +10,8 @@ from edgetransfer.cli.terminal import say
 
 Row = dict[str, Any]
 
+LOG_WIDTH = 120  # columns, where no terminal says how many there are
+
 
 def show_benchmark(report: dict[str, Any], out: Path) -> None:
     """Write the table, and what is to be known with it, to stderr."""
@@ -18,14 +20,21 @@ def show_benchmark(report: dict[str, Any], out: Path) -> None:
     from rich.table import Table
 
     rows = report["rows"]
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     columns = _columns(rows)
     for heading, _, numeric in columns:
-        table.add_column(heading, justify="right" if numeric else "left", overflow="fold")
-    table.columns[0].min_width = min(20, max(len(row["backbone"]) for row in rows))
+        table.add_column(
+            heading,
+            justify="right" if numeric else "left",
+            overflow="fold",
+            no_wrap=numeric,
+            min_width=None if numeric else 8,
+        )
     for row in rows:
         table.add_row(*(value(row) for _, value, _ in columns))
     console = Console(stderr=True)
+    if not console.is_terminal:
+        console.width = LOG_WIDTH
     console.print(table)
     for row in rows:
         if row["reason"] is not None:
@@ -46,7 +55,7 @@ def _columns(rows: list[Row]) -> list[tuple[str, Callable[[Row], str], bool]]:
     if len({row["data"] for row in rows}) > 1:
         columns.append(("data", lambda r: r["data"], False))
     columns += [
-        ("s/epoch", lambda r: _interval(r["seconds_per_epoch"], "{:.2f}"), True),
+        ("s/epoch", lambda r: _interval(r["seconds_per_epoch"], "{:#.3g}"), True),
         ("of dense", lambda r: _interval(r["fraction_of_baseline"], "{:.3f}"), True),
         ("speedup", _speedup, True),
         ("of floor", lambda r: _plain(r["efficiency"], "{:.3f}"), True),
@@ -54,7 +63,7 @@ def _columns(rows: list[Row]) -> list[tuple[str, Callable[[Row], str], bool]]:
     if any(row["top1"] is not None for row in rows):
         columns += [
             ("top-1", lambda r: _plain(r["top1"], "{:.1%}"), True),
-            ("per class", lambda r: _plain(r["mean_per_class"], "{:.1%}"), True),
+            ("by class", lambda r: _plain(r["mean_per_class"], "{:.1%}"), True),
             ("gap", lambda r: _plain(r["accuracy_gap"], "{:+.1%}"), True),
         ]
     columns.append(("peak MiB", lambda r: _plain(r["peak_memory_bytes"], "{:,.0f}", 2**20), True))
@@ -84,7 +93,7 @@ def _notes(report: dict[str, Any]) -> list[str]:
     lines = [
         f"machine    {machine['cpu']['model']}, {machine['cpu']['cores']} cores",
         f"epochs     medians of {turns}, with 95 % bootstrap intervals; turns alternate",
-        "ceiling    a speedup “of 60x” would be reached if only decoding were left",
+        "ceiling    below a speedup: what it would be if only decoding were left",
     ]
     if any(row["synthetic"] for row in report["rows"]):
         lines.append("weights    random where synthetic: speed alone, no accuracy")
@@ -93,6 +102,6 @@ def _notes(report: dict[str, Any]) -> list[str]:
         spread = "" if error is None else f" ± {error:.3f}"
         lines.append(
             f"errors     {found['backbone']}: {found['mean']:+.3f}{spread} relative to dense, over "
-            f"{found['data_sets']} data sets"
+            f"{found['data_sets']} data set{'s' if found['data_sets'] > 1 else ''}"
         )
     return lines

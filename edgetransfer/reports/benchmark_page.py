@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from html import escape
 from typing import Any
@@ -102,7 +103,7 @@ def _table(report: Report, data: dict[str, Any]) -> str:
 
 
 def _table_row(row: Row, columns: int, with_accuracy: bool, several: bool) -> str:
-    name = escape(row["backbone"])
+    name = re.sub(r"([_-])", r"\1<wbr>", escape(row["backbone"]))
     tags = [t for t, on in (("baseline", row["baseline"]), ("random", row["synthetic"])) if on]
     name += "".join(f" <span class='tag'>{tag}</span>" for tag in tags)
     cells = [f"<th>{name}</th>", f"<td>{row['sparsity']:.1%}</td>"]
@@ -197,13 +198,14 @@ def _sparsity(report: Report) -> str:
     if not lines:
         return ""
     most = max(len(line.layers) for line in lines)
+    ticks = Axis.over([0.0, float(most)], "").ticks
     chart = Chart(
-        Axis.over([0.0, float(most)], "layer"),
+        Axis(0.0, float(most), "layer", tuple(tick for tick in ticks if tick <= most)),
         Axis(0.0, 100.0, "zeros", (0, 20, 40, 60, 80, 100), " %"),
         "Share of zero weights by layer",
     )
     for i, line in enumerate(lines):
-        chart.steps([100 * share for _, share in line.layers], series=i, tooltip=line.label)
+        chart.levels([100 * share for _, share in line.layers], series=i, tooltip=line.label)
     return _legend(_series([line.label for line in lines])) + chart.finished()
 
 
@@ -229,10 +231,11 @@ def _errors(report: Report) -> str:
     if not rows:
         return ""
     return (
-        "<section><h2>Relative error increase</h2><p class='muted'>(error − error of dense) / "
-        "error of dense, of mean per-class accuracy, over the data sets.</p>"
-        "<div class='wide'><table><thead><tr><th>backbone</th><th>mean</th><th>standard error"
-        f"</th><th>data sets</th></tr></thead><tbody>{''.join(rows)}</tbody></table></div></section>"
+        "<section class='half'><h2>Relative error increase</h2><p class='muted'>(error − error of "
+        "dense) / error of dense, of mean per-class accuracy, over the data sets.</p>"
+        "<div class='wide'><table><thead><tr><th>backbone</th><th>mean</th>"
+        "<th>standard error</th><th>data sets</th></tr></thead>"
+        f"<tbody>{''.join(rows)}</tbody></table></div></section>"
     )
 
 
@@ -242,7 +245,7 @@ def _method(report: Report) -> str:
         "Each epoch is one of online linear finetuning: new augmented views (random resized crop, "
         "flip), the backbone, a step of SGD on the head. It is timed in a process of its own, "
         "after a warm-up of three batches; the backbones take turns, so that drift cancels.",
-        f"{report['epochs']} epochs, {report['seeds']} seeds, batches of {report['batch_size']}, "
+        f"{report['epochs']} epochs, seeds: {report['seeds']}; batches of {report['batch_size']}, "
         f"{threads} cores. Medians, with 95 % bootstrap intervals over epochs and seeds; with "
         "three or fewer that is their range. Fractions are taken turn by turn, of the dense "
         "baseline in the engine that runs it fastest.",

@@ -71,7 +71,12 @@ def _scatter(axes: Axes, report: Report) -> None:
         )
         for p in points:
             axes.annotate(
-                p.label, (p.fraction, p.gap), xytext=(7, 4), textcoords="offset points", fontsize=8
+                p.label,
+                (p.fraction, p.gap),
+                xytext=(-4 if p.fraction > 0.7 else 4, 5),
+                textcoords="offset points",
+                fontsize=8,
+                ha="right" if p.fraction > 0.7 else "left",
             )
     axes.set_xlim(left=0)
     axes.set_xlabel("seconds per epoch over dense")

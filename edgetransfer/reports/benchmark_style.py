@@ -16,15 +16,19 @@ STYLE = (
 body{margin:0;background:var(--page);color:var(--ink);
 font:15px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,"Liberation Sans",sans-serif}
 main{max-width:1080px;margin:0 auto;padding:24px 20px 48px;display:grid;gap:12px 40px}
-h1{font-size:24px;margin:0 0 6px}h2{font-size:17px;margin:20px 0 4px}h3{font-size:14px;margin:14px 0 4px}
+h1{font-size:24px;margin:0 0 6px}h2{font-size:17px;margin:20px 0 4px}
+h3{font-size:14px;margin:14px 0 4px}
 p{margin:2px 0}.muted{color:var(--muted);font-size:13px}
 section,figure,header{min-width:0;margin:0}
-@media(min-width:900px){main{grid-template-columns:1fr 1fr}section,header{grid-column:1/-1}}
+@media(min-width:900px){main{grid-template-columns:1fr 1fr}section,header{grid-column:1/-1}
+section.half{grid-column:auto}}
 .wide{overflow-x:auto;margin-top:8px}
 table{border-collapse:collapse;font-variant-numeric:tabular-nums;white-space:nowrap;font-size:14px}
 th,td{padding:5px 14px 5px 0;text-align:right;border-bottom:1px solid var(--rule)}
 thead th{color:var(--muted);font-weight:500;font-size:13px;vertical-align:bottom}
-th:first-child{text-align:left}tbody th{font-weight:600}
+th:first-child{text-align:left}tbody th{font-weight:600;white-space:normal;
+overflow-wrap:anywhere;min-width:8em}
+td small{display:block;line-height:1.1}td{vertical-align:top}tbody th{vertical-align:top}
 td small,.bar small{color:var(--muted);font-size:12px}
 td.reason{color:var(--bad);text-align:left;white-space:normal;min-width:16em}
 .tag{background:var(--tag);color:var(--muted);font-weight:400;font-size:11px;padding:1px 6px;

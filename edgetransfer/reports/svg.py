@@ -115,19 +115,20 @@ class Chart:
     def interval(self, low: float, high: float, y: float, *, series: int) -> None:
         """A horizontal line from low to high."""
         (start, top), (end, _) = self._place(low, y), self._place(high, y)
+        self._taken.append((start, top - 2, end, top + 2))
         self._parts.append(
             f'<path {_stroke(series)} stroke-width="1.5" d="M{start:.1f} {top:.1f}H{end:.1f}"/>'
         )
 
-    def steps(self, values: Sequence[float], *, series: int, tooltip: str) -> None:
-        """A line that holds value i from x = i to i + 1."""
+    def levels(self, values: Sequence[float], *, series: int, tooltip: str) -> None:
+        """A dash for each value: i from x = i to i + 1."""
         path = ""
         for i, value in enumerate(values):
             (start, top), (end, _) = self._place(i, value), self._place(i + 1, value)
-            path += f"{'L' if path else 'M'}{start:.1f} {top:.1f}H{end:.1f}"
+            path += f"M{start + 0.5:.1f} {top:.1f}H{end - 0.5:.1f}"
         self._parts.append(
-            f'<path {_stroke(series)} fill="none" stroke-width="2" stroke-linejoin="round" '
-            f'd="{path}"><title>{escape(tooltip)}</title></path>'
+            f'<path {_stroke(series)} stroke-width="3" d="{path}">'
+            f"<title>{escape(tooltip)}</title></path>"
         )
 
     def label(self, x: float, y: float, text: str) -> None:
