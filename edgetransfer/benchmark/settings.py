@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, get_args
 
-from edgetransfer.engines import EngineName
+from edgetransfer.engines import engine_names
 from edgetransfer.errors import UsageError
 from edgetransfer.linear import LinearTraining
 from edgetransfer.types import Interpolation
@@ -121,9 +121,9 @@ class BenchmarkSettings:
                 "--synthetic resnet50:0.8,0.9"
             )
         for name in self.engines:
-            if name not in get_args(EngineName):
+            if name not in engine_names():
                 raise UsageError(
-                    f"--engines names some of {', '.join(get_args(EngineName))}, not {name!r}"
+                    f"--engines names some of {', '.join(engine_names())}, not {name!r}"
                 )
         if len(set(self.engines)) < len(self.engines):
             raise UsageError("--engines names an engine twice")
