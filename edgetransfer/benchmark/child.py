@@ -24,14 +24,14 @@ COMMAND = (sys.executable, "-m", "edgetransfer.benchmark.turn")
 
 
 def measure_turn(
-    request: TurnRequest, progress: Progress, *, command: Sequence[str] = COMMAND
+    request: TurnRequest, progress: Progress, *, command: Sequence[str] | None = None
 ) -> dict[str, Any]:
     """Take a turn in a process of its own; returns its record.
 
     Parameters
     ----------
     command
-        What takes the request on stdin and answers as `edgetransfer.benchmark.turn` does.
+        What takes the request on stdin and answers; `edgetransfer.benchmark.turn` if None.
 
     Raises
     ------
@@ -42,7 +42,7 @@ def measure_turn(
     """
     with tempfile.TemporaryFile(mode="w+", errors="replace") as diagnostics:
         child = subprocess.Popen(
-            command,
+            command or COMMAND,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=diagnostics,
