@@ -12,6 +12,7 @@ from edgetransfer.cli.demo import demo
 from edgetransfer.cli.doctor import doctor
 from edgetransfer.cli.evaluate import evaluate
 from edgetransfer.cli.exit_codes import with_exit_codes
+from edgetransfer.cli.import_ import import_
 from edgetransfer.cli.inspect import inspect
 from edgetransfer.cli.predict import predict
 from edgetransfer.cli.rewind import export, forget, rollback
@@ -29,6 +30,7 @@ for command in (
     *(export, rollback, forget),
 ):
     app.command()(with_exit_codes(command))
+app.command("import")(with_exit_codes(import_))
 
 
 def _show_version(wanted: bool) -> None:

@@ -173,5 +173,5 @@ def _window(layer: ConvLayer | PoolLayer) -> dict[str, list[int]]:
     return {
         "kernel_shape": [layer.kernel] * 2,
         "strides": [layer.stride] * 2,
-        "pads": [layer.kernel // 2] * 4,
+        "pads": list(layer.pads),
     }

@@ -14,6 +14,8 @@ ARCHITECTURES: dict[str, Architecture] = {
         resnet("resnet34", (3, 4, 6, 3), bottleneck=False),
         resnet("resnet50", (3, 4, 6, 3), bottleneck=True),
         resnet("resnet101", (3, 4, 23, 3), bottleneck=True),
+        # As the RigL checkpoints have it: trained in TensorFlow.
+        resnet("resnet50_tf", (3, 4, 6, 3), bottleneck=True, pool_pads=(0, 0, 1, 1)),
         mobilenet_v1(),
         mobilenet_v2(),
     )

@@ -47,6 +47,12 @@ class ConvLayer:
     shortcut: str | None = None
 
     @property
+    def pads(self) -> tuple[int, int, int, int]:
+        """Pixels added at the top, left, bottom and right."""
+        margin = self.kernel // 2
+        return margin, margin, margin, margin
+
+    @property
     def shape(self) -> tuple[int, int, int, int]:
         """The shape of the weights: (outputs, inputs per group, kernel, kernel)."""
         return self.outputs, self.inputs // self.groups, self.kernel, self.kernel
@@ -54,12 +60,16 @@ class ConvLayer:
 
 @dataclass(frozen=True, kw_only=True)
 class PoolLayer:
-    """The maximum over windows of ``kernel`` pixels, padded by ``kernel // 2``."""
+    """The maximum over windows of ``kernel`` pixels.
+
+    ``pads`` are pixels added at the top, left, bottom and right.
+    """
 
     name: str
     source: str
     kernel: int
     stride: int
+    pads: tuple[int, int, int, int]
 
 
 Layer = ConvLayer | PoolLayer

@@ -1,7 +1,8 @@
 """ResNets: He et al., "Deep Residual Learning for Image Recognition" (CVPR 2016), table 1.
 
 The bottleneck's stride is in its 3x3 convolution, as in torchvision and in the sparse
-checkpoints that follow it. Parameters have torchvision's names.
+checkpoints that follow it. Parameters have torchvision's names. Networks that were trained in
+TensorFlow pad the pooling at the bottom and right alone.
 """
 
 from __future__ import annotations
@@ -18,11 +19,17 @@ WIDTHS = (64, 128, 256, 512)
 BOTTLENECK = 4  # a bottleneck block's outputs, as a multiple of its width
 
 
-def resnet(name: str, blocks: tuple[int, int, int, int], *, bottleneck: bool) -> Architecture:
+def resnet(
+    name: str,
+    blocks: tuple[int, int, int, int],
+    *,
+    bottleneck: bool,
+    pool_pads: tuple[int, int, int, int] = (1, 1, 1, 1),
+) -> Architecture:
     """A ResNet with so many blocks in each of its four stages."""
     layers: list[Layer] = [
         ConvLayer(name="conv1", norm="bn1", source=INPUT, inputs=3, outputs=64, kernel=7, stride=2),
-        PoolLayer(name="maxpool", source="conv1", kernel=3, stride=2),
+        PoolLayer(name="maxpool", source="conv1", kernel=3, stride=2, pads=pool_pads),
     ]
     channels = 64
     for stage, (width, count) in enumerate(zip(WIDTHS, blocks, strict=True), start=1):
