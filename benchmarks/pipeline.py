@@ -12,21 +12,21 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import statistics
 import sys
 import tempfile
 from pathlib import Path
-from time import perf_counter
 
 import numpy as np
-import onnx
-from onnx import numpy_helper
 from PIL import Image
 
 from edgetransfer.backbones import Backbone
+from edgetransfer.backbones.pruning import prune_by_magnitude
+from edgetransfer.benchmark.floor import Floor, decoder_of, engine_rate, pipeline_rate
 from edgetransfer.data import Sample, find_images
 from edgetransfer.defaults import DEFAULT_BACKBONE
-from edgetransfer.engines import Engine, FakeEngine, open_engine
+from edgetransfer.engines import open_engine
 from edgetransfer.features import FeatureExtractor, TrainView
 from edgetransfer.images import SUFFIXES
 
@@ -38,44 +38,6 @@ def make_photos(folder: Path, count: int) -> None:
         coarse = Image.fromarray(rng.integers(0, 256, (24, 30, 3), np.uint8))
         photo = coarse.resize((300, 240), Image.Resampling.BICUBIC)
         photo.save(folder / f"{index:04d}.jpg", quality=90)
-
-
-def prune(model: onnx.ModelProto, sparsity: float) -> None:
-    """Zero the smallest weights of every convolution but the first, by magnitude."""
-    convolutions = [node.input[1] for node in model.graph.node if node.op_type == "Conv"]
-    for tensor in model.graph.initializer:
-        if tensor.name not in convolutions[1:]:
-            continue
-        weights = numpy_helper.to_array(tensor).copy()
-        if weights.shape[1] == 1:  # depthwise
-            continue
-        weights[np.abs(weights) < np.quantile(np.abs(weights), sparsity)] = 0
-        tensor.CopyFrom(numpy_helper.from_array(weights, tensor.name))
-
-
-def engine_alone(engine: Engine, images: int) -> float:
-    """Images a second of the engine on random batches."""
-    batch = np.random.default_rng(0).standard_normal(engine.input_shape, np.float32)
-    calls = max(2, images // engine.batch_size)
-    start = perf_counter()
-    for _ in range(calls):
-        engine.run(batch)
-    return calls * engine.batch_size / (perf_counter() - start)
-
-
-class NoEngine(FakeEngine):
-    """Takes batches and gives them back at no cost, so that decoding is all that is left."""
-
-    def run(self, images: np.ndarray) -> np.ndarray:
-        return np.zeros((len(images), self.dimension), np.float32)
-
-
-def pipeline(extractor: FeatureExtractor, samples: list[Sample], epoch: int) -> float:
-    """Images a second of the whole, as training uses it."""
-    start = perf_counter()
-    for _ in extractor.extract(samples, train=TrainView(seed=0, epoch=epoch)):
-        pass
-    return len(samples) / (perf_counter() - start)
 
 
 def main() -> None:
@@ -100,32 +62,35 @@ def main() -> None:
         backbone = Backbone.open(args.backbone)
         model = backbone.frozen(args.batch_size)
         if args.sparsity is not None:
-            prune(model, args.sparsity)
+            model = prune_by_magnitude(model, args.sparsity)
         engine = open_engine(model, engine=args.engine)
-        preprocessing = backbone.preprocessing
-        nothing = NoEngine(batch_size=args.batch_size, size=preprocessing.size, cells=1)
+        batches = len(samples) // args.batch_size
         with (
-            FeatureExtractor(engine, preprocessing) as extractor,
-            FeatureExtractor(nothing, preprocessing) as decoder,
+            FeatureExtractor(engine, backbone.preprocessing) as extractor,
+            decoder_of(extractor, workers=None) as decoder,
         ):
-            pipeline(extractor, samples[: 2 * args.batch_size], epoch=0)
+            pipeline_rate(extractor, samples[: 2 * args.batch_size], TrainView(seed=0, epoch=0))
             turns = []
             for turn in range(args.repeats):
-                alone = engine_alone(engine, len(samples))
-                decoding = pipeline(decoder, samples, turn)
-                whole = pipeline(extractor, samples, turn)
-                floor = 1 / (1 / alone + 1 / decoding)
-                turns.append((alone, decoding, whole, whole / floor))
-                print(f"turn {turn}: {whole / floor:.3f} of the floor", file=sys.stderr)
-    engine_rate, decoding_rate, rate, efficiency = map(statistics.median, zip(*turns, strict=True))
+                view = TrainView(seed=0, epoch=turn)
+                floor = Floor(
+                    engine=engine_rate(engine, batches=batches, seconds=math.inf),
+                    decoding=pipeline_rate(decoder, samples, view),
+                )
+                whole = pipeline_rate(extractor, samples, view)
+                turns.append((floor.engine, floor.decoding, whole, whole / floor.rate))
+                print(f"turn {turn}: {whole / floor.rate:.3f} of the floor", file=sys.stderr)
+    engine_alone, decoding_alone, rate, efficiency = map(
+        statistics.median, zip(*turns, strict=True)
+    )
     record = {
         "benchmark": "pipeline",
         "backbone": backbone.name,
         "pruned_to": args.sparsity,
         "engine": engine.choice.name,
         "images": len(samples),
-        "engine_images_per_second": round(engine_rate, 1),
-        "decoding_images_per_second": round(decoding_rate, 1),
+        "engine_images_per_second": round(engine_alone, 1),
+        "decoding_images_per_second": round(decoding_alone, 1),
         "pipeline_images_per_second": round(rate, 1),
         "efficiency": round(efficiency, 3),
     }

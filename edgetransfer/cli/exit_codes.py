@@ -28,14 +28,18 @@ def with_exit_codes(command: Callable[Parameters, None]) -> Callable[Parameters,
         except EdgeTransferError as error:
             _fail(str(error), error.exit_code)
         except KeyboardInterrupt:
-            _fail("interrupted; what was saved stays, and --resume goes on from it", INTERRUPTED)
+            _fail(
+                "interrupted; what was saved stays, and the same command goes on from it "
+                "(train: with --resume)",
+                INTERRUPTED,
+            )
         except BrokenPipeError:
             # Whoever read our output has gone: say nothing more.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(1) from None
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                _fail("the disk is full; what was saved stays whole: make room, then --resume", 1)
+                _fail("the disk is full; what was saved stays whole: make room, then go on", 1)
             where = f"{error.filename}: " if error.filename else ""
             _fail(f"{where}{error.strerror or error}", 1)
         except MemoryError:

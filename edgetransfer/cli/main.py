@@ -7,10 +7,12 @@ from typing import Annotated
 import typer
 
 from edgetransfer import __version__
+from edgetransfer.cli.benchmark import benchmark
 from edgetransfer.cli.demo import demo
 from edgetransfer.cli.doctor import doctor
 from edgetransfer.cli.evaluate import evaluate
 from edgetransfer.cli.exit_codes import with_exit_codes
+from edgetransfer.cli.import_ import import_
 from edgetransfer.cli.inspect import inspect
 from edgetransfer.cli.predict import predict
 from edgetransfer.cli.rewind import export, forget, rollback
@@ -24,10 +26,11 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for command in (
-    *(train, stream, evaluate, predict, inspect, doctor, demo),
+    *(train, stream, evaluate, predict, inspect, benchmark, doctor, demo),
     *(export, rollback, forget),
 ):
     app.command()(with_exit_codes(command))
+app.command("import")(with_exit_codes(import_))
 
 
 def _show_version(wanted: bool) -> None:

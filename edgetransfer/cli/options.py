@@ -83,8 +83,9 @@ EngineOption = Annotated[
     str,
     typer.Option(
         "--engine",
-        metavar="auto|deepsparse|onnxruntime",
-        help="auto: DeepSparse where a trial succeeds, else ONNX Runtime.",
+        metavar="auto|deepsparse|openvino|openvino-bf16|onnxruntime",
+        help="auto: what `edgetransfer tune` measured to be fastest; before that, DeepSparse where "
+        "a trial succeeds, else ONNX Runtime.",
         rich_help_panel=_MACHINE,
     ),
 ]

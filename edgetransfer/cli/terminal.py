@@ -49,7 +49,8 @@ def shown_progress() -> Iterator[Progress]:
                 current["stage"] = stage
                 current["task"] = bars.add_task(stage, total=total, completed=done, rate="")
             speed = bars.tasks[-1].speed
-            unit = "/s" if stage.startswith("choosing") else " images/s"
+            counted = stage.startswith(("choosing", "downloading"))
+            unit = "/s" if counted else " images/s"
             bars.update(
                 current["task"],
                 completed=done,

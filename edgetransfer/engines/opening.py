@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal, get_args
 
 import onnx
 
+from edgetransfer.engines.probe import probe
 from edgetransfer.engines.protocol import Engine
-from edgetransfer.errors import EngineError, UsageError
-
-EngineName = Literal["auto", "deepsparse", "onnxruntime"]
+from edgetransfer.engines.registry import AUTO, KINDS, EngineKind, engine_kind
+from edgetransfer.errors import EngineError
 
 
 def open_engine(
     model: onnx.ModelProto,
     *,
-    engine: str = "auto",
+    engine: str = AUTO,
     threads: int | None = None,
     cache: Path | None = None,
 ) -> Engine:
@@ -30,7 +29,7 @@ def open_engine(
     model
         A frozen backbone, as `Backbone.frozen` makes it.
     engine
-        ``auto``, ``deepsparse`` or ``onnxruntime``.
+        ``auto``, or the name of a kind in `edgetransfer.engines.registry`.
     threads
         Threads per call; one per physical core if None.
     cache
@@ -41,27 +40,45 @@ def open_engine(
     EngineError
         If the asked-for engine cannot run the backbone.
     """
-    from edgetransfer.engines.deepsparse_engine import DeepSparseEngine, why_absent
-    from edgetransfer.engines.onnxruntime_engine import OnnxRuntimeEngine
-    from edgetransfer.engines.probe import probe_deepsparse
+    if engine != AUTO:
+        return _open_named(engine_kind(engine), model, threads, cache)
+    passed_over: list[str] = []
+    for kind in KINDS:
+        if kind.unmeasured is None:
+            continue
+        try:
+            return _open(kind, model, threads, cache, passed_over or [kind.unmeasured])
+        except EngineError as error:
+            passed_over.append(str(error))
+    raise EngineError("; ".join(passed_over))
 
-    if engine not in get_args(EngineName):
-        raise UsageError(f"--engine is one of {', '.join(get_args(EngineName))}, not {engine!r}")
-    if engine == "onnxruntime":
-        return OnnxRuntimeEngine(model, threads=threads, reason="asked for by name")
-    absent = why_absent()
+
+def _open_named(
+    kind: EngineKind, model: onnx.ModelProto, threads: int | None, cache: Path | None
+) -> Engine:
+    try:
+        return _open(kind, model, threads, cache, ["asked for by name"])
+    except EngineError as error:
+        if kind is KINDS[-1]:
+            raise
+        raise EngineError(f"{error}; use --engine {KINDS[-1].name}") from error
+
+
+def _open(
+    kind: EngineKind,
+    model: onnx.ModelProto,
+    threads: int | None,
+    cache: Path | None,
+    reasons: list[str],
+) -> Engine:
+    """Open one kind, after a trial in a child process if it may abort."""
+    absent = kind.why_absent()
     if absent is not None:
-        if engine == "deepsparse":
-            raise EngineError(f"{absent}; use --engine onnxruntime")
-        return OnnxRuntimeEngine(model, threads=threads, reason=absent)
-    result = probe_deepsparse(model, threads=threads, cache=cache)
-    if result.works:
-        why = "asked for by name" if engine == "deepsparse" else "it gains from sparsity"
-        return DeepSparseEngine(model, threads=threads, reason=f"{why}; in a trial {result.detail}")
-    if engine == "deepsparse":
-        raise EngineError(
-            f"DeepSparse cannot run this backbone: {result.detail}; use --engine onnxruntime"
-        )
-    return OnnxRuntimeEngine(
-        model, threads=threads, reason=f"DeepSparse failed a trial: {result.detail}"
-    )
+        raise EngineError(absent)
+    reason = "; ".join(reasons)
+    if kind.aborts:
+        result = probe(model, engine=kind.name, threads=threads, cache=cache)
+        if not result.works:
+            raise EngineError(f"{kind.title} cannot run this backbone: in a trial {result.detail}")
+        reason = f"{reason}; in a trial {result.detail}"
+    return kind.open(model, threads=threads, reason=reason)

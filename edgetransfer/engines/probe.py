@@ -1,9 +1,9 @@
-"""A first compile of a backbone in DeepSparse, in a process of its own.
+"""A first compile of a backbone in an engine that may abort, in a process of its own.
 
 Some graphs abort DeepSparse natively; a child process takes that fall. What worked once for a
 backbone on this machine is remembered in the cache folder and not tried again.
 
-    python -m edgetransfer.engines.probe FROZEN.onnx THREADS
+    python -m edgetransfer.engines.probe FROZEN.onnx THREADS ENGINE
 """
 
 from __future__ import annotations
@@ -16,12 +16,13 @@ import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import onnx
 
 from edgetransfer.atomic import write_atomically
+from edgetransfer.engines.registry import engine_kind
+from edgetransfer.errors import EngineError
 
 TIMEOUT = 300.0  # seconds: a ResNet50 compiles in four
 
@@ -34,18 +35,20 @@ class ProbeResult:
     detail: str
 
 
-def probe_deepsparse(
-    model: onnx.ModelProto, *, threads: int | None, cache: Path | None
+def probe(
+    model: onnx.ModelProto, *, engine: str, threads: int | None, cache: Path | None
 ) -> ProbeResult:
     """Compile and run a frozen backbone once in a child process.
 
     Parameters
     ----------
+    engine
+        The name of its kind in the registry.
     cache
         A folder to remember successes in; nothing is remembered if None.
     """
     serialised = model.SerializeToString(deterministic=True)
-    remembered = None if cache is None else cache / "probes" / f"{_key(serialised, threads)}.json"
+    remembered = None if cache is None else _memory_of(cache, serialised, engine, threads)
     if remembered is not None and remembered.exists():
         try:
             return ProbeResult(works=True, detail=json.loads(remembered.read_text())["detail"])
@@ -54,20 +57,19 @@ def probe_deepsparse(
     with tempfile.TemporaryDirectory(prefix="edgetransfer-") as folder:
         path = Path(folder) / "probe.onnx"
         path.write_bytes(serialised)
-        result = _run_child(path, threads)
+        result = _run_child(path, engine, threads)
     if result.works and remembered is not None:
         _remember(remembered, result)
     return result
 
 
-def _key(serialised: bytes, threads: int | None) -> str:
-    try:
-        engine = version("deepsparse")
-    except PackageNotFoundError:
-        engine = "none"
+def _memory_of(cache: Path, serialised: bytes, engine: str, threads: int | None) -> Path:
+    """The file that remembers a success of this graph in this engine, here."""
     digest = hashlib.sha256(serialised)
-    digest.update(f"{engine} {threads} {platform.node()} {platform.processor()}".encode())
-    return digest.hexdigest()[:32]
+    release = engine_kind(engine).version
+    machine = f"{platform.node()} {platform.processor()}"
+    digest.update(f"{engine} {release} {threads} {machine}".encode())
+    return cache / "probes" / f"{digest.hexdigest()[:32]}.json"
 
 
 def _remember(path: Path, result: ProbeResult) -> None:
@@ -78,8 +80,9 @@ def _remember(path: Path, result: ProbeResult) -> None:
         return  # a cache that cannot be written costs time, nothing else
 
 
-def _run_child(path: Path, threads: int | None) -> ProbeResult:
+def _run_child(path: Path, engine: str, threads: int | None) -> ProbeResult:
     command = [sys.executable, "-m", "edgetransfer.engines.probe", str(path), str(threads or 0)]
+    command.append(engine)
     try:
         child = subprocess.run(
             command,
@@ -107,15 +110,14 @@ def main(arguments: list[str]) -> None:
     """The child's side: compile, run once, answer in JSON on the last line of stdout."""
     import numpy as np
 
-    from edgetransfer.engines.deepsparse_engine import DeepSparseEngine
-    from edgetransfer.errors import EngineError
-
-    model = onnx.load(arguments[0])
+    path, threads, name = arguments
     try:
-        engine = DeepSparseEngine(model, threads=int(arguments[1]) or None, reason="probe")
+        engine = engine_kind(name).open(
+            onnx.load(path), threads=int(threads) or None, reason="probe"
+        )
         images = np.random.default_rng(0).standard_normal(engine.input_shape, np.float32)
         finite = bool(np.isfinite(engine.run(images)).all())
-        share = engine.supported_fraction
+        share = getattr(engine, "supported_fraction", 1.0)
         compiled = "all operators are compiled"
         if share < 1:
             compiled = f"{share:.0%} of operators are compiled, the others run slowly"

@@ -57,7 +57,9 @@ def test_help_loads_nothing_heavy_and_shows_examples():
     assert "edgetransfer train --data photos --out run" in result.stdout
 
 
-@pytest.mark.parametrize("command", ["train", "evaluate", "predict", "inspect", "doctor", "demo"])
+@pytest.mark.parametrize(
+    "command", ["train", "evaluate", "predict", "inspect", "benchmark", "doctor", "demo"]
+)
 def test_every_command_has_help_with_an_example(command, capsys):
     assert main([command, "--help"]) == 0
     assert f"edgetransfer {command}" in capsys.readouterr().out

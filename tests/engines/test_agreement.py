@@ -1,4 +1,4 @@
-"""Both engines give the same features, to 1e-3 of the largest."""
+"""The engines give the same features, to 1e-3 of the largest."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pytest
 from edgetransfer.backbones import Backbone
 from edgetransfer.engines.deepsparse_engine import DeepSparseEngine
 from edgetransfer.engines.onnxruntime_engine import OnnxRuntimeEngine
+from edgetransfer.engines.registry import engine_kind
 from tests.conftest import needs_deepsparse
 from tests.graphs import LIGHT_DIMENSIONS, LIGHT_SLOW, noise, relative_difference, tiny
 
@@ -63,3 +64,18 @@ def test_imagenet_graphs(name: str, sparsity: float, light: Callable[..., Path])
 def test_mobilenet(mobilenet: Path) -> None:
     deepsparse, onnxruntime = both(Backbone.open(mobilenet), noise(2, 3, 224, 224))
     assert relative_difference(deepsparse, onnxruntime) <= 1e-3
+
+
+@pytest.mark.parametrize(("name", "tolerance"), [("openvino", 1e-4), ("openvino-bf16", 3e-2)])
+@pytest.mark.parametrize("form", SMALL)
+def test_openvino_in_both_precisions(
+    form: str, name: str, tolerance: float, tmp_path: Path
+) -> None:
+    kind = engine_kind(name)
+    if (absent := kind.why_absent()) is not None:
+        pytest.skip(absent)
+    frozen = Backbone.open(tiny(**SMALL[form]).save(tmp_path / "t.onnx")).frozen(2)
+    images = noise(2, 3, 16, 16)
+    expected = OnnxRuntimeEngine(frozen, threads=1, reason="test").run(images)
+    features = kind.open(frozen, threads=1, reason="test").run(images)
+    assert relative_difference(features, expected) <= tolerance

@@ -13,7 +13,7 @@ import onnx
 import pytest
 
 from edgetransfer.backbones import Backbone
-from edgetransfer.engines import deepsparse_engine, open_engine, probe
+from edgetransfer.engines import KINDS, deepsparse_engine, open_engine, probe
 from edgetransfer.errors import EngineError, UsageError
 from tests.conftest import needs_deepsparse
 from tests.graphs import noise, tiny
@@ -94,23 +94,23 @@ def test_a_success_is_remembered_for_this_graph_and_these_threads(
 ) -> None:
     child.succeeds("first")
     cache = tmp_path / "cache"
-    first = probe.probe_deepsparse(frozen, threads=2, cache=cache)
+    first = probe.probe(frozen, engine="deepsparse", threads=2, cache=cache)
     child.does("exit 1")
-    assert probe.probe_deepsparse(frozen, threads=2, cache=cache) == first
+    assert probe.probe(frozen, engine="deepsparse", threads=2, cache=cache) == first
     assert first == probe.ProbeResult(works=True, detail="first")
     assert child.calls == 1
-    assert not probe.probe_deepsparse(frozen, threads=1, cache=cache).works
+    assert not probe.probe(frozen, engine="deepsparse", threads=1, cache=cache).works
     other = Backbone.open(tiny(seed=1).save(tmp_path / "o.onnx")).frozen(2)
-    assert not probe.probe_deepsparse(other, threads=2, cache=cache).works
-    assert not probe.probe_deepsparse(frozen, threads=2, cache=None).works
+    assert not probe.probe(other, engine="deepsparse", threads=2, cache=cache).works
+    assert not probe.probe(frozen, engine="deepsparse", threads=2, cache=None).works
     assert child.calls == 4
 
 
 def test_a_failure_is_not_remembered(child: Child, frozen: onnx.ModelProto, tmp_path: Path) -> None:
     child.does("kill -ABRT $$")
-    assert not probe.probe_deepsparse(frozen, threads=1, cache=tmp_path / "c").works
+    assert not probe.probe(frozen, engine="deepsparse", threads=1, cache=tmp_path / "c").works
     child.succeeds()
-    assert probe.probe_deepsparse(frozen, threads=1, cache=tmp_path / "c").works
+    assert probe.probe(frozen, engine="deepsparse", threads=1, cache=tmp_path / "c").works
 
 
 @pytest.mark.parametrize("content", ["", "{", "{}", "[]", "null", "\udcff"])
@@ -119,10 +119,10 @@ def test_a_broken_memory_is_tried_anew(
 ) -> None:
     child.succeeds("again")
     cache = tmp_path / "cache"
-    probe.probe_deepsparse(frozen, threads=1, cache=cache)
+    probe.probe(frozen, engine="deepsparse", threads=1, cache=cache)
     (memory,) = cache.rglob("*.json")
     memory.write_bytes(content.encode(errors="surrogateescape"))
-    assert probe.probe_deepsparse(frozen, threads=1, cache=cache).detail == "again"
+    assert probe.probe(frozen, engine="deepsparse", threads=1, cache=cache).detail == "again"
     assert child.calls == 2
     assert json.loads(memory.read_text()) == {"detail": "again"}
 
@@ -132,7 +132,7 @@ def test_a_cache_that_cannot_be_written_is_no_obstacle(
 ) -> None:
     child.succeeds()
     (tmp_path / "file").write_text("in the way")
-    assert probe.probe_deepsparse(frozen, threads=1, cache=tmp_path / "file").works
+    assert probe.probe(frozen, engine="deepsparse", threads=1, cache=tmp_path / "file").works
 
 
 def test_where_deepsparse_is_absent_auto_says_so(
@@ -214,3 +214,37 @@ def test_telemetry_is_off_before_deepsparse_is_imported(
     # What native code wrote is in the error, and not on the terminal.
     assert "[native] operator Foo is not known" in done.stdout
     assert "[native]" not in done.stderr
+
+
+def test_openvino_is_imported_without_its_telemetry(
+    frozen: onnx.ModelProto, tmp_path: Path
+) -> None:
+    pytest.importorskip("openvino", reason="OpenVINO is an extra")
+    onnx.save(frozen, str(tmp_path / "frozen.onnx"))
+    program = """
+        import socket, sys, onnx
+        def refused(*arguments, **options):
+            raise SystemExit(f"a call home: {arguments}")
+        socket.getaddrinfo = socket.socket.connect = refused
+        from edgetransfer.engines.openvino_engine import OpenVinoEngine
+        assert "openvino" not in sys.modules
+        OpenVinoEngine(onnx.load(sys.argv[1]), threads=1, reason="test")
+        assert "openvino" in sys.modules
+        assert not [m for m in sys.modules if m.startswith("openvino_telemetry")]
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program), str(tmp_path / "frozen.onnx")],
+        env={**os.environ, "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert {path.name for path in tmp_path.iterdir()} == {"t.onnx", "frozen.onnx"}
+
+
+def test_an_unmeasured_machine_is_never_given_reduced_precision() -> None:
+    for kind in KINDS:
+        assert kind.reduced is None or kind.unmeasured is None
+    assert KINDS[-1].name == "onnxruntime"
+    assert KINDS[-1].unmeasured is not None

@@ -2,38 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from edgetransfer.backbones import Backbone
-from edgetransfer.engines import Engine, FakeEngine
-from edgetransfer.engines.deepsparse_engine import DeepSparseEngine
+from edgetransfer.engines import KINDS, Engine, FakeEngine
 from edgetransfer.engines.onnxruntime_engine import OnnxRuntimeEngine
 from edgetransfer.engines.protocol import padded
+from edgetransfer.engines.registry import engine_kind
 from edgetransfer.errors import EngineError
-from tests.conftest import needs_deepsparse
 from tests.graphs import noise, tiny
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 
-def of_backbone(kind: Callable[..., Engine], folder: Path) -> Engine:
-    backbone = Backbone.open(tiny().save(folder / "t.onnx"))
-    return kind(backbone.frozen(4), threads=1, reason="test")
-
-
-@pytest.fixture(
-    params=["fake", "onnxruntime", pytest.param("deepsparse", marks=needs_deepsparse)],
-)
+@pytest.fixture(params=["fake", *(kind.name for kind in KINDS)])
 def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Engine:
     """An engine of batch 4 for 16 pixels."""
     if request.param == "fake":
         return FakeEngine(batch_size=4, size=16)
-    kinds = {"onnxruntime": OnnxRuntimeEngine, "deepsparse": DeepSparseEngine}
-    return of_backbone(kinds[request.param], tmp_path)
+    kind = engine_kind(request.param)
+    absent = kind.why_absent()
+    if absent is not None:
+        pytest.skip(absent)
+    backbone = Backbone.open(tiny().save(tmp_path / "t.onnx"))
+    return kind.open(backbone.frozen(4), threads=1, reason="test")
 
 
 def test_it_says_what_it_is(engine: Engine) -> None:

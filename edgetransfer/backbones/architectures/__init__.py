@@ -1,0 +1,17 @@
+"""ImageNet architectures as tables of layers, and the ONNX graphs that weights make of them."""
+
+from edgetransfer.backbones.architectures.building import build
+from edgetransfer.backbones.architectures.catalogue import ARCHITECTURES, architecture
+from edgetransfer.backbones.architectures.layers import Architecture, ConvLayer, PoolLayer
+from edgetransfer.backbones.architectures.random_weights import random_parameters, synthetic
+
+__all__ = [
+    "ARCHITECTURES",
+    "Architecture",
+    "ConvLayer",
+    "PoolLayer",
+    "architecture",
+    "build",
+    "random_parameters",
+    "synthetic",
+]

@@ -1,0 +1,39 @@
+"""The architectures that are known here, by name."""
+
+from __future__ import annotations
+
+from edgetransfer.backbones.architectures.layers import Architecture
+from edgetransfer.backbones.architectures.mobilenet import mobilenet_v1, mobilenet_v2
+from edgetransfer.backbones.architectures.resnet import resnet
+from edgetransfer.errors import UsageError
+
+ARCHITECTURES: dict[str, Architecture] = {
+    table.name: table
+    for table in (
+        resnet("resnet18", (2, 2, 2, 2), bottleneck=False),
+        resnet("resnet34", (3, 4, 6, 3), bottleneck=False),
+        resnet("resnet50", (3, 4, 6, 3), bottleneck=True),
+        resnet("resnet101", (3, 4, 23, 3), bottleneck=True),
+        # As the RigL checkpoints have it: trained in TensorFlow.
+        resnet("resnet50_tf", (3, 4, 6, 3), bottleneck=True, pool_pads=(0, 0, 1, 1)),
+        mobilenet_v1(),
+        mobilenet_v2(),
+    )
+}
+
+
+def architecture(name: str) -> Architecture:
+    """An architecture by its name; case, hyphens and underscores do not count.
+
+    Raises
+    ------
+    UsageError
+        If there is none of that name.
+    """
+    plain = {known.replace("_", ""): table for known, table in ARCHITECTURES.items()}
+    wanted = name.lower().replace("_", "").replace("-", "")
+    if wanted not in plain:
+        raise UsageError(
+            f"no architecture is called {name!r}; known are: {', '.join(ARCHITECTURES)}"
+        )
+    return plain[wanted]

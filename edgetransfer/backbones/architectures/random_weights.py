@@ -1,0 +1,71 @@
+"""Seeded random parameters, for benchmarks and tests: real shapes without a download."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+
+from edgetransfer.backbones.architectures.building import build
+from edgetransfer.backbones.architectures.catalogue import architecture as by_name
+from edgetransfer.backbones.architectures.layers import Architecture
+from edgetransfer.backbones.pruning import Distribution, prune_by_magnitude
+from edgetransfer.types import Float32Array
+
+CLASSES = 1000
+
+
+def random_parameters(
+    architecture: Architecture, seed: int, *, classes: int = CLASSES
+) -> dict[str, Float32Array]:
+    """Parameters of an untrained network, as in a state dict.
+
+    Convolutions are Kaiming-normal by their fan-out (He et al., 2015, section 2.2; torchvision's
+    choice), batch-norms the identity, the classifier uniform within 1 / sqrt(dimension). Each
+    layer is drawn by (seed, its position) alone.
+    """
+    found: dict[str, Float32Array] = {}
+    for index, layer in enumerate(architecture.convolutions):
+        rng = np.random.default_rng((seed, index))
+        fan_out = layer.outputs * layer.kernel**2 // layer.groups
+        weight = rng.standard_normal(layer.shape, np.float32)
+        found[f"{layer.name}.weight"] = weight * np.float32(np.sqrt(2 / fan_out))
+        for name, value in (("weight", 1), ("bias", 0), ("running_mean", 0), ("running_var", 1)):
+            found[f"{layer.norm}.{name}"] = np.full(layer.outputs, value, np.float32)
+    rng = np.random.default_rng((seed, len(architecture.layers)))
+    limit = 1 / np.sqrt(architecture.dimension)
+    shapes = architecture.parameter_shapes(classes)
+    for name in (f"{architecture.classifier}.weight", f"{architecture.classifier}.bias"):
+        if name in shapes:
+            found[name] = rng.uniform(-limit, limit, shapes[name]).astype(np.float32)
+    return found
+
+
+def synthetic(
+    name: str,
+    *,
+    sparsity: float = 0.0,
+    distribution: Distribution = "uniform",
+    seed: int = 0,
+    size: int = 224,
+    classifier: bool = False,
+) -> onnx.ModelProto:
+    """An architecture's graph with random weights, pruned by magnitude.
+
+    Worthless for accuracy, right for speed: an engine's time depends on shapes and on where
+    zeros are.
+
+    Parameters
+    ----------
+    name
+        As in `architecture`.
+    sparsity, distribution
+        As in `prune_by_magnitude`.
+
+    Raises
+    ------
+    UsageError
+        If there is no such architecture, or the sparsity is not from 0 to below 1.
+    """
+    table = by_name(name)
+    model = build(table, random_parameters(table, seed), size=size, classifier=classifier)
+    return prune_by_magnitude(model, sparsity, distribution) if sparsity else model

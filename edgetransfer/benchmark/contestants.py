@@ -1,0 +1,147 @@
+"""What is compared: backbones from files, and synthetic ones made on the spot."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from edgetransfer.atomic import write_atomically
+from edgetransfer.backbones import Backbone, BackboneCard
+from edgetransfer.backbones.card import card_path
+from edgetransfer.benchmark.settings import BenchmarkSettings, SyntheticFamily
+from edgetransfer.linear.opening import open_backbone
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contestant:
+    """One backbone of a comparison.
+
+    Parameters
+    ----------
+    name
+        No other contestant has it.
+    backbone
+        Opened with the preprocessing that it is measured with.
+    baseline
+        The name of the contestant that it is compared with; its own name if it is a baseline.
+    pattern
+        Of the pruning of random weights; None for a file.
+    """
+
+    name: str
+    backbone: Backbone
+    baseline: str
+    pattern: str | None = None
+
+    @property
+    def is_synthetic(self) -> bool:
+        """Whether its weights are random, so that its accuracy says nothing."""
+        return self.pattern is not None
+
+    @cached_property
+    def description(self) -> dict[str, Any]:
+        """What the report says of it."""
+        report = self.backbone.sparsity_report
+        return {
+            "name": self.name,
+            "sha256": self.backbone.sha256,
+            "file": self.backbone.path.name,
+            "synthetic": self.is_synthetic,
+            "pattern": self.pattern,
+            "baseline": self.baseline == self.name,
+            "sparsity": report.sparsity,
+            "pruned_filters": report.pruned_filters,
+            "macs": {"dense": report.dense_macs, "nonzero": report.nonzero_macs},
+            "preprocessing": self.backbone.preprocessing.fingerprint,
+            "layers": [
+                {"name": layer.name, "shape": list(layer.shape), "sparsity": layer.sparsity}
+                for layer in report.layers
+            ],
+        }
+
+
+def open_files(settings: BenchmarkSettings) -> list[Contestant]:
+    """Open the backbones that are files or bundled, the baseline first.
+
+    Raises
+    ------
+    BackboneError
+        If a file is missing or cannot be used as a backbone.
+    """
+    if settings.baseline is None:
+        return []
+    found = []
+    for name in (settings.baseline, *settings.backbones):
+        backbone = open_backbone(settings.training(name, settings.data[0], "auto", seed=0))
+        found.append(Contestant(name=backbone.name, backbone=backbone, baseline=""))
+    return found
+
+
+def with_synthetic(
+    files: Sequence[Contestant], settings: BenchmarkSettings, folder: Path
+) -> list[Contestant]:
+    """All contestants, baselines first; synthetic ones are written into the folder."""
+    found = list(files)
+    for family in settings.synthetic:
+        found += _synthetic(settings, family, folder)
+    first = {c.backbone.identity: c for c in reversed(found)}
+    found = _distinct([c for c in found if first[c.backbone.identity] is c])
+    if settings.baseline is not None:
+        return [replace(contestant, baseline=found[0].name) for contestant in found]
+    return found
+
+
+def _synthetic(
+    settings: BenchmarkSettings, family: SyntheticFamily, folder: Path
+) -> list[Contestant]:
+    """The dense twin, unless there is another baseline, and the pruned ones."""
+    wanted = [(s, pattern) for pattern in settings.patterns for s in family.sparsities]
+    if settings.baseline is None:
+        wanted.insert(0, (0.0, "uniform"))
+    folder.mkdir(parents=True, exist_ok=True)
+    made = []
+    twin = f"{family.architecture}-dense"
+    for sparsity, pattern in wanted:
+        name = f"{family.architecture}-{sparsity * 100:g}" if sparsity else twin
+        if sparsity and len(settings.patterns) > 1:
+            name += f"-{pattern}"
+        path = folder / f"{name}.onnx"
+        _write_synthetic(path, family.architecture, sparsity, pattern)
+        backbone = open_backbone(
+            settings.training(str(path), settings.data[0], "auto", seed=0, own_card=True)
+        )
+        made.append(Contestant(name=name, backbone=backbone, baseline=twin, pattern=pattern))
+    return made
+
+
+def _write_synthetic(path: Path, architecture: str, sparsity: float, pattern: str) -> None:
+    """Write a graph with random weights and its card, unless they are there."""
+    from edgetransfer.backbones.architectures import synthetic
+
+    if path.exists():
+        return
+    distribution: Any = pattern
+    model = synthetic(architecture, sparsity=sparsity, distribution=distribution)
+    card = BackboneCard(name=path.stem, pruning=f"random weights, by magnitude, {pattern}")
+    write_atomically(card_path(path), card.to_toml().encode())
+    write_atomically(path, model.SerializeToString(deterministic=True))
+
+
+def _distinct(contestants: Sequence[Contestant]) -> list[Contestant]:
+    """The contestants with names that differ: the file's own where cards share one."""
+    names = [c.name for c in contestants]
+    result: list[Contestant] = []
+    for contestant in contestants:
+        name = contestant.name
+        if names.count(name) > 1 and not contestant.is_synthetic:
+            name = contestant.backbone.path.stem
+        taken = {other.name for other in result}
+        unique, number = name, 1
+        while unique in taken:
+            number += 1
+            unique = f"{name} ({number})"
+        result.append(replace(contestant, name=unique))
+    return result

@@ -1,0 +1,121 @@
+"""A benchmark's folder: its measurements, each whole or not there, and its report.
+
+benchmark.json      the settings, and what they stood for when it began
+turns/              a record of each measured epoch, and the heads in training
+synthetic/          backbones with random weights
+report.json report.html *.png
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from edgetransfer.atomic import write_atomically
+from edgetransfer.errors import RunFolderError
+from edgetransfer.reports.json_values import finite
+
+CONFIG, TURNS, SYNTHETIC, REPORT = "benchmark.json", "turns", "synthetic", "report.json"
+PAGE, PLOTS = "report.html", ("accuracy.png", "stages.png", "sparsity.png")
+
+
+class BenchmarkFolder:
+    """The files of one benchmark."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def check(self) -> None:
+        """Refuse a place that holds something else; nothing is written.
+
+        Raises
+        ------
+        RunFolderError
+            If a file is in the way, or a folder that is not empty and no benchmark's.
+        """
+        if self.path.exists() and not self.path.is_dir():
+            raise RunFolderError(
+                f"{self.path}: a file of that name is in the way; choose another --out"
+            )
+        if self.path.is_dir() and any(self.path.iterdir()) and not self.file(CONFIG).is_file():
+            raise RunFolderError(
+                f"{self.path}: not empty, and not a benchmark's folder; choose another --out"
+            )
+
+    def begin(self, config: dict[str, Any], *, overwrite: bool) -> None:
+        """Enter the folder for a benchmark: a new one, or one to go on with.
+
+        Raises
+        ------
+        RunFolderError
+            If another benchmark is here and is not to be overwritten.
+        """
+        self.check()
+        config = json.loads(json.dumps(finite(config), default=str))
+        if self.file(CONFIG).is_file():
+            if overwrite:
+                self._clear()
+            else:
+                self._compare(config)
+        try:
+            self.file(TURNS).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise RunFolderError(f"{self.path}: cannot be made: {error.strerror}") from error
+        self.write_json(CONFIG, config)
+
+    def _compare(self, config: dict[str, Any]) -> None:
+        try:
+            before = json.loads(self.file(CONFIG).read_text(encoding="utf-8"))
+            names = [name for name in {**before, **config} if before.get(name) != config.get(name)]
+        except (OSError, ValueError, AttributeError, TypeError) as error:
+            raise RunFolderError(
+                f"{self.file(CONFIG)}: cannot be read ({error}); --overwrite starts anew"
+            ) from error
+        if names:
+            was, now = before.get(names[0]), config.get(names[0])
+            raise RunFolderError(
+                f"{self.path}: holds a benchmark with other settings: {names[0]} was "
+                f"{_short(was)} and is now {_short(now)}; give the same settings to go on, "
+                "--overwrite to start anew, or another --out"
+            )
+
+    def _clear(self) -> None:
+        for name in (TURNS, SYNTHETIC):
+            shutil.rmtree(self.file(name), ignore_errors=True)
+        for name in (REPORT, PAGE, *PLOTS, CONFIG):
+            self.file(name).unlink(missing_ok=True)
+
+    def file(self, name: str) -> Path:
+        """Where a file is."""
+        return self.path / name
+
+    def write(self, name: str, content: bytes) -> None:
+        """Write a file whole, or leave the old one."""
+        write_atomically(self.file(name), content)
+
+    def write_json(self, name: str, value: Any) -> None:
+        """Write one JSON document."""
+        self.write(name, (json.dumps(finite(value), indent=2, ensure_ascii=False) + "\n").encode())
+
+    def record(self, key: str) -> dict[str, Any] | None:
+        """The record of a turn; None if it was not measured, or its file is broken."""
+        try:
+            value = json.loads(self.file(f"{TURNS}/{key}.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+        return value if isinstance(value, dict) else None
+
+    def add_record(self, key: str, record: dict[str, Any]) -> None:
+        """Keep the record of a turn."""
+        self.write_json(f"{TURNS}/{key}.json", record)
+
+    def head(self, key: str) -> Path:
+        """Where the head lies after a turn."""
+        return self.file(f"{TURNS}/{key}.safetensors")
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 200 else f"{text[:200]}…"

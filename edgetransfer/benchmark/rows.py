@@ -1,0 +1,195 @@
+"""From the records of turns to the rows of the report."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from edgetransfer.benchmark.contestants import Contestant
+from edgetransfer.benchmark.statistics import (
+    mean_and_standard_error,
+    median_interval,
+    relative_error_increase,
+)
+from edgetransfer.metrics import STAGES
+
+Round = tuple[int, int]
+"""Seed and epoch: the turns of one round follow one another."""
+
+METRIC = "mean_per_class"  # of the accuracy gap and the relative error increase
+
+
+@dataclass(kw_only=True)
+class Cell:
+    """One backbone in one engine on one data set, and what was measured of it.
+
+    Parameters
+    ----------
+    engine
+        As asked for; the records say which it was.
+    records
+        By round.
+    reason
+        Why it could not be measured, else None.
+    """
+
+    contestant: Contestant
+    engine: str
+    data: str
+    records: dict[Round, dict[str, Any]] = field(default_factory=dict)
+    reason: str | None = None
+
+    @property
+    def seconds(self) -> float | None:
+        """The median epoch; None if there is none."""
+        if not self.records or self.reason is not None:
+            return None
+        return float(statistics.median(record["seconds"] for record in self.records.values()))
+
+
+def rows_of(cells: Sequence[Cell]) -> list[dict[str, Any]]:
+    """A row for each cell, in order."""
+    return [_row(cell, _baseline_of(cell, cells)) for cell in cells]
+
+
+def _baseline_of(cell: Cell, cells: Sequence[Cell]) -> Cell | None:
+    """The cell's dense baseline on the same data, in the engine that runs it fastest."""
+    measured = [
+        (other.seconds, i)
+        for i, other in enumerate(cells)
+        if other.contestant.name == cell.contestant.baseline
+        and other.data == cell.data
+        and other.seconds is not None
+    ]
+    return cells[min(measured)[1]] if measured else None
+
+
+def _row(cell: Cell, baseline: Cell | None) -> dict[str, Any]:
+    contestant = cell.contestant
+    row: dict[str, Any] = {
+        "backbone": contestant.name,
+        "sparsity": contestant.backbone.sparsity,
+        "engine": cell.engine,
+        "data": cell.data,
+        "seconds_per_epoch": None,
+        "fraction_of_baseline": None,
+        "efficiency": None,
+        "stages": None,
+        "top1": None,
+        "mean_per_class": None,
+        "accuracy_gap": None,
+        "peak_memory_bytes": None,
+        "baseline": contestant.baseline == contestant.name,
+        "synthetic": contestant.is_synthetic,
+        "reason": cell.reason,
+    }
+    if cell.reason is not None or not cell.records:
+        return row
+    records = list(cell.records.values())
+
+    def median(*names: str) -> float:
+        return statistics.median(_value(record, names) for record in records)
+
+    row |= {
+        "engine": records[0]["engine"]["name"],
+        "engine_version": records[0]["engine"]["version"],
+        "engine_reason": records[0]["engine"]["reason"],
+        "seconds_per_epoch": median_interval([r["seconds"] for r in records]),
+        "efficiency": statistics.median(
+            r["images"] / r["seconds"] / r["floor"]["rate"] for r in records
+        ),
+        "stages": {name: median("stages", name) for name in STAGES},
+        "cpu_seconds": median("cpu_seconds"),
+        "forward_wall": median("forward_wall"),
+        "turns": len(records),
+        "images": records[0]["images"],
+        "images_per_second": {
+            "pipeline": statistics.median(r["images"] / r["seconds"] for r in records),
+            "engine_alone": median("floor", "engine"),
+            "decoding_alone": median("floor", "decoding"),
+        },
+        "peak_memory_bytes": max(r["peak_memory_bytes"] or 0 for r in records) or None,
+        "other_load": median("other_load"),
+        "skipped": records[0]["n_skipped"],
+        **_accuracy(cell),
+    }
+    if baseline is not None:
+        row |= _against(cell, baseline, row)
+    return row
+
+
+def _value(record: dict[str, Any], names: Sequence[str]) -> float:
+    value: Any = record
+    for name in names:
+        value = value[name]
+    return float(value)
+
+
+def _accuracy(cell: Cell) -> dict[str, float | None]:
+    """The means over the seeds; None for random weights."""
+    return {
+        name: statistics.mean(values) if (values := list(_scores(cell, name).values())) else None
+        for name in ("top1", "mean_per_class")
+    }
+
+
+def _scores(cell: Cell, metric: str) -> dict[int, float]:
+    """The accuracy of each seed's training that has come to its end."""
+    return {seed: r[metric] for (seed, _), r in cell.records.items() if metric in r}
+
+
+def _against(cell: Cell, baseline: Cell, row: dict[str, Any]) -> dict[str, Any]:
+    """The comparison with the baseline, round by round so that the machine's drift cancels."""
+    fractions = [
+        record["seconds"] / baseline.records[at]["seconds"]
+        for at, record in cell.records.items()
+        if at in baseline.records
+    ]
+    if not fractions:
+        return {}
+    fraction = median_interval(fractions)
+    # If the backbone cost nothing, decoding alone would still take this long.
+    decoding = row["images"] / row["images_per_second"]["decoding_alone"]
+    compared: dict[str, Any] = {
+        "baseline_backbone": baseline.contestant.name,
+        "baseline_engine": next(iter(baseline.records.values()))["engine"]["name"],
+        "fraction_of_baseline": fraction,
+        "speedup": 1 / fraction["median"],
+        "ceiling": (baseline.seconds or 0.0) / decoding,
+    }
+    own, dense = _scores(cell, METRIC), _scores(baseline, METRIC)
+    seeds = sorted(own.keys() & dense.keys())
+    if seeds and not row["baseline"]:
+        compared["accuracy_gap"] = statistics.mean(dense[s] - own[s] for s in seeds)
+        increases = [relative_error_increase(own[s], dense[s]) for s in seeds]
+        if None not in increases:
+            compared["relative_error_increase"] = statistics.mean(
+                i for i in increases if i is not None
+            )
+    elif seeds:
+        compared["accuracy_gap"] = 0.0
+    return compared
+
+
+def error_increases(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The relative error increase of each backbone and engine, over the data sets."""
+    by_backbone: dict[tuple[str, str], list[float]] = {}
+    for row in rows:
+        increase = row.get("relative_error_increase")
+        if increase is not None:
+            by_backbone.setdefault((row["backbone"], row["engine"]), []).append(increase)
+    found = []
+    for (backbone, engine), values in by_backbone.items():
+        mean, error = mean_and_standard_error(values)
+        found.append(
+            {
+                "backbone": backbone,
+                "engine": engine,
+                "mean": mean,
+                "standard_error": error,
+                "data_sets": len(values),
+            }
+        )
+    return found

@@ -1,0 +1,313 @@
+"""One turn: one epoch of online linear finetuning, measured in a process of its own.
+
+    python -m edgetransfer.benchmark.turn < REQUEST
+
+The request is JSON on stdin; the answer is JSON Lines on stdout: ``{"stage", "done", "total"}``
+as work goes on, and last ``{"measured": {...}}`` or ``{"error", "exit_code", "fatal"}``. A
+process of its own has a peak memory of its own, and if an engine aborts, the benchmark goes on.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from time import perf_counter, process_time
+from typing import Any, TextIO
+
+from edgetransfer.atomic import write_atomically
+from edgetransfer.benchmark.floor import (
+    Floor,
+    decoder_of,
+    decoding_rate,
+    engine_rate,
+    pipeline_rate,
+)
+from edgetransfer.data import DataSplits, Sample, load_data
+from edgetransfer.engines import open_engine
+from edgetransfer.errors import BackboneError, EdgeTransferError, EngineError
+from edgetransfer.features import (
+    FeatureCache,
+    FeatureExtractor,
+    TrainView,
+    cached_features,
+    default_cache_folder,
+)
+from edgetransfer.heads import LinearHead, SGDSettings, SGDSolver
+from edgetransfer.images import SUFFIXES
+from edgetransfer.linear import LinearTraining
+from edgetransfer.linear.epochs import OnlineEpochs
+from edgetransfer.linear.opening import cache_identity, limited_threads, open_backbone
+from edgetransfer.linear.skipping import SkippedImages
+from edgetransfer.metrics import StageClock, accuracy_of, peak_memory_bytes
+from edgetransfer.types import IntArray, Progress
+
+WARM_UP = 3  # batches
+SKIPPED_NAMED = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class TurnRequest:
+    """Which epoch of which training to measure.
+
+    Parameters
+    ----------
+    training
+        The training as ``train --online`` would do it.
+    epoch
+        From 0.
+    images
+        The epoch's first images alone; all if None.
+    head_before, head_after
+        Where the head and its momentum lie after the epoch before (None for the first), and
+        where they go.
+    score
+        Test the head afterwards, on eval views.
+    """
+
+    training: LinearTraining
+    epoch: int
+    images: int | None
+    head_before: Path | None
+    head_after: Path
+    score: bool
+
+    def to_json(self) -> str:
+        """One line."""
+        return json.dumps(asdict(self), default=str)
+
+    @classmethod
+    def from_json(cls, text: str) -> TurnRequest:
+        """What `to_json` wrote."""
+        values = json.loads(text)
+        training = values.pop("training")
+        for name in ("data", "out", "test_data", "cache_dir"):
+            training[name] = None if training[name] is None else Path(training[name])
+        for name in ("mean", "std"):
+            training[name] = None if training[name] is None else tuple(training[name])
+        before = values.pop("head_before")
+        return cls(
+            training=LinearTraining(**training),
+            head_before=None if before is None else Path(before),
+            head_after=Path(values.pop("head_after")),
+            **values,
+        )
+
+
+def load_splits(training: LinearTraining) -> DataSplits:
+    """The data of a training."""
+    return load_data(
+        training.data,
+        suffixes=SUFFIXES,
+        val_fraction=training.val_fraction,
+        seed=training.seed,
+    )
+
+
+def tested_on(splits: DataSplits) -> tuple[Sample, ...]:
+    """The samples that accuracy is taken on: the test split, else the validation split."""
+    return splits.test or splits.val
+
+
+def take_turn(request: TurnRequest, progress: Progress) -> dict[str, Any]:
+    """Open everything, warm up, measure the parts alone, then the epoch; returns the record."""
+    training = request.training
+    backbone = open_backbone(training)
+    splits = load_splits(training)
+    cache_root = training.cache_dir or default_cache_folder()
+    with limited_threads(training.threads):
+        engine = open_engine(
+            backbone.frozen(training.batch_size),
+            engine=training.engine,
+            threads=training.threads,
+            cache=cache_root,
+        )
+        workers = training.workers or training.threads
+        clock = StageClock()
+        with FeatureExtractor(
+            engine, backbone.preprocessing, workers=workers, clock=clock
+        ) as extractor:
+            epoch = _Epoch(request, extractor, splits, progress)
+            floor = epoch.warm_up_and_measure_floor(workers)
+            measured = epoch.run()
+            scores = {}
+            if request.score:
+                identity = cache_identity(backbone, engine)
+                cache = FeatureCache(cache_root, identity, engine.dimension)
+                scores = epoch.score(tested_on(splits), cache)
+        engine.close()
+    return {
+        "engine": asdict(engine.choice),
+        "floor": {**asdict(floor), "rate": floor.rate},
+        **measured,
+        **scores,
+        "peak_memory_bytes": peak_memory_bytes(),
+    }
+
+
+class _Epoch:
+    """One epoch of one training, with everything opened."""
+
+    def __init__(
+        self,
+        request: TurnRequest,
+        extractor: FeatureExtractor,
+        splits: DataSplits,
+        progress: Progress,
+    ) -> None:
+        self.request = request
+        self.extractor = extractor
+        self.splits = splits
+        self.progress = progress
+        training = request.training
+        self.view = TrainView(
+            seed=training.seed,
+            epoch=request.epoch,
+            area=(training.min_crop, 1.0),
+            flip=0.5 if training.flip else 0.0,
+        )
+        self.source = OnlineEpochs(extractor, splits.train, self.view)
+        everything = self.source.order(request.epoch, frozenset())
+        self.order: IntArray = everything[: request.images]
+        total = len(self.order) + len(tested_on(splits))
+        self.skipped = SkippedImages(total, training.max_bad)
+        self.solver = SGDSolver(
+            LinearHead.initial(extractor.engine.dimension, splits.classes, training.seed),
+            SGDSettings(
+                learning_rate=training.learning_rate,
+                momentum=training.momentum,
+                weight_decay=training.weight_decay,
+            ),
+        )
+        if request.head_before is not None:
+            from safetensors.numpy import load_file
+
+            self.solver.restore(load_file(request.head_before))
+
+    def warm_up_and_measure_floor(self, workers: int | None) -> Floor:
+        """Run a few batches untimed; then the engine alone, then decoding alone."""
+        self.progress("warming up", 0, len(self.order))
+        engine = self.extractor.engine
+        pipeline_rate(
+            self.extractor, self.splits.train, self.view, self.order[: WARM_UP * engine.batch_size]
+        )
+        with decoder_of(self.extractor, workers) as decoder:
+            decoding = decoding_rate(decoder, self.splits.train, self.view, self.order)
+        batches = len(self.order) // engine.batch_size
+        return Floor(engine=engine_rate(engine, batches=batches), decoding=decoding)
+
+    def run(self) -> dict[str, Any]:
+        """The timed epoch, just as training does it, and the head's state afterwards."""
+        training, clock = self.request.training, self.extractor.clock
+        rate = self.solver.settings.rate(self.request.epoch, training.n_epochs)
+        before, machine = clock.seconds, _Machine()
+        done, loss, learned = 0, 0.0, 0
+        start = perf_counter()
+        stream = self.source.batches(self.request.epoch, self.order)
+        try:
+            for batch in stream:
+                for sample, reason in batch.failed:
+                    self.skipped.add(sample, reason)
+                if len(batch.labels):
+                    with clock.measure("head"):
+                        mean = self.solver.step(batch.features, batch.labels, rate)
+                    loss += mean * len(batch.labels)
+                    learned += len(batch.labels)
+                done += len(batch.labels) + len(batch.failed)
+                self.progress("epoch", done, len(self.order))
+        finally:
+            stream.close()
+        seconds = perf_counter() - start
+        usage = machine.since(seconds)
+        self._save_head()
+        stages = {name: value - before[name] for name, value in clock.seconds.items()}
+        # Its threads' time is what the process took beside the other stages.
+        forward_wall = stages["forward"]
+        others = stages["decode"] + stages["transform"] + stages["head"]
+        stages["forward"] = max(usage["cpu_seconds"] - others, 0.0)
+        return {
+            "seconds": seconds,
+            "images": len(self.order),
+            "stages": stages,
+            "forward_wall": forward_wall,
+            **usage,
+            "loss": loss / max(learned, 1),
+            "skipped": self.skipped.records[:SKIPPED_NAMED],
+            "n_skipped": len(self.skipped),
+        }
+
+    def score(self, samples: tuple[Sample, ...], cache: FeatureCache) -> dict[str, float]:
+        """The accuracy of the head on the eval views of samples."""
+        table = cached_features(
+            self.extractor,
+            samples,
+            cache=cache,
+            skip=self.skipped.add,
+            progress=self.progress,
+            stage="testing",
+        )
+        head = self.solver.head
+        accuracy = accuracy_of(table.labels, head.predict(table.features), len(head.classes))
+        return {"top1": accuracy.top1, "mean_per_class": accuracy.mean_per_class}
+
+    def _save_head(self) -> None:
+        from safetensors.numpy import save
+
+        write_atomically(self.request.head_after, save(self.solver.state()))
+
+
+class _Machine:
+    """What this process and the others took of the processor since it was made."""
+
+    def __init__(self) -> None:
+        self._own, self._all = process_time(), _busy_seconds()
+
+    def since(self, seconds: float) -> dict[str, float]:
+        """Processor seconds of this process, and the share of all cores that others took."""
+        own = process_time() - self._own
+        others = max(_busy_seconds() - self._all - own, 0.0)
+        return {
+            "cpu_seconds": own,
+            "other_load": others / (seconds * (os.cpu_count() or 1)),
+        }
+
+
+def _busy_seconds() -> float:
+    """Processor seconds that all processes took since the machine started."""
+    import psutil
+
+    times = psutil.cpu_times()
+    idle = times.idle + getattr(times, "iowait", 0.0)
+    # Linux counts guests' time in user and nice already.
+    twice = getattr(times, "guest", 0.0) + getattr(times, "guest_nice", 0.0)
+    return float(sum(times) - idle - twice)
+
+
+def main(stdin: TextIO, stdout: TextIO) -> None:
+    """The child's side."""
+
+    def tell(message: dict[str, Any]) -> None:
+        print(json.dumps(message), file=stdout, flush=True)
+
+    def progress(stage: str, done: int, total: int) -> None:
+        tell({"stage": stage, "done": done, "total": total})
+
+    request = TurnRequest.from_json(stdin.read())
+    try:
+        tell({"measured": take_turn(request, progress)})
+    except EdgeTransferError as error:
+        fatal = not isinstance(error, EngineError | BackboneError)
+        tell({"error": str(error), "exit_code": error.exit_code, "fatal": fatal})
+    except MemoryError:
+        tell({"error": "not enough memory", "exit_code": 1, "fatal": False})
+    except BrokenPipeError:
+        sys.exit(1)  # whoever asked has gone
+    except OSError as error:
+        message = f"{error.filename or request.head_after}: {error.strerror or error}"
+        tell({"error": message, "exit_code": 1, "fatal": True})
+
+
+if __name__ == "__main__":
+    main(sys.stdin, sys.stdout)

@@ -1,0 +1,107 @@
+"""A benchmark's result as a table on the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from edgetransfer.cli.terminal import say
+
+Row = dict[str, Any]
+
+LOG_WIDTH = 120  # columns, where no terminal says how many there are
+
+
+def show_benchmark(report: dict[str, Any], out: Path) -> None:
+    """Write the table, and what is to be known with it, to stderr."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    rows = report["rows"]
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    columns = _columns(rows)
+    for heading, _, numeric in columns:
+        table.add_column(
+            heading,
+            justify="right" if numeric else "left",
+            overflow="fold",
+            no_wrap=numeric,
+            min_width=None if numeric else 8,
+        )
+    for row in rows:
+        table.add_row(*(value(row) for _, value, _ in columns))
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        console.width = LOG_WIDTH
+    console.print(table)
+    for row in rows:
+        if row["reason"] is not None:
+            say(f"{row['backbone']} in {row['engine']}: {row['reason']}")
+    for line in _notes(report):
+        say(line)
+    say(f"report     {out / 'report.html'}")
+
+
+def _columns(rows: list[Row]) -> list[tuple[str, Callable[[Row], str], bool]]:
+    """Heading, cell, and whether it is a number; columns that say nothing are left out."""
+    columns: list[tuple[str, Callable[[Row], str], bool]] = [
+        ("backbone", lambda r: r["backbone"], False),
+        ("zeros", lambda r: f"{r['sparsity']:.1%}", True),
+    ]
+    if len({row["engine"] for row in rows}) > 1:
+        columns.append(("engine", lambda r: r["engine"], False))
+    if len({row["data"] for row in rows}) > 1:
+        columns.append(("data", lambda r: r["data"], False))
+    columns += [
+        ("s/epoch", lambda r: _interval(r["seconds_per_epoch"], "{:#.3g}"), True),
+        ("of dense", lambda r: _interval(r["fraction_of_baseline"], "{:.3f}"), True),
+        ("speedup", _speedup, True),
+        ("of floor", lambda r: _plain(r["efficiency"], "{:.3f}"), True),
+    ]
+    if any(row["top1"] is not None for row in rows):
+        columns += [
+            ("top-1", lambda r: _plain(r["top1"], "{:.1%}"), True),
+            ("by class", lambda r: _plain(r["mean_per_class"], "{:.1%}"), True),
+            ("gap", lambda r: _plain(r["accuracy_gap"], "{:+.1%}"), True),
+        ]
+    columns.append(("peak MiB", lambda r: _plain(r["peak_memory_bytes"], "{:,.0f}", 2**20), True))
+    return columns
+
+
+def _plain(value: float | None, form: str, unit: float = 1) -> str:
+    return "–" if value is None else form.format(value / unit)
+
+
+def _interval(value: dict[str, float] | None, form: str) -> str:
+    if value is None:
+        return "–"
+    median, low, high = (form.format(value[key]) for key in ("median", "low", "high"))
+    return median if low == high else f"{median}\n[dim]{low}–{high}[/]"
+
+
+def _speedup(row: Row) -> str:
+    if row.get("speedup") is None:
+        return "–"
+    return f"{row['speedup']:.2f}x\n[dim]of {row['ceiling']:.0f}x[/]"
+
+
+def _notes(report: dict[str, Any]) -> list[str]:
+    machine, measured = report["machine"], [r for r in report["rows"] if r["reason"] is None]
+    turns = min((row["turns"] for row in measured), default=0)
+    lines = [
+        f"machine    {machine['cpu']['model']}, {machine['cpu']['cores']} cores",
+        f"epochs     medians of {turns}, with 95 % bootstrap intervals; turns alternate",
+        "ceiling    below a speedup: what it would be if only decoding were left",
+    ]
+    if any(row["synthetic"] for row in report["rows"]):
+        lines.append("weights    random where synthetic: speed alone, no accuracy")
+    for found in report["relative_error_increase"]:
+        error = found["standard_error"]
+        spread = "" if error is None else f" ± {error:.3f}"
+        lines.append(
+            f"errors     {found['backbone']}: {found['mean']:+.3f}{spread} relative to dense, over "
+            f"{found['data_sets']} data set{'s' if found['data_sets'] > 1 else ''}"
+        )
+    return lines

@@ -1,0 +1,132 @@
+"""The engines that there are, as data: everything else asks this list.
+
+An engine is added by one entry in `KINDS`; choosing, probing, tuning, `doctor` and the
+benchmarks then know it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from typing import Protocol
+
+import onnx
+
+from edgetransfer.engines import deepsparse_engine, openvino_engine
+from edgetransfer.engines.onnxruntime_engine import OnnxRuntimeEngine
+from edgetransfer.engines.protocol import Engine
+from edgetransfer.errors import UsageError
+
+AUTO = "auto"
+
+
+class Opener(Protocol):
+    """Opens a frozen backbone; see `open_engine`."""
+
+    def __call__(self, model: onnx.ModelProto, *, threads: int | None, reason: str) -> Engine:
+        """Open it, or raise `EngineError`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineKind:
+    """One way to run a frozen backbone.
+
+    Parameters
+    ----------
+    name
+        What ``--engine`` calls it.
+    title
+        What people call it.
+    package
+        The distribution whose version decides its speed.
+    open
+        Opens a frozen backbone in it.
+    why_absent
+        A sentence if it cannot run on this machine at all, else None; imports nothing heavy.
+    aborts
+        Whether some graphs end its process, so that each is tried in a child process first.
+    reduced
+        The precision that it computes in where that is below float32 (``bf16``), else None;
+        ``auto`` never takes such an engine.
+    unmeasured
+        Why ``auto`` may take it where nothing was measured; None if it must be measured first.
+    """
+
+    name: str
+    title: str
+    package: str
+    open: Opener
+    why_absent: Callable[[], str | None] = lambda: None
+    aborts: bool = False
+    reduced: str | None = None
+    unmeasured: str | None = None
+
+    @property
+    def version(self) -> str:
+        """The version of its package, ``none`` if that is not installed."""
+        try:
+            return version(self.package)
+        except PackageNotFoundError:
+            return "none"
+
+
+# Where nothing was measured, ``auto`` takes the first that may be taken so and works; the last
+# one always does.
+KINDS: tuple[EngineKind, ...] = (
+    EngineKind(
+        name="deepsparse",
+        title="DeepSparse",
+        package="deepsparse",
+        open=deepsparse_engine.DeepSparseEngine,
+        why_absent=lambda: deepsparse_engine.why_absent(),
+        aborts=True,
+        unmeasured="it gains from sparsity",
+    ),
+    EngineKind(
+        name="openvino",
+        title="OpenVINO",
+        package="openvino",
+        open=openvino_engine.OpenVinoEngine,
+        why_absent=lambda: openvino_engine.why_absent(),
+    ),
+    EngineKind(
+        name="openvino-bf16",
+        title="OpenVINO in bfloat16",
+        package="openvino",
+        open=openvino_engine.open_bf16,
+        why_absent=lambda: openvino_engine.why_bf16_absent(),
+        reduced="bf16",
+    ),
+    EngineKind(
+        name="onnxruntime",
+        title="ONNX Runtime",
+        package="onnxruntime",
+        open=OnnxRuntimeEngine,
+        unmeasured="it runs everywhere",
+    ),
+)
+
+
+def engine_names() -> tuple[str, ...]:
+    """What ``--engine`` takes, ``auto`` first."""
+    return (AUTO, *(kind.name for kind in KINDS))
+
+
+def engine_kind(name: str) -> EngineKind:
+    """The engine of that name.
+
+    Raises
+    ------
+    UsageError
+        If there is none.
+    """
+    for kind in KINDS:
+        if kind.name == name:
+            return kind
+    raise UsageError(f"--engine is one of {', '.join(engine_names())}, not {name!r}")
+
+
+def available_kinds() -> tuple[EngineKind, ...]:
+    """The engines that can run on this machine."""
+    return tuple(kind for kind in KINDS if kind.why_absent() is None)

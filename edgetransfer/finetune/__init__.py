@@ -1,0 +1,1 @@
+"""Finetuning of a whole sparse backbone with fixed zeros, in torch, and back to ONNX."""

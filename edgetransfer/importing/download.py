@@ -1,0 +1,168 @@
+"""Published checkpoints, fetched when a person asks for one by name, and checked.
+
+The publisher writes the first eight hex digits of a file's sha256 into its name.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import http.client
+import os
+import re
+import shutil
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgetransfer.errors import DataError, UsageError
+from edgetransfer.types import Progress, no_progress
+
+TORCHVISION = "https://download.pytorch.org/models/"
+CHUNK = 1 << 20
+TIMEOUT = 30.0  # seconds without a byte
+
+
+@dataclass(frozen=True, kw_only=True)
+class Published:
+    """A published checkpoint.
+
+    Parameters
+    ----------
+    architecture
+        Of which architecture it is.
+    file
+        Its name at the publisher, ending in the first digits of its sha256.
+    resize
+        The shorter side, in pixels, before its eval view's crop of 224.
+    """
+
+    architecture: str
+    file: str
+    resize: int = 256
+
+
+PUBLISHED: dict[str, Published] = {
+    "resnet18": Published(architecture="resnet18", file="resnet18-f37072fd.pth"),
+    "resnet34": Published(architecture="resnet34", file="resnet34-b627a593.pth"),
+    "resnet50": Published(architecture="resnet50", file="resnet50-0676ba61.pth"),
+    "resnet50-v2": Published(architecture="resnet50", file="resnet50-11ad3fa6.pth", resize=232),
+    "resnet101": Published(architecture="resnet101", file="resnet101-63fe2227.pth"),
+    "resnet101-v2": Published(architecture="resnet101", file="resnet101-cd907fc2.pth", resize=232),
+    "mobilenet_v2": Published(architecture="mobilenet_v2", file="mobilenet_v2-b0353104.pth"),
+    "mobilenet_v2-v2": Published(
+        architecture="mobilenet_v2", file="mobilenet_v2-7ebf99e0.pth", resize=232
+    ),
+}
+LICENCE = "BSD-3-Clause (torchvision); trained on ImageNet, a research-use data set"
+
+
+def published(name: str) -> Published:
+    """A published checkpoint by its name here.
+
+    Raises
+    ------
+    UsageError
+        If there is none of that name.
+    """
+    if name not in PUBLISHED:
+        raise UsageError(
+            f"--download: no published weights are called {name!r}; known are: "
+            f"{', '.join(PUBLISHED)}. Others: fetch the file yourself and give its path"
+        )
+    return PUBLISHED[name]
+
+
+def download(
+    name: str, folder: Path, *, base: str = TORCHVISION, progress: Progress = no_progress
+) -> Path:
+    """Fetch a published checkpoint into a folder, or find it there.
+
+    What arrived of an interrupted download is kept and completed by the next. The file appears
+    under its name only when its sha256 begins as that name says.
+
+    Parameters
+    ----------
+    base
+        The publisher's address, up to the file's name.
+
+    Raises
+    ------
+    DataError
+        If it cannot be fetched or is not what its name says.
+    """
+    file = published(name).file
+    address, target = base + file, folder / file
+    if target.is_file() and _is_right(target, file):
+        return target
+    folder.mkdir(parents=True, exist_ok=True)
+    partial = folder / f".{file}.part"
+    try:
+        _fetch(address, partial, progress)
+    except (urllib.error.URLError, http.client.HTTPException, OSError) as error:
+        if not isinstance(error, urllib.error.URLError) and getattr(error, "filename", None):
+            raise  # the disk, not the network
+        told = isinstance(error, urllib.error.HTTPError)
+        reason = error if told else getattr(error, "reason", error)
+        raise DataError(
+            f"{address}: cannot be fetched ({reason}); what has arrived is kept: run the command "
+            "again, or fetch the file yourself and give its path"
+        ) from error
+    if not _is_right(partial, file):
+        partial.unlink()
+        raise DataError(
+            f"{address}: what came does not have the checksum that its name carries, and was "
+            "deleted; run the command again, or fetch the file elsewhere"
+        )
+    with partial.open("rb+") as written:
+        os.fsync(written.fileno())
+    os.replace(partial, target)
+    return target
+
+
+def _fetch(address: str, partial: Path, progress: Progress) -> None:
+    have = partial.stat().st_size if partial.exists() else 0
+    headers = {"User-Agent": "edgetransfer"}
+    if have:
+        headers["Range"] = f"bytes={have}-"
+    request = urllib.request.Request(address, headers=headers)
+    try:
+        response = urllib.request.urlopen(request, timeout=TIMEOUT)
+    except urllib.error.HTTPError as error:
+        error.close()
+        if error.code == http.client.REQUESTED_RANGE_NOT_SATISFIABLE and have:
+            return  # all of it is here
+        raise
+    with response:
+        if response.status != http.client.PARTIAL_CONTENT:
+            have = 0  # the server sends everything again
+        length = response.headers.get("Content-Length")
+        total = have + int(length) if length else 0
+        if total:
+            _check_room(partial.parent, total - have)
+        with partial.open("ab" if have else "wb") as file:
+            while chunk := response.read(CHUNK):
+                file.write(chunk)
+                have += len(chunk)
+                progress("downloading, MB", have >> 20, max(total, have) >> 20)
+    if total and have < total:
+        raise http.client.IncompleteRead(b"", total - have)
+
+
+def _check_room(folder: Path, needed: int) -> None:
+    with contextlib.suppress(OSError):
+        free = shutil.disk_usage(folder).free
+        if free < needed:
+            raise DataError(
+                f"{folder}: {needed >> 20} MB are needed for the download, {free >> 20} are free; "
+                "make room or choose another --cache-dir"
+            )
+
+
+def _is_right(path: Path, file: str) -> bool:
+    """Whether a file's sha256 begins with the digits at the end of its published name."""
+    digits = re.search(r"-([0-9a-f]{8,})\.", file)
+    with path.open("rb") as content:
+        digest = hashlib.file_digest(content, "sha256").hexdigest()
+    return digits is not None and digest.startswith(digits[1])

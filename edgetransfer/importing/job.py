@@ -1,0 +1,270 @@
+"""A checkpoint or a foreign ONNX graph in; an ONNX backbone with its card out."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import numpy_helper
+
+from edgetransfer.atomic import write_atomically
+from edgetransfer.backbones import Backbone, BackboneCard
+from edgetransfer.backbones.architectures import architecture, build
+from edgetransfer.backbones.canonical import load_canonical
+from edgetransfer.backbones.card import METADATA_KEY, card_path, override, read_card
+from edgetransfer.backbones.checkpoints import find_state, kind_of, match, read_checkpoint
+from edgetransfer.backbones.freeze import input_layout
+from edgetransfer.errors import BackboneError, UsageError
+from edgetransfer.features import default_cache_folder
+from edgetransfer.importing.download import LICENCE, TORCHVISION, download, published
+from edgetransfer.importing.onnx_names import name_weights
+from edgetransfer.types import Interpolation, Preprocessing, Progress, default_resize, no_progress
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImportSettings:
+    """What to import, and what the card is to say.
+
+    Parameters
+    ----------
+    source
+        A torch checkpoint, a safetensors file or an ONNX file; None with ``download``.
+    out
+        The ONNX file to write; its card is written beside it.
+    download
+        The name of published weights, in place of ``source``.
+    architecture
+        The only architecture to try; recognised if None.
+    name, licence, pruning
+        For the card.
+    size, resize, mean, std, interpolation
+        As in `Preprocessing`, where the usual values are wrong.
+    overwrite
+        Whether files that are there may be replaced.
+    """
+
+    source: Path | None
+    out: Path
+    download: str | None = None
+    architecture: str | None = None
+    name: str | None = None
+    licence: str | None = None
+    pruning: str | None = None
+    size: int | None = None
+    resize: int | None = None
+    mean: tuple[float, float, float] | None = None
+    std: tuple[float, float, float] | None = None
+    interpolation: Interpolation | None = None
+    overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        if (self.source is None) == (self.download is None):
+            raise UsageError("give a file, or --download NAME, and not both")
+        if self.out.suffix != ".onnx":
+            raise UsageError(f"--out {self.out}: the name must end in .onnx")
+        if self.source is not None and _same_file(self.source, self.out):
+            raise UsageError(f"--out {self.out} is the file to import: give another name")
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Imported:
+    model: onnx.ModelProto
+    card: BackboneCard
+    details: dict[str, Any]
+    warnings: tuple[str, ...] = ()
+
+
+def import_backbone(
+    settings: ImportSettings,
+    *,
+    cache: Path | None = None,
+    base: str = TORCHVISION,
+    progress: Progress = no_progress,
+) -> dict[str, Any]:
+    """Import a backbone; the keys of the result are those of the JSON.
+
+    Zeros stay zeros: masks are multiplied in, and batch-norm is folded channel by channel. The
+    written file is opened once before it gets its name.
+
+    Parameters
+    ----------
+    cache
+        Where downloads are kept.
+    base
+        The publisher's address.
+
+    Raises
+    ------
+    BackboneError
+        If the file is broken, or of no architecture that is known.
+    UsageError
+        If ``out`` is there already and may not be replaced.
+    """
+    _check_target(settings)
+    path, origin = _source(settings, cache, base, progress)
+    try:
+        onnx_file = kind_of(path) == "onnx" and path.suffix not in (".pth", ".pt", ".ckpt", ".bin")
+        made = _from_onnx(path, settings) if onnx_file else _from_checkpoint(path, settings)
+    except BackboneError as error:
+        raise (
+            error if str(error).startswith(str(path)) else BackboneError(f"{path}: {error}")
+        ) from error
+    serialised = made.model.SerializeToString(deterministic=True)
+    card = replace(
+        made.card,
+        name=settings.name or settings.out.stem,
+        source=origin,
+        licence=settings.licence or made.card.licence or (LICENCE if settings.download else None),
+        pruning=settings.pruning or made.card.pruning,
+        sha256=hashlib.sha256(serialised).hexdigest(),
+        parent=_sha256(path),
+        assumed=False,
+    )
+    opened = _open_once(serialised, card, path)
+    card = replace(card, dimension=opened.dimension, sparsity=opened.sparsity)
+    write_atomically(settings.out, serialised)
+    write_atomically(card_path(settings.out), card.to_toml().encode())
+    report = opened.sparsity_report
+    return {
+        "out": str(settings.out),
+        "card": asdict(card),
+        **made.details,
+        "features": {"tensor": opened.cut.tensor, "dim": opened.dimension},
+        "sparsity": report.sparsity,
+        "pruned_filters": report.pruned_filters,
+        "macs": {"dense": report.dense_macs, "nonzero": report.nonzero_macs},
+        "warnings": [*made.warnings, *opened.warnings],
+    }
+
+
+def _same_file(one: Path, other: Path) -> bool:
+    return one.resolve() == other.resolve()
+
+
+def _check_target(settings: ImportSettings) -> None:
+    if not settings.out.parent.is_dir():
+        raise UsageError(f"--out {settings.out}: there is no folder {settings.out.parent}")
+    for path in (settings.out, card_path(settings.out)):
+        if path.exists() and not settings.overwrite:
+            raise UsageError(f"{path} is there already: choose another --out, or --overwrite")
+
+
+def _source(
+    settings: ImportSettings, cache: Path | None, base: str, progress: Progress
+) -> tuple[Path, str]:
+    """The file to import, and what the card says of where it is from."""
+    if settings.source is not None:
+        return settings.source, f"imported from {settings.source.name}"
+    assert settings.download is not None  # one of the two is there, see ImportSettings
+    folder = (cache or default_cache_folder()) / "downloads"
+    path = download(settings.download, folder, base=base, progress=progress)
+    return path, f"imported from {base}{path.name}"
+
+
+def _from_checkpoint(path: Path, settings: ImportSettings) -> _Imported:
+    checkpoint = read_checkpoint(path)
+    state = find_state(checkpoint.tree)
+    wanted = architecture(settings.architecture) if settings.architecture else None
+    found = match(state.parameters, wanted, ordered=checkpoint.kind != "safetensors")
+    known = published(settings.download) if settings.download else None
+    size = settings.size or 224
+    model = build(found.architecture, found.parameters, size=size, classifier=found.classes > 0)
+    _check_finite(model)
+    preprocessing = Preprocessing(
+        size=size,
+        resize=known.resize if known and size == 224 else default_resize(size),
+        interpolation="bicubic" if found.architecture.name == "resnet50_tf" else "bilinear",
+    )
+    card = override(
+        BackboneCard(name=settings.out.stem, preprocessing=preprocessing),
+        resize=settings.resize,
+        mean=settings.mean,
+        std=settings.std,
+        interpolation=settings.interpolation,
+    )
+    how = [f"masks of {state.masked} layers"] if state.masked else []
+    how += [f"STR thresholds of {state.thresholded} layers"] if state.thresholded else []
+    card = replace(card, pruning=f"as trained elsewhere; {', '.join(how)}" if how else None)
+    details = {
+        "format": checkpoint.kind,
+        "architecture": found.architecture.name,
+        "naming": found.naming,
+        "classes": found.classes,
+        "masked_layers": state.masked,
+        "thresholded_layers": state.thresholded,
+        "passed_over": list(checkpoint.passed_over),
+    }
+    warnings = []
+    if "order" in found.naming:
+        warnings.append(
+            f"{path.name}: its names are not known here; layers were told apart by their order "
+            "and shapes. Compare a few predictions before you trust it"
+        )
+    return _Imported(model=model, card=card, details=details, warnings=tuple(warnings))
+
+
+def _from_onnx(path: Path, settings: ImportSettings) -> _Imported:
+    if settings.architecture is not None:
+        raise UsageError("--architecture is for checkpoints; an ONNX file carries its own graph")
+    model = load_canonical(path)
+    renamed = name_weights(model)
+    _, fixed_size = input_layout(model)
+    read = read_card(path, model, fixed_size)
+    card = override(
+        replace(read, features=None) if renamed and read.features in renamed else read,
+        size=settings.size,
+        resize=settings.resize,
+        mean=settings.mean,
+        std=settings.std,
+        interpolation=settings.interpolation,
+    )
+    # The card beside the new file speaks for it alone.
+    kept = [item for item in model.metadata_props if item.key != METADATA_KEY]
+    del model.metadata_props[:]
+    model.metadata_props.extend(kept)
+    warnings = []
+    if read.assumed and (settings.mean is None or settings.std is None):
+        warnings.append(
+            f"{path.name} has no card: ImageNet's preprocessing is written into the new one; if "
+            "it was trained otherwise, set --mean, --std, --size, --resize and --interpolation"
+        )
+    details = {
+        "format": "onnx",
+        "architecture": None,
+        "naming": "the file's own",
+        "named_weights": len(renamed),
+    }
+    return _Imported(model=model, card=card, details=details, warnings=tuple(warnings))
+
+
+def _check_finite(model: onnx.ModelProto) -> None:
+    for tensor in model.graph.initializer:
+        if not np.isfinite(numpy_helper.to_array(tensor)).all():
+            raise BackboneError(
+                f"the weights {tensor.name!r} are infinite or not numbers; the checkpoint is "
+                "broken, or its training diverged"
+            )
+
+
+def _open_once(serialised: bytes, card: BackboneCard, source: Path) -> Backbone:
+    """The new backbone, opened from a temporary place."""
+    with tempfile.TemporaryDirectory(prefix="edgetransfer-") as folder:
+        path = Path(folder) / source.with_suffix(".onnx").name
+        path.write_bytes(serialised)
+        path.with_suffix(".toml").write_text(card.to_toml(), encoding="utf-8")
+        try:
+            opened = Backbone.open(path)
+            _ = opened.dimension, opened.sparsity_report
+        except BackboneError as error:
+            raise BackboneError(str(error).replace(str(path), str(source))) from error
+        return opened
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,124 @@
+"""The architectures: published parameter and multiply-add counts, parity with torch."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+import pytest
+
+from edgetransfer.backbones import Backbone
+from edgetransfer.backbones.architectures import (
+    ARCHITECTURES,
+    architecture,
+    build,
+    random_parameters,
+    synthetic,
+)
+from edgetransfer.errors import BackboneError, UsageError
+from tests.graphs import noise, relative_difference, run
+from tests.torch_networks import forward, trained_parameters
+
+# torchvision's model pages; MobileNetV1: 4.2 million (Howard et al. 2017, table 4).
+PARAMETERS = {
+    "resnet18": 11_689_512,
+    "resnet34": 21_797_672,
+    "resnet50": 25_557_032,
+    "resnet101": 44_549_160,
+    "mobilenet_v1": 4_231_976,
+    "mobilenet_v2": 3_504_872,
+}
+# Giga multiply-adds at 224 pixels with the classifier, from the same pages.
+GIGA_MACS = {
+    "resnet18": 1.814,
+    "resnet34": 3.664,
+    "resnet50": 4.089,
+    "resnet101": 7.801,
+    "mobilenet_v1": 0.569,
+    "mobilenet_v2": 0.301,
+}
+
+
+@pytest.mark.parametrize("name", PARAMETERS)
+def test_parameters_are_as_many_as_published(name):
+    shapes = ARCHITECTURES[name].parameter_shapes(1000)
+    assert sum(int(np.prod(shape)) for shape in shapes.values()) == PARAMETERS[name]
+
+
+@pytest.mark.parametrize("name", ["resnet18", "resnet50", "mobilenet_v1", "mobilenet_v2"])
+def test_multiply_adds_are_as_many_as_published(name, tmp_path):
+    onnx.save(synthetic(name), str(tmp_path / "net.onnx"))
+    backbone = Backbone.open(tmp_path / "net.onnx")
+    classifier = 1000 * ARCHITECTURES[name].dimension
+    macs = backbone.sparsity_report.dense_macs + classifier
+    assert macs / 1e9 == pytest.approx(GIGA_MACS[name], abs=0.0006)
+    assert backbone.dimension == ARCHITECTURES[name].dimension
+    assert backbone.cut.tensor == "features"
+
+
+@pytest.mark.parametrize("name", ["resnet34", "resnet101"])
+def test_deeper_networks_have_the_published_multiply_adds(name):
+    table, side, total = ARCHITECTURES[name], {"input": 224}, 0
+    for layer in table.layers:
+        side[layer.name] = -(-side[layer.source] // layer.stride)
+    for layer in table.convolutions:
+        total += int(np.prod(layer.shape)) * side[layer.name] ** 2
+    assert (total + 1000 * table.dimension) / 1e9 == pytest.approx(GIGA_MACS[name], abs=0.0006)
+
+
+@pytest.mark.parametrize("name", ["resnet18", "resnet50", "mobilenet_v1", "mobilenet_v2"])
+def test_the_graph_computes_what_torch_does(name):
+    pytest.importorskip("torch", reason="torch is not installed")
+    table = ARCHITECTURES[name]
+    parameters = trained_parameters(table, seed=3, classes=10)
+    images = noise(2, 3, 32, 32)
+    model = build(table, parameters, size=32, classifier=True)
+    onnx.checker.check_model(model, full_check=True)
+    assert relative_difference(run(model, images), forward(name, parameters, images)) < 1e-4
+
+
+def test_the_classifier_is_cut_off_by_itself(tmp_path):
+    onnx.save(synthetic("resnet18", size=64, classifier=True), str(tmp_path / "net.onnx"))
+    backbone = Backbone.open(tmp_path / "net.onnx")
+    assert (backbone.cut.tensor, backbone.dimension) == ("features", 512)
+    bare = run(synthetic("resnet18", size=64), noise(1, 3, 64, 64))
+    np.testing.assert_allclose(run(backbone.frozen(1), noise(1, 3, 64, 64)), bare, rtol=1e-5)
+
+
+def test_zeros_stay_zeros_through_the_fold():
+    table = ARCHITECTURES["mobilenet_v2"]
+    parameters = trained_parameters(table, seed=0)
+    name = "features.2.conv.0.0.weight"
+    parameters[name] = parameters[name] * (np.abs(parameters[name]) > 0.1)
+    tensors = {t.name: t for t in build(table, parameters).graph.initializer}
+    folded = onnx.numpy_helper.to_array(tensors[name])
+    np.testing.assert_array_equal(folded == 0, parameters[name] == 0)
+
+
+def test_random_weights_are_the_seed_s():
+    table = ARCHITECTURES["mobilenet_v1"]
+    first, again, other = (random_parameters(table, seed) for seed in (1, 1, 2))
+    assert all(np.array_equal(first[name], again[name]) for name in first)
+    assert not np.array_equal(first["model.3.0.weight"], other["model.3.0.weight"])
+    few = random_parameters(table, 1, classes=0)
+    assert "fc.weight" not in few
+    assert np.array_equal(few["model.13.3.weight"], first["model.13.3.weight"])
+    spread = first["model.13.3.weight"].std()
+    assert spread == pytest.approx(np.sqrt(2 / 1024), rel=0.01)
+
+
+def test_what_is_missing_or_misshapen_is_named():
+    table = ARCHITECTURES["resnet18"]
+    parameters = random_parameters(table, 0)
+    with pytest.raises(BackboneError, match=r"layer1\.0\.conv2\.weight.*missing"):
+        build(table, {k: v for k, v in parameters.items() if k != "layer1.0.conv2.weight"})
+    with pytest.raises(BackboneError, match=r"'conv1\.weight' has shape \(64, 3, 3, 3\)"):
+        build(table, {**parameters, "conv1.weight": np.zeros((64, 3, 3, 3))})
+    with pytest.raises(BackboneError, match="neither a batch-norm 'bn1' nor a bias"):
+        build(table, {k: v for k, v in parameters.items() if not k.startswith("bn1.")})
+
+
+def test_names_are_found_however_they_are_written():
+    assert architecture("ResNet-50").name == "resnet50"
+    assert architecture("mobilenetv2").name == "mobilenet_v2"
+    with pytest.raises(UsageError, match="known are: resnet18"):
+        architecture("resnet152")

@@ -1,0 +1,250 @@
+"""Whole benchmarks on a small backbone, each turn taken in this process."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from edgetransfer.benchmark import BenchmarkSettings, SyntheticFamily, run_benchmark
+from edgetransfer.benchmark.child import TurnFailedError
+from edgetransfer.benchmark.turn import take_turn
+from edgetransfer.errors import BackboneError, DataError, RunFolderError, UsageError
+from edgetransfer.linear import LinearTraining, train_linear
+
+KEYS = {
+    *("backbone", "sparsity", "engine", "data", "seconds_per_epoch", "fraction_of_baseline"),
+    *("efficiency", "stages", "top1", "mean_per_class", "accuracy_gap", "peak_memory_bytes"),
+}
+
+
+class Turns:
+    """Takes turns in this process, and remembers which."""
+
+    def __init__(self, *, stop_before=None, fails=()):
+        self.taken = []
+        self._stop_before = stop_before
+        self._fails = fails
+
+    def __call__(self, request, progress):
+        training = request.training
+        if len(self.taken) == self._stop_before:
+            raise KeyboardInterrupt
+        name = training.backbone.rsplit("/", 1)[-1]
+        self.taken.append((training.data.name, training.seed, request.epoch, name))
+        if name in self._fails:
+            raise TurnFailedError("the engine aborted (SIGABRT)")
+        return take_turn(request, progress)
+
+
+@pytest.fixture
+def settings(backbone, sparser, photos, tmp_path):
+    return BenchmarkSettings(
+        baseline=str(backbone),
+        backbones=(str(sparser),),
+        data=(photos,),
+        engines=("onnxruntime",),
+        epochs=2,
+        seeds=2,
+        batch_size=16,
+        learning_rate=1.0,
+        min_crop=0.5,
+        threads=1,
+        out=tmp_path / "bench",
+        cache_dir=tmp_path / "cache",
+    )
+
+
+def without_times(report):
+    """What two runs of one benchmark have in common."""
+    kept = ("backbone", "sparsity", "engine", "data", "top1", "mean_per_class", "accuracy_gap")
+    return [{key: row[key] for key in kept} for row in report["rows"]]
+
+
+def test_backbones_take_turns_and_rows_hold_what_is_promised(settings):
+    turns = Turns()
+    report = run_benchmark(settings, measure=turns)
+    dense, sparse = "small.onnx", "sparser.onnx"
+    assert turns.taken == [
+        ("photos", seed, epoch, name)
+        for seed in (0, 1)
+        for epoch in (0, 1)
+        for name in (dense, sparse)
+    ]
+    baseline, row = report["rows"]
+    assert set(row) >= KEYS
+    assert baseline["baseline"]
+    assert baseline["fraction_of_baseline"] == {"median": 1.0, "low": 1.0, "high": 1.0}
+    assert row["sparsity"] == 0.75
+    assert row["turns"] == 4
+    assert row["images"] == 60
+    interval = row["fraction_of_baseline"]
+    assert interval["low"] <= interval["median"] <= interval["high"]
+    assert set(row["stages"]) == {"decode", "transform", "forward", "head"}
+    assert sum(row["stages"].values()) == pytest.approx(row["cpu_seconds"], rel=0.2, abs=0.02)
+    assert row["peak_memory_bytes"] > 2**20
+    assert row["accuracy_gap"] == baseline["mean_per_class"] - row["mean_per_class"]
+    assert row["ceiling"] > 0
+    assert json.loads((settings.out / "report.json").read_text()) == report
+    assert "<svg" in (settings.out / "report.html").read_text()
+
+
+def test_accuracy_is_that_of_the_same_training(settings):
+    row = run_benchmark(replace(settings, seeds=1), measure=Turns())["rows"][1]
+    trained = train_linear(
+        LinearTraining(
+            backbone=settings.backbones[0],
+            data=settings.data[0],
+            out=settings.out.with_name("run"),
+            mode="online",
+            solver="sgd",
+            epochs=2,
+            batch_size=16,
+            learning_rate=1.0,
+            min_crop=0.5,
+            threads=1,
+            engine="onnxruntime",
+            cache_dir=settings.cache_dir,
+        )
+    )
+    assert row["top1"] == trained["final"]["top1"]
+
+
+def test_an_interrupted_benchmark_goes_on_and_ends_the_same(settings, tmp_path):
+    settings = replace(settings, seeds=1)
+    whole = run_benchmark(replace(settings, out=tmp_path / "whole"), measure=Turns())
+    first, second = Turns(stop_before=3), Turns()
+    with pytest.raises(KeyboardInterrupt):
+        run_benchmark(settings, measure=first)
+    assert not (settings.out / "report.json").exists()
+    resumed = run_benchmark(settings, measure=second)
+    assert len(first.taken) == 3
+    assert len(second.taken) == 1
+    assert without_times(resumed) == without_times(whole)
+    assert not list((settings.out / "turns").glob("*.safetensors"))
+    again = Turns()
+    assert run_benchmark(settings, measure=again)["rows"] == resumed["rows"]
+    assert again.taken == []
+
+
+def test_other_settings_are_refused_until_overwritten(settings):
+    settings = replace(settings, epochs=1, seeds=1)
+    run_benchmark(settings, measure=Turns())
+    other = replace(settings, batch_size=8)
+    with pytest.raises(RunFolderError, match=r"batch_size was 16 and is now 8.*--overwrite"):
+        run_benchmark(other, measure=Turns())
+    turns = Turns()
+    run_benchmark(other, measure=turns, overwrite=True)
+    assert len(turns.taken) == 2
+
+
+def test_a_backbone_that_fails_is_a_row_and_the_rest_goes_on(settings):
+    turns = Turns(fails=["sparser.onnx"])
+    baseline, row = run_benchmark(settings, measure=turns)["rows"]
+    assert row["reason"] == "the engine aborted (SIGABRT)"
+    assert row["seconds_per_epoch"] is None
+    assert set(row) >= KEYS
+    assert baseline["reason"] is None
+    assert len(turns.taken) == 5  # it is tried once
+    page = (settings.out / "report.html").read_text()
+    assert "the engine aborted (SIGABRT)" in page
+
+
+def test_without_its_baseline_a_backbone_has_no_fraction(settings):
+    settings = replace(settings, epochs=1, seeds=1)
+    _, row = run_benchmark(settings, measure=Turns(fails=["small.onnx"]))["rows"]
+    assert row["seconds_per_epoch"] is not None
+    assert row["fraction_of_baseline"] is None
+
+
+def test_several_data_sets_give_a_mean_error_increase(settings, photos, tmp_path):
+    again = tmp_path / "again" / "photos"
+    again.parent.mkdir()
+    again.symlink_to(photos)
+    settings = replace(settings, data=(photos, again), epochs=1, seeds=1, learning_rate=1e-6)
+    report = run_benchmark(settings, measure=Turns())
+    assert [data["name"] for data in report["data"]] == ["photos (1)", "photos (2)"]
+    (found,) = report["relative_error_increase"]
+    assert found["data_sets"] == 2
+    assert found["standard_error"] == 0.0
+
+
+def test_an_epoch_can_be_bounded_and_photos_held_out(settings, photos):
+    settings = replace(settings, data=(photos / "train",), images=32, epochs=1, seeds=1)
+    report = run_benchmark(settings, measure=Turns())
+    assert report["rows"][0]["images"] == 32
+    (data,) = report["data"]
+    assert data["n_test"] == 12  # a fifth of 20, for each of three classes
+    assert data["held_out"] == 0.2
+
+
+@pytest.mark.slow
+def test_synthetic_weights_have_a_dense_twin_and_no_accuracy(settings):
+    settings = replace(
+        settings,
+        baseline=None,
+        backbones=(),
+        synthetic=(SyntheticFamily.parse("mobilenet_v1:0.9"),),
+        patterns=("uniform", "erk"),
+        epochs=1,
+        seeds=1,
+        images=2,
+        batch_size=1,
+    )
+    report = run_benchmark(settings, measure=Turns())
+    names = [row["backbone"] for row in report["rows"]]
+    assert names == ["mobilenet_v1-dense", "mobilenet_v1-90-uniform", "mobilenet_v1-90-erk"]
+    assert [row["baseline"] for row in report["rows"]] == [True, False, False]
+    for row in report["rows"]:
+        assert row["synthetic"]
+        assert row["top1"] is None
+        assert row["fraction_of_baseline"] is not None
+    assert report["rows"][0]["sparsity"] == 0
+    # Depthwise layers and the first convolution stay dense.
+    assert 0.85 < report["rows"][1]["sparsity"] < 0.9
+
+
+def test_bad_calls_are_refused_before_anything_is_written(settings, tmp_path):
+    turns = Turns()
+
+    def refused(error, match, **changes):
+        with pytest.raises(error, match=match):
+            run_benchmark(replace(settings, **changes), measure=turns)
+        assert not settings.out.exists()
+
+    refused(UsageError, "--baseline DENSE.onnx", baseline=None)
+    refused(UsageError, "nothing to measure", baseline=None, backbones=())
+    refused(UsageError, "--data", data=())
+    refused(UsageError, "abacus", engines=("abacus",))
+    refused(UsageError, "twice", engines=("onnxruntime", "onnxruntime"))
+    refused(BackboneError, "gone.onnx", baseline=str(tmp_path / "gone.onnx"))
+    refused(BackboneError, "gone.onnx", backbones=(str(tmp_path / "gone.onnx"),))
+    refused(DataError, "no such folder", data=(tmp_path / "nowhere",))
+    flat = tmp_path / "flat"
+    flat.mkdir()
+    (flat / "a.png").write_bytes(b"")
+    refused(DataError, "one folder a class", data=(flat,))
+    assert turns.taken == []
+
+
+@pytest.mark.parametrize("text", ["resnet50", "resnet50:", "resnet50:1.0", "resnet50:many"])
+def test_a_synthetic_family_needs_sparsities(text):
+    with pytest.raises(UsageError, match="--synthetic"):
+        SyntheticFamily.parse(text)
+
+
+def test_an_unknown_architecture_or_pattern_is_named(settings):
+    with pytest.raises(UsageError, match="resnet5"):
+        SyntheticFamily.parse("resnet5:0.5")
+    with pytest.raises(UsageError, match="plaid"):
+        replace(settings, synthetic=(SyntheticFamily.parse("resnet50:0.5"),), patterns=("plaid",))
+
+
+def test_a_folder_of_other_things_is_left_alone(settings):
+    settings.out.mkdir()
+    (settings.out / "thesis.txt").write_text("mine")
+    for overwrite in (False, True):
+        with pytest.raises(RunFolderError, match="choose another --out"):
+            run_benchmark(settings, measure=Turns(), overwrite=overwrite)
+    assert [path.name for path in settings.out.iterdir()] == ["thesis.txt"]
