@@ -17,12 +17,12 @@ from edgetransfer.online.feature_learner import FeatureLearner, mean_views
 from edgetransfer.online.id_file import IdFile
 from edgetransfer.online.ids import id_key
 from edgetransfer.online.journal import FULL, Journal
-from edgetransfer.online.metrics_log import MetricsLog, standing
+from edgetransfer.online.metrics_log import MetricsLog, read_curve, standing
 from edgetransfer.online.records import Kind, Record
 from edgetransfer.online.run_lock import RunLock
 from edgetransfer.online.settings import KeepingSettings, LearningSettings
 from edgetransfer.reports import RunFolder
-from edgetransfer.reports.run_folder import HEAD, LABELS, METRICS, REPORT
+from edgetransfer.reports.run_folder import CURVE, HEAD, LABELS, METRICS, REPORT
 from edgetransfer.types import Float32Array
 
 logger = logging.getLogger(__name__)
@@ -288,6 +288,18 @@ class DurableLearner:
             ],
             **standing(learner),
         }
+
+    def draw_curve(self) -> list[dict[str, Any]]:
+        """Points of the accuracy over the stream, of which ``curve.svg`` is drawn too."""
+        from edgetransfer.reports.stream_curve import stream_curve
+
+        curve = read_curve(self.run.file(METRICS))
+        if curve:
+            try:
+                self.run.write(CURVE, stream_curve(curve))
+            except OSError as error:  # a picture is not worth the run
+                logger.warning("%s: not drawn: %s", self.run.file(CURVE), error.strerror)
+        return curve
 
     def close(self) -> None:
         """Let go of the run, without a checkpoint: the journal is enough."""

@@ -20,14 +20,14 @@ from edgetransfer.features import FeatureBatch, ViewBatch
 from edgetransfer.metrics import peak_memory_bytes
 from edgetransfer.online.durable import Offer, Receipt
 from edgetransfer.online.intake import TICK, Intake
-from edgetransfer.online.journal import JournalFullError
+from edgetransfer.online.journal import FULL, JournalFullError
 from edgetransfer.online.learner import (
     OnlineLearner,
     blas_on_one_thread,
     gather,
     why_unreadable,
 )
-from edgetransfer.online.opening import Eyes
+from edgetransfer.online.opening import Eyes, open_eyes
 from edgetransfer.online.pausing import Manners
 from edgetransfer.online.refusals import Refusals
 from edgetransfer.online.settings import StreamSettings
@@ -92,7 +92,7 @@ def run_stream(
     if settings.nice:
         os.nice(settings.nice)
     with blas_on_one_thread():
-        learner = OnlineLearner(settings, eyes=eyes)
+        learner = _opened(settings, eyes if eyes is not None else open_eyes(settings), stop)
         try:
             board = Throughput(learner)
             if source is None:
@@ -102,6 +102,35 @@ def run_stream(
         finally:
             stop.set()
             learner.close()
+
+
+def _opened(settings: StreamSettings, eyes: Eyes, stop: Event) -> OnlineLearner:
+    """The learner of the run folder; on a full disk, once there is room.
+
+    Raises
+    ------
+    EdgeTransferError
+        If the stream is stopped before there is any.
+    """
+    told = False
+    while True:
+        try:
+            return OnlineLearner(settings, eyes=eyes)
+        except OSError as full:
+            if full.errno not in FULL:
+                eyes.engine.close()
+                raise
+            if not told:
+                logger.warning(
+                    "paused: the disk of %s is full; make room, and the stream begins", settings.out
+                )
+            told = True
+            if stop.wait(RETRY):
+                eyes.engine.close()
+                raise EdgeTransferError(f"the disk of {settings.out} is full") from full
+        except BaseException:
+            eyes.engine.close()
+            raise
 
 
 @contextmanager
@@ -191,6 +220,7 @@ class StreamJob:
         return {
             **self.durable.report(),
             "final": final,
+            "curve": self.durable.draw_curve(),
             "refused": self._refusals.count,
             "seconds": seconds,
             "samples_per_second": accepted / max(seconds, 1e-9),
