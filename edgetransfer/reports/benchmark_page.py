@@ -10,6 +10,7 @@ from typing import Any
 from edgetransfer.reports.benchmark_figures import (
     STAGES,
     Report,
+    SparsityLine,
     gap_points,
     row_label,
     sparsity_lines,
@@ -195,9 +196,15 @@ def _scatter(report: Report) -> str:
 
 def _sparsity(report: Report) -> str:
     lines = sparsity_lines(report)
-    if not lines:
-        return ""
-    most = max(len(line.layers) for line in lines)
+    # Backbones with as many layers are of one architecture: only these compare layer by layer.
+    counts = dict.fromkeys(len(line.layers) for line in lines)
+    return "".join(
+        _sparsity_chart([line for line in lines if len(line.layers) == count]) for count in counts
+    )
+
+
+def _sparsity_chart(lines: list[SparsityLine]) -> str:
+    most = len(lines[0].layers)
     ticks = Axis.over([0.0, float(most)], "").ticks
     chart = Chart(
         Axis(0.0, float(most), "layer", tuple(tick for tick in ticks if tick <= most)),
@@ -245,7 +252,7 @@ def _method(report: Report) -> str:
         "Each epoch is one of online linear finetuning: new augmented views (random resized crop, "
         "flip), the backbone, a step of SGD on the head. It is timed in a process of its own, "
         "after a warm-up of three batches; the backbones take turns, so that drift cancels.",
-        f"{report['epochs']} epochs, seeds: {report['seeds']}; batches of {report['batch_size']}, "
+        f"Epochs: {report['epochs']}, seeds: {report['seeds']}, batches of {report['batch_size']}, "
         f"{threads} cores. Medians, with 95 % bootstrap intervals over epochs and seeds; with "
         "three or fewer that is their range. Fractions are taken turn by turn, of the dense "
         "baseline in the engine that runs it fastest.",
