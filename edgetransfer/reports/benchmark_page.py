@@ -81,7 +81,8 @@ def _table(report: Report, data: dict[str, Any]) -> str:
     with_accuracy = any(row["top1"] is not None for row in rows)
     several = len({row["engine"] for row in report["rows"]}) > 1
     heads = ["backbone", "zeros", *(["engine"] if several else []), "seconds per epoch"]
-    heads += ["of dense", "speedup", "ceiling", "of the floor"]
+    heads += ["of dense", *(["of dense in this engine"] if several else [])]
+    heads += ["speedup", "ceiling", "of the floor"]
     if with_accuracy:
         heads += ["top-1", "per class", "gap"]
     heads += ["peak memory"]
@@ -117,6 +118,7 @@ def _table_row(row: Row, columns: int, with_accuracy: bool, several: bool) -> st
     values = [
         _interval(row["seconds_per_epoch"], "{:.2f}"),
         _interval(row["fraction_of_baseline"], "{:.3f}"),
+        *([_interval(row["fraction_in_engine"], "{:.3f}")] if several else []),
         _value(row.get("speedup"), "{:.2f}×"),
         _value(row.get("ceiling"), "{:.0f}×"),
         _value(row["efficiency"], "{:.3f}"),
