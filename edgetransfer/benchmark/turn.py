@@ -295,7 +295,10 @@ def main(stdin: TextIO, stdout: TextIO) -> None:
     except BrokenPipeError:
         sys.exit(1)  # whoever asked has gone
     except OSError as error:
-        message = f"{error.filename or request.head_after}: {error.strerror or error}"
+        message = (
+            f"{error.filename or request.head_after}: {error.strerror or error}; mend that, then "
+            "the same command goes on"
+        )
         tell({"error": message, "exit_code": 1, "fatal": True})
 
 
