@@ -79,12 +79,12 @@ def run_benchmark(
     folder = BenchmarkFolder(settings.out)
     folder.check()
     files = open_files(settings)
+    data = [_open_data(settings, index) for index in range(len(settings.data))]
     if files and files[0].backbone.sparsity > DENSE:
         logger.warning(
             "%s: the baseline is itself sparse: %.0f %% of its weights are zero",
             *(files[0].name, 100 * files[0].backbone.sparsity),
         )
-    data = [_open_data(settings, index) for index in range(len(settings.data))]
     machine = machine_state()
     folder.begin(
         {
