@@ -81,7 +81,7 @@ def _table(report: Report, data: dict[str, Any]) -> str:
     with_accuracy = any(row["top1"] is not None for row in rows)
     several = len({row["engine"] for row in report["rows"]}) > 1
     heads = ["backbone", "zeros", *(["engine"] if several else []), "seconds per epoch"]
-    heads += ["of dense", *(["of dense in this engine"] if several else [])]
+    heads += ["of dense", *(["in this engine"] if several else [])]
     heads += ["speedup", "ceiling", "of the floor"]
     if with_accuracy:
         heads += ["top-1", "per class", "gap"]
