@@ -17,11 +17,10 @@ from edgetransfer.features import (
     FeatureCache,
     FeatureExtractor,
     FeatureTable,
-    TrainView,
     cached_features,
     default_cache_folder,
 )
-from edgetransfer.heads import LBFGSSolver, LinearHead, SGDSettings, SGDSolver
+from edgetransfer.heads import LBFGSSolver, LinearHead, SGDSolver
 from edgetransfer.images import SUFFIXES
 from edgetransfer.linear.checkpoint import TrainingState, load_checkpoint
 from edgetransfer.linear.epochs import CachedEpochs, EpochSource, OnlineEpochs, Scaling
@@ -252,20 +251,12 @@ class _Job:
         else:
             if settings.standardize:
                 scaling = Scaling.of(self._train_table().features)
-            view = TrainView(
-                seed=settings.seed,
-                epoch=0,
-                area=(settings.min_crop, 1.0),
-                flip=0.5 if settings.flip else 0.0,
+            source = OnlineEpochs(
+                self.extractor, self.splits.train, settings.view(epoch=0), scaling
             )
-            source = OnlineEpochs(self.extractor, self.splits.train, view, scaling)
         solver = SGDSolver(
             LinearHead.initial(self.engine.dimension, self.splits.classes, settings.seed),
-            SGDSettings(
-                learning_rate=settings.learning_rate,
-                momentum=settings.momentum,
-                weight_decay=settings.weight_decay,
-            ),
+            settings.sgd,
         )
         if arrays is not None:
             solver.restore(arrays)
