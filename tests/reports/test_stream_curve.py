@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import xml.etree.ElementTree as ET
+from itertools import pairwise
 from pathlib import Path
 
 from edgetransfer.online.metrics_log import read_curve
@@ -39,7 +40,7 @@ def test_a_long_stream_gives_few_points(tmp_path: Path) -> None:
     log.write_text("".join(json.dumps(line) + "\n" for line in lines))
     curve = read_curve(log, points=50)
     assert 50 <= len(curve) < 100
-    gaps = {b["learned"] - a["learned"] for a, b in zip(curve, curve[1:], strict=False)}
+    gaps = {b["learned"] - a["learned"] for a, b in pairwise(curve)}
     assert len(gaps) == 1
     assert curve[3] == {
         "learned": curve[3]["learned"],
