@@ -64,13 +64,14 @@ def inspect_backbone(
             threads=threads,
             cache=cache,
         )
+        if compare:
+            speed = speed_report(frozen, report, started, threads=threads, cache=cache)
+        measured = speed and speed["images_per_second"]
         trial: dict[str, Any] = {
             **asdict(started.choice),
             "batch_size": batch_size,
-            "images_per_second": images_per_second(started),
+            "images_per_second": measured["sparse"] if measured else images_per_second(started),
         }
-        if compare:
-            speed = speed_report(frozen, report, started, threads=threads, cache=cache)
         started.close()
     except EngineError as error:
         if engine != "auto":
@@ -127,12 +128,12 @@ def _macs_after(backbone: Backbone) -> int:
     return measure_sparsity(frozen).dense_macs
 
 
-def images_per_second(engine: Engine, seconds: float = TRIAL_SECONDS) -> float:
+def images_per_second(engine: Engine) -> float:
     """The median speed of an engine on random batches, after one to warm up."""
     images = np.random.default_rng(0).standard_normal(engine.input_shape, np.float32)
     engine.run(images)
     times: list[float] = []
-    while sum(times) < seconds or len(times) < 3:
+    while sum(times) < TRIAL_SECONDS or len(times) < 3:
         start = perf_counter()
         engine.run(images)
         times.append(perf_counter() - start)

@@ -26,7 +26,7 @@ GAINS_FROM_ZEROS = frozenset(("deepsparse",))
 FLOOR, SLOPE, DEPTHWISE = 0.08, 1.1, 6.0
 TWIN_SCALE = 1e-3  # what replaces zeros, as a share of the other weights' spread
 SLOWEST = 5
-MEASURED_SECONDS = 2.0
+COMPARED_SECONDS = 2.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,13 +80,13 @@ def _dense_cost(layer: LayerSparsity) -> float:
     return layer.dense_macs * (DEPTHWISE if depthwise else 1.0)
 
 
-def compare(sparse: Engine, dense: Engine, seconds: float = MEASURED_SECONDS) -> Comparison:
+def compare(sparse: Engine, dense: Engine) -> Comparison:
     """Run both in turn on random batches; medians, after one batch each to warm up."""
     images = np.random.default_rng(0).standard_normal(sparse.input_shape, np.float32)
     times: tuple[list[float], list[float]] = ([], [])
     for engine in (sparse, dense):
         engine.run(images)
-    while sum(map(sum, times)) < seconds or len(times[0]) < 3:
+    while sum(map(sum, times)) < COMPARED_SECONDS or len(times[0]) < 3:
         for engine, taken in zip((sparse, dense), times, strict=True):
             start = perf_counter()
             engine.run(images)

@@ -9,9 +9,21 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from onnx import numpy_helper
 
 from edgetransfer.backbones import Backbone
-from tests.graphs import LIGHT_DIMENSIONS, LIGHT_FOLDER, LIGHT_SLOW, noise, run, session, tensor_of
+from edgetransfer.backbones.canonical import load_canonical
+from edgetransfer.backbones.compact import compact
+from tests.graphs import (
+    LIGHT_DIMENSIONS,
+    LIGHT_FOLDER,
+    LIGHT_SLOW,
+    noise,
+    relative_difference,
+    run,
+    session,
+    tensor_of,
+)
 
 NAMES = [
     pytest.param(name, marks=pytest.mark.slow) if name in LIGHT_SLOW else name
