@@ -71,7 +71,7 @@ class DeepSparseEngine:
             # A copy of the graph, because DeepSparse may write into the file that it is given.
             path = Path(folder) / "frozen.onnx"
             onnx.save(model, str(path))
-            with _native_diagnostics() as diagnostics:
+            with native_diagnostics() as diagnostics:
                 try:
                     import deepsparse
 
@@ -108,7 +108,7 @@ class DeepSparseEngine:
 
 
 @contextmanager
-def _native_diagnostics() -> Iterator[Callable[[], list[str]]]:
+def native_diagnostics() -> Iterator[Callable[[], list[str]]]:
     """Keep what native code writes to stderr off the terminal; yields a reader of its lines."""
     with tempfile.TemporaryFile() as kept:
         sys.stderr.flush()
