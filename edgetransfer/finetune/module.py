@@ -52,6 +52,8 @@ class OnnxModule(nn.Module):
         other numbers of a Reshape.
     outputs
         The tensors to return; the graph's outputs if None.
+    overwrite
+        Whether an activation may be written over its input where nobody else reads that.
 
     Raises
     ------
@@ -59,8 +61,15 @@ class OnnxModule(nn.Module):
         Naming the first operator that is not covered, and its node.
     """
 
-    def __init__(self, model: onnx.ModelProto, outputs: Sequence[str] | None = None) -> None:
+    def __init__(
+        self,
+        model: onnx.ModelProto,
+        outputs: Sequence[str] | None = None,
+        *,
+        overwrite: bool = True,
+    ) -> None:
         super().__init__()
+        self._overwrite = overwrite
         graph = Graph(model)
         self.inputs = tuple(value.name for value in graph.inputs)
         self.outputs = tuple(outputs or (value.name for value in model.graph.output))
@@ -85,7 +94,8 @@ class OnnxModule(nn.Module):
         for position, name in enumerate(inputs):
             if name in graph.constants:
                 self._store(graph, node, position, name)
-        call = TRANSLATIONS[node.op_type](reading, _may_overwrite(graph, node, self.outputs))
+        overwrite = self._overwrite and _may_overwrite(graph, node, self.outputs)
+        call = TRANSLATIONS[node.op_type](reading, overwrite)
         outputs = node.output if node.op_type == "Split" else node.output[:1]
         return Step(call, node.op_type, inputs, tuple(outputs))
 

@@ -8,6 +8,8 @@
     skipped.jsonl       images that could not be used, and why
     report.json         the result
     checkpoint.safetensors   while the training is unfinished
+    backbone.onnx       the finetuned backbone, where it was trained too
+    backbone.toml       its card
 
 Every file is written under a temporary name and renamed, so each is whole or not there.
 """
@@ -25,7 +27,7 @@ from edgetransfer.atomic import write_atomically
 from edgetransfer.errors import RunFolderError
 from edgetransfer.reports.json_values import finite
 
-CONFIG, HEAD, LABELS, METRICS, CURVE, SKIPPED, REPORT, CHECKPOINT = (
+CONFIG, HEAD, LABELS, METRICS, CURVE, SKIPPED, REPORT, CHECKPOINT, BACKBONE, CARD = (
     "config.toml",
     "head.safetensors",
     "labels.txt",
@@ -34,9 +36,11 @@ CONFIG, HEAD, LABELS, METRICS, CURVE, SKIPPED, REPORT, CHECKPOINT = (
     "skipped.jsonl",
     "report.json",
     "checkpoint.safetensors",
+    "backbone.onnx",
+    "backbone.toml",
 )
 PREVIOUS = ".previous"
-FILES = (CONFIG, HEAD, LABELS, METRICS, CURVE, SKIPPED, REPORT, CHECKPOINT)
+FILES = (CONFIG, HEAD, LABELS, METRICS, CURVE, SKIPPED, REPORT, CHECKPOINT, BACKBONE, CARD)
 
 
 class RunFolder:
@@ -147,6 +151,10 @@ class RunFolder:
         """Write a file whole, or leave the old one."""
         data = content.encode() if isinstance(content, str) else content
         write_atomically(self.path / name, data)
+
+    def write_labels(self, classes: Iterable[str]) -> None:
+        """Write the class names, in label order."""
+        self.write(LABELS, "".join(f"{name}\n" for name in classes))
 
     def write_json(self, name: str, value: Any) -> None:
         """Write one JSON document."""
