@@ -13,19 +13,20 @@ from edgetransfer.backbones.graph import Array, Graph, attribute
 EPSILON = 1e-5
 
 
-def bare_convolutions(model: onnx.ModelProto) -> list[str]:
-    """The outputs of convolutions with constant weights that no batch-norm follows."""
+def bare_convolutions(model: onnx.ModelProto) -> dict[str, str]:
+    """Weights and output tensor of convolutions that no batch-norm follows."""
     graph = Graph(model)
-    return [
-        node.output[0]
+    return {
+        node.input[1]: node.output[0]
         for node in model.graph.node
         if node.op_type == "Conv"
         and node.input[1] in graph.initializers
+        and len(graph.consumers[node.input[1]]) == 1
         and all(
             reader.op_type != "BatchNormalization"
             for reader in graph.consumers.get(node.output[0], [])
         )
-    ]
+    }
 
 
 def restore(
@@ -39,7 +40,8 @@ def restore(
     Parameters
     ----------
     statistics
-        Output tensor of a convolution to mean and variance of its channels, (C,) float32 each.
+        Weights of a convolution, by name, to mean and variance of the channels of its output,
+        (C,) float32 each.
     """
     restored = onnx.ModelProto()
     restored.CopyFrom(model)
@@ -47,13 +49,13 @@ def restore(
     for node in model.graph.node:
         copy = restored.graph.node.add()
         copy.CopyFrom(node)
-        out = node.output[0]
-        if node.op_type != "Conv" or out not in statistics:
+        out, weights = node.output[0], node.input[1] if len(node.input) > 1 else ""
+        if node.op_type != "Conv" or weights not in statistics:
             continue
-        mean, var = (np.asarray(v, np.float32) for v in statistics[out])
+        mean, var = (np.asarray(v, np.float32) for v in statistics[weights])
         copy.output[0] = f"{out}/before_bn"
         parameters = {"scale": np.sqrt(var + EPSILON), "shift": mean, "mean": mean, "var": var}
-        names = [f"{out}/bn_{key}" for key in parameters]
+        names = [f"{weights}/bn_{key}" for key in parameters]
         restored.graph.initializer.extend(
             numpy_helper.from_array(value.astype(np.float32), name)
             for name, value in zip(names, parameters.values(), strict=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -70,6 +71,7 @@ class OnnxModule(nn.Module):
     ) -> None:
         super().__init__()
         self._overwrite = overwrite
+        self._again = False
         graph = Graph(model)
         self.inputs = tuple(value.name for value in graph.inputs)
         self.outputs = tuple(outputs or (value.name for value in model.graph.output))
@@ -133,7 +135,7 @@ class OnnxModule(nn.Module):
         for step in steps:
             tensors = [known[n] if n in known else self.tensor(n) for n in step.inputs]
             if step.operator == "BatchNormalization":
-                result = step.call(*tensors, training=self.training)
+                result = step.call(*tensors, training=self.training, again=self._again)
             else:
                 result = step.call(*tensors)
             known.update(
@@ -141,6 +143,15 @@ class OnnxModule(nn.Module):
             )
             for name in step.last_of:
                 known.pop(name, None)
+
+    @contextlib.contextmanager
+    def recomputing(self) -> Iterator[None]:
+        """While a forward pass is repeated: batch-norm does not learn from it a second time."""
+        self._again = True
+        try:
+            yield
+        finally:
+            self._again = False
 
     def tensor(self, name: str) -> Tensor:
         """The parameter, buffer or constant of an initializer."""

@@ -11,7 +11,7 @@ import numpy as np
 from edgetransfer.backbones import Backbone
 from edgetransfer.data import DataSplits, Sample
 from edgetransfer.engines import Engine, open_engine
-from edgetransfer.errors import DataError, HeadError, RunFolderError
+from edgetransfer.errors import DataError
 from edgetransfer.features import (
     FeatureCache,
     FeatureExtractor,
@@ -29,7 +29,7 @@ from edgetransfer.linear.opening import (
     load_splits,
     open_backbone,
 )
-from edgetransfer.linear.runs import common_report, enter_run
+from edgetransfer.linear.runs import check_finished, common_report, enter_run, replacing
 from edgetransfer.linear.settings import LinearTraining
 from edgetransfer.linear.sgd_training import SGDTraining
 from edgetransfer.linear.skipping import SkippedImages
@@ -64,7 +64,7 @@ def train_linear(
         settings.out, resume=resume, overwrite=overwrite, difference=settings.difference
     )
     if entered.finished is not None:
-        _check_finished(entered.run, backbone)
+        check_finished(entered.run, backbone.identity)
         return entered.finished
     run = entered.run
     model = backbone.frozen(settings.batch_size)
@@ -74,32 +74,19 @@ def train_linear(
             model, engine=settings.engine, threads=settings.threads, cache=cache_root
         )
         logger.info("engine: %s (%s)", engine.choice.name, engine.choice.reason)
-        if overwrite:
-            run.put_aside()
-        try:
-            run.write_config(settings.to_config())
-            run.write_labels(splits.classes)
-            with FeatureExtractor(
+        with (
+            replacing(run, overwrite=overwrite),
+            FeatureExtractor(
                 engine,
                 backbone.preprocessing,
                 workers=settings.workers or settings.threads,
                 clock=(clock := StageClock()),
-            ) as extractor:
-                job = _Job(settings, backbone, engine, splits, run, extractor, clock, progress)
-                report = job.train()
-        except BaseException:
-            run.give_back()
-            raise
-        run.drop_aside()
-        return report
-
-
-def _check_finished(run: RunFolder, backbone: Backbone) -> None:
-    """A finished run must have a head that can be used."""
-    try:
-        LinearHead.load(run.file(HEAD), backbone=backbone.identity)
-    except HeadError as error:
-        raise RunFolderError(f"{error}; --overwrite starts anew") from error
+            ) as extractor,
+        ):
+            run.write_config(settings.to_config())
+            run.write_labels(splits.classes)
+            job = _Job(settings, backbone, engine, splits, run, extractor, clock, progress)
+            return job.train()
 
 
 class _Job:
