@@ -26,7 +26,6 @@ from edgetransfer.finetune.baseline import Baseline, linear_baseline
 from edgetransfer.finetune.export import save_backbone, trained_body
 from edgetransfer.finetune.forecast import Forecast
 from edgetransfer.finetune.losses import Teacher
-from edgetransfer.finetune.masks import count_zeros
 from edgetransfer.finetune.partition import size_of
 from edgetransfer.finetune.pixels import normalised_by
 from edgetransfer.finetune.plan import (
@@ -127,6 +126,7 @@ class _Job:
         total = len(splits.train) + len(splits.val) + len(splits.test)
         self.skipped = SkippedImages(total, training.max_bad)
         self.backbone = backbone
+        self.computed = self.from_cache = 0
 
     def train(self) -> dict[str, Any]:
         try:
@@ -198,7 +198,7 @@ class _Job:
         stage: str,
         cache: FeatureCache | None = None,
     ) -> FeatureTable:
-        return cached_features(
+        table = cached_features(
             extractor,
             [s for s in samples if s not in self.skipped],
             cache=cache,
@@ -206,6 +206,9 @@ class _Job:
             progress=self.progress,
             stage=stage,
         )
+        self.computed += table.computed
+        self.from_cache += max(len(table.labels) - table.computed, 0)
+        return table
 
     def _baseline(self) -> Baseline:
         """A linear head on the features of the backbone as it is."""
@@ -379,10 +382,10 @@ class _Job:
             "final": final,
             "stages": self.clock.seconds,
             "masked": {
-                "before": count_zeros(self.plan.body),
-                "after": count_zeros(exported.body),
-                "violations": self.plan.masks.violations(exported.body),
+                "before": self.plan.masks.zeros,
+                "after": self.plan.masks.zeros - self.plan.masks.violations(exported.body),
             },
+            "features": {"computed": self.computed, "from_cache": self.from_cache},
             "linear": None if baseline is None else baseline.report,
             "trained": {
                 "from": self.plan.parts.first,
@@ -390,7 +393,8 @@ class _Job:
                 "frozen_engine": asdict(extractor.engine.choice),
                 "device": str(self.plan.device),
                 "precision": "bfloat16" if self.plan.bfloat16 else "float32",
-                "preprocessing": asdict(self.backbone.preprocessing),
+                "mean": list(self.backbone.preprocessing.mean),
+                "std": list(self.backbone.preprocessing.std),
             },
             "exported": {
                 "sha256": exported.sha256,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import onnx
@@ -108,14 +108,9 @@ class WeightMasks:
         return sum(int(np.count_nonzero(weights[name][~mask])) for name, mask in self.masks.items())
 
 
-def count_zeros(model: onnx.ModelProto, names: Sequence[str] | None = None) -> int:
-    """How many weights of a graph are exactly zero; of some layers, or of all."""
-    weights = _weights(model)
-    return sum(
-        int(value.size - np.count_nonzero(value))
-        for name, value in weights.items()
-        if names is None or name in names
-    )
+def count_zeros(model: onnx.ModelProto) -> int:
+    """How many weights of a graph are exactly zero."""
+    return sum(int(value.size - np.count_nonzero(value)) for value in _weights(model).values())
 
 
 def _weights(model: onnx.ModelProto) -> dict[str, Array]:

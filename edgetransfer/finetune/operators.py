@@ -96,8 +96,8 @@ def _batch_norm(read: Reading, _inplace: bool) -> Call:
         x: Tensor,
         scale: Tensor,
         shift: Tensor,
-        mean: Tensor | None,
-        var: Tensor | None,
+        mean: Tensor,
+        var: Tensor,
         *,
         training: bool,
         again: bool,
@@ -105,7 +105,7 @@ def _batch_norm(read: Reading, _inplace: bool) -> Call:
         # Of a single value per channel there is no variance; a frozen layer keeps its statistics.
         learning = training and scale.requires_grad and x.numel() > x.shape[1]
         if learning and again:
-            mean = var = None  # the statistics have learned from this batch already
+            mean, var = mean.clone(), var.clone()  # the layer learned from this batch already
         return torch.nn.functional.batch_norm(
             x, mean, var, scale, shift, training=learning, momentum=1 - momentum, eps=epsilon
         )
