@@ -12,6 +12,10 @@ from edgetransfer.backbones.graph import Array, Graph, attribute
 
 EPSILON = 1e-5
 
+Statistics = Mapping[str, tuple[Array, Array]]
+"""Weights of a convolution, by name, to mean and variance of the channels of its output, (C,)
+float32 each."""
+
 
 def bare_convolutions(model: onnx.ModelProto) -> dict[str, str]:
     """Weights and output tensor of convolutions that no batch-norm follows."""
@@ -29,9 +33,7 @@ def bare_convolutions(model: onnx.ModelProto) -> dict[str, str]:
     }
 
 
-def restore(
-    model: onnx.ModelProto, statistics: Mapping[str, tuple[Array, Array]]
-) -> onnx.ModelProto:
+def restore(model: onnx.ModelProto, statistics: Statistics) -> onnx.ModelProto:
     """A copy with a batch-norm behind some convolutions that changes nothing at first.
 
     Its statistics are those of the convolution's output, its scale is their standard deviation
@@ -40,8 +42,7 @@ def restore(
     Parameters
     ----------
     statistics
-        Weights of a convolution, by name, to mean and variance of the channels of its output,
-        (C,) float32 each.
+        Of the convolutions that get one.
     """
     restored = onnx.ModelProto()
     restored.CopyFrom(model)

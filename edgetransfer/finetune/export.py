@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import onnx
 from onnx import numpy_helper
@@ -14,12 +15,15 @@ from edgetransfer.atomic import write_atomically
 from edgetransfer.backbones import Backbone
 from edgetransfer.backbones.card import METADATA_KEY, card_path
 from edgetransfer.backbones.graph import Array
-from edgetransfer.finetune.batchnorm import fold, restore
-from edgetransfer.finetune.module import with_initializers
-from edgetransfer.finetune.plan import Statistics
+from edgetransfer.errors import RunFolderError
+from edgetransfer.finetune.batchnorm import Statistics, fold, restore
+from edgetransfer.finetune.initializers import with_initializers
 from edgetransfer.heads import LinearHead
+from edgetransfer.reports import RunFolder
+from edgetransfer.reports.run_folder import BACKBONE, CARD, HEAD, LABELS, REPORT
 
 LABELS_KEY = "edgetransfer.labels"
+MODEL = "model.onnx"
 
 
 def trained_body(
@@ -114,3 +118,39 @@ def _is_spatial(backbone: Backbone) -> bool:
         operators[-2:] == ["GlobalAveragePool", "Flatten"]
         and [node.op_type for node in backbone.body.graph.node][-2:] != operators[-2:]
     )
+
+
+def export_run(run: Path, out: Path, *, merge_head: bool = False) -> dict[str, Any]:
+    """Write a finished finetuning's backbone, card, head and labels to a new folder.
+
+    The folder can be given to ``predict`` and ``evaluate``.
+
+    Parameters
+    ----------
+    merge_head
+        Also write ``model.onnx``: backbone and head as one graph, images to probabilities.
+
+    Raises
+    ------
+    RunFolderError
+        If the run is no finished finetuning, or ``out`` is taken.
+    """
+    folder = RunFolder.open(run)
+    report = folder.read_report()
+    if report is None or not folder.file(BACKBONE).is_file():
+        raise RunFolderError(f"{run}: not a finished finetuning; `edgetransfer finetune` makes one")
+    backbone = Backbone.open(folder.file(BACKBONE))
+    head = LinearHead.load(folder.file(HEAD), backbone=backbone.identity)
+    exported = RunFolder.begin(out, resume=False, overwrite=False)
+    for name in (BACKBONE, CARD, HEAD, LABELS):
+        exported.write(name, folder.file(name).read_bytes())
+    if merge_head:
+        exported.write(MODEL, merged(backbone, head).SerializeToString(deterministic=True))
+    exported.write_json(REPORT, report)
+    exported.write_config({**folder.read_config(), "out": str(out.resolve())})
+    return {
+        "run": str(run.resolve()),
+        "classes": len(head.classes),
+        "sparsity": backbone.sparsity,
+        "files": sorted(path.name for path in out.iterdir()),
+    }

@@ -23,6 +23,7 @@ from edgetransfer.features import (
     default_cache_folder,
 )
 from edgetransfer.finetune.baseline import Baseline, linear_baseline
+from edgetransfer.finetune.batchnorm import Statistics
 from edgetransfer.finetune.export import save_backbone, trained_body
 from edgetransfer.finetune.forecast import Forecast
 from edgetransfer.finetune.losses import Teacher
@@ -30,7 +31,6 @@ from edgetransfer.finetune.partition import size_of
 from edgetransfer.finetune.pixels import normalised_by
 from edgetransfer.finetune.plan import (
     Plan,
-    Statistics,
     convolution_statistics,
     layer_rates,
     make_plan,

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from edgetransfer.backbones.graph import Array, Graph
 from edgetransfer.errors import BackboneError
-from edgetransfer.finetune.module import WEIGHTED
+from edgetransfer.finetune.initializers import WEIGHTED
 
 
 class WeightMasks:

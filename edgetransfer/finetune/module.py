@@ -10,18 +10,16 @@ from typing import Literal
 import numpy as np
 import onnx
 import torch
-from onnx import numpy_helper
 from torch import Tensor, nn
 
 from edgetransfer.backbones.graph import Array, Graph, dims_of, opset_of
-from edgetransfer.errors import BackboneError
+from edgetransfer.finetune.initializers import WEIGHTED, with_initializers
 from edgetransfer.finetune.operators import DATA_INPUTS, TRANSLATIONS, Call, Reading, uncovered
 
 Role = Literal["weight", "bias", "batchnorm"]
 """What a parameter is: a weight of a convolution or fully connected layer, its bias, or the
 scale or shift of a normalisation (also where it stands as a Mul or Add of its own)."""
 
-WEIGHTED = frozenset(["Conv", "Gemm", "MatMul"])
 # Their result may be overwritten by an activation: their gradients do not need it.
 OVERWRITABLE = frozenset(["Conv", "Gemm", "BatchNormalization", "Add", "Sum", "Concat"])
 
@@ -184,25 +182,6 @@ class OnnxModule(nn.Module):
             The frozen graph or, with the same initializers, the backbone's own body.
         """
         return with_initializers(model, self.values)
-
-
-def with_initializers(model: onnx.ModelProto, values: dict[str, Array]) -> onnx.ModelProto:
-    """A copy of a model with new values of some initializers; nothing else changes.
-
-    Raises
-    ------
-    BackboneError
-        If the model has no such initializer, or one of another shape.
-    """
-    changed = onnx.ModelProto()
-    changed.CopyFrom(model)
-    tensors = {tensor.name: tensor for tensor in changed.graph.initializer}
-    for name, value in values.items():
-        tensor = tensors.get(name)
-        if tensor is None or tuple(tensor.dims) != value.shape:
-            raise BackboneError(f"the graph has no initializer {name!r} of shape {value.shape}")
-        tensor.CopyFrom(numpy_helper.from_array(np.ascontiguousarray(value), name))
-    return changed
 
 
 def _check_covered(nodes: Sequence[onnx.NodeProto]) -> None:

@@ -9,7 +9,7 @@ import onnx
 
 from edgetransfer.backbones.graph import Graph, dims_of, subgraph
 from edgetransfer.errors import UsageError
-from edgetransfer.finetune.module import WEIGHTED
+from edgetransfer.finetune.initializers import WEIGHTED
 
 Shape = tuple[int, ...]
 

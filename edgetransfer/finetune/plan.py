@@ -15,18 +15,18 @@ from edgetransfer.data import Sample
 from edgetransfer.engines import Engine
 from edgetransfer.errors import BackboneError
 from edgetransfer.features import FeatureExtractor
-from edgetransfer.finetune.batchnorm import bare_convolutions, restore
+from edgetransfer.finetune.batchnorm import Statistics, bare_convolutions, restore
+from edgetransfer.finetune.initializers import with_initializers
 from edgetransfer.finetune.masks import WeightMasks
 from edgetransfer.finetune.memory import check_memory, training_bytes
-from edgetransfer.finetune.module import OnnxModule, with_initializers
+from edgetransfer.finetune.module import OnnxModule
 from edgetransfer.finetune.partition import Partition, last_block, partition
 from edgetransfer.finetune.pixels import PixelEngine
 from edgetransfer.finetune.running import choose_device, multiplies_bfloat16
 from edgetransfer.finetune.settings import FinetuneSettings
 from edgetransfer.linear import LinearTraining
-from edgetransfer.types import Float32Array, Progress
+from edgetransfer.types import Progress
 
-Statistics = dict[str, tuple[Float32Array, Float32Array]]
 STATISTICS_IMAGES = 256
 
 
@@ -190,7 +190,7 @@ def convolution_statistics(
                 count[name] += values.shape[1]
             done += len(batch.indices) + len(batch.failed)
             progress("batch-norm", done, len(chosen))
-    statistics: Statistics = {}
+    statistics = {}
     for name, (first, second) in sums.items():
         mean = first / max(count[name], 1)
         var = np.maximum(second / max(count[name], 1) - mean**2, 0)

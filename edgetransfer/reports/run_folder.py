@@ -113,8 +113,16 @@ class RunFolder:
     @property
     def is_stream(self) -> bool:
         """Whether a stream's run began here; a broken config does not tell."""
+        return self._has_table("stream")
+
+    @property
+    def is_finetuning(self) -> bool:
+        """Whether a finetuning began here."""
+        return self._has_table("finetune")
+
+    def _has_table(self, name: str) -> bool:
         try:
-            return self.is_run and "stream" in self.read_config()
+            return self.is_run and name in self.read_config()
         except RunFolderError:
             return False
 

@@ -13,8 +13,9 @@ from onnx import numpy_helper
 
 from edgetransfer.backbones import Backbone
 from edgetransfer.errors import BackboneError
+from edgetransfer.finetune.initializers import with_initializers
 from edgetransfer.finetune.masks import WeightMasks, count_zeros
-from edgetransfer.finetune.module import OnnxModule, with_initializers
+from edgetransfer.finetune.module import OnnxModule
 from edgetransfer.finetune.running import Runner
 from edgetransfer.finetune.settings import FinetuneSettings
 from edgetransfer.finetune.solver import FullFinetuner
