@@ -252,3 +252,47 @@ def test_head_belongs_to_the_finetuned_backbone(settings: LinearTraining) -> Non
     assert head.metadata["backbone"] == Backbone.open(settings.out / "backbone.onnx").identity
     assert head.metadata["backbone_name"] == "net-finetuned"
     assert job.COMPARED > 0
+
+
+def test_export_of_a_run_and_its_merged_model(
+    settings: LinearTraining, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from edgetransfer.cli.main import main
+    from edgetransfer.data import load_labelled
+    from edgetransfer.images import SUFFIXES, EvalTransform, decode_image, normalise, render
+    from tests.graphs import run
+
+    finetune(replace(settings, epochs=1), OWN)
+    out = tmp_path / "model"
+    assert main(["export", str(settings.out), "--out", str(out), "--merge-head", "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["files"] == sorted(path.name for path in out.iterdir())
+    for name in ("backbone.onnx", "backbone.toml", "head.safetensors", "labels.txt"):
+        assert (out / name).read_bytes() == (settings.out / name).read_bytes()
+    with Classifier.load(out, engine="onnxruntime", threads=1) as classifier:
+        classes = classifier.head.classes
+        preprocessing = classifier.extractor.preprocessing
+        samples = load_labelled(photos / "test", classes, suffixes=SUFFIXES)[:3]
+        expected = [found for _, found in classifier.probabilities(samples)]
+    images = np.empty((3, 3, 32, 32), np.float32)
+    view = EvalTransform(size=32, resize=36)
+    for image, sample in zip(images, samples, strict=True):
+        pixels = decode_image(sample.read())
+        from PIL import Image
+
+        size = (pixels.shape[1], pixels.shape[0])
+        shown = render(Image.fromarray(pixels), view.view(*size), size, preprocessing)
+        normalise(shown, preprocessing, image)
+    whole = run(onnx.load(str(out / "model.onnx")), images)
+    np.testing.assert_allclose(whole, expected, rtol=1e-3, atol=1e-5)
+    assert main(["export", str(settings.out), "--out", str(out)]) == 1
+    assert "holds a run already" in capsys.readouterr().err
+
+
+def test_stop_by_the_command_line(settings: LinearTraining, photos: Path) -> None:
+    from edgetransfer.cli.main import main
+
+    arguments = ["finetune", "--backbone", settings.backbone, "--data", str(photos)]
+    assert main([*arguments, "--out", str(settings.out), "--only", "everything"]) == 2
+    assert main([*arguments, "--out", str(settings.out), "--resume", "--overwrite"]) == 2
+    assert not settings.out.exists()
