@@ -42,6 +42,7 @@ lint: $(VENV)/.installed
 bench: $(VENV)/.installed-all
 	$(BIN)/python benchmarks/pipeline.py
 	$(BIN)/python benchmarks/stream.py
+	$(BIN)/python benchmarks/finetune.py
 
 clean:
 	rm -rf $(VENV) .venv-* edgetransfer-demo dist

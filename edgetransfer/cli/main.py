@@ -13,6 +13,7 @@ from edgetransfer.cli.demo import demo
 from edgetransfer.cli.doctor import doctor
 from edgetransfer.cli.evaluate import evaluate
 from edgetransfer.cli.exit_codes import with_exit_codes
+from edgetransfer.cli.finetune import finetune
 from edgetransfer.cli.import_ import import_
 from edgetransfer.cli.inspect import inspect
 from edgetransfer.cli.predict import predict
@@ -27,7 +28,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for command in (
-    *(train, stream, evaluate, predict, inspect, compact, benchmark, doctor, demo),
+    *(train, finetune, stream, evaluate, predict, inspect, compact, benchmark, doctor, demo),
     *(export, rollback, forget),
 ):
     app.command()(with_exit_codes(command))

@@ -23,7 +23,7 @@ from edgetransfer.linear.settings import LinearTraining
 from edgetransfer.linear.skipping import SkippedImages
 from edgetransfer.metrics import Accuracy, StageClock
 from edgetransfer.reports import RunFolder
-from edgetransfer.reports.run_folder import HEAD
+from edgetransfer.reports.run_folder import BACKBONE, HEAD
 from edgetransfer.types import Float32Array, Progress, no_progress
 
 
@@ -206,6 +206,9 @@ def _settings_of(
     """
     config = folder.read_config()
     config.pop("stream", None)  # a stream's further settings say nothing of its backbone
+    config.pop("finetune", None)
+    if folder.file(BACKBONE).is_file():
+        config["backbone"] = str(folder.file(BACKBONE))
     config |= json.loads(head.metadata["preprocessing"])
     config["features"] = head.metadata["features"]
     for name in ("mean", "std"):

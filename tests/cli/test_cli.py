@@ -59,7 +59,18 @@ def test_help_loads_nothing_heavy_and_shows_examples():
 
 @pytest.mark.parametrize(
     "command",
-    ["train", "evaluate", "predict", "inspect", "compact", "import", "benchmark", "doctor", "demo"],
+    [
+        "train",
+        "finetune",
+        "evaluate",
+        "predict",
+        "inspect",
+        "compact",
+        "import",
+        "benchmark",
+        "doctor",
+        "demo",
+    ],
 )
 def test_every_command_has_help_with_an_example(command, capsys):
     assert main([command, "--help"]) == 0
