@@ -60,6 +60,8 @@ struct Operator {
 
   bool has_window() const { return kind <= Kind::average_pool; }
   int blocks_of(Form f) const;
+  // What is read of its weights, generated code included, in one pass.
+  int64_t stored_bytes() const { return form == Form::generated ? code_bytes : 8 * weights; }
 };
 
 // Memory whose pages are first written, then executed, never both.

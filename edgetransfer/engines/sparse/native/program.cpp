@@ -14,6 +14,80 @@ constexpr int64_t kStepBytes = 1 << 20;
 
 }  // namespace
 
+// Rows of the first works in an order in which each is computed as soon as what follows needs it,
+// so that only a few rows of each tensor exist at a time.
+class Interleaving {
+ public:
+  Interleaving(Program& program, size_t count)
+      : program_(program), count_(count), done_(program.works.size(), 0),
+        producer_(program.storages.size()), readers_(program.storages.size()),
+        kept_(program.storages.size(), false) {
+    for (size_t w = 0; w < count; ++w) producer_[program.works[w].out].push_back(w);
+    for (size_t w = 0; w < program.works.size(); ++w)
+      for (int s : {program.works[w].in, program.works[w].second}) {
+        if (s < 0) continue;
+        if (w < count)
+          readers_[s].push_back(w);
+        else
+          kept_[s] = true;
+      }
+    kept_[program.output] = true;
+  }
+
+  void run() {
+    // What later works read is made in proportion, so that none runs ahead of another.
+    std::vector<size_t> ends;
+    int most = 0;
+    for (size_t w = 0; w < count_; ++w) {
+      const int out = program_.works[w].out;
+      if (!kept_[out] && !readers_[out].empty()) continue;
+      ends.push_back(w);
+      most = std::max(most, program_.storages[out].height);
+    }
+    for (int t = 1; t <= most; ++t)
+      for (size_t w : ends) {
+        const int height = program_.storages[program_.works[w].out].height;
+        advance(w, (height * t + most - 1) / most);
+      }
+  }
+
+ private:
+  void advance(size_t w, int row) {
+    const Work& work = program_.works[w];
+    Storage& out = program_.storages[work.out];
+    if (done_[w] >= row) return;
+    const int64_t rows = std::max<int64_t>(1, kStepBytes / out.row_bytes());
+    row = std::min<int64_t>(out.height, std::max<int64_t>(row, done_[w] + rows));
+    if (work.in >= 0)
+      for (size_t p : producer_[work.in]) advance(p, program_.rows_needed(work, row));
+    if (work.second >= 0)
+      for (size_t p : producer_[work.second]) advance(p, row);
+    program_.steps.push_back({static_cast<int>(w), done_[w], row});
+    done_[w] = row;
+    int oldest = kept_[work.out] ? 0 : out.height;
+    for (size_t r : readers_[work.out]) oldest = std::min(oldest, first_needed(r, work.out));
+    out.ring = std::max(out.ring, row - std::min(oldest, row));
+    out.ring = std::max(out.ring, row - program_.steps.back().first_row);
+  }
+
+  // The first row of a storage that a reader still needs.
+  int first_needed(size_t reader, int storage) const {
+    const Work& work = program_.works[reader];
+    const int height = program_.storages[storage].height;
+    if (done_[reader] >= program_.storages[work.out].height) return height;
+    int first = height;
+    if (work.in == storage) first = std::min(first, program_.first_row(work, done_[reader]));
+    if (work.second == storage) first = std::min(first, done_[reader]);
+    return first;
+  }
+
+  Program& program_;
+  const size_t count_;
+  std::vector<int> done_;
+  std::vector<std::vector<size_t>> producer_, readers_;
+  std::vector<bool> kept_;
+};
+
 Program::Program(const Network& net, Lanes16 l) : network(net), lanes(l) {
   for (const Tensor& tensor : net.tensors) place(tensor);
   Work pack{};
@@ -147,8 +221,34 @@ int Program::rows_needed(const Work& work, int last_row) const {
   return std::clamp(row, 0, in.height);
 }
 
+// How many works from the start run row by row, interleaved: those whose weights are small.
+size_t Program::streamed() const {
+  if (tiled()) return 0;
+  size_t count = 0;
+  for (; count < works.size(); ++count) {
+    if (works[count].op < 0) continue;
+    const Operator& op = network.operators[works[count].op];
+    if (op.kind == Kind::global_average || op.stored_bytes() > kStreamedCode) break;
+  }
+  return count;
+}
+
+// The first row of work's input that its output needs from `row` on.
+int Program::first_row(const Work& work, int row) const {
+  const Storage& in = storages[work.in];
+  if (work.task == Task::retile) return 0;
+  const Operator& op = network.operators[work.op];
+  if (op.kind == Kind::global_average) return 0;
+  if (op.kind == Kind::copy) return std::clamp(row - op.row_offset, 0, in.height);
+  if (!op.has_window()) return row;
+  return std::clamp(row * op.stride_y - work.pad_top, 0, in.height);
+}
+
 void Program::order() {
-  for (size_t w = 0; w < works.size(); ++w) {
+  const size_t count = streamed();
+  Interleaving interleaving(*this, count);
+  interleaving.run();
+  for (size_t w = count; w < works.size(); ++w) {
     Storage& out = storages[works[w].out];
     out.ring = out.height;
     steps.push_back({static_cast<int>(w), 0, out.height});

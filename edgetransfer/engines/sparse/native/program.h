@@ -70,6 +70,7 @@ class Program {
   static int tile(int side, int tiles) { return (side + tiles - 1) / tiles; }
 
  private:
+  friend class Interleaving;
   void place(const Tensor& tensor);
   int retiled(const Operator& op, Work& work);
   void reach_columns();
@@ -77,6 +78,8 @@ class Program {
   void choose_walks();
   void allocate();
   int rows_needed(const Work& work, int last_row) const;
+  int first_row(const Work& work, int row) const;
+  size_t streamed() const;
 };
 
 }  // namespace sparse
