@@ -21,6 +21,13 @@ class Assembler {
   void lea(Register to, Register base, int32_t displacement) { rex(to, base); byte(0x8D); memory(to, base, displacement); }
   void add(Register to, Register from) { rex(from, to); byte(0x01); byte(0xC0 | ((from & 7) << 3) | (to & 7)); }
   void decrement(Register r) { rex(0, r); byte(0xFF); byte(0xC8 | (r & 7)); }
+  // Into the first cache.
+  void prefetch(Register base, int32_t d) {
+    if (base >= 8) byte(0x41);
+    byte(0x0F);
+    byte(0x18);
+    memory(1, base, d);
+  }
   size_t here() const { return code_.size(); }
   void jump_if_not_zero(size_t target) {
     byte(0x0F); byte(0x85);

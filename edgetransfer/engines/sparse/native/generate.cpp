@@ -121,6 +121,8 @@ void generate_block(const SparseRows& rows, int first, int last, const Epilogue&
   const auto next_weight = [&](size_t index, int32_t& displacement) {
     return weight.reach(static_cast<int32_t>((index - start) * sizeof(float)), displacement);
   };
+  if (epilogue.adds)
+    for (int i = 0; i < count; ++i) to.prefetch(kAdded, (first + i) * kVectorBytes);
   int32_t displacement = 0;
   for (int i = 0; i < count; ++i) {
     const Register base = next_weight(start + 2 + i, displacement);
