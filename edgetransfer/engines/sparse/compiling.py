@@ -97,7 +97,9 @@ def compile_library(
             options = [*common, "-O3", "-ffp-contract=fast", *flags, *defines]
             jobs.append((Path(folder) / f"kernels_{name}.o", SOURCES / "kernels.cpp", options))
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            list(pool.map(lambda j: _run([compiler, *j[2], "-c", str(j[1]), "-o", str(j[0])]), jobs))
+            list(
+                pool.map(lambda j: _run([compiler, *j[2], "-c", str(j[1]), "-o", str(j[0])]), jobs)
+            )
         linked = Path(folder) / library.name
         objects = [str(job[0]) for job in jobs]
         _run([compiler, "-shared", "-pthread", *extra, *objects, "-o", str(linked)])

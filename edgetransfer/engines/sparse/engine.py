@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
+
 import numpy as np
 import onnx
 import psutil
 
-import edgetransfer
 from edgetransfer.engines.protocol import EngineChoice, padded
 from edgetransfer.engines.sparse.library import Session, instruction_set
 from edgetransfer.engines.sparse.lowering import lower
@@ -47,8 +48,8 @@ class SparseEngine:
             operators=len(self.plan.operators),
             threads=threads or psutil.cpu_count(logical=False) or 1,
         )
-        version = f"{edgetransfer.__version__} ({isa})"
-        self.choice = EngineChoice(name=self.name, version=version, reason=reason)
+        release = f"{version('edgetransfer')} ({isa})"
+        self.choice = EngineChoice(name=self.name, version=release, reason=reason)
         batch = model.graph.input[0].type.tensor_type.shape.dim[0].dim_value
         channels, height, width = self.plan.shapes[self.plan.input]
         self.batch_size = int(batch)

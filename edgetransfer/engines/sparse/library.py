@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from edgetransfer.engines.sparse.compiling import LIBRARY, find_compiler
+from edgetransfer.engines.sparse.compiling import LIBRARY
+from edgetransfer.engines.sparse.opening import why_absent
+from edgetransfer.engines.sparse.plan import Words
 from edgetransfer.errors import EngineError
 from edgetransfer.types import Float32Array
 
@@ -31,7 +33,9 @@ def load_library() -> ctypes.CDLL:
     try:
         library = ctypes.CDLL(str(LIBRARY))
     except OSError as error:
-        raise EngineError(f"{LIBRARY} cannot be loaded: {error}; install edgetransfer again") from error
+        raise EngineError(
+            f"{LIBRARY} cannot be loaded: {error}; install edgetransfer again"
+        ) from error
     pointer, number = ctypes.c_void_p, ctypes.c_int64
     signatures: dict[str, tuple[Any, list[Any]]] = {
         "sparse_instruction_set": (ctypes.c_char_p, []),
@@ -49,18 +53,6 @@ def load_library() -> ctypes.CDLL:
         function = getattr(library, name)
         function.restype, function.argtypes = result, arguments
     return library
-
-
-def why_absent() -> str | None:
-    """Why the native library is not there and what mends it, or None if it is; loads nothing."""
-    if LIBRARY.exists():
-        return None
-    found = find_compiler()
-    first = "" if found else "install a C++ compiler (g++ or clang++), then "
-    return (
-        "the sparse engine's native library was not compiled when edgetransfer was installed: "
-        f"{first}run python -m edgetransfer.engines.sparse.compiling"
-    )
 
 
 def instruction_set() -> str:
@@ -107,7 +99,7 @@ class Session:
     """
 
     def __init__(
-        self, words: np.ndarray, numbers: Float32Array, *, operators: int, threads: int
+        self, words: Words, numbers: Float32Array, *, operators: int, threads: int
     ) -> None:
         self._library = load_library()
         self._error = ctypes.create_string_buffer(ERROR_BYTES)
@@ -144,10 +136,11 @@ class Session:
         )
         forms = ("generated", "rows", "dense", "depthwise")
         return [
-            OperatorRecord(form=forms[f], weights=int(w), code_bytes=int(c)) for f, w, c in columns.T
+            OperatorRecord(form=forms[f], weights=int(w), code_bytes=int(c))
+            for f, w, c in columns.T
         ]
 
-    def profile(self, *, on: bool) -> np.ndarray:
+    def profile(self, *, on: bool) -> np.ndarray[Any, np.dtype[np.float64]]:
         """Switch the clocks on or off; seconds by operator since the last call, threads added."""
         seconds = np.zeros(self._operators)
         self._library.sparse_profile(self._open_handle(), int(on), seconds.ctypes.data)

@@ -20,8 +20,10 @@ from edgetransfer.engines.sparse.constants import (
     evaluate,
     initial_constants,
 )
-from edgetransfer.engines.sparse.plan import Activation, Kind, Operator, Plan, Shape, Window
+from edgetransfer.engines.sparse.plan import Activation, Kind, Operator, Plan, Shape
 from edgetransfer.errors import EngineError
+
+Attributes = dict[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,12 +36,15 @@ class Value:
         Its number.
     flat
         Whether the graph sees it as (batch, features).
+    last
+        Whether the graph sees its channels last.
     padding
         Zeros around it that no operator has applied yet: top, left, bottom, right.
     """
 
     tensor: int
     flat: bool = False
+    last: bool = False
     padding: tuple[int, int, int, int] = (0, 0, 0, 0)
 
 
@@ -79,6 +84,8 @@ class Lowering:
         top, left, bottom, right = value.padding
         if value.flat:
             return [self.batch, channels * height * width]
+        if value.last:
+            return [self.batch, height, width, channels]
         return [self.batch, channels, height + top + bottom, width + left + right]
 
     def value(self, node: onnx.NodeProto, index: int = 0) -> Value:
@@ -86,6 +93,8 @@ class Lowering:
         name = node.input[index]
         if name not in self.values:
             raise EngineError(f"{node.op_type} takes {name!r} where an image is expected")
+        if self.values[name].last:
+            raise EngineError("it computes with channels first alone")
         return self.values[name]
 
     def constant(self, node: onnx.NodeProto, index: int) -> Array | None:
@@ -125,7 +134,9 @@ class Lowering:
         operator = self.producers.get(value.tensor)
         if operator is None or operator.activation is not Activation.NONE:
             return None
-        readers = sum(o.source == value.tensor or o.second == value.tensor for o in self.plan.operators)
+        readers = sum(
+            o.source == value.tensor or o.second == value.tensor for o in self.plan.operators
+        )
         return None if readers else operator
 
     def pointwise(self, value: Value, scale: Array, shift: Array) -> Value:
@@ -163,8 +174,8 @@ class Lowering:
                 except EngineError as error:
                     raise EngineError(f"{node.op_type} {node.name!r}: {error}") from error
         output = self.graph.output[0].name
-        if output not in self.values:
-            raise EngineError("its output does not depend on the image")
+        if output not in self.values or self.values[output].last:
+            raise EngineError("its output is not features of the image")
         result = self.applied(self.values[output])
         if result.tensor == self.plan.input:
             raise EngineError("its output is its input")
@@ -205,11 +216,3 @@ def lower(model: onnx.ModelProto) -> Plan:
         If an operator, or a use of one, is not covered; the message names it.
     """
     return Lowering(model).run()
-
-
-def single_pixel_window(shape: Shape) -> Window:
-    """A window as large as the image."""
-    return Window(kernel=(shape[1], shape[2]))
-
-
-Attributes = dict[str, Any]

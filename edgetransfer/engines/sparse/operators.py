@@ -14,7 +14,7 @@ from edgetransfer.engines.sparse.windows import pair, window_of
 from edgetransfer.errors import EngineError
 
 
-def convolution(low: Lowering, node: onnx.NodeProto, a: Attributes) -> Value:
+def _convolution(low: Lowering, node: onnx.NodeProto, a: Attributes) -> Value:
     value, weights = low.value(node), low.constant(node, 1)
     if weights is None or weights.ndim != 4:
         raise EngineError("it knows convolutions of two dimensions alone")
@@ -37,7 +37,7 @@ def convolution(low: Lowering, node: onnx.NodeProto, a: Attributes) -> Value:
     )  # fmt: skip
 
 
-def matrix_product(low: Lowering, node: onnx.NodeProto, a: Attributes) -> Value:
+def _matrix_product(low: Lowering, node: onnx.NodeProto, a: Attributes) -> Value:
     value, matrix = low.value(node), low.constant(node, 1)
     if not value.flat or matrix is None or matrix.ndim != 2 or a.get("transA"):
         raise EngineError("it knows products of flat features with a matrix alone")
@@ -60,11 +60,13 @@ def matrix_product(low: Lowering, node: onnx.NodeProto, a: Attributes) -> Value:
     return Value(tensor=made.tensor, flat=True)
 
 
-def normalisation(low: Lowering, node: onnx.NodeProto, a: Attributes) -> Value:
+def _normalisation(low: Lowering, node: onnx.NodeProto, a: Attributes) -> Value:
     scale, shift, mean, variance = (low.constant(node, i) for i in range(1, 5))
     if scale is None or shift is None or mean is None or variance is None:
         raise EngineError("it misses its statistics")
-    factor = scale.astype(np.float64) / np.sqrt(variance.astype(np.float64) + a.get("epsilon", 1e-5))
+    factor = scale.astype(np.float64) / np.sqrt(
+        variance.astype(np.float64) + a.get("epsilon", 1e-5)
+    )
     return _scaled(low, node, 0, factor, shift - mean * factor)
 
 
@@ -82,7 +84,7 @@ def _scaled(low: Lowering, node: onnx.NodeProto, index: int, scale: Array, shift
     return value
 
 
-def arithmetic(low: Lowering, node: onnx.NodeProto, a: Attributes) -> Value:
+def _arithmetic(low: Lowering, node: onnx.NodeProto, a: Attributes) -> Value:
     """Add, Sub, Mul and Div of two tensors, or of one with a number for each channel."""
     known = [i for i, name in enumerate(node.input) if name in low.constants]
     if not known:
@@ -98,7 +100,11 @@ def arithmetic(low: Lowering, node: onnx.NodeProto, a: Attributes) -> Value:
     if node.op_type in ("Add", "Sum"):
         return _scaled(low, node, index, one, numbers)
     if node.op_type == "Sub":
-        return _scaled(low, node, index, -one, numbers) if index else _scaled(low, node, 0, one, -numbers)
+        return (
+            _scaled(low, node, index, -one, numbers)
+            if index
+            else _scaled(low, node, 0, one, -numbers)
+        )
     return _scaled(low, node, index, numbers if node.op_type == "Mul" else 1 / numbers, zero)
 
 
@@ -124,7 +130,9 @@ def _sum(low: Lowering, node: onnx.NodeProto) -> Value:
         # The later of the two convolutions adds the other's result on its way out.
         order = {id(o): i for i, o in enumerate(low.plan.operators)}
         producers = [low.open_producer(node, i) for i in range(2)]
-        places = [order[id(p)] if p and p.is_convolution and p.second < 0 else -1 for p in producers]
+        places = [
+            order[id(p)] if p and p.is_convolution and p.second < 0 else -1 for p in producers
+        ]
         index = int(np.argmax(places))
         other = low.producers.get(values[1 - index].tensor)
         later = -1 if other is None else order[id(other)]
@@ -157,11 +165,11 @@ def _activated(
     return Value(tensor=made.tensor, flat=value.flat)
 
 
-def relu(low: Lowering, node: onnx.NodeProto, a: Attributes) -> Value:
+def _relu(low: Lowering, node: onnx.NodeProto, a: Attributes) -> Value:
     return _activated(low, node, Activation.RELU)
 
 
-def clip(low: Lowering, node: onnx.NodeProto, a: Attributes) -> Value:
+def _clip(low: Lowering, node: onnx.NodeProto, a: Attributes) -> Value:
     bounds = []
     for index, (name, default) in enumerate((("min", -np.inf), ("max", np.inf)), start=1):
         given = low.constant(node, index)
@@ -171,18 +179,18 @@ def clip(low: Lowering, node: onnx.NodeProto, a: Attributes) -> Value:
     return _activated(low, node, Activation.CLIP, bounds[0], bounds[1])
 
 
-def leaky_relu(low: Lowering, node: onnx.NodeProto, a: Attributes) -> Value:
+def _leaky_relu(low: Lowering, node: onnx.NodeProto, a: Attributes) -> Value:
     slope = float(a.get("alpha", 0.01))
     if not 0 <= slope <= 1:
         raise EngineError(f"a slope of {slope} is not in 0 to 1")
     return _activated(low, node, Activation.LEAKY, slope)
 
 
-def hard_swish(low: Lowering, node: onnx.NodeProto, a: Attributes) -> Value:
+def _hard_swish(low: Lowering, node: onnx.NodeProto, a: Attributes) -> Value:
     return _activated(low, node, Activation.HARD_SWISH)
 
 
-def pooling(low: Lowering, node: onnx.NodeProto, a: Attributes) -> Value:
+def _pooling(low: Lowering, node: onnx.NodeProto, a: Attributes) -> Value:
     kind = Kind.MAX_POOL if node.op_type == "MaxPool" else Kind.AVERAGE_POOL
     value = low.applied(low.value(node)) if kind is Kind.AVERAGE_POOL else low.value(node)
     if any(value.padding):
@@ -192,8 +200,13 @@ def pooling(low: Lowering, node: onnx.NodeProto, a: Attributes) -> Value:
     shape = low.shape(value)
     size = (shape[1], shape[2])
     window, sides = window_of(a, size, pair(a.get("kernel_shape"), 1), (0, 0, 0, 0))
-    if kind is Kind.AVERAGE_POOL and window.kernel == size and sides == (1, 1) and not any(window.padding):
-        return global_average(low, node, a)
+    if (
+        kind is Kind.AVERAGE_POOL
+        and window.kernel == size
+        and sides == (1, 1)
+        and not any(window.padding)
+    ):
+        return _global_average(low, node, a)
     inside = all(
         (n - 1) * s + k <= side
         for n, s, k, side in zip(sides, window.stride, window.kernel, size, strict=True)
@@ -209,13 +222,13 @@ def pooling(low: Lowering, node: onnx.NodeProto, a: Attributes) -> Value:
     )
 
 
-def global_average(low: Lowering, node: onnx.NodeProto, a: Attributes) -> Value:
+def _global_average(low: Lowering, node: onnx.NodeProto, a: Attributes) -> Value:
     value = low.applied(low.value(node))
     out = low.plan.tensor((low.shape(value)[0], 1, 1))
     return low.emit(Operator(kind=Kind.GLOBAL_AVERAGE, source=value.tensor, out=out))
 
 
-def global_maximum(low: Lowering, node: onnx.NodeProto, a: Attributes) -> Value:
+def _global_maximum(low: Lowering, node: onnx.NodeProto, a: Attributes) -> Value:
     value = low.applied(low.value(node))
     channels, height, width = low.shape(value)
     if max(height, width) > 64:
@@ -225,31 +238,38 @@ def global_maximum(low: Lowering, node: onnx.NodeProto, a: Attributes) -> Value:
     return low.emit(Operator(kind=Kind.MAX_POOL, source=value.tensor, out=out, window=window))
 
 
-def mean(low: Lowering, node: onnx.NodeProto, a: Attributes) -> Value:
+def _mean(low: Lowering, node: onnx.NodeProto, a: Attributes) -> Value:
     given = low.constant(node, 1)
     axes = a.get("axes") if given is None else given.tolist()
     if axes is None or sorted(int(i) % 4 for i in axes) != [2, 3] or low.value(node).flat:
         raise EngineError("it knows the mean over all of an image alone")
-    pooled = global_average(low, node, a)
+    pooled = _global_average(low, node, a)
     return Value(tensor=pooled.tensor, flat=not a.get("keepdims", 1))
 
 
-def passed(low: Lowering, node: onnx.NodeProto, a: Attributes) -> Value:
+def _passed(low: Lowering, node: onnx.NodeProto, a: Attributes) -> Value:
     if node.op_type == "Cast" and a.get("to") != onnx.TensorProto.FLOAT:
         raise EngineError("it computes in float32 alone")
-    if node.op_type == "Transpose" and a.get("perm") != list(range(len(a.get("perm", [])))):
-        raise EngineError("it does not permute axes")
     return low.value(node)
 
 
-def flattened(low: Lowering, node: onnx.NodeProto, a: Attributes) -> Value:
+def _transposed(low: Lowering, node: onnx.NodeProto, a: Attributes) -> Value:
+    """There and back between channels first and channels last; nothing happens in between."""
+    value = low.values[node.input[0]]
+    there, back = [0, 2, 3, 1], [0, 3, 1, 2]
+    if value.flat or any(value.padding) or a.get("perm") != (back if value.last else there):
+        raise EngineError("it permutes axes at an image's edges alone")
+    return Value(tensor=value.tensor, last=not value.last)
+
+
+def _flattened(low: Lowering, node: onnx.NodeProto, a: Attributes) -> Value:
     if a.get("axis", 1) % 4 != 1:
         raise EngineError("it flattens behind the batch alone")
     value = low.applied(low.value(node))
     return Value(tensor=value.tensor, flat=True)
 
 
-def reshaped(low: Lowering, node: onnx.NodeProto, a: Attributes) -> Value:
+def _reshaped(low: Lowering, node: onnx.NodeProto, a: Attributes) -> Value:
     """Reshape, Squeeze and Unsqueeze between (batch, features) and (batch, features, 1, 1)."""
     value = low.applied(low.value(node))
     before = low.full_shape(value)
@@ -289,7 +309,7 @@ def _resolved(before: list[int], wanted: list[int]) -> list[int]:
     return after
 
 
-def padded(low: Lowering, node: onnx.NodeProto, a: Attributes) -> Value:
+def _padded(low: Lowering, node: onnx.NodeProto, a: Attributes) -> Value:
     value, given = low.value(node), low.constant(node, 1)
     pads = [int(p) for p in (a.get("pads", []) if given is None else given)]
     axes = low.constant(node, 3)
@@ -304,7 +324,7 @@ def padded(low: Lowering, node: onnx.NodeProto, a: Attributes) -> Value:
     return Value(tensor=value.tensor, padding=(total[0], total[1], total[2], total[3]))
 
 
-def concatenated(low: Lowering, node: onnx.NodeProto, a: Attributes) -> Value:
+def _concatenated(low: Lowering, node: onnx.NodeProto, a: Attributes) -> Value:
     values = [low.applied(low.value(node, i)) for i in range(len(node.input))]
     axis = a.get("axis", 1)
     if axis % (2 if values[0].flat else 4) != 1:
@@ -321,32 +341,32 @@ def concatenated(low: Lowering, node: onnx.NodeProto, a: Attributes) -> Value:
 
 
 LOWERED: dict[str, Callable[[Lowering, onnx.NodeProto, Attributes], Value]] = {
-    "Conv": convolution,
-    "Gemm": matrix_product,
-    "MatMul": matrix_product,
-    "BatchNormalization": normalisation,
-    "Add": arithmetic,
-    "Sum": arithmetic,
-    "Sub": arithmetic,
-    "Mul": arithmetic,
-    "Div": arithmetic,
-    "Relu": relu,
-    "Clip": clip,
-    "LeakyRelu": leaky_relu,
-    "HardSwish": hard_swish,
-    "MaxPool": pooling,
-    "AveragePool": pooling,
-    "GlobalAveragePool": global_average,
-    "GlobalMaxPool": global_maximum,
-    "ReduceMean": mean,
-    "Flatten": flattened,
-    "Reshape": reshaped,
-    "Squeeze": reshaped,
-    "Unsqueeze": reshaped,
-    "Pad": padded,
-    "Concat": concatenated,
-    "Identity": passed,
-    "Dropout": passed,
-    "Cast": passed,
-    "Transpose": passed,
+    "Conv": _convolution,
+    "Gemm": _matrix_product,
+    "MatMul": _matrix_product,
+    "BatchNormalization": _normalisation,
+    "Add": _arithmetic,
+    "Sum": _arithmetic,
+    "Sub": _arithmetic,
+    "Mul": _arithmetic,
+    "Div": _arithmetic,
+    "Relu": _relu,
+    "Clip": _clip,
+    "LeakyRelu": _leaky_relu,
+    "HardSwish": _hard_swish,
+    "MaxPool": _pooling,
+    "AveragePool": _pooling,
+    "GlobalAveragePool": _global_average,
+    "GlobalMaxPool": _global_maximum,
+    "ReduceMean": _mean,
+    "Flatten": _flattened,
+    "Reshape": _reshaped,
+    "Squeeze": _reshaped,
+    "Unsqueeze": _reshaped,
+    "Pad": _padded,
+    "Concat": _concatenated,
+    "Identity": _passed,
+    "Dropout": _passed,
+    "Cast": _passed,
+    "Transpose": _transposed,
 }

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import IntEnum
+from typing import Any
 
 import numpy as np
 
@@ -18,6 +19,7 @@ MAGIC = 0x5350525345
 VERSION = 1
 
 Shape = tuple[int, int, int]
+Words = np.ndarray[Any, np.dtype[np.int64]]
 
 
 class Kind(IntEnum):
@@ -123,7 +125,7 @@ class Plan:
         _, height, width = self.shapes[operator.out]
         return int(np.count_nonzero(operator.weights)) * height * width
 
-    def serialise(self) -> tuple[np.ndarray, Float32Array]:
+    def serialise(self) -> tuple[Words, Float32Array]:
         """The plan as one array of int64 and one of float32."""
         numbers = _Numbers()
         words = [MAGIC, VERSION, len(self.shapes)]
