@@ -75,6 +75,14 @@ SPARSE_API void sparse_profile(void* session, int on, double* seconds) {
   opened->take_profile(seconds);
 }
 
+// Run `rounds` of multiply-adds in registers alone; gives back how many a round has.
+SPARSE_API int64_t sparse_spin(int64_t rounds) {
+  bool generates = false;
+  volatile float kept = sparse::choose_kernels(generates).spin(rounds);
+  (void)kept;
+  return sparse::kPeakAdds;
+}
+
 SPARSE_API int64_t sparse_memory(void* session) {
   return static_cast<sparse::Session*>(session)->memory();
 }

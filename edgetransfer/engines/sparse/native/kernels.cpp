@@ -223,12 +223,27 @@ void gather(const float* const* lanes, float fill, int64_t count, int64_t in_ste
   }
 }
 
+float spin(int64_t rounds) {
+  constexpr int kCount = kPeakAdds / kWidth < kSums ? kPeakAdds / kWidth : 12;
+  Native sums[kCount];
+  for (int i = 0; i < kCount; ++i) sums[i] = splat(static_cast<float>(i));
+  Native factor = splat(0.5f);
+  for (int64_t r = 0; r < rounds * (kPeakAdds / kWidth / kCount); ++r) {
+    asm volatile("" : "+g"(factor));
+#pragma GCC unroll 16
+    for (int i = 0; i < kCount; ++i) sums[i] = sums[i] * factor + factor;
+  }
+  Native total{};
+  for (int i = 0; i < kCount; ++i) total += sums[i];
+  return total[0];
+}
+
 }  // namespace
 
 const Kernels& SPARSE_KERNELS() {
   static const Kernels kernels = {SPARSE_TEXT(SPARSE_NAME), sparse_strip, dense_strip,
                                   depthwise_strip,          max_pool,     average_pool,
-                                  add,                      gather};
+                                  add,                      gather,       spin};
   return kernels;
 }
 

@@ -31,6 +31,8 @@ struct PoolWindow {
   int channels;
 };
 
+constexpr int64_t kPeakAdds = 12 * kLanes;
+
 struct Kernels {
   const char* name;
   // Output channels first to last (exclusive) of all pixels of a strip.
@@ -46,6 +48,8 @@ struct Kernels {
   // where its pointer says; a lane without a pointer is filled.
   void (*gather)(const float* const* lanes, float fill, int64_t count, int64_t in_step,
                  int64_t out_step, char* out);
+  // Multiply-adds and nothing else, kPeakAdds of them a round; for measuring the peak.
+  float (*spin)(int64_t rounds);
 };
 
 const Kernels& kernels_avx512();
