@@ -173,6 +173,9 @@ class Lowering:
                     self.values[node.output[0]] = lower(self, node, attributes_of(node))
                 except EngineError as error:
                     raise EngineError(f"{node.op_type} {node.name!r}: {error}") from error
+                except (ValueError, TypeError, KeyError, IndexError) as error:
+                    detail = f"it does not fit its inputs or attributes ({error})"
+                    raise EngineError(f"{node.op_type} {node.name!r}: {detail}") from error
         output = self.graph.output[0].name
         if output not in self.values or self.values[output].last:
             raise EngineError("its output is not features of the image")

@@ -28,6 +28,8 @@ def _convolution(low: Lowering, node: onnx.NodeProto, a: Attributes) -> Value:
     bias = low.constant(node, 2)
     if bias is None:
         bias = np.zeros(weights.shape[0], np.float32)
+    if bias.shape != weights.shape[:1]:
+        raise EngineError(f"a bias {bias.shape} does not fit weights {weights.shape}")
     out = low.plan.tensor((weights.shape[0], *sides))
     return low.emit(
         Operator(
