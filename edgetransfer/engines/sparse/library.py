@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from edgetransfer.engines.sparse.compiling import LIBRARY
+from edgetransfer.engines.sparse import compiling
 from edgetransfer.engines.sparse.opening import why_absent
 from edgetransfer.engines.sparse.plan import Words
 from edgetransfer.errors import EngineError
@@ -32,10 +32,10 @@ def load_library() -> ctypes.CDLL:
     if absent is not None:
         raise EngineError(absent)
     try:
-        library = ctypes.CDLL(str(LIBRARY))
+        library = ctypes.CDLL(str(compiling.LIBRARY))
     except OSError as error:
         raise EngineError(
-            f"{LIBRARY} cannot be loaded: {error}; install edgetransfer again"
+            f"{compiling.LIBRARY} cannot be loaded: {error}; install edgetransfer again"
         ) from error
     pointer, number = ctypes.c_void_p, ctypes.c_int64
     signatures: dict[str, tuple[Any, list[Any]]] = {

@@ -175,6 +175,9 @@ Operator read_operator(Reader& reader, const std::vector<Tensor>& tensors) {
     require(same_shape(tensors[op.second], out), "an added tensor has another shape");
     op.epilogue.adds = true;
   }
+  require(!op.has_window() || ((out.height - 1) * op.stride_y - op.pad_top < in.height &&
+                               (out.width - 1) * op.stride_x - op.pad_left < in.width),
+          "a window begins outside of its image");
   if (op.kind == Kind::max_pool || op.kind == Kind::average_pool)
     require(in.channels == out.channels, "a pooling changes its channels");
   if (op.kind == Kind::max_pool || op.kind == Kind::average_pool)
