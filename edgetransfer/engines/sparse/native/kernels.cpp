@@ -227,9 +227,8 @@ float spin(int64_t rounds) {
   constexpr int kCount = kPeakAdds / kWidth < kSums ? kPeakAdds / kWidth : 12;
   Native sums[kCount];
   for (int i = 0; i < kCount; ++i) sums[i] = splat(static_cast<float>(i));
-  Native factor = splat(0.5f);
+  const Native factor = splat(rounds > 0 ? 0.5f : 0.25f);
   for (int64_t r = 0; r < rounds * (kPeakAdds / kWidth / kCount); ++r) {
-    asm volatile("" : "+g"(factor));
 #pragma GCC unroll 16
     for (int i = 0; i < kCount; ++i) sums[i] = sums[i] * factor + factor;
   }
