@@ -9,8 +9,8 @@ namespace {
 constexpr int64_t kPage = 4096;
 // Layers whose code and weights are larger than this run whole, one after the other, so that they
 // are fetched once; those before them row by row, so that activations stay in the caches.
-constexpr int64_t kStreamedCode = 256 << 10;
-constexpr int64_t kStepBytes = 1 << 20;
+constexpr int64_t kStreamedCode = 512 << 10;
+constexpr int64_t kStepBytes = 1 << 18;
 
 }  // namespace
 
@@ -52,22 +52,23 @@ class Interleaving {
   }
 
  private:
+  // Compute a work's output up to a row, few rows at a time, and what it needs before each.
   void advance(size_t w, int row) {
     const Work& work = program_.works[w];
     Storage& out = program_.storages[work.out];
-    if (done_[w] >= row) return;
-    const int64_t rows = std::max<int64_t>(1, kStepBytes / out.row_bytes());
-    row = std::min<int64_t>(out.height, std::max<int64_t>(row, done_[w] + rows));
-    if (work.in >= 0)
-      for (size_t p : producer_[work.in]) advance(p, program_.rows_needed(work, row));
-    if (work.second >= 0)
-      for (size_t p : producer_[work.second]) advance(p, row);
-    program_.steps.push_back({static_cast<int>(w), done_[w], row});
-    done_[w] = row;
-    int oldest = kept_[work.out] ? 0 : out.height;
-    for (size_t r : readers_[work.out]) oldest = std::min(oldest, first_needed(r, work.out));
-    out.ring = std::max(out.ring, row - std::min(oldest, row));
-    out.ring = std::max(out.ring, row - program_.steps.back().first_row);
+    const int most = static_cast<int>(std::max<int64_t>(1, kStepBytes / out.row_bytes()));
+    while (done_[w] < row) {
+      const int next = std::min(out.height, done_[w] + most);
+      if (work.in >= 0)
+        for (size_t p : producer_[work.in]) advance(p, program_.rows_needed(work, next));
+      if (work.second >= 0)
+        for (size_t p : producer_[work.second]) advance(p, next);
+      program_.steps.push_back({static_cast<int>(w), done_[w], next});
+      int oldest = kept_[work.out] ? 0 : done_[w];
+      for (size_t r : readers_[work.out]) oldest = std::min(oldest, first_needed(r, work.out));
+      out.ring = std::max(out.ring, next - oldest);
+      done_[w] = next;
+    }
   }
 
   // The first row of a storage that a reader still needs.
