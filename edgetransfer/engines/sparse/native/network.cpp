@@ -18,6 +18,8 @@ constexpr int64_t kVersion = 1;
 // More weights than zeros, and more code than the second cache holds: plain loops are as good.
 constexpr double kDense = 0.6;
 constexpr int64_t kDenseWeights = 100'000;
+// How far below or right of an image a window may begin, in its padding.
+constexpr int kFarthest = 256;
 
 class Reader {
  public:
@@ -175,9 +177,10 @@ Operator read_operator(Reader& reader, const std::vector<Tensor>& tensors) {
     require(same_shape(tensors[op.second], out), "an added tensor has another shape");
     op.epilogue.adds = true;
   }
-  require(!op.has_window() || ((out.height - 1) * op.stride_y - op.pad_top < in.height &&
-                               (out.width - 1) * op.stride_x - op.pad_left < in.width),
-          "a window begins outside of its image");
+  require(!op.has_window() ||
+              ((out.height - 1) * op.stride_y - op.pad_top < in.height + kFarthest &&
+               (out.width - 1) * op.stride_x - op.pad_left < in.width + kFarthest),
+          "a window begins far outside of its image");
   if (op.kind == Kind::max_pool || op.kind == Kind::average_pool)
     require(in.channels == out.channels, "a pooling changes its channels");
   if (op.kind == Kind::max_pool || op.kind == Kind::average_pool)
