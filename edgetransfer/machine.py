@@ -21,7 +21,7 @@ PACKAGES = (
 USEFUL_FLAGS = ("avx2", "fma", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile")
 DEEPSPARSE_NOTICE = (
     "DeepSparse's licence allows development, test and evaluation, not production; it has reached "
-    "its end of life. --engine onnxruntime needs neither."
+    "its end of life. --engine sparse and onnxruntime need neither."
 )
 
 
@@ -29,14 +29,18 @@ def describe_machine() -> dict[str, Any]:
     """Versions, processor, the engine that ``auto`` takes and why; for bug reports too."""
     from edgetransfer.backbones.catalogue import bundled
     from edgetransfer.engines.deepsparse_engine import why_absent
+    from edgetransfer.engines.sparse.opening import describe
     from edgetransfer.features import available_cores, default_cache_folder
 
     absent = why_absent()
-    engine = (
-        {"name": "deepsparse", "reason": "it is installed; each backbone is tried first"}
-        if absent is None
-        else {"name": "onnxruntime", "reason": absent}
-    )
+    sparse = describe()
+    if sparse["absent"] is None:
+        kernels = f"its {sparse['kernels']} kernels run here"
+        engine = {"name": "sparse", "reason": f"{kernels}; each backbone is tried first"}
+    elif absent is None:
+        engine = {"name": "deepsparse", "reason": "it is installed; each backbone is tried first"}
+    else:
+        engine = {"name": "onnxruntime", "reason": absent}
     return {
         "python": f"{platform.python_implementation()} {platform.python_version()}",
         "system": f"{platform.system()} {platform.machine()}",
@@ -48,6 +52,7 @@ def describe_machine() -> dict[str, Any]:
             "flags": _cpu_flags(),
         },
         "engine": engine,
+        "sparse": sparse,
         "notice": DEEPSPARSE_NOTICE if absent is None else None,
         "backbones": sorted(bundled()),
         "cache": str(default_cache_folder()),

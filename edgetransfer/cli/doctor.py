@@ -25,6 +25,8 @@ def doctor(json_output: JsonOption = False) -> None:
     cpu = found["cpu"]
     say(f"processor  {cpu['model']}, {cpu['cores']} cores, {' '.join(cpu['flags']) or 'no AVX2'}")
     say(f"engine     {found['engine']['name']}: {found['engine']['reason']}")
+    if found["sparse"]["absent"]:
+        say(f"  {found['sparse']['absent']}")
     for name, version in found["packages"].items():
         say(f"  {name:<14} {version or 'not installed'}")
     say(f"backbones  {', '.join(found['backbones']) or 'none'}")

@@ -83,9 +83,9 @@ EngineOption = Annotated[
     str,
     typer.Option(
         "--engine",
-        metavar="auto|deepsparse|openvino|openvino-bf16|onnxruntime",
-        help="auto: what `edgetransfer tune` measured to be fastest; before that, DeepSparse where "
-        "a trial succeeds, else ONNX Runtime.",
+        metavar="auto|sparse|deepsparse|openvino|openvino-bf16|onnxruntime",
+        help="auto: what `edgetransfer tune` measured to be fastest; before that, the project's "
+        "own sparse engine, else DeepSparse where a trial succeeds, else ONNX Runtime.",
         rich_help_panel=_MACHINE,
     ),
 ]
