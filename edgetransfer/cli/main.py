@@ -17,6 +17,7 @@ from edgetransfer.cli.import_ import import_
 from edgetransfer.cli.inspect import inspect
 from edgetransfer.cli.predict import predict
 from edgetransfer.cli.rewind import export, forget, rollback
+from edgetransfer.cli.sparsify import sparsify
 from edgetransfer.cli.stream import stream
 from edgetransfer.cli.train import train
 
@@ -27,7 +28,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for command in (
-    *(train, stream, evaluate, predict, inspect, compact, benchmark, doctor, demo),
+    *(train, stream, evaluate, predict, inspect, sparsify, compact, benchmark, doctor, demo),
     *(export, rollback, forget),
 ):
     app.command()(with_exit_codes(command))
