@@ -23,6 +23,7 @@ from edgetransfer.sparsify.weights import NetworkWeights, Parameters
 from edgetransfer.types import Progress
 
 CLOSE_ENOUGH = 0.03
+ROUGHLY = 24  # iterations, enough to compare layers
 MISSED = 0.1  # a target further away than this is an error
 ATTEMPTS = 5
 
@@ -57,7 +58,7 @@ def error_curves(
         errors = []
         for share in GRID:
             project = Pattern().projection(layer, float(share))
-            weights = np.stack([problem.select(project)[1] for problem in problems])
+            weights = np.stack([problem.select(project, ROUGHLY)[1] for problem in problems])
             errors.append(_error_with_best_bias(layer, moments, weights, before))
         curves.append(errors)
     progress("trying sparsities", len(layers), len(layers))

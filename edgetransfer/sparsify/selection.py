@@ -24,7 +24,7 @@ Projection = Callable[[NDArray[np.float32]], Mask]
 """From (R, K) magnitudes to the (R, K) weights that stay."""
 
 FIRST_PENALTY = 0.1
-MOST_ITERATIONS = 150
+MOST_ITERATIONS = 90
 SETTLED = 1e-4  # of the support changing in three iterations
 
 
@@ -49,8 +49,10 @@ class SupportProblem:
         self._size = float(np.sqrt(np.mean(target**2))) or 1.0
         self._target = (target / self._size).astype(np.float32)
 
-    def select(self, project: Projection) -> tuple[Mask, Float64Array]:
-        """Choose the support.
+    def select(
+        self, project: Projection, iterations: int = MOST_ITERATIONS
+    ) -> tuple[Mask, Float64Array]:
+        """Choose the support, in at most so many iterations.
 
         Returns
         -------
@@ -62,7 +64,7 @@ class SupportProblem:
         multiplier = np.zeros_like(split)
         before: Mask = kept
         penalty = np.float32(FIRST_PENALTY)
-        for iteration in range(1, MOST_ITERATIONS + 1):
+        for iteration in range(1, iterations + 1):
             free = self._ridge(penalty, self._target + penalty * split - multiplier)
             moved = free + multiplier / penalty
             kept = project(np.abs(moved))
