@@ -117,7 +117,7 @@ def sparsify(
             help="Views shown of each photo.",
             rich_help_panel=_FIT,
         ),
-    ] = 4,
+    ] = 2,
     memory: Annotated[
         str,
         typer.Option(

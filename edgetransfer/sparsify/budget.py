@@ -15,7 +15,7 @@ from edgetransfer.sparsify.layers import Float64Array, Layer
 from edgetransfer.sparsify.moments import Moments
 from edgetransfer.sparsify.patterns import Pattern
 from edgetransfer.sparsify.reconstruction import collect, magnitude, regularised
-from edgetransfer.sparsify.selection import SupportProblem, without_bias
+from edgetransfer.sparsify.selection import SupportProblem
 from edgetransfer.sparsify.settings import Sparsification
 from edgetransfer.sparsify.streaming import NetworkPair
 from edgetransfer.sparsify.timing import Stopwatch
@@ -51,14 +51,13 @@ def error_curves(
         moments = collect(layer, pair, settings.seed).moments
         before = dense.parameters(layer)
         inputs, cross = regularised(moments, before.augmented)
-        problems = [
-            SupportProblem(*(without_bias(i, c) if layer.bias is not None else (i, c)))
-            for i, c in zip(inputs, cross, strict=True)
-        ]
+        problems = [SupportProblem(group, bias=layer.bias is not None) for group in inputs]
         errors = []
         for share in GRID:
             project = Pattern().projection(layer, float(share))
-            weights = np.stack([problem.select(project, ROUGHLY)[1] for problem in problems])
+            weights = np.stack(
+                [p.select(c, project, ROUGHLY)[1] for p, c in zip(problems, cross, strict=True)]
+            )
             errors.append(_error_with_best_bias(layer, moments, weights, before))
         curves.append(errors)
     progress("trying sparsities", len(layers), len(layers))

@@ -17,7 +17,7 @@ from edgetransfer.sparsify.moments import (
 )
 from edgetransfer.sparsify.patterns import Pattern
 from edgetransfer.sparsify.refit import refit
-from edgetransfer.sparsify.selection import Mask, SupportProblem, without_bias
+from edgetransfer.sparsify.selection import Mask, SupportProblem
 from edgetransfer.sparsify.streaming import NetworkPair
 from edgetransfer.sparsify.weights import Parameters
 
@@ -157,6 +157,7 @@ class _Task:
         self.dense = dense.augmented
         self.moments = data.moments
         self.samples = data.fitted
+        self.problems: list[SupportProblem] = []
         self.weight = data.moments.samples / max(data.fitted.count, 1)
 
     def solve(self, trust: float, support: Mask | None = None) -> Float64Array:
@@ -183,12 +184,12 @@ class _Task:
     def _chosen(self, cross: Float64Array) -> Mask:
         if not self.sparsity:
             return np.ones((*cross.shape[:2], self.layer.columns), bool)
-        chosen = []
-        for inputs, targets in zip(self.inputs, cross, strict=True):
-            if self.layer.bias is not None:
-                inputs, targets = without_bias(inputs, targets)
-            chosen.append(SupportProblem(inputs, targets).select(self.project)[0])
-        return np.stack(chosen)
+        if not self.problems:
+            bias = self.layer.bias is not None
+            self.problems = [SupportProblem(inputs, bias=bias) for inputs in self.inputs]
+        return np.stack(
+            [p.select(c, self.project)[0] for p, c in zip(self.problems, cross, strict=True)]
+        )
 
     def _refitted(self, cross: Float64Array, kept: Mask) -> Float64Array:
         if self.layer.bias is not None:

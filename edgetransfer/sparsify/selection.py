@@ -29,43 +29,58 @@ SETTLED = 1e-4  # of the support changing in three iterations
 
 
 class SupportProblem:
-    """One layer's problem, factored once, to be solved for any pattern.
+    """The problem of one layer's inputs, factored once, for any outputs and any pattern.
 
     Parameters
     ----------
     inputs
-        (K, K) regularised second moments without the bias, positive definite.
-    cross
-        (R, K) cross moments.
+        (K, K) regularised second moments, positive definite.
+    bias
+        Whether the last column is a bias: it is never pruned, and its best value for the chosen
+        weights is understood.
     """
 
-    def __init__(self, inputs: Float64Array, cross: Float64Array) -> None:
+    def __init__(self, inputs: Float64Array, *, bias: bool = False) -> None:
+        self._edge: Float64Array | None = None
+        if bias:
+            self._edge = inputs[:-1, -1] / inputs[-1, -1]
+            inputs = inputs[:-1, :-1] - np.outer(self._edge, inputs[-1, :-1])
         self._scale = np.sqrt(np.diagonal(inputs))
         values, vectors = np.linalg.eigh(inputs / np.outer(self._scale, self._scale))
         self._values = np.maximum(values, 1e-9).astype(np.float32)
         self._basis = np.ascontiguousarray(vectors, np.float32)
-        target = cross / self._scale
-        # The multiplier has the outputs' scale; bring it to one, so that float32 suffices.
-        self._size = float(np.sqrt(np.mean(target**2))) or 1.0
-        self._target = (target / self._size).astype(np.float32)
 
     def select(
-        self, project: Projection, iterations: int = MOST_ITERATIONS
+        self, cross: Float64Array, project: Projection, iterations: int = MOST_ITERATIONS
     ) -> tuple[Mask, Float64Array]:
         """Choose the support, in at most so many iterations.
 
+        Parameters
+        ----------
+        cross
+            (R, K) cross moments.
+        project
+            The allowed pattern.
+
         Returns
         -------
-        (R, K) bool, and (R, K) float64 weights on it that are close to the best.
+        (R, K) bool, and (R, K) float64 weights on it that are close to the best; both without
+        the bias.
         """
-        ridge = self._ridge(np.float32(0), self._target)
+        if self._edge is not None:
+            cross = cross[:, :-1] - np.outer(cross[:, -1], self._edge)
+        scaled = cross / self._scale
+        # The multiplier has the outputs' scale; bring it to one, so that float32 suffices.
+        size = float(np.sqrt(np.mean(scaled**2))) or 1.0
+        target = (scaled / size).astype(np.float32)
+        ridge = self._ridge(np.float32(0), target)
         kept = project(np.abs(ridge))
         split: NDArray[np.float32] = np.where(kept, ridge, np.float32(0))
         multiplier = np.zeros_like(split)
         before: Mask = kept
         penalty = np.float32(FIRST_PENALTY)
         for iteration in range(1, iterations + 1):
-            free = self._ridge(penalty, self._target + penalty * split - multiplier)
+            free = self._ridge(penalty, target + penalty * split - multiplier)
             moved = free + multiplier / penalty
             kept = project(np.abs(moved))
             split = np.where(kept, moved, np.float32(0))
@@ -77,7 +92,7 @@ class SupportProblem:
                     break
                 growth = 1.3 if changed > 0.1 else 1.2 if changed > 0.005 else 1.1
                 penalty = np.float32(penalty * growth)
-        weights: Float64Array = split.astype(np.float64) * self._size / self._scale
+        weights: Float64Array = split.astype(np.float64) * size / self._scale
         return kept, weights
 
     def _ridge(self, penalty: np.float32, target: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -86,12 +101,3 @@ class SupportProblem:
             target @ self._basis / (self._values + penalty)
         ) @ self._basis.T
         return solved
-
-
-def without_bias(inputs: Float64Array, cross: Float64Array) -> tuple[Float64Array, Float64Array]:
-    """Moments after the best bias, the last column, has been taken out of the problem."""
-    edge, corner = inputs[:-1, -1], inputs[-1, -1]
-    return (
-        inputs[:-1, :-1] - np.outer(edge, edge) / corner,
-        cross[:, :-1] - np.outer(cross[:, -1], edge) / corner,
-    )

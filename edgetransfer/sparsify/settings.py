@@ -64,7 +64,7 @@ class Sparsification:
     distribution: Distribution | None = None
     pattern: str = "unstructured"
     calibration_images: int = 512
-    views: int = 4
+    views: int = 2
     refine_minutes: float = 0.0
     seed: int = 0
     memory: int = 3 * 2**29
