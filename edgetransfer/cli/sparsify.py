@@ -185,7 +185,10 @@ def sparsify(
 
 
 def _show(report: dict[str, Any], out: Path) -> None:
-    say(f"{'sparsity':>9}  {'error':>7}  {'held out':>8}  {'magnitude':>9}  layer")
+    say(
+        f"{'sparsity':>9}  {'error':>7}  {'held out':>8}  {'magnitude':>9}  {'ms, sparse':>16}"
+        "  layer"
+    )
     for layer in report["layers"]:
         error = layer.get("error") or {}
         columns = "  ".join(
@@ -193,7 +196,9 @@ def _show(report: dict[str, Any], out: Path) -> None:
             for key, width in (("fitted", 7), ("held_out", 8), ("magnitude_held_out", 9))
         )
         shape = "x".join(map(str, layer["shape"]))
-        say(f"{layer['sparsity']:9.1%}  {columns}  {layer['name']} ({shape})")
+        time = layer.get("milliseconds")
+        spent = f"{time['dense']:8.1f}{time['sparse']:8.1f}" if time else ""
+        say(f"{layer['sparsity']:9.1%}  {columns}  {spent:>16}  {layer['name']} ({shape})")
     say()
     say(
         f"sparsity   {report['pruned_layers_sparsity']:.1%} of the pruned layers' weights, "

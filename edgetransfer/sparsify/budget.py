@@ -17,7 +17,7 @@ from edgetransfer.sparsify.patterns import Pattern
 from edgetransfer.sparsify.reconstruction import collect, magnitude, regularised
 from edgetransfer.sparsify.selection import SupportProblem
 from edgetransfer.sparsify.settings import Sparsification
-from edgetransfer.sparsify.streaming import NetworkPair
+from edgetransfer.sparsify.streaming import NetworkPair, shapes_of
 from edgetransfer.sparsify.timing import Stopwatch
 from edgetransfer.sparsify.weights import NetworkWeights, Parameters
 from edgetransfer.types import Progress
@@ -129,11 +129,7 @@ def _by_time(
     progress: Progress,
 ) -> Budget:
     names = [layer.name for layer in layers]
-    shapes = {
-        value.name: [d.dim_value for d in value.type.tensor_type.shape.dim]
-        for value in (*frozen.graph.value_info, *frozen.graph.input)
-    }
-    times = stopwatch.layer_times(layers, shapes, progress)
+    times = stopwatch.layer_times(layers, shapes_of(frozen), progress)
     target = settings.target_speedup
     if target is None:
         # As fast as the same sparsity everywhere, but with the least error.

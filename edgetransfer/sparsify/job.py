@@ -30,7 +30,7 @@ from edgetransfer.sparsify.pruning import correct_all, prune_by_magnitude, recon
 from edgetransfer.sparsify.refine import check_torch, refine
 from edgetransfer.sparsify.result import check_out, write_backbone, write_report
 from edgetransfer.sparsify.settings import Sparsification
-from edgetransfer.sparsify.streaming import NetworkPair
+from edgetransfer.sparsify.streaming import NetworkPair, shapes_of
 from edgetransfer.sparsify.timing import Stopwatch
 from edgetransfer.sparsify.weights import NetworkWeights
 from edgetransfer.sparsify.work import WorkFolder
@@ -116,6 +116,7 @@ class _Job:
             "calibration": self._calibration(),
             "layers": records,
             "refinement": refined,
+            "speed": None,
         }
         if self.views is not None:
             closeness = compare_features(self._pair(self.dense, self.pruned))
@@ -125,7 +126,10 @@ class _Job:
         report["sparsity"] = counted.sparsity
         report["pruned_layers_sparsity"] = self._pruned_sparsity()
         report["macs"] = {"dense": counted.dense_macs, "nonzero": counted.nonzero_macs}
-        report["speed"] = self._speed(frozen, stopwatch)
+        if stopwatch is not None:
+            report["speed"] = self._speed(frozen, stopwatch)
+            self._time_layers(frozen, stopwatch, records)
+            stopwatch.close()
         report["layer_times"] = budget.measured
         self._warn_of_overfitting(report)
         report["warnings"] = self.warnings
@@ -237,9 +241,18 @@ class _Job:
         zeros = sum(int(np.count_nonzero(a == 0)) for a in arrays)
         return zeros / sum(a.size for a in arrays)
 
-    def _speed(self, frozen: onnx.ModelProto, stopwatch: Stopwatch | None) -> dict[str, Any] | None:
-        if stopwatch is None:
-            return None
+    def _time_layers(
+        self, frozen: onnx.ModelProto, stopwatch: Stopwatch, records: list[dict[str, Any]]
+    ) -> None:
+        dense, sparse = NetworkWeights(self.dense), NetworkWeights(self.pruned)
+        layers = [layer for layer in self.layers if layer.prunable]
+        weights = [(dense.array(layer.name), sparse.array(layer.name)) for layer in layers]
+        times = stopwatch.before_and_after(layers, shapes_of(frozen), weights, self.progress)
+        by_name = {record["name"]: record for record in records}
+        for layer, (before, after) in zip(layers, times, strict=True):
+            by_name[layer.name]["milliseconds"] = {"dense": 1000 * before, "sparse": 1000 * after}
+
+    def _speed(self, frozen: onnx.ModelProto, stopwatch: Stopwatch) -> dict[str, Any] | None:
         sparse = _copy(frozen)
         NetworkWeights(sparse).take_from(NetworkWeights(self.pruned), self.layers)
         self.progress("measuring speed", 0, 1)
@@ -248,8 +261,6 @@ class _Job:
         except EngineError as error:
             self._warn(f"the speed was not measured: {error}")
             return None
-        finally:
-            stopwatch.close()
         return {
             "engine": stopwatch.choice.name,
             "reason": stopwatch.choice.reason,

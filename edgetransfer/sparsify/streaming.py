@@ -34,6 +34,13 @@ class Chunk:
     pruned: Tensors
 
 
+def shapes_of(frozen: onnx.ModelProto) -> dict[str, list[int]]:
+    """The shapes of a frozen backbone's tensors."""
+    graph = frozen.graph
+    values = (*graph.value_info, *graph.input, *graph.output)
+    return {value.name: [d or 1 for d in dims_of(value)] for value in values}
+
+
 class NetworkPair:
     """Runs the dense network and the pruned one side by side over the calibration views.
 
@@ -68,10 +75,7 @@ class NetworkPair:
         self._budget = budget
         self._threads = threads
         self._batch = dims_of(dense.graph.input[0])[0] or 1
-        self._shapes = {
-            value.name: [d or 1 for d in dims_of(value)]
-            for value in (*dense.graph.value_info, *dense.graph.input, *dense.graph.output)
-        }
+        self._shapes = shapes_of(dense)
         self._kept: tuple[list[Tensors], list[Tensors]] | None = None
         self._at: tuple[str, ...] = (dense.graph.input[0].name,)
 

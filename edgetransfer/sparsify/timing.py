@@ -13,7 +13,7 @@ from edgetransfer.engines import KINDS, Engine, EngineKind, batch_seconds, open_
 from edgetransfer.errors import EngineError
 from edgetransfer.sparsify.distribution import GRID
 from edgetransfer.sparsify.layers import Float64Array, Layer
-from edgetransfer.types import Progress
+from edgetransfer.types import Float32Array, Progress
 
 LAYER_SECONDS = 0.15
 TURNS = 4
@@ -81,16 +81,41 @@ class Stopwatch:
             shape = tuple(shapes[layer.input])
             key = (layer.operator, layer.shape, layer.strides, layer.pads, layer.groups, shape)
             if key not in known:
-                known[key] = np.array([self._time(layer, shape, share) for share in GRID])
-            result.append(np.minimum.accumulate(known[key]))
+                known[key] = np.array(
+                    [self._time(layer, shape, random_weights(layer, share)) for share in GRID]
+                )
+            result.append(np.minimum.accumulate(np.nan_to_num(known[key], nan=0.0)))
         progress("timing layers", len(layers), len(layers))
         return np.stack(result)
 
-    def _time(self, layer: Layer, shape: tuple[int, ...], sparsity: float) -> float:
+    def before_and_after(
+        self,
+        layers: Sequence[Layer],
+        shapes: dict[str, list[int]],
+        weights: Sequence[tuple[Float32Array, Float32Array]],
+        progress: Progress,
+    ) -> list[tuple[float, float]]:
+        """Seconds that each layer alone takes for a batch with its dense and its sparse weights.
+
+        Parameters
+        ----------
+        weights
+            Of each layer, as stored: dense and sparse.
+        """
+        result = []
+        for number, (layer, pair) in enumerate(zip(layers, weights, strict=True)):
+            progress("timing layers", number, len(layers))
+            shape = tuple(shapes[layer.input])
+            dense, sparse = (self._time(layer, shape, array) for array in pair)
+            result.append((dense, sparse))
+        progress("timing layers", len(layers), len(layers))
+        return result
+
+    def _time(self, layer: Layer, shape: tuple[int, ...], weights: Float32Array) -> float:
         try:
-            engine = self._open(_alone(layer, shape, sparsity))
+            engine = self._open(_alone(layer, shape, weights))
         except EngineError:
-            return float("inf") if sparsity else 0.0
+            return float("nan")
         times = batch_seconds(engine, LAYER_SECONDS)
         engine.close()
         return float(np.min(times))
@@ -103,18 +128,25 @@ def _kind_named(name: str) -> EngineKind:
     return next(kind for kind in KINDS if kind.name == name)
 
 
-def _alone(layer: Layer, shape: tuple[int, ...], sparsity: float) -> onnx.ModelProto:
-    """A graph of one layer with random weights, so many of them zero, and small output.
+def random_weights(layer: Layer, sparsity: float) -> Float32Array:
+    """Weights as stored, so many of them zero."""
+    rng = np.random.default_rng(0)
+    weights = rng.standard_normal(layer.shape, np.float32)
+    weights *= rng.random(layer.shape, np.float32) >= sparsity
+    return weights
+
+
+def _alone(layer: Layer, shape: tuple[int, ...], weights: Float32Array) -> onnx.ModelProto:
+    """A graph of one layer with a small output.
 
     A fully connected layer stands as the 1x1 convolution of one position that it is.
     """
     if layer.operator != "Conv":
         shape = (int(np.prod(shape[:-1])), shape[-1], 1, 1)
-    rng = np.random.default_rng(0)
     stored = (layer.rows, layer.columns, 1, 1) if layer.operator != "Conv" else layer.shape
-    weights = rng.standard_normal(stored, np.float32)
-    weights *= rng.random(stored, np.float32) >= sparsity
-    tensors = [numpy_helper.from_array(weights, "weights")]
+    rows_first = weights.T if layer.transposed else weights
+    filters = np.ascontiguousarray(rows_first).reshape(stored)
+    tensors = [numpy_helper.from_array(filters, "weights")]
     nodes = [
         helper.make_node(
             "Conv",
