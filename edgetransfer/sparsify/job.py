@@ -38,6 +38,7 @@ from edgetransfer.types import Progress, no_progress
 
 logger = logging.getLogger(__name__)
 
+VIEWS_TO_COMPARE = 200  # layers at several sparsities
 CHUNK = 32  # views that go through the networks at once
 ALREADY_SPARSE = 0.3
 OVERFITTED = 1.5  # held-out error over fitted error
@@ -180,12 +181,16 @@ class _Job:
             "photos": photos,
         }
 
-    def _pair(self, dense: onnx.ModelProto, pruned: onnx.ModelProto) -> NetworkPair:
-        assert self.views is not None
+    def _pair(
+        self,
+        dense: onnx.ModelProto,
+        pruned: onnx.ModelProto,
+        views: CalibrationViews | None = None,
+    ) -> NetworkPair:
+        views = self.views if views is None else views
+        assert views is not None
         settings = self.settings
-        return NetworkPair(
-            dense, pruned, self.views, budget=settings.memory, threads=settings.threads
-        )
+        return NetworkPair(dense, pruned, views, budget=settings.memory, threads=settings.threads)
 
     def _stopwatch(self, frozen: onnx.ModelProto) -> Stopwatch | None:
         settings = self.settings
@@ -207,7 +212,10 @@ class _Job:
         if "budget" in work.notes:
             return Budget(**work.notes["budget"])
         layers = [layer for layer in self.layers if layer.prunable]
-        pair = None if self.views is None else self._pair(self.dense, _copy(self.dense))
+        pair = None
+        if self.views is not None:
+            few = self.views.fewer(VIEWS_TO_COMPARE)
+            pair = self._pair(self.dense, _copy(self.dense), few)
         budget = plan(self.settings, layers, pair, frozen, stopwatch, self.progress)
         work.note("budget", asdict(budget))
         return budget

@@ -6,7 +6,7 @@ import hashlib
 import logging
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -67,6 +67,12 @@ class CalibrationViews:
     def fitted(self) -> int:
         """How many views are fitted to."""
         return len(self.pixels) - self.held_out
+
+    def fewer(self, most: int) -> CalibrationViews:
+        """At most so many of the fitted views, spread over the photos, and none held out."""
+        step = max(1, -(-self.fitted // most))
+        pixels = self.pixels[: self.fitted : step]
+        return replace(self, pixels=pixels, held_out=0)
 
     def normalised(self, first: int, count: int) -> Float32Array:
         """Some views as model input, (count, 3, S, S) float32."""
