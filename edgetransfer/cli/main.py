@@ -18,6 +18,7 @@ from edgetransfer.cli.import_ import import_
 from edgetransfer.cli.inspect import inspect
 from edgetransfer.cli.predict import predict
 from edgetransfer.cli.rewind import export, forget, rollback
+from edgetransfer.cli.sparsify import sparsify
 from edgetransfer.cli.stream import stream
 from edgetransfer.cli.train import train
 
@@ -28,7 +29,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for command in (
-    *(train, finetune, stream, evaluate, predict, inspect, compact, benchmark, doctor, demo),
+    *(train, finetune, stream, evaluate, predict, inspect, sparsify, compact, benchmark),
+    *(doctor, demo),
     *(export, rollback, forget),
 ):
     app.command()(with_exit_codes(command))

@@ -66,7 +66,7 @@ class DeepSparseEngine:
             raise EngineError(absent)
         silence_telemetry()
         value = model.graph.input[0].type.tensor_type.shape.dim
-        batch, _, height, width = (d.dim_value for d in value)
+        batch, channels, height, width = (d.dim_value for d in value)
         with tempfile.TemporaryDirectory(prefix="edgetransfer-") as folder:
             # A copy of the graph, because DeepSparse may write into the file that it is given.
             path = Path(folder) / "frozen.onnx"
@@ -87,7 +87,7 @@ class DeepSparseEngine:
                     ) from error
         self.choice = EngineChoice(name=self.name, version=deepsparse.__version__, reason=reason)
         self.batch_size = batch
-        self.input_shape = (batch, 3, height, width)
+        self.input_shape = (batch, channels, height, width)
         # The engine itself does not tell the output's shape of every graph.
         self.dimension = int(model.graph.output[0].type.tensor_type.shape.dim[1].dim_value)
 

@@ -4,21 +4,16 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from time import perf_counter
 from typing import Any
-
-import numpy as np
 
 from edgetransfer.backbones import Backbone
 from edgetransfer.backbones.compact import LayerChannels, compact, find_dead_channels
 from edgetransfer.backbones.freeze import freeze
 from edgetransfer.backbones.sparsity import measure_sparsity
-from edgetransfer.engines import Engine, open_engine
+from edgetransfer.engines import images_per_second, open_engine
 from edgetransfer.errors import EngineError
 from edgetransfer.features import default_cache_folder
 from edgetransfer.inspection.speed import speed_report
-
-TRIAL_SECONDS = 1.0
 
 
 def inspect_backbone(
@@ -126,15 +121,3 @@ def _macs_after(backbone: Backbone) -> int:
     smaller, _ = compact(backbone.body, keep=frozenset((backbone.cut.tensor,)))
     frozen = freeze(smaller, batch_size=1, size=backbone.preprocessing.size)
     return measure_sparsity(frozen).dense_macs
-
-
-def images_per_second(engine: Engine) -> float:
-    """The median speed of an engine on random batches, after one to warm up."""
-    images = np.random.default_rng(0).standard_normal(engine.input_shape, np.float32)
-    engine.run(images)
-    times: list[float] = []
-    while sum(times) < TRIAL_SECONDS or len(times) < 3:
-        start = perf_counter()
-        engine.run(images)
-        times.append(perf_counter() - start)
-    return float(engine.batch_size / np.median(times))

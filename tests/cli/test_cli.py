@@ -66,6 +66,7 @@ def test_help_loads_nothing_heavy_and_shows_examples():
         "evaluate",
         "predict",
         "inspect",
+        "sparsify",
         "compact",
         "import",
         "benchmark",
