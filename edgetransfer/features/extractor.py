@@ -261,8 +261,8 @@ class FeatureExtractor:
                 continue
             decoded = thread_time()
             view, full_size = views[0]
-            pixels = render(picture, view, full_size, self.preprocessing)
-            normalise(pixels, self.preprocessing, out[row])
+            shown = render(picture, view, full_size, self.preprocessing)
+            normalise(shown, self.preprocessing, out[row])
             decode += decoded - start
             start = thread_time()
             transform += start - decoded
