@@ -4,17 +4,12 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from time import perf_counter
 from typing import Any
 
-import numpy as np
-
 from edgetransfer.backbones import Backbone
-from edgetransfer.engines import Engine, open_engine
+from edgetransfer.engines import find_plan, images_per_second, open_engine
 from edgetransfer.errors import EngineError
 from edgetransfer.features import default_cache_folder
-
-TRIAL_SECONDS = 1.0
 
 
 def inspect_backbone(
@@ -40,12 +35,14 @@ def inspect_backbone(
     """
     opened = Backbone.open(backbone, features=features, size=size)
     report = opened.sparsity_report
+    cache = cache or default_cache_folder()
     try:
         started = open_engine(
             opened.frozen(batch_size),
             engine=engine,
             threads=threads,
-            cache=cache or default_cache_folder(),
+            cache=cache,
+            plan=find_plan(cache, opened.workload, threads),
         )
         trial: dict[str, Any] = {
             **asdict(started.choice),
@@ -80,15 +77,3 @@ def inspect_backbone(
         ],
         "warnings": list(opened.warnings),
     }
-
-
-def images_per_second(engine: Engine, seconds: float = TRIAL_SECONDS) -> float:
-    """The median speed of an engine on random batches, after one to warm up."""
-    images = np.random.default_rng(0).standard_normal(engine.input_shape, np.float32)
-    engine.run(images)
-    times: list[float] = []
-    while sum(times) < seconds or len(times) < 3:
-        start = perf_counter()
-        engine.run(images)
-        times.append(perf_counter() - start)
-    return float(engine.batch_size / np.median(times))

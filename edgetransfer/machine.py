@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any
 
 PACKAGES = (
@@ -28,8 +27,10 @@ DEEPSPARSE_NOTICE = (
 def describe_machine() -> dict[str, Any]:
     """Versions, processor, the engine that ``auto`` takes and why; for bug reports too."""
     from edgetransfer.backbones.catalogue import bundled
+    from edgetransfer.engines import available_cores
     from edgetransfer.engines.deepsparse_engine import why_absent
-    from edgetransfer.features import available_cores, default_cache_folder
+    from edgetransfer.engines.processor import cpu_flags, cpu_model
+    from edgetransfer.features import default_cache_folder
 
     absent = why_absent()
     engine = (
@@ -42,10 +43,10 @@ def describe_machine() -> dict[str, Any]:
         "system": f"{platform.system()} {platform.machine()}",
         "packages": {name: _version(name) for name in PACKAGES},
         "cpu": {
-            "model": _cpu_model(),
+            "model": cpu_model(),
             "cores": available_cores(),
             "logical": os.cpu_count(),
-            "flags": _cpu_flags(),
+            "flags": [flag for flag in cpu_flags() if flag in USEFUL_FLAGS],
         },
         "engine": engine,
         "notice": DEEPSPARSE_NOTICE if absent is None else None,
@@ -59,21 +60,3 @@ def _version(package: str) -> str | None:
         return version(package)
     except PackageNotFoundError:
         return None
-
-
-def _cpuinfo() -> list[tuple[str, str]]:
-    try:
-        text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return []
-    pairs = (line.partition(":") for line in text.splitlines())
-    return [(key.strip(), value.strip()) for key, _, value in pairs]
-
-
-def _cpu_model() -> str:
-    return dict(_cpuinfo()).get("model name") or platform.processor() or "unknown"
-
-
-def _cpu_flags() -> list[str]:
-    present = dict(_cpuinfo()).get("flags", "").split()
-    return [flag for flag in USEFUL_FLAGS if flag in present]

@@ -18,6 +18,7 @@ from edgetransfer.cli.predict import predict
 from edgetransfer.cli.rewind import export, forget, rollback
 from edgetransfer.cli.stream import stream
 from edgetransfer.cli.train import train
+from edgetransfer.cli.tune import tune
 
 app = typer.Typer(
     name="edgetransfer",
@@ -26,7 +27,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for command in (
-    *(train, stream, evaluate, predict, inspect, benchmark, doctor, demo),
+    *(train, stream, evaluate, predict, inspect, benchmark, tune, doctor, demo),
     *(export, rollback, forget),
 ):
     app.command()(with_exit_codes(command))

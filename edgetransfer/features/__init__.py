@@ -1,5 +1,6 @@
 """Images to features: an overlapped, bounded pipeline, and a cache on disk."""
 
+from edgetransfer.engines import available_cores
 from edgetransfer.features.cache import FeatureCache, default_cache_folder
 from edgetransfer.features.cached import FeatureTable, cached_features
 from edgetransfer.features.extractor import (
@@ -8,7 +9,6 @@ from edgetransfer.features.extractor import (
     Take,
     TrainView,
     ViewBatch,
-    available_cores,
 )
 
 __all__ = [

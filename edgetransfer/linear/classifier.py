@@ -13,7 +13,7 @@ import numpy as np
 
 from edgetransfer.backbones.catalogue import bundled
 from edgetransfer.data import Sample, load_labelled
-from edgetransfer.engines import open_engine
+from edgetransfer.engines import find_plan, open_engine
 from edgetransfer.errors import BackboneError, RunFolderError, UsageError
 from edgetransfer.features import FeatureExtractor, default_cache_folder
 from edgetransfer.heads import LinearHead
@@ -98,10 +98,11 @@ class Classifier:
             opened.frozen(settings.batch_size),
             engine=engine,
             threads=threads,
-            cache=settings.cache_dir or default_cache_folder(),
+            cache=(cache := settings.cache_dir or default_cache_folder()),
+            plan=find_plan(cache, opened.workload, threads),
         )
         extractor = FeatureExtractor(
-            started, opened.preprocessing, workers=threads, clock=StageClock()
+            started, opened.preprocessing, workers=threads, clock=StageClock(), cores=threads
         )
         return cls(head, extractor, threads)
 
@@ -205,7 +206,8 @@ def _settings_of(
     place of the file, must not change what it predicts.
     """
     config = folder.read_config()
-    config.pop("stream", None)  # a stream's further settings say nothing of its backbone
+    for name in ("stream", "plan"):  # these say nothing of its backbone
+        config.pop(name, None)
     config |= json.loads(head.metadata["preprocessing"])
     config["features"] = head.metadata["features"]
     for name in ("mean", "std"):

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from dataclasses import asdict
 
 from edgetransfer.backbones import Backbone
-from edgetransfer.engines import Engine
+from edgetransfer.engines import AUTO, Engine, EnginePlan, find_plan
+from edgetransfer.features import default_cache_folder
 from edgetransfer.linear.settings import LinearTraining
 
 logger = logging.getLogger(__name__)
@@ -29,6 +30,19 @@ def open_backbone(settings: LinearTraining) -> Backbone:
     for warning in backbone.warnings:
         logger.warning("%s", warning)
     return backbone
+
+
+def measured_plan(backbone: Backbone, settings: LinearTraining) -> EnginePlan:
+    """How `tune` found the backbone to run fastest here, or the usual way if it never did."""
+    cache = settings.cache_dir or default_cache_folder()
+    plan = find_plan(cache, backbone.workload, settings.threads)
+    if plan is None:
+        if settings.engine == AUTO:
+            logger.info("`edgetransfer tune %s` measures what is fastest here", settings.backbone)
+        return EnginePlan()
+    if settings.engine not in (AUTO, plan.engine):
+        return EnginePlan()  # the plan of another engine says nothing about this one
+    return plan
 
 
 def cache_identity(backbone: Backbone, engine: Engine) -> str:

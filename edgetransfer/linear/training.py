@@ -11,7 +11,7 @@ import numpy as np
 
 from edgetransfer.backbones import Backbone
 from edgetransfer.data import DataSplits, Sample, load_data
-from edgetransfer.engines import Engine, open_engine
+from edgetransfer.engines import Engine, EnginePlan, open_streams
 from edgetransfer.errors import DataError, HeadError, RunFolderError, UsageError
 from edgetransfer.features import (
     FeatureCache,
@@ -29,6 +29,7 @@ from edgetransfer.linear.opening import (
     cache_identity,
     head_metadata,
     limited_threads,
+    measured_plan,
     open_backbone,
 )
 from edgetransfer.linear.settings import LinearTraining
@@ -83,23 +84,28 @@ def train_linear(
             _check_finished(run, backbone)
             logger.info("%s: this run is finished already", run.path)
             return finished
-    model = backbone.frozen(settings.batch_size)
-    cache_root = settings.cache_dir or default_cache_folder()
+    plan = _plan(settings, run, backbone, resume=resume)
     with limited_threads(settings.threads):
-        engine = open_engine(
-            model, engine=settings.engine, threads=settings.threads, cache=cache_root
+        engine, *streams = open_streams(
+            backbone.frozen(plan.batch_of(settings.batch_size)),
+            plan,
+            engine=settings.engine,
+            threads=settings.threads,
+            cache=settings.cache_dir or default_cache_folder(),
         )
         logger.info("engine: %s (%s)", engine.choice.name, engine.choice.reason)
         if overwrite:
             run.put_aside()
         try:
-            run.write_config(settings.to_config())
+            run.write_config({**settings.to_config(), "plan": plan.to_config()})
             run.write(LABELS, "".join(f"{name}\n" for name in splits.classes))
             with FeatureExtractor(
                 engine,
                 backbone.preprocessing,
-                workers=settings.workers or settings.threads,
+                workers=settings.workers or plan.workers or settings.threads,
                 clock=(clock := StageClock()),
+                streams=streams,
+                cores=settings.threads,
             ) as extractor:
                 job = _Job(settings, backbone, engine, splits, run, extractor, clock, progress)
                 report = job.train()
@@ -108,6 +114,15 @@ def train_linear(
             raise
         run.drop_aside()
         return report
+
+
+def _plan(
+    settings: LinearTraining, run: RunFolder, backbone: Backbone, *, resume: bool
+) -> EnginePlan:
+    """How to run the backbone: as the run began, so that it ends as it would have, or as tuned."""
+    if resume and run.has_results:
+        return EnginePlan.from_config(run.read_config().get("plan")) or EnginePlan()
+    return measured_plan(backbone, settings)
 
 
 def _check_finished(run: RunFolder, backbone: Backbone) -> None:
@@ -258,7 +273,9 @@ class _Job:
                 area=(settings.min_crop, 1.0),
                 flip=0.5 if settings.flip else 0.0,
             )
-            source = OnlineEpochs(self.extractor, self.splits.train, view, scaling)
+            source = OnlineEpochs(
+                self.extractor, self.splits.train, view, scaling, settings.batch_size
+            )
         solver = SGDSolver(
             LinearHead.initial(self.engine.dimension, self.splits.classes, settings.seed),
             SGDSettings(
