@@ -122,7 +122,10 @@ class OnlineEpochs:
 
 
 class CachedEpochs:
-    """Each epoch visits the rows of one feature table in a new order."""
+    """Each epoch visits the rows of one feature table in a new order.
+
+    A batch's features are good until the next one is asked for.
+    """
 
     def __init__(
         self, features: Float32Array, labels: IntArray, batch_size: int, seed: int
@@ -131,6 +134,7 @@ class CachedEpochs:
         self._labels = labels
         self._batch_size = batch_size
         self._seed = seed
+        self._buffer = np.empty((batch_size, features.shape[1]), np.float32)
 
     def order(self, epoch: int, excluded: frozenset[str]) -> IntArray:
         """See `EpochSource.order`; unusable images have no row, so nothing is left to exclude."""
@@ -142,4 +146,6 @@ class CachedEpochs:
         del epoch
         for start in range(0, len(order), self._batch_size):
             rows = order[start : start + self._batch_size]
-            yield LearningBatch(features=self._features[rows], labels=self._labels[rows])
+            features = self._buffer[: len(rows)]
+            np.take(self._features, rows, axis=0, out=features, mode="clip")
+            yield LearningBatch(features=features, labels=self._labels[rows])

@@ -11,7 +11,7 @@ import numpy as np
 
 from edgetransfer.backbones import Backbone
 from edgetransfer.data import DataSplits, Sample, load_data
-from edgetransfer.engines import Engine, EnginePlan, open_streams
+from edgetransfer.engines import Engine, EnginePlan, available_cores, open_streams
 from edgetransfer.errors import DataError, HeadError, RunFolderError, UsageError
 from edgetransfer.features import (
     FeatureCache,
@@ -283,10 +283,12 @@ class _Job:
                 momentum=settings.momentum,
                 weight_decay=settings.weight_decay,
             ),
+            # Online the cores belong to the extractor, and a step is a small part of an epoch.
+            threads=1 if settings.mode == "online" else settings.threads or available_cores(),
         )
         if arrays is not None:
             solver.restore(arrays)
-        SGDTraining(
+        training = SGDTraining(
             settings,
             self.run,
             solver,
@@ -296,7 +298,9 @@ class _Job:
             state,
             lambda head: self._validation(_unscaled(head, scaling), val),
             self.progress,
-        ).train()
+        )
+        with limited_threads(1):  # a step has threads of its own
+            training.train()
         self._check_classes()
         if not np.isfinite(solver.head.weights).all():
             raise DataError(
