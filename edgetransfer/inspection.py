@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from edgetransfer.backbones import Backbone
-from edgetransfer.engines import find_plan, images_per_second, open_engine
+from edgetransfer.engines import images_per_second, open_engine
 from edgetransfer.errors import EngineError
-from edgetransfer.features import default_cache_folder
+from edgetransfer.features import default_cache_folder, plan_for
 
 
 def inspect_backbone(
@@ -42,7 +42,7 @@ def inspect_backbone(
             engine=engine,
             threads=threads,
             cache=cache,
-            plan=find_plan(cache, opened.workload, threads),
+            plan=plan_for(opened, cache, threads),
         )
         trial: dict[str, Any] = {
             **asdict(started.choice),

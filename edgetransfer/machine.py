@@ -11,6 +11,7 @@ PACKAGES = (
     "edgetransfer",
     "deepsparse",
     "onnxruntime",
+    "openvino",
     "onnx",
     "numpy",
     "scikit-learn",
@@ -27,17 +28,19 @@ DEEPSPARSE_NOTICE = (
 def describe_machine() -> dict[str, Any]:
     """Versions, processor, the engine that ``auto`` takes and why; for bug reports too."""
     from edgetransfer.backbones.catalogue import bundled
-    from edgetransfer.engines import available_cores
+    from edgetransfer.engines import KINDS, EngineKind, available_cores, saved_plans
     from edgetransfer.engines.deepsparse_engine import why_absent
     from edgetransfer.engines.processor import cpu_flags, cpu_model
     from edgetransfer.features import default_cache_folder
 
     absent = why_absent()
-    engine = (
-        {"name": "deepsparse", "reason": "it is installed; each backbone is tried first"}
-        if absent is None
-        else {"name": "onnxruntime", "reason": absent}
-    )
+
+    def usual(kind: EngineKind) -> bool:
+        return kind.unmeasured is not None and kind.why_absent() is None
+
+    first = next(kind for kind in KINDS if usual(kind))
+    reason = f"{first.unmeasured}; each backbone is tried first" if first.aborts else absent
+    cache = default_cache_folder()
     return {
         "python": f"{platform.python_implementation()} {platform.python_version()}",
         "system": f"{platform.system()} {platform.machine()}",
@@ -48,10 +51,15 @@ def describe_machine() -> dict[str, Any]:
             "logical": os.cpu_count(),
             "flags": [flag for flag in cpu_flags() if flag in USEFUL_FLAGS],
         },
-        "engine": engine,
+        "engine": {"name": first.name, "reason": reason or first.unmeasured},
+        "engines": {kind.name: kind.why_absent() for kind in KINDS},
+        "tuned": [
+            {"backbone": name, "engine": plan.engine, "reason": plan.reason}
+            for name, plan in saved_plans(cache)
+        ],
         "notice": DEEPSPARSE_NOTICE if absent is None else None,
         "backbones": sorted(bundled()),
-        "cache": str(default_cache_folder()),
+        "cache": str(cache),
     }
 
 

@@ -28,7 +28,7 @@ from edgetransfer.engines import (
 )
 from edgetransfer.engines.processor import cpu_model
 from edgetransfer.errors import DataError, EngineError, UsageError
-from edgetransfer.features import FeatureExtractor, TrainView, default_cache_folder
+from edgetransfer.features import FeatureExtractor, TrainView, default_cache_folder, workload_of
 from edgetransfer.images import SUFFIXES
 from edgetransfer.types import Progress, no_progress
 
@@ -100,7 +100,7 @@ def tune_backbone(
     speeds = {r["name"]: r["images_per_second"] for r in exact}
     plan = replace(best_of(trials).plan, images_per_second=speeds)
     try:
-        file = str(save_plan(plan, cache, opened.workload, threads))
+        file = str(save_plan(plan, cache, workload_of(opened, threads)))
     except OSError as error:
         raise DataError(f"{cache}: the plan cannot be kept there: {error}") from error
     return {

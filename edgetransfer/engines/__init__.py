@@ -2,7 +2,7 @@
 
 from edgetransfer.engines.fake import FakeEngine
 from edgetransfer.engines.opening import open_engine, open_streams
-from edgetransfer.engines.plan import EnginePlan, find_plan, plan_file, save_plan
+from edgetransfer.engines.plan import EnginePlan, Workload, find_plan, save_plan, saved_plans
 from edgetransfer.engines.processor import available_cores
 from edgetransfer.engines.protocol import Engine, EngineChoice
 from edgetransfer.engines.registry import AUTO, KINDS, EngineKind, available_kinds, engine_names
@@ -16,6 +16,7 @@ __all__ = [
     "EngineKind",
     "EnginePlan",
     "FakeEngine",
+    "Workload",
     "available_cores",
     "available_kinds",
     "engine_names",
@@ -23,6 +24,6 @@ __all__ = [
     "images_per_second",
     "open_engine",
     "open_streams",
-    "plan_file",
     "save_plan",
+    "saved_plans",
 ]

@@ -1,7 +1,7 @@
 """How to run one backbone on one machine, as `edgetransfer tune` measured it.
 
 A plan is kept in the user's cache folder under a key of the processor, the cores, the versions
-of the engines and the backbone: another of any of these is another plan.
+of the engines and the backbone: where one of these differs, the plan is not found.
 """
 
 from __future__ import annotations
@@ -80,26 +80,41 @@ class EnginePlan:
         return plan if plan.engine in engine_names() else None
 
 
-def plan_file(cache: Path, backbone: str, threads: int | None) -> Path:
-    """Where the plan for a backbone (`Backbone.identity`) on this machine is, if there is one.
+@dataclass(frozen=True, kw_only=True)
+class Workload:
+    """What a plan is for.
 
-    ``threads`` is how many cores may be used; all of them if None.
+    Parameters
+    ----------
+    backbone
+        Its name, for people.
+    key
+        `Backbone.workload`.
+    threads
+        How many cores may be used; all if None.
     """
-    versions = {kind.name: kind.version for kind in KINDS}
-    cores = min(threads or available_cores(), available_cores())
-    key = json.dumps([cpu_model(), cores, versions, backbone], sort_keys=True)
-    return cache / FOLDER / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.json"
+
+    backbone: str
+    key: str
+    threads: int | None = None
+
+    def file(self, cache: Path) -> Path:
+        """Where the plan is kept on this machine."""
+        key = json.dumps([_here(), self._cores, self.key])
+        return cache / FOLDER / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.json"
+
+    @property
+    def _cores(self) -> int:
+        return min(self.threads or available_cores(), available_cores())
 
 
-def find_plan(cache: Path, backbone: str, threads: int | None) -> EnginePlan | None:
+def find_plan(cache: Path, workload: Workload) -> EnginePlan | None:
     """The plan that `tune` left, or None if there is none that can be read."""
-    try:
-        return EnginePlan.from_config(json.loads(plan_file(cache, backbone, threads).read_text()))
-    except (OSError, ValueError, TypeError):
-        return None
+    found = _read(workload.file(cache))
+    return None if found is None else found[1]
 
 
-def save_plan(plan: EnginePlan, cache: Path, backbone: str, threads: int | None) -> Path:
+def save_plan(plan: EnginePlan, cache: Path, workload: Workload) -> Path:
     """Keep a plan for `find_plan`; returns its file.
 
     Raises
@@ -107,7 +122,30 @@ def save_plan(plan: EnginePlan, cache: Path, backbone: str, threads: int | None)
     OSError
         If it cannot be written.
     """
-    path = plan_file(cache, backbone, threads)
+    path = workload.file(cache)
+    content = {"backbone": workload.backbone, "here": _here(), "plan": plan.to_config()}
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, json.dumps(plan.to_config(), indent=1).encode())
+    write_atomically(path, json.dumps(content, indent=1).encode())
     return path
+
+
+def saved_plans(cache: Path) -> list[tuple[str, EnginePlan]]:
+    """The name of each backbone that was measured on this machine as it is now, and its plan."""
+    found = [_read(path) for path in sorted((cache / FOLDER).glob("*.json"))]
+    return sorted((pair for pair in found if pair is not None), key=lambda pair: pair[0])
+
+
+def _here() -> list[str]:
+    """What a measurement depends on beside the backbone and the cores."""
+    return [cpu_model(), *(f"{kind.name} {kind.version}" for kind in KINDS)]
+
+
+def _read(path: Path) -> tuple[str, EnginePlan] | None:
+    try:
+        content = json.loads(path.read_text())
+        plan = EnginePlan.from_config(content["plan"])
+        if plan is None or content["here"] != _here():
+            return None
+        return str(content["backbone"]), plan
+    except (OSError, ValueError, TypeError, KeyError):
+        return None

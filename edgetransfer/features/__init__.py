@@ -10,6 +10,7 @@ from edgetransfer.features.extractor import (
     TrainView,
     ViewBatch,
 )
+from edgetransfer.features.plans import plan_for, workload_of
 
 __all__ = [
     "FeatureBatch",
@@ -22,4 +23,6 @@ __all__ = [
     "available_cores",
     "cached_features",
     "default_cache_folder",
+    "plan_for",
+    "workload_of",
 ]

@@ -143,12 +143,13 @@ class FeatureExtractor:
         self.clock = clock if clock is not None else StageClock()
         self._eval = EvalTransform(size=preprocessing.size, resize=preprocessing.resize)
         self._idle: list[deque[Float32Array]] = []  # buffers of generators that have ended
+        self.cores = cores
+        self.workers = workers or available_cores()
         self._limit = CoreLimit(cores)
-        self._streams = 1 + len(streams)
-        self._free_engines = deque([engine, *streams])
-        self._pool = ThreadPoolExecutor(
-            workers or available_cores(), thread_name_prefix="edgetransfer-decode"
-        )
+        self.engines = (engine, *streams)
+        self._streams = len(self.engines)
+        self._free_engines = deque(self.engines)
+        self._pool = ThreadPoolExecutor(self.workers, thread_name_prefix="edgetransfer-decode")
         self._forwards = ThreadPoolExecutor(
             self._streams, thread_name_prefix="edgetransfer-forward"
         )

@@ -13,9 +13,9 @@ import numpy as np
 
 from edgetransfer.backbones.catalogue import bundled
 from edgetransfer.data import Sample, load_labelled
-from edgetransfer.engines import find_plan, open_engine
+from edgetransfer.engines import open_engine
 from edgetransfer.errors import BackboneError, RunFolderError, UsageError
-from edgetransfer.features import FeatureExtractor, default_cache_folder
+from edgetransfer.features import FeatureExtractor, default_cache_folder, plan_for
 from edgetransfer.heads import LinearHead
 from edgetransfer.images import SUFFIXES
 from edgetransfer.linear.opening import limited_threads, open_backbone
@@ -99,7 +99,7 @@ class Classifier:
             engine=engine,
             threads=threads,
             cache=(cache := settings.cache_dir or default_cache_folder()),
-            plan=find_plan(cache, opened.workload, threads),
+            plan=plan_for(opened, cache, threads),
         )
         extractor = FeatureExtractor(
             started, opened.preprocessing, workers=threads, clock=StageClock(), cores=threads

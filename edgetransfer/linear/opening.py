@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from dataclasses import asdict
 
 from edgetransfer.backbones import Backbone
-from edgetransfer.engines import AUTO, Engine, EnginePlan, find_plan
-from edgetransfer.features import default_cache_folder
+from edgetransfer.engines import AUTO, Engine, EnginePlan, open_streams
+from edgetransfer.features import FeatureExtractor, default_cache_folder, plan_for
 from edgetransfer.linear.settings import LinearTraining
 
 logger = logging.getLogger(__name__)
@@ -35,7 +35,7 @@ def open_backbone(settings: LinearTraining) -> Backbone:
 def measured_plan(backbone: Backbone, settings: LinearTraining) -> EnginePlan:
     """How `tune` found the backbone to run fastest here, or the usual way if it never did."""
     cache = settings.cache_dir or default_cache_folder()
-    plan = find_plan(cache, backbone.workload, settings.threads)
+    plan = plan_for(backbone, cache, settings.threads)
     if plan is None:
         if settings.engine == AUTO:
             logger.info("`edgetransfer tune %s` measures what is fastest here", settings.backbone)
@@ -43,6 +43,38 @@ def measured_plan(backbone: Backbone, settings: LinearTraining) -> EnginePlan:
     if settings.engine not in (AUTO, plan.engine):
         return EnginePlan()  # the plan of another engine says nothing about this one
     return plan
+
+
+@contextlib.contextmanager
+def opened_extractor(
+    backbone: Backbone, settings: LinearTraining, plan: EnginePlan
+) -> Iterator[FeatureExtractor]:
+    """The pipeline that the settings and a plan ask for; closed, with its engines, at the end.
+
+    Raises
+    ------
+    EngineError
+        If the asked-for engine cannot run the backbone.
+    """
+    with contextlib.ExitStack() as stack:
+        engines = open_streams(
+            backbone.frozen(plan.batch_of(settings.batch_size)),
+            plan,
+            engine=settings.engine,
+            threads=settings.threads,
+            cache=settings.cache_dir or default_cache_folder(),
+        )
+        for engine in engines:
+            stack.callback(engine.close)
+        yield stack.enter_context(
+            FeatureExtractor(
+                engines[0],
+                backbone.preprocessing,
+                streams=engines[1:],
+                workers=settings.workers or plan.workers or settings.threads,
+                cores=settings.threads,
+            )
+        )
 
 
 def cache_identity(backbone: Backbone, engine: Engine) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 
 from edgetransfer.backbones import Backbone
 from edgetransfer.data import DataSplits, Sample, load_data
-from edgetransfer.engines import Engine, EnginePlan, available_cores, open_streams
+from edgetransfer.engines import EnginePlan, available_cores
 from edgetransfer.errors import DataError, HeadError, RunFolderError, UsageError
 from edgetransfer.features import (
     FeatureCache,
@@ -31,11 +31,12 @@ from edgetransfer.linear.opening import (
     limited_threads,
     measured_plan,
     open_backbone,
+    opened_extractor,
 )
 from edgetransfer.linear.settings import LinearTraining
 from edgetransfer.linear.sgd_training import SGDTraining
 from edgetransfer.linear.skipping import SkippedImages
-from edgetransfer.metrics import StageClock, accuracy_of, peak_memory_bytes
+from edgetransfer.metrics import accuracy_of, peak_memory_bytes
 from edgetransfer.reports import RunFolder
 from edgetransfer.reports.run_folder import CHECKPOINT, HEAD, LABELS, METRICS, REPORT, SKIPPED
 from edgetransfer.types import Float32Array, Progress, no_progress
@@ -85,30 +86,19 @@ def train_linear(
             logger.info("%s: this run is finished already", run.path)
             return finished
     plan = _plan(settings, run, backbone, resume=resume)
-    with limited_threads(settings.threads):
-        engine, *streams = open_streams(
-            backbone.frozen(plan.batch_of(settings.batch_size)),
-            plan,
-            engine=settings.engine,
-            threads=settings.threads,
-            cache=settings.cache_dir or default_cache_folder(),
-        )
-        logger.info("engine: %s (%s)", engine.choice.name, engine.choice.reason)
+    with (
+        limited_threads(settings.threads),
+        opened_extractor(backbone, settings, plan) as extractor,
+    ):
+        choice = extractor.engine.choice
+        logger.info("engine: %s (%s)", choice.name, choice.reason)
         if overwrite:
             run.put_aside()
         try:
             run.write_config({**settings.to_config(), "plan": plan.to_config()})
             run.write(LABELS, "".join(f"{name}\n" for name in splits.classes))
-            with FeatureExtractor(
-                engine,
-                backbone.preprocessing,
-                workers=settings.workers or plan.workers or settings.threads,
-                clock=(clock := StageClock()),
-                streams=streams,
-                cores=settings.threads,
-            ) as extractor:
-                job = _Job(settings, backbone, engine, splits, run, extractor, clock, progress)
-                report = job.train()
+            job = _Job(settings, backbone, splits, run, extractor, progress)
+            report = job.train()
         except BaseException:
             run.give_back()
             raise
@@ -140,20 +130,18 @@ class _Job:
         self,
         settings: LinearTraining,
         backbone: Backbone,
-        engine: Engine,
         splits: DataSplits,
         run: RunFolder,
         extractor: FeatureExtractor,
-        clock: StageClock,
         progress: Progress,
     ) -> None:
         self.settings = settings
         self.backbone = backbone
-        self.engine = engine
+        self.engine = engine = extractor.engine
         self.splits = splits
         self.run = run
         self.extractor = extractor
-        self.clock = clock
+        self.clock = extractor.clock
         self.progress = progress
         self.computed = self.from_cache = 0
         total = len(splits.train) + len(splits.val) + len(splits.test)

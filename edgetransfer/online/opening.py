@@ -7,8 +7,8 @@ import logging
 from dataclasses import asdict, dataclass
 
 from edgetransfer.backbones import Backbone
-from edgetransfer.engines import Engine, find_plan, open_engine
-from edgetransfer.features import default_cache_folder
+from edgetransfer.engines import Engine, open_engine
+from edgetransfer.features import default_cache_folder, plan_for
 from edgetransfer.online.settings import StreamSettings
 from edgetransfer.types import Preprocessing
 
@@ -72,7 +72,7 @@ def open_eyes(settings: StreamSettings) -> Eyes:
         engine=settings.engine,
         threads=settings.threads,
         cache=(cache := default_cache_folder()),
-        plan=find_plan(cache, backbone.workload, settings.threads),
+        plan=plan_for(backbone, cache, settings.threads),
     )
     logger.info("engine: %s (%s)", engine.choice.name, engine.choice.reason)
     return Eyes(
