@@ -58,7 +58,7 @@ def test_help_loads_nothing_heavy_and_shows_examples():
 
 
 @pytest.mark.parametrize(
-    "command", ["train", "evaluate", "predict", "inspect", "benchmark", "doctor", "demo"]
+    "command", ["train", "evaluate", "predict", "inspect", "tune", "benchmark", "doctor", "demo"]
 )
 def test_every_command_has_help_with_an_example(command, capsys):
     assert main([command, "--help"]) == 0
