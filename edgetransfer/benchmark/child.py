@@ -96,8 +96,9 @@ def _cause(code: int, diagnostics: str) -> str:
     """Why a process ended without an answer."""
     lines = [line for line in diagnostics.splitlines() if line.strip()]
     last = f": {lines[-1].strip()[:300]}" if lines else ""
-    if code == -signal.SIGKILL:
-        return "the process was killed, perhaps for want of memory"
     if code < 0:
-        return f"the engine aborted ({signal.Signals(-code).name}){last}"
+        name = signal.Signals(-code).name
+        if name == "SIGKILL":
+            return "the process was killed, perhaps for want of memory"
+        return f"the engine aborted ({name}){last}"
     return f"the process ended with exit code {code}{last}"

@@ -51,22 +51,22 @@ class Cell:
 
 def rows_of(cells: Sequence[Cell]) -> list[dict[str, Any]]:
     """A row for each cell, in order."""
-    return [_row(cell, _baseline_of(cell, cells)) for cell in cells]
+    return [_row(cell, _baselines_of(cell, cells)) for cell in cells]
 
 
-def _baseline_of(cell: Cell, cells: Sequence[Cell]) -> Cell | None:
-    """The cell's dense baseline on the same data, in the engine that runs it fastest."""
+def _baselines_of(cell: Cell, cells: Sequence[Cell]) -> list[Cell]:
+    """The cell's dense baseline on the same data in each engine that ran it, fastest first."""
     measured = [
-        (other.seconds, i)
-        for i, other in enumerate(cells)
+        other
+        for other in cells
         if other.contestant.name == cell.contestant.baseline
         and other.data == cell.data
         and other.seconds is not None
     ]
-    return cells[min(measured)[1]] if measured else None
+    return sorted(measured, key=lambda other: other.seconds or 0.0)
 
 
-def _row(cell: Cell, baseline: Cell | None) -> dict[str, Any]:
+def _row(cell: Cell, baselines: Sequence[Cell]) -> dict[str, Any]:
     contestant = cell.contestant
     row: dict[str, Any] = {
         "backbone": contestant.name,
@@ -75,6 +75,7 @@ def _row(cell: Cell, baseline: Cell | None) -> dict[str, Any]:
         "data": cell.data,
         "seconds_per_epoch": None,
         "fraction_of_baseline": None,
+        "fraction_in_engine": None,
         "efficiency": None,
         "stages": None,
         "top1": None,
@@ -115,8 +116,11 @@ def _row(cell: Cell, baseline: Cell | None) -> dict[str, Any]:
         "skipped": records[0]["n_skipped"],
         **_accuracy(cell),
     }
-    if baseline is not None:
-        row |= _against(cell, baseline, row)
+    if baselines:
+        row |= _against(cell, baselines[0], row)
+    for baseline in baselines:
+        if baseline.engine == cell.engine:
+            row["fraction_in_engine"] = median_interval(_fractions(cell, baseline))
     return row
 
 
@@ -140,16 +144,16 @@ def _scores(cell: Cell, metric: str) -> dict[int, float]:
     return {seed: r[metric] for (seed, _), r in cell.records.items() if metric in r}
 
 
-def _against(cell: Cell, baseline: Cell, row: dict[str, Any]) -> dict[str, Any]:
-    """The comparison with the baseline, round by round so that the machine's drift cancels."""
-    fractions = [
-        record["seconds"] / baseline.records[at]["seconds"]
-        for at, record in cell.records.items()
-        if at in baseline.records
+def _fractions(cell: Cell, baseline: Cell) -> list[float]:
+    """Epochs over the baseline's, round by round, so that the machine's drift cancels."""
+    return [
+        record["seconds"] / baseline.records[at]["seconds"] for at, record in cell.records.items()
     ]
-    if not fractions:
-        return {}
-    fraction = median_interval(fractions)
+
+
+def _against(cell: Cell, baseline: Cell, row: dict[str, Any]) -> dict[str, Any]:
+    """The comparison with the baseline."""
+    fraction = median_interval(_fractions(cell, baseline))
     # If the backbone cost nothing, decoding alone would still take this long.
     decoding = row["images"] / row["images_per_second"]["decoding_alone"]
     compared: dict[str, Any] = {

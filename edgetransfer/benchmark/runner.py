@@ -27,6 +27,7 @@ logger = logging.getLogger(__name__)
 
 Measure = Callable[[TurnRequest, Progress], dict[str, Any]]
 
+DENSE = 0.3  # share of zeros that a dense backbone may have by chance or by quantisation
 BUSY = 0.05  # share of the cores that others may take before it is worth a warning
 
 
@@ -79,6 +80,11 @@ def run_benchmark(
     folder.check()
     files = open_files(settings)
     data = [_open_data(settings, index) for index in range(len(settings.data))]
+    if files and files[0].backbone.sparsity > DENSE:
+        logger.warning(
+            "%s: the baseline is itself sparse: %.0f %% of its weights are zero",
+            *(files[0].name, 100 * files[0].backbone.sparsity),
+        )
     machine = machine_state()
     folder.begin(
         {

@@ -30,11 +30,10 @@ from edgetransfer.errors import BackboneError, EdgeTransferError, EngineError
 from edgetransfer.features import (
     FeatureCache,
     FeatureExtractor,
-    TrainView,
     cached_features,
     default_cache_folder,
 )
-from edgetransfer.heads import LinearHead, SGDSettings, SGDSolver
+from edgetransfer.heads import LinearHead, SGDSolver
 from edgetransfer.images import SUFFIXES
 from edgetransfer.linear import LinearTraining
 from edgetransfer.linear.epochs import OnlineEpochs
@@ -158,12 +157,7 @@ class _Epoch:
         self.splits = splits
         self.progress = progress
         training = request.training
-        self.view = TrainView(
-            seed=training.seed,
-            epoch=request.epoch,
-            area=(training.min_crop, 1.0),
-            flip=0.5 if training.flip else 0.0,
-        )
+        self.view = training.view(request.epoch)
         self.source = OnlineEpochs(
             extractor, splits.train, self.view, batch_size=training.batch_size
         )
@@ -173,11 +167,7 @@ class _Epoch:
         self.skipped = SkippedImages(total, training.max_bad)
         self.solver = SGDSolver(
             LinearHead.initial(extractor.engine.dimension, splits.classes, training.seed),
-            SGDSettings(
-                learning_rate=training.learning_rate,
-                momentum=training.momentum,
-                weight_decay=training.weight_decay,
-            ),
+            training.sgd,
         )
         if request.head_before is not None:
             from safetensors.numpy import load_file
@@ -304,7 +294,10 @@ def main(stdin: TextIO, stdout: TextIO) -> None:
     except BrokenPipeError:
         sys.exit(1)  # whoever asked has gone
     except OSError as error:
-        message = f"{error.filename or request.head_after}: {error.strerror or error}"
+        message = (
+            f"{error.filename or request.head_after}: {error.strerror or error}; mend that, then "
+            "the same command goes on"
+        )
         tell({"error": message, "exit_code": 1, "fatal": True})
 
 

@@ -10,10 +10,13 @@ import typer
 from edgetransfer.cli.benchmark_table import show_benchmark
 from edgetransfer.cli.options import (
     CacheOption,
+    FlipOption,
     InterpolationOption,
     JsonOption,
+    LearningRateOption,
     MaxBadOption,
     MeanOption,
+    MinCropOption,
     ResizeOption,
     SizeOption,
     StdOption,
@@ -113,21 +116,9 @@ def benchmark(
         ),
     ] = None,
     batch_size: Annotated[int, typer.Option("--batch-size", metavar="N", min=1)] = 64,
-    learning_rate: Annotated[
-        float,
-        typer.Option(
-            "--learning-rate", metavar="X", help="A tenth after each third of the epochs."
-        ),
-    ] = 0.01,
-    min_crop: Annotated[
-        float,
-        typer.Option(
-            "--min-crop", metavar="SHARE", help="Least share of the photo that a crop covers."
-        ),
-    ] = 0.08,
-    flip: Annotated[
-        bool, typer.Option("--flip/--no-flip", help="Exchange left and right in augmented views.")
-    ] = True,
+    learning_rate: LearningRateOption = 0.01,
+    min_crop: MinCropOption = 0.08,
+    flip: FlipOption = True,
     max_bad: MaxBadOption = 0.05,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Start anew in an existing benchmark's folder.")

@@ -50,13 +50,19 @@ def _columns(rows: list[Row]) -> list[tuple[str, Callable[[Row], str], bool]]:
         ("backbone", lambda r: r["backbone"], False),
         ("zeros", lambda r: f"{r['sparsity']:.1%}", True),
     ]
-    if len({row["engine"] for row in rows}) > 1:
+    several = len({row["engine"] for row in rows}) > 1
+    if several:
         columns.append(("engine", lambda r: r["engine"], False))
     if len({row["data"] for row in rows}) > 1:
         columns.append(("data", lambda r: r["data"], False))
     columns += [
         ("s/epoch", lambda r: _interval(r["seconds_per_epoch"], "{:#.3g}"), True),
         ("of dense", lambda r: _interval(r["fraction_of_baseline"], "{:.3f}"), True),
+    ]
+    if several:
+        in_engine = "of dense\nin engine"
+        columns.append((in_engine, lambda r: _interval(r["fraction_in_engine"], "{:.3f}"), True))
+    columns += [
         ("speedup", _speedup, True),
         ("of floor", lambda r: _plain(r["efficiency"], "{:.3f}"), True),
     ]
@@ -95,6 +101,8 @@ def _notes(report: dict[str, Any]) -> list[str]:
         f"epochs     medians of {turns}, with 95 % bootstrap intervals; turns alternate",
         "ceiling    below a speedup: what it would be if only decoding were left",
     ]
+    if len({row["engine"] for row in measured}) > 1:
+        lines.append("dense      in the engine that runs it fastest")
     if any(row["synthetic"] for row in report["rows"]):
         lines.append("weights    random where synthetic: speed alone, no accuracy")
     for found in report["relative_error_increase"]:

@@ -8,6 +8,7 @@ import typer
 
 from edgetransfer import __version__
 from edgetransfer.cli.benchmark import benchmark
+from edgetransfer.cli.compact import compact
 from edgetransfer.cli.demo import demo
 from edgetransfer.cli.doctor import doctor
 from edgetransfer.cli.evaluate import evaluate
@@ -27,7 +28,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for command in (
-    *(train, stream, evaluate, predict, inspect, benchmark, tune, doctor, demo),
+    *(train, stream, evaluate, predict, inspect, compact, benchmark, tune, doctor, demo),
     *(export, rollback, forget),
 ):
     app.command()(with_exit_codes(command))

@@ -170,6 +170,27 @@ InterpolationOption = Annotated[
         rich_help_panel=_BACKBONE,
     ),
 ]
+LearningRateOption = Annotated[
+    float,
+    typer.Option(
+        "--learning-rate", metavar="X", help="Of SGD; a tenth after each third of the epochs."
+    ),
+]
+MinCropOption = Annotated[
+    float,
+    typer.Option(
+        "--min-crop",
+        metavar="SHARE",
+        help="Of the augmented views: least share of the photo that a crop covers.",
+    ),
+]
+FlipOption = Annotated[
+    bool,
+    typer.Option(
+        "--flip/--no-flip",
+        help="Of the augmented views: exchange left and right; not for letters and digits.",
+    ),
+]
 MaxBadOption = Annotated[
     float,
     typer.Option(

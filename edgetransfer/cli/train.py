@@ -12,10 +12,13 @@ from edgetransfer.cli.options import (
     CacheOption,
     EngineOption,
     FeaturesOption,
+    FlipOption,
     InterpolationOption,
     JsonOption,
+    LearningRateOption,
     MaxBadOption,
     MeanOption,
+    MinCropOption,
     ResizeOption,
     SizeOption,
     StdOption,
@@ -77,12 +80,7 @@ def train(
         ),
     ] = None,
     batch_size: Annotated[int, typer.Option("--batch-size", metavar="N", min=1)] = 64,
-    learning_rate: Annotated[
-        float,
-        typer.Option(
-            "--learning-rate", metavar="X", help="Of SGD; a tenth after each third of the epochs."
-        ),
-    ] = 0.01,
+    learning_rate: LearningRateOption = 0.01,
     momentum: Annotated[float, typer.Option("--momentum", metavar="X", help="Of SGD.")] = 0.9,
     weight_decay: Annotated[
         float, typer.Option("--weight-decay", metavar="X", help="Of SGD.")
@@ -98,21 +96,8 @@ def train(
     standardize: Annotated[
         bool, typer.Option("--standardize", help="Standardise features; folded into the head.")
     ] = False,
-    min_crop: Annotated[
-        float,
-        typer.Option(
-            "--min-crop",
-            metavar="SHARE",
-            help="Of the augmented views: least share of the photo that a crop covers.",
-        ),
-    ] = 0.08,
-    flip: Annotated[
-        bool,
-        typer.Option(
-            "--flip/--no-flip",
-            help="Of the augmented views: exchange left and right; not for letters and digits.",
-        ),
-    ] = True,
+    min_crop: MinCropOption = 0.08,
+    flip: FlipOption = True,
     seed: Annotated[int, typer.Option("--seed", metavar="N", min=0)] = 0,
     val_fraction: Annotated[
         float,

@@ -127,7 +127,7 @@ class LBFGSSolver:
         """
         held = stratified_holdout(labels, HELD_OUT, seed)
         kept = features[~held].astype(np.float32), labels[~held]
-        trial = replace(self, max_iterations=TRIAL_ITERATIONS)
+        trial = replace(self, max_iterations=min(TRIAL_ITERATIONS, self.max_iterations))
         tried: dict[float, float] = {}
         total = len(DECADES) + 2
 

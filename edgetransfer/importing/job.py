@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import tempfile
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,13 +11,13 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from edgetransfer.atomic import write_atomically
-from edgetransfer.backbones import Backbone, BackboneCard
+from edgetransfer.backbones import BackboneCard
 from edgetransfer.backbones.architectures import architecture, build
 from edgetransfer.backbones.canonical import load_canonical
-from edgetransfer.backbones.card import METADATA_KEY, card_path, override, read_card
+from edgetransfer.backbones.card import METADATA_KEY, override, read_card
 from edgetransfer.backbones.checkpoints import find_state, kind_of, match, read_checkpoint
 from edgetransfer.backbones.freeze import input_layout
+from edgetransfer.backbones.writing import check_target, write_backbone
 from edgetransfer.errors import BackboneError, UsageError
 from edgetransfer.features import default_cache_folder
 from edgetransfer.importing.download import LICENCE, TORCHVISION, download, published
@@ -65,10 +64,6 @@ class ImportSettings:
     def __post_init__(self) -> None:
         if (self.source is None) == (self.download is None):
             raise UsageError("give a file, or --download NAME, and not both")
-        if self.out.suffix != ".onnx":
-            raise UsageError(f"--out {self.out}: the name must end in .onnx")
-        if self.source is not None and _same_file(self.source, self.out):
-            raise UsageError(f"--out {self.out} is the file to import: give another name")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,7 +100,7 @@ def import_backbone(
     UsageError
         If ``out`` is there already and may not be replaced.
     """
-    _check_target(settings)
+    check_target(settings.out, overwrite=settings.overwrite, source=settings.source)
     path, origin = _source(settings, cache, base, progress)
     try:
         onnx_file = kind_of(path) == "onnx" and path.suffix not in (".pth", ".pt", ".ckpt", ".bin")
@@ -114,25 +109,19 @@ def import_backbone(
         raise (
             error if str(error).startswith(str(path)) else BackboneError(f"{path}: {error}")
         ) from error
-    serialised = made.model.SerializeToString(deterministic=True)
     card = replace(
         made.card,
         name=settings.name or settings.out.stem,
         source=origin,
         licence=settings.licence or made.card.licence or (LICENCE if settings.download else None),
         pruning=settings.pruning or made.card.pruning,
-        sha256=hashlib.sha256(serialised).hexdigest(),
         parent=_sha256(path),
-        assumed=False,
     )
-    opened = _open_once(serialised, card, path)
-    card = replace(card, dimension=opened.dimension, sparsity=opened.sparsity)
-    write_atomically(settings.out, serialised)
-    write_atomically(card_path(settings.out), card.to_toml().encode())
+    opened = write_backbone(made.model, card, settings.out, made_from=path)
     report = opened.sparsity_report
     return {
         "out": str(settings.out),
-        "card": asdict(card),
+        "card": asdict(opened.card),
         **made.details,
         "features": {"tensor": opened.cut.tensor, "dim": opened.dimension},
         "sparsity": report.sparsity,
@@ -140,18 +129,6 @@ def import_backbone(
         "macs": {"dense": report.dense_macs, "nonzero": report.nonzero_macs},
         "warnings": [*made.warnings, *opened.warnings],
     }
-
-
-def _same_file(one: Path, other: Path) -> bool:
-    return one.resolve() == other.resolve()
-
-
-def _check_target(settings: ImportSettings) -> None:
-    if not settings.out.parent.is_dir():
-        raise UsageError(f"--out {settings.out}: there is no folder {settings.out.parent}")
-    for path in (settings.out, card_path(settings.out)):
-        if path.exists() and not settings.overwrite:
-            raise UsageError(f"{path} is there already: choose another --out, or --overwrite")
 
 
 def _source(
@@ -249,20 +226,6 @@ def _check_finite(model: onnx.ModelProto) -> None:
                 f"the weights {tensor.name!r} are infinite or not numbers; the checkpoint is "
                 "broken, or its training diverged"
             )
-
-
-def _open_once(serialised: bytes, card: BackboneCard, source: Path) -> Backbone:
-    """The new backbone, opened from a temporary place."""
-    with tempfile.TemporaryDirectory(prefix="edgetransfer-") as folder:
-        path = Path(folder) / source.with_suffix(".onnx").name
-        path.write_bytes(serialised)
-        path.with_suffix(".toml").write_text(card.to_toml(), encoding="utf-8")
-        try:
-            opened = Backbone.open(path)
-            _ = opened.dimension, opened.sparsity_report
-        except BackboneError as error:
-            raise BackboneError(str(error).replace(str(path), str(source))) from error
-        return opened
 
 
 def _sha256(path: Path) -> str:

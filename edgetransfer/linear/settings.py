@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from edgetransfer.errors import UsageError
+from edgetransfer.features import TrainView
 from edgetransfer.heads import LBFGSSolver, SGDSettings
 from edgetransfer.types import Interpolation
 
@@ -107,11 +108,7 @@ class LinearTraining:
                 raise UsageError(f"--{option} must be at least {least}, not {value}")
         if self.seed < 0:
             raise UsageError(f"--seed must not be negative, but is {self.seed}")
-        SGDSettings(
-            learning_rate=self.learning_rate,
-            momentum=self.momentum,
-            weight_decay=self.weight_decay,
-        )
+        _ = self.sgd  # it checks its values
         LBFGSSolver(l2=self.l2)
         if not 0 < self.min_crop <= 1:
             raise UsageError(f"--min-crop is a share above 0 and up to 1, not {self.min_crop}")
@@ -122,6 +119,24 @@ class LinearTraining:
     def n_epochs(self) -> int:
         """Epochs of SGD."""
         return self.epochs if self.epochs is not None else DEFAULT_EPOCHS[self.mode]
+
+    @property
+    def sgd(self) -> SGDSettings:
+        """The settings of SGD."""
+        return SGDSettings(
+            learning_rate=self.learning_rate,
+            momentum=self.momentum,
+            weight_decay=self.weight_decay,
+        )
+
+    def view(self, epoch: int) -> TrainView:
+        """The augmented views of an epoch, from 0."""
+        return TrainView(
+            seed=self.seed,
+            epoch=epoch,
+            area=(self.min_crop, 1.0),
+            flip=0.5 if self.flip else 0.0,
+        )
 
     def to_config(self) -> dict[str, Any]:
         """The settings as TOML values; None where a default is chosen later."""

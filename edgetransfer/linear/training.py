@@ -17,11 +17,10 @@ from edgetransfer.features import (
     FeatureCache,
     FeatureExtractor,
     FeatureTable,
-    TrainView,
     cached_features,
     default_cache_folder,
 )
-from edgetransfer.heads import LBFGSSolver, LinearHead, SGDSettings, SGDSolver
+from edgetransfer.heads import LBFGSSolver, LinearHead, SGDSolver
 from edgetransfer.images import SUFFIXES
 from edgetransfer.linear.checkpoint import TrainingState, load_checkpoint
 from edgetransfer.linear.epochs import CachedEpochs, EpochSource, OnlineEpochs, Scaling
@@ -255,22 +254,16 @@ class _Job:
         else:
             if settings.standardize:
                 scaling = Scaling.of(self._train_table().features)
-            view = TrainView(
-                seed=settings.seed,
-                epoch=0,
-                area=(settings.min_crop, 1.0),
-                flip=0.5 if settings.flip else 0.0,
-            )
             source = OnlineEpochs(
-                self.extractor, self.splits.train, view, scaling, settings.batch_size
+                self.extractor,
+                self.splits.train,
+                settings.view(epoch=0),
+                scaling,
+                settings.batch_size,
             )
         solver = SGDSolver(
             LinearHead.initial(self.engine.dimension, self.splits.classes, settings.seed),
-            SGDSettings(
-                learning_rate=settings.learning_rate,
-                momentum=settings.momentum,
-                weight_decay=settings.weight_decay,
-            ),
+            settings.sgd,
             # Online the cores belong to the extractor, and a step is a small part of an epoch.
             threads=1 if settings.mode == "online" else settings.threads or available_cores(),
         )

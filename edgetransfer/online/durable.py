@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from time import monotonic, time
 from typing import Any, Literal
 
@@ -17,12 +17,12 @@ from edgetransfer.online.feature_learner import FeatureLearner, mean_views
 from edgetransfer.online.id_file import IdFile
 from edgetransfer.online.ids import id_key
 from edgetransfer.online.journal import FULL, Journal
-from edgetransfer.online.metrics_log import MetricsLog, standing
+from edgetransfer.online.metrics_log import MetricsLog, read_curve, standing
 from edgetransfer.online.records import Kind, Record
 from edgetransfer.online.run_lock import RunLock
 from edgetransfer.online.settings import KeepingSettings, LearningSettings
 from edgetransfer.reports import RunFolder
-from edgetransfer.reports.run_folder import HEAD, LABELS, METRICS, REPORT
+from edgetransfer.reports.run_folder import CURVE, HEAD, LABELS, METRICS, REPORT
 from edgetransfer.types import Float32Array
 
 logger = logging.getLogger(__name__)
@@ -79,7 +79,7 @@ class Receipt:
 
     def as_json(self) -> dict[str, Any]:
         """The fields that say something."""
-        return {key: value for key, value in asdict(self).items() if value is not None}
+        return {key: value for key, value in vars(self).items() if value is not None}
 
 
 class DurableLearner:
@@ -192,32 +192,22 @@ class DurableLearner:
             If the disk is full; none was taken in, and the call may be repeated.
         """
         receipts: list[Receipt] = []
-        records: list[Record] = []
+        admitted: list[tuple[Kind, Offer]] = []
         taken: dict[bytes, str | None] = {}
         predictions = self._predict(offers)
         for offer, (name, probability) in zip(offers, predictions, strict=True):
             if offer.label is not None and taken.get(id_key(offer.id), "") is None:
-                self._write(records)  # its image is among these
-                records, taken = [], {}
+                self._write(admitted)  # its image is among these
+                admitted, taken = [], {}
             status, kind = self._admit(offer, taken)
             if kind is not None:
                 taken[id_key(offer.id)] = offer.label
-                records.append(
-                    Record(
-                        n=self.position + len(records),
-                        group=self._journal.group,
-                        kind=kind,
-                        id=offer.id,
-                        label=offer.label,
-                        time=time(),
-                        rows=offer.rows if kind == "sample" else None,
-                    )
-                )
+                admitted.append((kind, offer))
             receipts.append(
                 Receipt(id=offer.id, status=status, predicted=name, probability=probability)
             )
-        if records:
-            self._write(records)
+        if admitted:
+            self._write(admitted)
         return receipts
 
     def flush(self) -> None:
@@ -230,7 +220,7 @@ class DurableLearner:
         """
         if not self.learner.waiting:
             return
-        self._write([Record(n=self.position, group=self._journal.group, kind="flush", time=time())])
+        self._write([("flush", Offer(id="", label=None, rows=None))])
 
     def save(self) -> None:
         """Write a checkpoint, and the head beside it; a full disk only postpones it."""
@@ -299,6 +289,18 @@ class DurableLearner:
             **standing(learner),
         }
 
+    def draw_curve(self) -> list[dict[str, Any]]:
+        """Points of the accuracy over the stream, of which ``curve.svg`` is drawn too."""
+        from edgetransfer.reports.stream_curve import stream_curve
+
+        curve = read_curve(self.run.file(METRICS))
+        if curve:
+            try:
+                self.run.write(CURVE, stream_curve(curve))
+            except OSError as error:  # a picture is not worth the run
+                logger.warning("%s: not drawn: %s", self.run.file(CURVE), error.strerror)
+        return curve
+
     def close(self) -> None:
         """Let go of the run, without a checkpoint: the journal is enough."""
         self.learner.close()
@@ -334,9 +336,21 @@ class DurableLearner:
                 result[i] = (head.classes[best], float(each[best]))
         return result
 
-    def _write(self, records: list[Record]) -> None:
-        last = len(records) - 1
-        records = [Record(**{**vars(record), "left": last - i}) for i, record in enumerate(records)]
+    def _write(self, admitted: Sequence[tuple[Kind, Offer]]) -> None:
+        now = time()
+        records = [
+            Record(
+                n=self.position + i,
+                group=self._journal.group,
+                left=len(admitted) - 1 - i,
+                kind=kind,
+                id=offer.id,
+                label=offer.label,
+                time=now,
+                rows=offer.rows if kind == "sample" else None,
+            )
+            for i, (kind, offer) in enumerate(admitted)
+        ]
         self._uncovered += self._journal.append(records)
         for record in records:
             self._apply(record)

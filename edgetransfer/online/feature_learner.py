@@ -200,11 +200,8 @@ class FeatureLearner:
         self._count(labels)
         rng = _randomness(self.settings.seed, self.counts.batches)
         row_labels = np.repeat(labels, views)
-        row = 0
-        for sample in batch:
-            for _ in range(len(sample.rows)):
-                self.reservoir.add(rows[row], sample.label, sample.key, rng)
-                row += 1
+        keys = [sample.key for sample in batch for _ in sample.rows]
+        self.reservoir.add(rows, row_labels.tolist(), keys, rng)
         self._descend(rows, row_labels, rng)
         self.counts.batches += 1
         self.counts.learned += len(batch)
@@ -215,12 +212,13 @@ class FeatureLearner:
     def _score(self, rows: Float32Array, labels: IntArray, views: NDArray[Any]) -> None:
         self.scores.grow(len(self.classes))
         predicted = predict_views(self.solver.head, rows, views)
-        first = np.cumsum(views) - views
-        for i, (label, best) in enumerate(zip(labels.tolist(), predicted.tolist(), strict=True)):
-            self.scores.update(label, best)
-            self.drift.update(label != best)
-            if self._refit is not None:
-                self._refit.observe(rows[first[i]], label, label == best)
+        self.scores.update(labels, predicted)
+        right = (labels == predicted).tolist()
+        for each in right:
+            self.drift.update(not each)
+        if self._refit is not None:
+            first = np.cumsum(views) - views
+            self._refit.observe(rows[first], labels.tolist(), right)
 
     def _count(self, labels: IntArray) -> None:
         self._by_class = np.pad(self._by_class, (0, len(self.classes) - len(self._by_class)))
@@ -232,8 +230,11 @@ class FeatureLearner:
         importance = None
         if settings.class_weights:
             importance = self._importance(labels)
+        size = settings.replay_size
+        all_rows, all_labels = self.reservoir.draw(settings.replay * size, rng)
         for step in range(settings.replay):
-            old_rows, old_labels = self.reservoir.draw(settings.replay_size, rng)
+            now = slice(step * size, (step + 1) * size)
+            old_rows, old_labels = all_rows[now], all_labels[now]
             if step:
                 self.loss = self.solver.step(old_rows, old_labels, None)
                 continue

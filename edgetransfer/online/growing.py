@@ -37,10 +37,10 @@ class GrowingSolver:
 
     def grow(self, classes: tuple[str, ...]) -> None:
         """Add the classes that are new; the first ones must be those there are."""
-        state = self._solver.state()
         more = len(classes) - len(self.classes)
         if more == 0:
             return
+        state = self._solver.state()
         least = float(state["bias"].min()) if len(state["bias"]) else 0.0
         grown = {
             name: np.pad(

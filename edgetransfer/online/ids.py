@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,7 @@ _FIRST_SLOTS = 1 << 12
 _FULLEST = 0.6
 
 
+@lru_cache(maxsize=4096)  # each is asked for a few times on its way through the stream
 def id_key(sample_id: str) -> bytes:
     """16 bytes that stand for an id; two ids in a trillion share them once in 10^14 runs."""
     return hashlib.blake2b(sample_id.encode(errors="surrogatepass"), digest_size=ID_BYTES).digest()

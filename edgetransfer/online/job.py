@@ -6,9 +6,10 @@ import logging
 import os
 from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from threading import Event
+from threading import Event, RLock
 from time import monotonic
 from typing import Any
 
@@ -19,14 +20,14 @@ from edgetransfer.features import FeatureBatch, ViewBatch
 from edgetransfer.metrics import peak_memory_bytes
 from edgetransfer.online.durable import Offer, Receipt
 from edgetransfer.online.intake import TICK, Intake
-from edgetransfer.online.journal import JournalFullError
+from edgetransfer.online.journal import FULL, JournalFullError
 from edgetransfer.online.learner import (
     OnlineLearner,
     blas_on_one_thread,
     gather,
     why_unreadable,
 )
-from edgetransfer.online.opening import Eyes
+from edgetransfer.online.opening import Eyes, open_eyes
 from edgetransfer.online.pausing import Manners
 from edgetransfer.online.refusals import Refusals
 from edgetransfer.online.settings import StreamSettings
@@ -36,6 +37,7 @@ from edgetransfer.online.sources import open_source
 logger = logging.getLogger(__name__)
 
 AHEAD = 4  # engine batches that are read ahead
+BEHIND = 2  # groups that may wait for the learner while the engine goes on
 RETRY = 1.0  # seconds between tries on a full disk
 
 Watch = Callable[[Snapshot], None]
@@ -46,11 +48,12 @@ Watch = Callable[[Snapshot], None]
 class _Group:
     """Arrivals that are taken in together.
 
-    ``images`` are the places of those that go through the engine, ``left`` how many of its
-    batches are still to come.
+    ``refused`` says what is wrong with those that cannot be used, by place; ``images`` are the
+    places of those that go through the engine, ``left`` how many of its batches are still to come.
     """
 
     arrivals: list[tuple[Arrival, float]]
+    refused: dict[int, str]
     images: list[int]
     left: int
     batches: list[FeatureBatch] = field(default_factory=list)
@@ -89,7 +92,7 @@ def run_stream(
     if settings.nice:
         os.nice(settings.nice)
     with blas_on_one_thread():
-        learner = OnlineLearner(settings, eyes=eyes)
+        learner = _opened(settings, eyes if eyes is not None else open_eyes(settings), stop)
         try:
             board = Throughput(learner)
             if source is None:
@@ -99,6 +102,35 @@ def run_stream(
         finally:
             stop.set()
             learner.close()
+
+
+def _opened(settings: StreamSettings, eyes: Eyes, stop: Event) -> OnlineLearner:
+    """The learner of the run folder; on a full disk, once there is room.
+
+    Raises
+    ------
+    EdgeTransferError
+        If the stream is stopped before there is any.
+    """
+    told = False
+    while True:
+        try:
+            return OnlineLearner(settings, eyes=eyes)
+        except OSError as full:
+            if full.errno not in FULL:
+                eyes.engine.close()
+                raise
+            if not told:
+                logger.warning(
+                    "paused: the disk of %s is full; make room, and the stream begins", settings.out
+                )
+            told = True
+            if stop.wait(RETRY):
+                eyes.engine.close()
+                raise EdgeTransferError(f"the disk of {settings.out} is full") from full
+        except BaseException:
+            eyes.engine.close()
+            raise
 
 
 @contextmanager
@@ -121,8 +153,9 @@ def _metrics_served(port: int | None, board: Throughput) -> Iterator[None]:
 class StreamJob:
     """Takes groups of arrivals through the engine and into the learner, in order.
 
-    Up to three engine batches are on their way at a time; a group is taken in, and its samples
-    answered, when its last batch is through.
+    Up to three engine batches are on their way at a time; when a group's last batch is through,
+    it is taken in and its samples answered, by a thread of its own: the engine need not wait for
+    the disk and the head. That thread alone changes the learner, and who reads it takes the lock.
     """
 
     def __init__(
@@ -145,6 +178,11 @@ class StreamJob:
         self._intake = Intake(source, self.durable, AHEAD * settings.engine_batch, stop)
         self._groups: deque[_Group] = deque()
         self._views: deque[ViewBatch] = deque()
+        self._learning = ThreadPoolExecutor(1, thread_name_prefix="edgetransfer-learn")
+        self._lock = RLock()
+        self._behind: deque[tuple[int, Future[None]]] = deque()  # arrivals, and when they are in
+        self._failed = False
+        self._no_room: str | None = None
         self._manners = Manners(
             pause_on_battery=settings.pause_on_battery, max_memory=settings.max_memory
         )
@@ -160,15 +198,18 @@ class StreamJob:
         try:
             for batch in features:
                 self._finish(batch)
+            self._settle()
             if not self._stop.is_set():  # the source has ended: what waits is still learned
                 self._until_there_is_room(self.durable.flush)
         except (EdgeTransferError, OSError):
+            self._learning.shutdown(wait=True)
             self.durable.save()
             raise
         finally:
             features.close()
             self._stop.set()
             self._intake.join(1.0)
+            self._learning.shutdown(wait=True)
         self.durable.save()
         seconds = monotonic() - start
         final = None
@@ -179,6 +220,7 @@ class StreamJob:
         return {
             **self.durable.report(),
             "final": final,
+            "curve": self.durable.draw_curve(),
             "refused": self._refusals.count,
             "seconds": seconds,
             "samples_per_second": accepted / max(seconds, 1e-9),
@@ -202,6 +244,8 @@ class StreamJob:
                 return self._views.popleft()
             if self._stop.is_set() or self._intake.ended:
                 break
+            if wait:
+                self._settle()  # there is time for it
             arrivals = self._arrivals(wait)
             if arrivals:
                 self._begin(arrivals)
@@ -213,7 +257,7 @@ class StreamJob:
 
     def _arrivals(self, wait: bool) -> list[tuple[Arrival, float]]:
         reason = self._manners.reason_to_pause()
-        self._board.paused = reason
+        self._board.paused = reason or self._no_room
         self._show()
         if reason is not None:
             if wait:
@@ -222,6 +266,7 @@ class StreamJob:
         n = self.settings.engine_batch
         if self.settings.limit is not None:
             ahead = sum(len(group.arrivals) for group in self._groups)
+            ahead += sum(n for n, _ in self._behind)
             room = self.settings.limit - self.durable.learner.counts.accepted - ahead
             n = min(n, room)
         return self._intake.take(n, seconds=TICK if wait else 0.0) if n > 0 else []
@@ -229,21 +274,21 @@ class StreamJob:
     def _begin(self, arrivals: list[tuple[Arrival, float]]) -> None:
         """Send a group on its way; what needs no engine is answered when its turn comes."""
         images = []
-        checked: list[tuple[Arrival, float]] = []
-        for arrival, came in arrivals:
+        refused = {}
+        for place, (arrival, _) in enumerate(arrivals):
             problem = arrival.problem
             known = arrival.learn and self.durable.known(arrival.id)
             if problem is None and not known and not isinstance(arrival.source, bytes | None):
                 problem = why_unreadable(arrival.source)
             if problem is not None:
-                self._refuse(arrival, problem)
-                continue
-            if arrival.source is not None and not known:
-                images.append(len(checked))
-            checked.append((arrival, came))
-        batches = self.learner.view_batches([checked[i][0] for i in images]) if images else []
+                refused[place] = problem
+            elif arrival.source is not None and not known:
+                images.append(place)
+        batches = self.learner.view_batches([arrivals[i][0] for i in images]) if images else []
         self._views.extend(batches)
-        self._groups.append(_Group(arrivals=checked, images=images, left=len(batches)))
+        self._groups.append(
+            _Group(arrivals=arrivals, refused=refused, images=images, left=len(batches))
+        )
         if len(self._groups) == 1:
             self._finish_ready()
 
@@ -258,16 +303,39 @@ class StreamJob:
 
     def _finish_ready(self) -> None:
         while self._groups and not self._groups[0].left:
-            self._learn(self._groups.popleft())
+            group = self._groups.popleft()
+            self._behind.append((len(group.arrivals), self._learning.submit(self._learn, group)))
+            self._settle(BEHIND)
+
+    def _settle(self, behind: int = 0) -> None:
+        """Wait until at most so many groups wait for the learner.
+
+        Raises
+        ------
+        BaseException
+            What the learner failed at.
+        """
+        while self._behind and (len(self._behind) > behind or self._behind[0][1].done()):
+            self._behind.popleft()[1].result()
 
     def _learn(self, group: _Group) -> None:
+        if self._failed:  # nothing overtakes what could not be taken in
+            return
+        self._failed = True
+        with self._lock, self.learner.clock.measure("head"):
+            self._take_in(group)
+        self._failed = False
+
+    def _take_in(self, group: _Group) -> None:
         rows, problems = gather(group.batches)
         place_of = {place: i for i, place in enumerate(group.images)}
         offers: list[Offer] = []
         offered: list[tuple[Arrival, float]] = []
         for place, (arrival, came) in enumerate(group.arrivals):
             image = place_of.get(place)
-            if image is not None and image in problems:
+            if place in group.refused:
+                self._refuse(arrival, group.refused[place])
+            elif image is not None and image in problems:
                 self._refuse(arrival, problems[image])
             elif not arrival.learn:
                 assert image is not None
@@ -287,8 +355,7 @@ class StreamJob:
         def accept() -> None:
             receipts.extend(self.durable.accept(offers))
 
-        with self.learner.clock.measure("head"):
-            self._until_there_is_room(accept)
+        self._until_there_is_room(accept)
         now = monotonic()
         for (arrival, came), receipt in zip(offered, receipts, strict=True):
             arrival.reply(receipt.as_json())
@@ -311,7 +378,7 @@ class StreamJob:
                 if not told:
                     logger.warning("paused: %s; make room, and the stream goes on", reason)
                 told = True
-                self._board.paused = reason
+                self._board.paused = self._no_room = reason
                 self._show(force=True)
                 if self._stop.wait(RETRY):
                     raise EdgeTransferError(
@@ -321,7 +388,7 @@ class StreamJob:
             else:
                 if told:
                     logger.info("there is room again; going on")
-                    self._board.paused = None
+                    self._board.paused = self._no_room = None
                 return
 
     def _refuse(self, arrival: Arrival, reason: str) -> None:
@@ -333,7 +400,13 @@ class StreamJob:
         now = monotonic()
         if not force and now - self._watched < TICK:
             return
-        self._watched = now
-        snapshot = self._board.look(queued=self._intake.waiting, refused=self._refusals.count)
-        if self._watch is not None:
-            self._watch(snapshot)
+        # While the learner is busy the picture would have to wait for it: it comes a bit later.
+        if not self._lock.acquire(blocking=force):
+            return
+        try:
+            self._watched = now
+            snapshot = self._board.look(queued=self._intake.waiting, refused=self._refusals.count)
+            if self._watch is not None:
+                self._watch(snapshot)
+        finally:
+            self._lock.release()

@@ -204,15 +204,19 @@ def gather(
 ) -> tuple[dict[int, Float32Array], dict[int, str]]:
     """The views of the same images, put together by image."""
     problems = {index: reason for batch in batches for index, reason in batch.failed}
-    rows: dict[int, list[Float32Array]] = {}
+    views: dict[int, list[Float32Array]] = {}
     for batch in batches:
-        for index, row in zip(batch.indices.tolist(), batch.features, strict=True):
-            rows.setdefault(index, []).append(row)
-    # A backbone that overflows on an image would poison the head for good.
-    for index, views in list(rows.items()):
-        if not all(np.isfinite(view).all() for view in views):
+        # A backbone that overflows on an image would poison the head for good.
+        finite = np.isfinite(batch.features).all(axis=1)
+        for index in batch.indices[~finite].tolist():
             problems[index] = "its features are not finite"
-    return {i: np.stack(views) for i, views in rows.items() if i not in problems}, problems
+        for row, index in enumerate(batch.indices.tolist()):
+            views.setdefault(index, []).append(batch.features[row : row + 1])
+    return {
+        i: rows[0] if len(rows) == 1 else np.concatenate(rows)
+        for i, rows in views.items()
+        if i not in problems
+    }, problems
 
 
 @contextmanager

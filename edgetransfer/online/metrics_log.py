@@ -14,6 +14,7 @@ from edgetransfer.online.feature_learner import FeatureLearner
 logger = logging.getLogger(__name__)
 
 BATCHES = 8
+CURVE = 100  # points at least, where there are so many
 _TAIL = 4096
 
 
@@ -69,6 +70,34 @@ class MetricsLog:
             if not self._failing:
                 logger.warning("%s: not written: %s", self._path, error.strerror)
             self._failing = True
+
+
+def read_curve(path: Path, points: int = CURVE) -> list[dict[str, Any]]:
+    """Between ``points`` and twice as many points of the file, evenly; all if there are fewer.
+
+    Each has ``learned``, and top-1 as ``prequential`` and ``window``. Memory does not grow with
+    the file.
+    """
+    curve: list[dict[str, Any]] = []
+    stride = 1
+    if not path.exists():
+        return curve
+    with path.open(encoding="utf-8") as file:
+        for number, text in enumerate(file):
+            if number % stride:
+                continue
+            line = json.loads(text)
+            curve.append(
+                {
+                    "learned": line["learned"],
+                    "prequential": line["prequential"]["top1"],
+                    "window": line["window"]["top1"],
+                }
+            )
+            if len(curve) == 2 * points:
+                curve = curve[::2]
+                stride *= 2
+    return curve
 
 
 def standing(learner: FeatureLearner) -> dict[str, Any]:

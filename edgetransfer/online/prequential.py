@@ -45,15 +45,16 @@ class Prequential:
             self.unpredicted = np.pad(self.unpredicted, (0, more))
             self._faded = np.pad(self._faded, ((0, 0), (0, more)))
 
-    def update(self, label: int, predicted: int) -> None:
-        """Score one sample; `grow` must have made room for its label."""
-        if predicted < 0:
-            self.unpredicted[label] += 1
-        else:
-            self.confusion[label, predicted] += 1
-        self._recent.append((label, predicted))
-        self._faded *= self._fading
-        self._faded[:, label] += (label == predicted, 1.0)
+    def update(self, labels: IntArray, predicted: IntArray) -> None:
+        """Score (n,) samples in their order; `grow` must have made room for their labels."""
+        known = predicted >= 0
+        np.add.at(self.confusion, (labels[known], predicted[known]), 1)
+        np.add.at(self.unpredicted, labels[~known], 1)
+        self._recent.extend(zip(labels.tolist(), predicted.tolist(), strict=True))
+        self._faded *= self._fading ** len(labels)
+        weights = self._fading ** np.arange(len(labels) - 1, -1, -1)
+        np.add.at(self._faded[0], labels, weights * (labels == predicted))
+        np.add.at(self._faded[1], labels, weights)
 
     @property
     def by_class(self) -> IntArray:

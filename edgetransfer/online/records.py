@@ -25,6 +25,7 @@ from edgetransfer.types import Float32Array
 MAGIC = b"ETR1"
 _FRAME = struct.Struct("<4sII")
 _JSON_LENGTH = struct.Struct("<I")
+_ENCODER = json.JSONEncoder(separators=(",", ":"))
 LARGEST = 256 * 2**20  # a length beyond this is no length
 
 Kind = Literal["sample", "label", "flush"]
@@ -73,7 +74,7 @@ class Record:
             "time": self.time,
             "shape": None if self.rows is None else list(self.rows.shape),
         }
-        text = json.dumps(head, separators=(",", ":")).encode()
+        text = _ENCODER.encode(head).encode()
         rows = b"" if self.rows is None else np.ascontiguousarray(self.rows, "<f4").tobytes()
         payload = _JSON_LENGTH.pack(len(text)) + text + rows
         return _FRAME.pack(MAGIC, len(payload), zlib.crc32(payload)) + payload

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import sys
 from collections import deque
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from threading import get_native_id
@@ -23,6 +24,7 @@ from edgetransfer.heads import LBFGSSolver, LinearHead
 from edgetransfer.types import Float32Array, IntArray
 
 TRIAL_ROWS = 1024
+ITERATIONS = 100  # the stream's own steps go on from there, so it need not be exact
 BEHIND = 19  # the lowest priority
 SAFE_L2 = 1e-2  # where there are too few rows to hold any out
 
@@ -62,7 +64,7 @@ def fit(features: Float32Array, labels: IntArray, l2: float | None, seed: int) -
     if l2 is None and np.bincount(compact).max() < 2:
         l2 = SAFE_L2
     names = tuple(map(str, present.tolist()))
-    result = LBFGSSolver(l2=l2, tolerance=1e-4, max_iterations=300).fit(
+    result = LBFGSSolver(l2=l2, tolerance=1e-3, max_iterations=ITERATIONS).fit(
         features, compact.astype(np.int64), names, seed=seed
     )
     return Candidate(
@@ -102,9 +104,9 @@ class BackgroundRefit:
         """Begin to fit, in another thread."""
         self._future = pool.submit(fit, features, labels, l2, seed)
 
-    def observe(self, row: Float32Array, label: int, right: bool) -> None:
-        """Remember a (D,) row that came since, and whether the stream's own head was right."""
-        self._trial.append((row, label, right))
+    def observe(self, rows: Float32Array, labels: Sequence[int], right: Sequence[bool]) -> None:
+        """Remember (n, D) rows that came since, and where the stream's own head was right."""
+        self._trial.extend(zip(rows, labels, right, strict=True))
 
     def decide(self, head: LinearHead) -> tuple[Candidate | None, bool]:
         """The candidate, waited for, and whether it beats what the stream's own head did."""
@@ -141,9 +143,9 @@ class BackgroundRefit:
         """Go on from what `state` returned."""
         started, due = state["span"].tolist()
         refit = cls(started, due)
-        labels, right = state["trial_labels"].tolist(), state["trial_right"].tolist()
-        for i, (label, own) in enumerate(zip(labels, right, strict=True)):
-            refit.observe(state["trial_rows"][i], label, bool(own))
+        if "trial_rows" in state:
+            labels, right = state["trial_labels"].tolist(), state["trial_right"].astype(bool)
+            refit.observe(state["trial_rows"], labels, right.tolist())
         candidate = None
         if "weights" in state:
             candidate = Candidate(

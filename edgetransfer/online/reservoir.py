@@ -8,6 +8,8 @@ reservoir sampling (Vitter 1985) among its own.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -51,6 +53,7 @@ class Reservoir:
         # Where each row stands in its class's list: makes removal constant in time.
         self._places = np.full(self.capacity, -1, np.int32)
         self._members: list[list[int]] = []
+        self._lengths: IntArray = np.zeros(0, np.int64)  # of each list of members
         self._seen: list[int] = []
         self._size = 0
 
@@ -62,42 +65,52 @@ class Reservoir:
         """Rows by class."""
         return [len(members) for members in self._members]
 
-    def add(self, row: Float32Array, label: int, key: bytes, rng: np.random.Generator) -> None:
-        """Offer a (D,) row of class ``label``; it may be kept, and another forgotten for it."""
-        while label >= len(self._members):
-            self._members.append([])
-            self._seen.append(0)
-        self._seen[label] += 1
-        own = self._members[label]
-        if self._size < self.capacity:
-            slot = self._size
-            self._size += 1
-        else:
-            largest = max(self._members, key=len)
-            if len(own) < len(largest):
-                slot = largest[int(rng.integers(len(largest)))]
-            elif rng.random() < len(own) / self._seen[label]:
-                slot = own[int(rng.integers(len(own)))]
-            else:
-                return
-            self._leave(slot)
-        np.clip(row, -_FLOAT16_MAX, _FLOAT16_MAX, out=self._rows[slot], casting="unsafe")
-        self._keys[slot] = np.frombuffer(key, np.uint8)
-        self._enter(slot, label)
+    def add(
+        self,
+        rows: Float32Array,
+        labels: Sequence[int],
+        keys: Sequence[bytes],
+        rng: np.random.Generator,
+    ) -> None:
+        """Offer (n, D) rows one after the other; each may be kept, and another forgotten for it.
+
+        ``keys`` are those of their samples, 16 bytes each.
+        """
+        more = max(labels, default=-1) + 1 - len(self._members)
+        if more > 0:
+            self._members.extend([] for _ in range(more))
+            self._seen.extend([0] * more)
+            self._lengths = np.pad(self._lengths, (0, more))
+        row_of: dict[int, int] = {}  # by slot: a later row may take the place of an earlier one
+        chances = rng.random((len(labels), 2)).tolist()
+        for i, (label, (whether, which)) in enumerate(zip(labels, chances, strict=True)):
+            slot = self._slot_for(label, whether, which)
+            if slot is not None:
+                self._enter(slot, label)
+                row_of[slot] = i
+        if row_of:
+            slots, order = list(row_of), list(row_of.values())
+            kept = np.clip(rows[order], -_FLOAT16_MAX, _FLOAT16_MAX)
+            self._rows[slots] = kept.astype(np.float16)
+            self._keys[slots] = np.frombuffer(b"".join(keys[i] for i in order), np.uint8).reshape(
+                -1, ID_BYTES
+            )
 
     def draw(self, n: int, rng: np.random.Generator) -> tuple[Float32Array, IntArray]:
         """Draw n rows with replacement: the class evenly, then a row of it evenly.
 
         Returns (n, D) float32 and (n,) int64; none if there are no rows.
         """
-        present = [label for label, members in enumerate(self._members) if members]
-        if not present:
+        present = self._lengths.nonzero()[0]
+        if not len(present):
             return np.empty((0, self._rows.shape[1]), np.float32), np.empty(0, np.int64)
-        labels = np.array(present, np.int64)[rng.integers(0, len(present), n)]
-        members = [self._members[label] for label in labels.tolist()]
-        places = (rng.random(n) * [len(m) for m in members]).astype(np.int64)
-        slots = [m[place] for m, place in zip(members, places.tolist(), strict=True)]
-        return self._rows[slots].astype(np.float32), labels
+        labels = present[rng.integers(0, len(present), n)]
+        places = (rng.random(n) * self._lengths[labels]).astype(np.int64)
+        members = self._members
+        slots = [
+            members[k][place] for k, place in zip(labels.tolist(), places.tolist(), strict=True)
+        ]
+        return _widened(self._rows[slots]), labels
 
     def subset(self, n: int, rng: np.random.Generator) -> tuple[Float32Array, IntArray]:
         """At most n different rows, as evenly over the classes as they allow, as float32."""
@@ -141,6 +154,7 @@ class Reservoir:
             if label >= 0:
                 members[label], seen[label] = self._members[old], self._seen[old]
         self._members, self._seen = members, seen
+        self._lengths = np.array([len(slots) for slots in members], np.int64)
         for label, slots in enumerate(members):
             self._labels[slots] = label
 
@@ -165,17 +179,53 @@ class Reservoir:
         self._seen = [int(count) for count in state["seen"]]
         counts = np.bincount(self._labels[:n], minlength=len(self._seen))
         self._members = [[0] * int(count) for count in counts]
+        self._lengths = counts.astype(np.int64)
         for slot in range(n):
             self._members[int(self._labels[slot])][int(self._places[slot])] = slot
+
+    def _slot_for(self, label: int, whether: float, which: float) -> int | None:
+        """A free slot for a row that is offered; None if it is not kept.
+
+        ``whether`` and ``which`` are even random numbers from 0 to below 1.
+        """
+        self._seen[label] += 1
+        if self._size < self.capacity:
+            self._size += 1
+            return self._size - 1
+        own, largest = self._members[label], self._members[int(self._lengths.argmax())]
+        if len(own) < len(largest):
+            slot = largest[int(which * len(largest))]
+        elif whether < len(own) / self._seen[label]:
+            slot = own[int(which * len(own))]
+        else:
+            return None
+        self._leave(slot)
+        return slot
 
     def _enter(self, slot: int, label: int) -> None:
         self._labels[slot] = label
         self._places[slot] = len(self._members[label])
         self._members[label].append(slot)
+        self._lengths[label] += 1
 
     def _leave(self, slot: int) -> None:
-        members, place = self._members[int(self._labels[slot])], int(self._places[slot])
+        label = int(self._labels[slot])
+        members, place = self._members[label], int(self._places[slot])
+        self._lengths[label] -= 1
         last = members.pop()
         if last != slot:
             members[place] = last
             self._places[last] = place
+
+
+def _widened(rows: NDArray[np.float16]) -> Float32Array:
+    """Finite float16 as float32: ``astype`` bit for bit, in a fifth of the time.
+
+    The exponent's bias differs by 112: a product puts it right, for subnormal numbers as well.
+    """
+    bits = rows.view(np.uint16).astype(np.uint32)
+    wide = ((bits & np.uint32(0x7FFF)) << np.uint32(13)).view(np.float32)
+    wide *= np.float32(2.0**112)
+    signs: NDArray[np.uint32] = wide.view(np.uint32)
+    signs |= (bits & np.uint32(0x8000)) << np.uint32(16)
+    return wide

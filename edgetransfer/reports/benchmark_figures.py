@@ -7,6 +7,7 @@ from typing import Any
 
 Report = dict[str, Any]
 
+CHANCE = 0.01
 STAGES = ("decode", "transform", "forward", "head")
 
 
@@ -110,12 +111,12 @@ def stage_bars(report: Report) -> list[StageBar]:
 
 
 def sparsity_lines(report: Report) -> list[SparsityLine]:
-    """A line for each backbone that has zeros at all."""
+    """A line for each backbone with more than a chance zero."""
     return [
         SparsityLine(
             label=backbone["name"],
             layers=tuple((layer["name"], layer["sparsity"]) for layer in backbone["layers"]),
         )
         for backbone in report["backbones"]
-        if any(layer["sparsity"] > 0 for layer in backbone["layers"])
+        if any(layer["sparsity"] > CHANCE for layer in backbone["layers"])
     ]

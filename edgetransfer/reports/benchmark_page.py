@@ -10,6 +10,7 @@ from typing import Any
 from edgetransfer.reports.benchmark_figures import (
     STAGES,
     Report,
+    SparsityLine,
     gap_points,
     row_label,
     sparsity_lines,
@@ -80,7 +81,8 @@ def _table(report: Report, data: dict[str, Any]) -> str:
     with_accuracy = any(row["top1"] is not None for row in rows)
     several = len({row["engine"] for row in report["rows"]}) > 1
     heads = ["backbone", "zeros", *(["engine"] if several else []), "seconds per epoch"]
-    heads += ["of dense", "speedup", "ceiling", "of the floor"]
+    heads += ["of dense", *(["in this engine"] if several else [])]
+    heads += ["speedup", "ceiling", "of the floor"]
     if with_accuracy:
         heads += ["top-1", "per class", "gap"]
     heads += ["peak memory"]
@@ -116,6 +118,7 @@ def _table_row(row: Row, columns: int, with_accuracy: bool, several: bool) -> st
     values = [
         _interval(row["seconds_per_epoch"], "{:.2f}"),
         _interval(row["fraction_of_baseline"], "{:.3f}"),
+        *([_interval(row["fraction_in_engine"], "{:.3f}")] if several else []),
         _value(row.get("speedup"), "{:.2f}×"),
         _value(row.get("ceiling"), "{:.0f}×"),
         _value(row["efficiency"], "{:.3f}"),
@@ -195,9 +198,15 @@ def _scatter(report: Report) -> str:
 
 def _sparsity(report: Report) -> str:
     lines = sparsity_lines(report)
-    if not lines:
-        return ""
-    most = max(len(line.layers) for line in lines)
+    # Backbones with as many layers are of one architecture: only these compare layer by layer.
+    counts = dict.fromkeys(len(line.layers) for line in lines)
+    return "".join(
+        _sparsity_chart([line for line in lines if len(line.layers) == count]) for count in counts
+    )
+
+
+def _sparsity_chart(lines: list[SparsityLine]) -> str:
+    most = len(lines[0].layers)
     ticks = Axis.over([0.0, float(most)], "").ticks
     chart = Chart(
         Axis(0.0, float(most), "layer", tuple(tick for tick in ticks if tick <= most)),
@@ -245,7 +254,7 @@ def _method(report: Report) -> str:
         "Each epoch is one of online linear finetuning: new augmented views (random resized crop, "
         "flip), the backbone, a step of SGD on the head. It is timed in a process of its own, "
         "after a warm-up of three batches; the backbones take turns, so that drift cancels.",
-        f"{report['epochs']} epochs, seeds: {report['seeds']}; batches of {report['batch_size']}, "
+        f"Epochs: {report['epochs']}, seeds: {report['seeds']}, batches of {report['batch_size']}, "
         f"{threads} cores. Medians, with 95 % bootstrap intervals over epochs and seeds; with "
         "three or fewer that is their range. Fractions are taken turn by turn, of the dense "
         "baseline in the engine that runs it fastest.",

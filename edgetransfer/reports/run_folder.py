@@ -4,6 +4,7 @@
     head.safetensors    the trained head
     labels.txt          class names, one a line, in label order
     metrics.jsonl       one object an epoch
+    curve.svg           accuracy over a stream
     skipped.jsonl       images that could not be used, and why
     report.json         the result
     checkpoint.safetensors   while the training is unfinished
@@ -24,17 +25,18 @@ from edgetransfer.atomic import write_atomically
 from edgetransfer.errors import RunFolderError
 from edgetransfer.reports.json_values import finite
 
-CONFIG, HEAD, LABELS, METRICS, SKIPPED, REPORT, CHECKPOINT = (
+CONFIG, HEAD, LABELS, METRICS, CURVE, SKIPPED, REPORT, CHECKPOINT = (
     "config.toml",
     "head.safetensors",
     "labels.txt",
     "metrics.jsonl",
+    "curve.svg",
     "skipped.jsonl",
     "report.json",
     "checkpoint.safetensors",
 )
 PREVIOUS = ".previous"
-FILES = (CONFIG, HEAD, LABELS, METRICS, SKIPPED, REPORT, CHECKPOINT)
+FILES = (CONFIG, HEAD, LABELS, METRICS, CURVE, SKIPPED, REPORT, CHECKPOINT)
 
 
 class RunFolder:

@@ -120,6 +120,14 @@ class Chart:
             f'<path {_stroke(series)} stroke-width="1.5" d="M{start:.1f} {top:.1f}H{end:.1f}"/>'
         )
 
+    def line(self, points: Sequence[tuple[float, float]], *, series: int, tooltip: str) -> None:
+        """A line through points."""
+        path = "M" + "L".join("{:.1f} {:.1f}".format(*self._place(*point)) for point in points)
+        self._parts.append(
+            f'<path {_stroke(series)} fill="none" stroke-width="2" d="{path}">'
+            f"<title>{escape(tooltip)}</title></path>"
+        )
+
     def levels(self, values: Sequence[float], *, series: int, tooltip: str) -> None:
         """A dash for each value: i from x = i to i + 1."""
         path = ""
@@ -162,6 +170,13 @@ class Chart:
     def finished(self) -> str:
         """The chart as one SVG element."""
         return "".join([*self._parts, "</svg>"])
+
+    def as_file(self, style: str) -> str:
+        """The chart as the text of an SVG file; ``style`` is the CSS that it needs."""
+        opened = self._parts[0].replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1)
+        paper = '<rect width="100%" height="100%" fill="var(--page)"/>'
+        css = f"<style>{escape(style, quote=False)}</style>"
+        return "".join([opened, css, paper, *self._parts[1:], "</svg>\n"])
 
 
 _AROUND = (

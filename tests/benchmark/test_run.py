@@ -248,3 +248,21 @@ def test_a_folder_of_other_things_is_left_alone(settings):
         with pytest.raises(RunFolderError, match="choose another --out"):
             run_benchmark(settings, measure=Turns(), overwrite=overwrite)
     assert [path.name for path in settings.out.iterdir()] == ["thesis.txt"]
+
+
+def test_broken_photos_are_counted_and_too_many_stop_it(settings, photos):
+    (photos / "train" / "red" / "broken.png").write_bytes(b"nothing")
+    settings = replace(settings, epochs=1, seeds=1)
+    row = run_benchmark(settings, measure=Turns())["rows"][0]
+    assert row["skipped"] == 1
+    for i in range(8):
+        (photos / "train" / "red" / f"{i:03d}.png").write_bytes(b"nothing")
+    settings = replace(settings, out=settings.out.with_name("more"))
+    with pytest.raises(DataError, match="max-bad"):
+        run_benchmark(settings, measure=Turns())
+
+
+def test_a_sparse_baseline_is_remarked_on(settings, sparser, caplog):
+    settings = replace(settings, baseline=str(sparser), backbones=(), epochs=1, seeds=1)
+    run_benchmark(settings, measure=Turns())
+    assert "sparser: the baseline is itself sparse: 75 %" in caplog.text

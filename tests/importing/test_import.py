@@ -233,10 +233,10 @@ def test_existing_files_and_senseless_wishes(mobilenet_parameters, tmp_path):
     assert out.read_bytes() == b"mine"
     import_backbone(ImportSettings(source=source, out=out, size=32, overwrite=True))
     assert Backbone.open(out).dimension == 1024
-    with pytest.raises(UsageError, match="is the file to import"):
-        ImportSettings(source=out, out=out, overwrite=True)
+    with pytest.raises(UsageError, match="is the file that is read"):
+        import_backbone(ImportSettings(source=out, out=out, overwrite=True))
     with pytest.raises(UsageError, match=r"end in \.onnx"):
-        ImportSettings(source=source, out=tmp_path / "net.pth")
+        import_backbone(ImportSettings(source=source, out=tmp_path / "net.pth"))
     with pytest.raises(UsageError, match="and not both"):
         ImportSettings(source=None, out=out)
     with pytest.raises(UsageError, match="no folder"):

@@ -18,9 +18,18 @@ ROW = 2 * D + 24
 def filled(labels: list[int], capacity: int, seed: int = 0) -> Reservoir:
     reservoir = Reservoir(D, capacity * ROW)
     rng = np.random.default_rng(seed)
-    for i, label in enumerate(labels):
-        reservoir.add(np.full(D, i, np.float32), label, id_key(str(i)), rng)
+    offer(reservoir, labels, 0, rng)
     return reservoir
+
+
+def offer(
+    reservoir: Reservoir, labels: list[int], first: int, rng: np.random.Generator, at_once: int = 7
+) -> None:
+    for start in range(0, len(labels), at_once):
+        some = labels[start : start + at_once]
+        places = range(first + start, first + start + len(some))
+        rows = np.array([np.full(D, i) for i in places], np.float32)
+        reservoir.add(rows, some, [id_key(str(i)) for i in places], rng)
 
 
 def test_a_rare_class_keeps_all_of_its_rows() -> None:
@@ -90,14 +99,11 @@ def test_a_restored_reservoir_goes_on_alike(labels: list[int], capacity: int, at
     at = min(at, len(labels))
     whole, first = Reservoir(D, capacity * ROW), Reservoir(D, capacity * ROW)
     rng, other = np.random.default_rng(1), np.random.default_rng(1)
-    for i, label in enumerate(labels):
-        whole.add(np.full(D, i, np.float32), label, id_key(str(i)), rng)
-    for i, label in enumerate(labels[:at]):
-        first.add(np.full(D, i, np.float32), label, id_key(str(i)), other)
+    offer(whole, labels, 0, rng, 1)
+    offer(first, labels[:at], 0, other, 5)
     second = Reservoir(D, capacity * ROW)
     second.restore({name: array.copy() for name, array in first.state().items()})
-    for i, label in enumerate(labels[at:], at):
-        second.add(np.full(D, i, np.float32), label, id_key(str(i)), other)
+    offer(second, labels[at:], at, other, 3)
     for name, array in whole.state().items():
         assert np.array_equal(array, second.state()[name])
     drawn = [r.draw(16, np.random.default_rng(2)) for r in (whole, second)]
@@ -107,5 +113,15 @@ def test_a_restored_reservoir_goes_on_alike(labels: list[int], capacity: int, at
 
 def test_features_beyond_float16_are_clipped_not_infinite() -> None:
     reservoir = Reservoir(D, 10 * ROW)
-    reservoir.add(np.full(D, 1e9, np.float32), 0, id_key("a"), np.random.default_rng(0))
+    reservoir.add(np.full((1, D), 1e9, np.float32), [0], [id_key("a")], np.random.default_rng(0))
     assert np.isfinite(reservoir.state()["rows"].astype(np.float32)).all()
+
+
+def test_rows_come_back_as_float16_says() -> None:
+    every = np.arange(2**16, dtype=np.uint16).view(np.float16)
+    finite = every[np.isfinite(every)]
+    reservoir = Reservoir(len(finite), 2 * (2 * len(finite) + 24))
+    rng = np.random.default_rng(0)
+    reservoir.add(finite[None].astype(np.float32), [0], [id_key("a")], rng)
+    rows, _ = reservoir.draw(1, rng)
+    assert rows[0].tobytes() == finite.astype(np.float32).tobytes()

@@ -72,10 +72,11 @@ class TarSource:
     ) -> Iterator[Arrival | None]:
         """The samples of a shard; None for one that is known."""
         try:
-            with tarfile.open(shard, "r|*") as archive:
+            with tarfile.open(shard, "r:*") as archive:
                 key: str | None = None
                 parts: dict[str, bytes] = {}
                 for member in archive:
+                    archive.members.clear()  # type: ignore[attr-defined]  # it keeps all it has read
                     if not member.isfile() or Path(member.name).name.startswith("."):
                         continue
                     folder, _, file = member.name.rpartition("/")

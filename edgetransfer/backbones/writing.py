@@ -1,0 +1,72 @@
+"""A backbone and its card, written whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import onnx
+
+from edgetransfer.atomic import write_atomically
+from edgetransfer.backbones.backbone import Backbone
+from edgetransfer.backbones.card import BackboneCard, card_path
+from edgetransfer.errors import BackboneError, UsageError
+
+
+def check_target(out: Path, *, overwrite: bool, source: Path | None = None) -> None:
+    """Refuse a name under which no backbone can be written; call it before the work.
+
+    Raises
+    ------
+    UsageError
+        If the name does not end in ``.onnx``, its folder is missing, it is the file that is
+        read, or it is taken.
+    """
+    if out.suffix != ".onnx":
+        raise UsageError(f"--out {out}: the name must end in .onnx")
+    if source is not None and source.resolve() == out.resolve():
+        raise UsageError(f"--out {out} is the file that is read: give another name")
+    if not out.parent.is_dir():
+        raise UsageError(f"--out {out}: there is no folder {out.parent}")
+    for path in (out, card_path(out)):
+        if path.exists() and not overwrite:
+            raise UsageError(f"{path} is there already: choose another --out, or --overwrite")
+
+
+def write_backbone(
+    model: onnx.ModelProto, card: BackboneCard, out: Path, *, made_from: Path
+) -> Backbone:
+    """Write a model and its card side by side, after opening them once elsewhere.
+
+    The card's hash, dimension and sparsity are those of the model.
+
+    Parameters
+    ----------
+    made_from
+        The file that errors name.
+
+    Returns
+    -------
+    The written backbone.
+
+    Raises
+    ------
+    BackboneError
+        If the model cannot be used as a backbone; nothing is written then.
+    """
+    content = model.SerializeToString(deterministic=True)
+    card = replace(card, sha256=hashlib.sha256(content).hexdigest(), assumed=False)
+    with tempfile.TemporaryDirectory(prefix="edgetransfer-") as folder:
+        path = Path(folder) / "backbone.onnx"
+        path.write_bytes(content)
+        card_path(path).write_text(card.to_toml(), encoding="utf-8")
+        try:
+            opened = Backbone.open(path)
+            card = replace(card, dimension=opened.dimension, sparsity=opened.sparsity)
+        except BackboneError as error:
+            raise BackboneError(str(error).replace(str(path), str(made_from))) from error
+    write_atomically(out, content)
+    write_atomically(card_path(out), card.to_toml().encode())
+    return replace(opened, path=out, card=card)
