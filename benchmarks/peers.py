@@ -9,10 +9,19 @@ import numpy as np
 import onnx
 
 
-def quantised(frozen: onnx.ModelProto, folder: Path) -> onnx.ModelProto:
-    """A frozen backbone in int8: quantise-dequantise form, per-channel weights.
+def quantised(
+    frozen: onnx.ModelProto, folder: Path, *, per_channel: bool = True, operators: bool = False
+) -> onnx.ModelProto:
+    """A frozen backbone in int8, by ONNX Runtime's static quantisation.
 
     Calibrated on random input: right for speed, worthless for accuracy.
+
+    Parameters
+    ----------
+    per_channel
+        A scale for each filter, rather than for each tensor.
+    operators
+        Quantised operators (QLinearConv, …), rather than quantise-dequantise pairs.
     """
     from onnxruntime.quantization import (
         CalibrationDataReader,
@@ -40,8 +49,8 @@ def quantised(frozen: onnx.ModelProto, folder: Path) -> onnx.ModelProto:
         str(ready),
         str(target),
         Noise(),
-        quant_format=QuantFormat.QDQ,
-        per_channel=True,
+        quant_format=QuantFormat.QOperator if operators else QuantFormat.QDQ,
+        per_channel=per_channel,
         activation_type=QuantType.QUInt8,
         weight_type=QuantType.QInt8,
     )
