@@ -3,7 +3,7 @@
     python benchmarks/engines.py [--backbone B …] [--repeats N]
 
 Contestants: every engine of the registry that can be had here; OpenVINO on the backbone quantised
-to int8 (ONNX Runtime's static quantisation, random calibration: for speed alone); torch eager.
+to int8 (quantising.py: for speed alone); torch eager.
 OpenVINO's sparse weights and torch's sparse layouts have no convolutions, so both run dense.
 """
 
@@ -18,7 +18,8 @@ from time import perf_counter
 
 import numpy as np
 import onnx
-from peers import quantised, torch_module
+from peers import torch_module
+from quantising import quantise
 from workloads import backbone_of, in_turns, median, report
 
 from edgetransfer.backbones import Backbone
@@ -40,7 +41,7 @@ def speed_of(run: Callable[[], object]) -> Callable[[], float]:
     return measure
 
 
-def contestants(backbone: Backbone, folder: Path) -> tuple[dict[str, Callable[[], float]], dict]:
+def contestants(backbone: Backbone) -> tuple[dict[str, Callable[[], float]], dict]:
     frozen = backbone.frozen(BATCH)
     shape = (BATCH, 3, backbone.preprocessing.size, backbone.preprocessing.size)
     images = np.random.default_rng(0).standard_normal(shape, np.float32)
@@ -57,7 +58,7 @@ def contestants(backbone: Backbone, folder: Path) -> tuple[dict[str, Callable[[]
 
     for kind in KINDS:
         add(kind.name, frozen, kind.name)
-    int8 = quantised(frozen, folder)
+    int8 = quantise(frozen)
     for name in ("openvino", "onnxruntime"):
         add(f"{name}-int8", int8, name)
     module = torch_module(frozen)
@@ -80,7 +81,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         for name in args.backbone or ["resnet50:0", "resnet50:0.9"]:
             backbone = backbone_of(name, Path(temporary))
-            found, absent = contestants(backbone, Path(temporary))
+            found, absent = contestants(backbone)
             speeds = in_turns(found, args.repeats)
             for contestant, reason in absent.items():
                 print(f"{contestant}: {reason}", file=sys.stderr)

@@ -28,8 +28,8 @@ from time import perf_counter
 from typing import Any
 
 import numpy as np
-from peers import quantised
 from PIL import Image
+from quantising import quantise
 from workloads import backbone_of, in_turns, make_photos, median, report, some_photos
 
 from edgetransfer.data import Sample
@@ -141,7 +141,7 @@ def main() -> None:
         samples = some_photos(folder, args.images)
         sparse, dense = backbone_of(args.backbone, work), backbone_of(args.dense, work)
         frozen, preprocessing = dense.frozen(BATCH), dense.preprocessing
-        int8 = quantised(frozen, work)
+        int8 = quantise(frozen)
 
         def peer(model: Any, engine: str) -> Callable[[], float]:
             return torch_epoch(open_engine(model, engine=engine), preprocessing, samples)

@@ -2,8 +2,8 @@
 
     python benchmarks/int8.py [--sparsity 0.5,0.9] [--forms qdq,…]
 
-Each form is made from the same pruned float graph (weights symmetric, so that zeros stay zeros;
-random calibration: for speed alone) and runs in a process of its own, which a bad graph may end:
+Each form is made from the same pruned float graph (see quantising.py) and runs in a process of its
+own, which a bad graph may end:
 
 ``float32``          the graph as it is
 ``qdq``              QuantizeLinear / DequantizeLinear around float operators, one scale a tensor
@@ -25,91 +25,14 @@ from time import perf_counter
 
 import numpy as np
 import onnx
-from onnx import TensorProto, helper, numpy_helper
-from peers import quantised
+from quantising import FORMS, quantise
 from workloads import report
 
 from edgetransfer.backbones import Backbone
 from edgetransfer.backbones.architectures import synthetic
 
 BATCH = 16
-FORMS = ("float32", "qdq", "qdq-channel", "qlinear", "qlinear-float", "convinteger")
 SECONDS, LIMIT = 4.0, 240
-
-
-class Rewriting:
-    """A quantised graph, rewritten node by node."""
-
-    def __init__(self, model: onnx.ModelProto) -> None:
-        self.model = model
-        self.arrays = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
-        self.nodes: list[onnx.NodeProto] = []
-
-    def constant(self, name: str, value: np.ndarray) -> str:
-        self.model.graph.initializer.append(numpy_helper.from_array(value, name))
-        return name
-
-    def add(self, kind: str, inputs: list[str], output: str, **options: object) -> str:
-        self.nodes.append(helper.make_node(kind, inputs, [output], **options))
-        return output
-
-    def in_float(self, node: onnx.NodeProto) -> None:
-        """QLinearAdd or QLinearGlobalAveragePool as float between de- and requantising."""
-        out = node.output[0]
-        pairs = [node.input[0:3], node.input[3:6]] if node.op_type == "QLinearAdd" else []
-        pairs = pairs or [node.input[0:3]]
-        floats = [
-            self.add("DequantizeLinear", list(pair), f"{out}/in{i}") for i, pair in enumerate(pairs)
-        ]
-        value = self.add(node.op_type.removeprefix("QLinear"), floats, f"{out}/float")
-        self.add("QuantizeLinear", [value, *node.input[-2:]], out)
-
-    def convolution(self, node: onnx.NodeProto) -> None:
-        """QLinearConv as ConvInteger with an int32 bias and one rescale."""
-        x, x_scale, x_zero, w, w_scale, w_zero, y_scale, y_zero, *bias = node.input
-        out = node.output[0]
-        options = {a.name: helper.get_attribute_value(a) for a in node.attribute}
-        # ConvInteger takes one zero point for the weights; all of a symmetric scale's are zero.
-        zero = self.constant(f"{out}/w_zero", np.zeros((), self.arrays[w_zero].dtype))
-        value = self.add("ConvInteger", [x, w, x_zero, zero], f"{out}/int", **options)
-        if bias:
-            wide = self.arrays[bias[0]].reshape(1, -1, 1, 1).astype(np.int32)
-            value = self.add("Add", [value, self.constant(f"{out}/b", wide)], f"{out}/biased")
-        value = self.add("Cast", [value], f"{out}/cast", to=TensorProto.FLOAT)
-        scale = (self.arrays[x_scale] * self.arrays[w_scale]).astype(np.float32)
-        named = self.constant(f"{out}/scale", scale.reshape(1, -1, 1, 1))
-        value = self.add("Mul", [value, named], f"{out}/scaled")
-        self.add("QuantizeLinear", [value, y_scale, y_zero], out)
-
-    def done(self) -> onnx.ModelProto:
-        del self.model.graph.node[:]
-        self.model.graph.node.extend(self.nodes)
-        del self.model.graph.value_info[:]
-        kept = [o for o in self.model.opset_import if o.domain in ("", "ai.onnx")]
-        del self.model.opset_import[:]
-        self.model.opset_import.extend(kept)
-        return self.model
-
-
-def rewritten(model: onnx.ModelProto, *, integer: bool) -> onnx.ModelProto:
-    work = Rewriting(model)
-    for node in model.graph.node:
-        if node.op_type in ("QLinearAdd", "QLinearGlobalAveragePool"):
-            work.in_float(node)
-        elif node.op_type == "QLinearConv" and integer:
-            work.convolution(node)
-        else:
-            work.nodes.append(node)
-    return work.done()
-
-
-def form_of(name: str, frozen: onnx.ModelProto, folder: Path) -> onnx.ModelProto:
-    if name == "float32":
-        return frozen
-    if name.startswith("qdq"):
-        return quantised(frozen, folder, per_channel=name == "qdq-channel")
-    model = quantised(frozen, folder, operators=True)
-    return model if name == "qlinear" else rewritten(model, integer=name == "convinteger")
 
 
 def child(path: str) -> None:
@@ -151,7 +74,7 @@ def measured(path: Path) -> dict[str, object]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--sparsity", default="0.5,0.9")
-    parser.add_argument("--forms", default=",".join(FORMS))
+    parser.add_argument("--forms", default=",".join(("float32", *FORMS)))
     parser.add_argument("--child", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.child:
@@ -166,7 +89,8 @@ def main() -> None:
             for name in args.forms.split(","):
                 path = folder / f"{name}-{sparsity}.onnx"
                 try:
-                    onnx.save(form_of(name, frozen, folder), str(path))
+                    form = frozen if name == "float32" else quantise(frozen, name)
+                    onnx.save(form, str(path))
                     found = measured(path)
                 except Exception as error:
                     found = {"failed": f"{type(error).__name__}: {str(error)[:200]}"}
