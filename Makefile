@@ -42,7 +42,12 @@ lint: $(VENV)/.installed
 	$(BIN)/lint-imports
 
 bench: $(VENV)/.installed-all
-	$(BIN)/python benchmarks/pipeline.py
+	$(BIN)/python benchmarks/startup.py
+	$(BIN)/python benchmarks/heads.py
+	$(BIN)/python benchmarks/engines.py
+	$(BIN)/python benchmarks/pipeline.py --backbone tinyresnet-90 --backbone resnet50:0.9
+	$(BIN)/python benchmarks/pipeline.py --backbone resnet50:0.9 --large
+	$(BIN)/python benchmarks/epoch.py
 	$(BIN)/python benchmarks/stream.py
 	$(BIN)/python benchmarks/finetune.py
 

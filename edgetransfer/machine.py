@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any
 
 PACKAGES = (
     "edgetransfer",
     "deepsparse",
     "onnxruntime",
+    "openvino",
     "onnx",
     "numpy",
     "scikit-learn",
@@ -28,34 +28,45 @@ DEEPSPARSE_NOTICE = (
 def describe_machine() -> dict[str, Any]:
     """Versions, processor, the engine that ``auto`` takes and why; for bug reports too."""
     from edgetransfer.backbones.catalogue import bundled
+    from edgetransfer.engines import KINDS, EngineKind, available_cores, saved_plans
     from edgetransfer.engines.deepsparse_engine import why_absent
+    from edgetransfer.engines.processor import cpu_flags, cpu_model
     from edgetransfer.engines.sparse.opening import describe
-    from edgetransfer.features import available_cores, default_cache_folder
+    from edgetransfer.features import default_cache_folder
 
     absent = why_absent()
     sparse = describe()
-    if sparse["absent"] is None:
-        kernels = f"its {sparse['kernels']} kernels run here"
-        engine = {"name": "sparse", "reason": f"{kernels}; each backbone is tried first"}
-    elif absent is None:
-        engine = {"name": "deepsparse", "reason": "it is installed; each backbone is tried first"}
-    else:
-        engine = {"name": "onnxruntime", "reason": absent}
+
+    def usual(kind: EngineKind) -> bool:
+        return kind.unmeasured is not None and kind.why_absent() is None
+
+    first = next(kind for kind in KINDS if usual(kind))
+    reason = f"{first.unmeasured}; each backbone is tried first"
+    if first.name == "sparse":
+        reason = f"its {sparse['kernels']} kernels run here; {reason}"
+    elif not first.aborts:
+        reason = absent or reason
+    cache = default_cache_folder()
     return {
         "python": f"{platform.python_implementation()} {platform.python_version()}",
         "system": f"{platform.system()} {platform.machine()}",
         "packages": {name: _version(name) for name in PACKAGES},
         "cpu": {
-            "model": _cpu_model(),
+            "model": cpu_model(),
             "cores": available_cores(),
             "logical": os.cpu_count(),
-            "flags": _cpu_flags(),
+            "flags": [flag for flag in cpu_flags() if flag in USEFUL_FLAGS],
         },
-        "engine": engine,
+        "engine": {"name": first.name, "reason": reason},
         "sparse": sparse,
+        "engines": {kind.name: kind.why_absent() for kind in KINDS},
+        "tuned": [
+            {"backbone": name, "engine": plan.engine, "reason": plan.reason}
+            for name, plan in saved_plans(cache)
+        ],
         "notice": DEEPSPARSE_NOTICE if absent is None else None,
         "backbones": sorted(bundled()),
-        "cache": str(default_cache_folder()),
+        "cache": str(cache),
     }
 
 
@@ -64,21 +75,3 @@ def _version(package: str) -> str | None:
         return version(package)
     except PackageNotFoundError:
         return None
-
-
-def _cpuinfo() -> list[tuple[str, str]]:
-    try:
-        text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return []
-    pairs = (line.partition(":") for line in text.splitlines())
-    return [(key.strip(), value.strip()) for key, _, value in pairs]
-
-
-def _cpu_model() -> str:
-    return dict(_cpuinfo()).get("model name") or platform.processor() or "unknown"
-
-
-def _cpu_flags() -> list[str]:
-    present = dict(_cpuinfo()).get("flags", "").split()
-    return [flag for flag in USEFUL_FLAGS if flag in present]

@@ -173,6 +173,11 @@ class Backbone:
         """Two backbones with equal identity make the same features of the same input."""
         return f"{self.sha256}:{self.cut.tensor}"
 
+    @property
+    def workload(self) -> str:
+        """Two backbones of equal workload take the same time for an image."""
+        return f"{self.identity}:{self.preprocessing.size}"
+
     def frozen(self, batch_size: int) -> onnx.ModelProto:
         """A copy with input ``images`` (batch_size, 3, S, S) and output ``features``.
 

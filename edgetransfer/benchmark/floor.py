@@ -7,6 +7,7 @@ second) + 1 / (decode and transform's images a second), for both keep all cores 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from time import perf_counter
 
@@ -39,30 +40,38 @@ class NoEngine(FakeEngine):
         return np.zeros((len(images), self.dimension), np.float32)
 
 
-def decoder_of(extractor: FeatureExtractor, workers: int | None) -> FeatureExtractor:
+def decoder_of(extractor: FeatureExtractor) -> FeatureExtractor:
     """The same pipeline without its engine."""
     preprocessing = extractor.preprocessing
     nothing = NoEngine(batch_size=extractor.engine.batch_size, size=preprocessing.size, cells=1)
-    return FeatureExtractor(nothing, preprocessing, workers=workers)
+    return FeatureExtractor(
+        nothing, preprocessing, workers=extractor.workers, cores=extractor.cores
+    )
 
 
-def engine_rate(engine: Engine, *, batches: int, seconds: float = 2.0) -> float:
-    """Images a second of the engine on random batches.
+def engine_rate(engines: Sequence[Engine], *, batches: int, seconds: float = 2.0) -> float:
+    """Images a second of engines that run beside one another, on random batches.
 
     Parameters
     ----------
     batches
-        How many are run at most; three are run in any case.
+        How many are run at most; three an engine are run in any case.
     seconds
         No batch is begun after this long.
     """
-    batch = np.random.default_rng(0).standard_normal(engine.input_shape, np.float32)
-    start, done, elapsed = perf_counter(), 0, 0.0
-    while done < 3 or (done < batches and elapsed < seconds):
-        engine.run(batch)
-        done += 1
-        elapsed = perf_counter() - start
-    return done * engine.batch_size / elapsed
+    batch = np.random.default_rng(0).standard_normal(engines[0].input_shape, np.float32)
+    start = perf_counter()
+
+    def runs(engine: Engine) -> int:
+        done = 0
+        while done < 3 or (done * len(engines) < batches and perf_counter() - start < seconds):
+            engine.run(batch)
+            done += 1
+        return done * engine.batch_size
+
+    with ThreadPoolExecutor(len(engines)) as pool:
+        images = sum(pool.map(runs, engines))
+    return images / (perf_counter() - start)
 
 
 def pipeline_rate(

@@ -26,7 +26,6 @@ from edgetransfer.benchmark.floor import (
     pipeline_rate,
 )
 from edgetransfer.data import DataSplits, Sample, load_data
-from edgetransfer.engines import open_engine
 from edgetransfer.errors import BackboneError, EdgeTransferError, EngineError
 from edgetransfer.features import (
     FeatureCache,
@@ -38,9 +37,15 @@ from edgetransfer.heads import LinearHead, SGDSolver
 from edgetransfer.images import SUFFIXES
 from edgetransfer.linear import LinearTraining
 from edgetransfer.linear.epochs import OnlineEpochs
-from edgetransfer.linear.opening import cache_identity, limited_threads, open_backbone
+from edgetransfer.linear.opening import (
+    cache_identity,
+    limited_threads,
+    measured_plan,
+    open_backbone,
+    opened_extractor,
+)
 from edgetransfer.linear.skipping import SkippedImages
-from edgetransfer.metrics import StageClock, accuracy_of, peak_memory_bytes
+from edgetransfer.metrics import accuracy_of, peak_memory_bytes
 from edgetransfer.types import IntArray, Progress
 
 WARM_UP = 3  # batches
@@ -117,26 +122,17 @@ def take_turn(request: TurnRequest, progress: Progress) -> dict[str, Any]:
     splits = load_splits(training)
     cache_root = training.cache_dir or default_cache_folder()
     with limited_threads(training.threads):
-        engine = open_engine(
-            backbone.frozen(training.batch_size),
-            engine=training.engine,
-            threads=training.threads,
-            cache=cache_root,
-        )
-        workers = training.workers or training.threads
-        clock = StageClock()
-        with FeatureExtractor(
-            engine, backbone.preprocessing, workers=workers, clock=clock
-        ) as extractor:
+        plan = measured_plan(backbone, training)
+        with opened_extractor(backbone, training, plan) as extractor:
+            engine = extractor.engine
             epoch = _Epoch(request, extractor, splits, progress)
-            floor = epoch.warm_up_and_measure_floor(workers)
+            floor = epoch.warm_up_and_measure_floor()
             measured = epoch.run()
             scores = {}
             if request.score:
                 identity = cache_identity(backbone, engine)
                 cache = FeatureCache(cache_root, identity, engine.dimension)
                 scores = epoch.score(tested_on(splits), cache)
-        engine.close()
     return {
         "engine": asdict(engine.choice),
         "floor": {**asdict(floor), "rate": floor.rate},
@@ -162,7 +158,9 @@ class _Epoch:
         self.progress = progress
         training = request.training
         self.view = training.view(request.epoch)
-        self.source = OnlineEpochs(extractor, splits.train, self.view)
+        self.source = OnlineEpochs(
+            extractor, splits.train, self.view, batch_size=training.batch_size
+        )
         everything = self.source.order(request.epoch, frozenset())
         self.order: IntArray = everything[: request.images]
         total = len(self.order) + len(tested_on(splits))
@@ -176,17 +174,18 @@ class _Epoch:
 
             self.solver.restore(load_file(request.head_before))
 
-    def warm_up_and_measure_floor(self, workers: int | None) -> Floor:
+    def warm_up_and_measure_floor(self) -> Floor:
         """Run a few batches untimed; then the engine alone, then decoding alone."""
         self.progress("warming up", 0, len(self.order))
         engine = self.extractor.engine
         pipeline_rate(
             self.extractor, self.splits.train, self.view, self.order[: WARM_UP * engine.batch_size]
         )
-        with decoder_of(self.extractor, workers) as decoder:
+        with decoder_of(self.extractor) as decoder:
             decoding = decoding_rate(decoder, self.splits.train, self.view, self.order)
         batches = len(self.order) // engine.batch_size
-        return Floor(engine=engine_rate(engine, batches=batches), decoding=decoding)
+        alone = engine_rate(self.extractor.engines, batches=batches)
+        return Floor(engine=alone, decoding=decoding)
 
     def run(self) -> dict[str, Any]:
         """The timed epoch, just as training does it, and the head's state afterwards."""

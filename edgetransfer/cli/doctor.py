@@ -25,8 +25,12 @@ def doctor(json_output: JsonOption = False) -> None:
     cpu = found["cpu"]
     say(f"processor  {cpu['model']}, {cpu['cores']} cores, {' '.join(cpu['flags']) or 'no AVX2'}")
     say(f"engine     {found['engine']['name']}: {found['engine']['reason']}")
-    if found["sparse"]["absent"]:
-        say(f"  {found['sparse']['absent']}")
+    for plan in found["tuned"]:
+        say(f"  {plan['backbone']:<14} {plan['engine']}: {plan['reason']}")
+    if not found["tuned"]:
+        say("  nothing measured yet: `edgetransfer tune BACKBONE` finds the fastest engine for it")
+    for name, absent in found["engines"].items():
+        say(f"  {name:<14} {absent or 'runs here'}")
     for name, version in found["packages"].items():
         say(f"  {name:<14} {version or 'not installed'}")
     say(f"backbones  {', '.join(found['backbones']) or 'none'}")

@@ -21,6 +21,7 @@ from edgetransfer.cli.rewind import export, forget, rollback
 from edgetransfer.cli.sparsify import sparsify
 from edgetransfer.cli.stream import stream
 from edgetransfer.cli.train import train
+from edgetransfer.cli.tune import tune
 
 app = typer.Typer(
     name="edgetransfer",
@@ -30,7 +31,7 @@ app = typer.Typer(
 )
 for command in (
     *(train, finetune, stream, evaluate, predict, inspect, sparsify, compact, benchmark),
-    *(doctor, demo),
+    *(tune, doctor, demo),
     *(export, rollback, forget),
 ):
     app.command()(with_exit_codes(command))

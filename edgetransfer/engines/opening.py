@@ -6,7 +6,10 @@ from pathlib import Path
 
 import onnx
 
+from edgetransfer.engines.pinning import PinnedEngine, on_core
+from edgetransfer.engines.plan import EnginePlan
 from edgetransfer.engines.probe import probe
+from edgetransfer.engines.processor import available_cores
 from edgetransfer.engines.protocol import Engine
 from edgetransfer.engines.registry import AUTO, KINDS, EngineKind, engine_kind
 from edgetransfer.errors import EngineError
@@ -18,11 +21,12 @@ def open_engine(
     engine: str = AUTO,
     threads: int | None = None,
     cache: Path | None = None,
+    plan: EnginePlan | None = None,
 ) -> Engine:
     """Open a frozen backbone in an engine.
 
-    ``auto`` takes DeepSparse where a trial in a child process succeeds, and ONNX Runtime
-    otherwise; the engine's ``choice.reason`` says which and why.
+    ``auto`` takes the plan's engine; without a plan, DeepSparse where a trial in a child process
+    succeeds, and ONNX Runtime otherwise. The engine's ``choice.reason`` says which and why.
 
     Parameters
     ----------
@@ -34,6 +38,8 @@ def open_engine(
         Threads per call; one per physical core if None.
     cache
         A folder to remember in what was tried.
+    plan
+        What was measured for this backbone.
 
     Raises
     ------
@@ -43,21 +49,68 @@ def open_engine(
     if engine != AUTO:
         return _open_named(engine_kind(engine), model, threads, cache)
     passed_over: list[str] = []
+    if plan is not None and plan.engine != AUTO:
+        try:
+            return _open(engine_kind(plan.engine), model, threads, cache, plan.reason)
+        except EngineError as error:
+            passed_over.append(str(error))
     for kind in KINDS:
         if kind.unmeasured is None:
             continue
+        reason = "; ".join(passed_over) or kind.unmeasured
         try:
-            return _open(kind, model, threads, cache, passed_over or [kind.unmeasured])
+            return _open(kind, model, threads, cache, reason)
         except EngineError as error:
             passed_over.append(str(error))
     raise EngineError("; ".join(passed_over))
+
+
+def open_streams(
+    model: onnx.ModelProto,
+    plan: EnginePlan,
+    *,
+    engine: str = AUTO,
+    threads: int | None = None,
+    cache: Path | None = None,
+) -> list[Engine]:
+    """Open as many engines as a plan has streams, the cores shared out among them.
+
+    Parameters
+    ----------
+    engine
+        As in `open_engine`; where it is neither ``auto`` nor the plan's, one engine is opened.
+    threads
+        Of all of them together; one per core if None.
+
+    Raises
+    ------
+    EngineError
+        If the asked-for engine cannot run the backbone.
+    """
+    if plan.streams == 1 or engine not in (AUTO, plan.engine):
+        return [open_engine(model, engine=engine, threads=threads, cache=cache, plan=plan)]
+    each = max(1, (threads or available_cores()) // plan.streams)
+    opened: list[Engine] = []
+    for stream in range(plan.streams):
+        with on_core(stream if plan.pinned else None):
+            if not opened:
+                first = open_engine(model, engine=engine, threads=each, cache=cache, plan=plan)
+                opened.append(first)
+                if first.name != plan.engine:  # it failed by now; its streams go with it
+                    break
+            else:
+                kind = engine_kind(first.name)
+                opened.append(kind.open(model, threads=each, reason=first.choice.reason))
+    if plan.pinned:
+        return [PinnedEngine(engine, core) for core, engine in enumerate(opened)]
+    return opened
 
 
 def _open_named(
     kind: EngineKind, model: onnx.ModelProto, threads: int | None, cache: Path | None
 ) -> Engine:
     try:
-        return _open(kind, model, threads, cache, ["asked for by name"])
+        return _open(kind, model, threads, cache, "asked for by name")
     except EngineError as error:
         if kind is KINDS[-1]:
             raise
@@ -65,17 +118,12 @@ def _open_named(
 
 
 def _open(
-    kind: EngineKind,
-    model: onnx.ModelProto,
-    threads: int | None,
-    cache: Path | None,
-    reasons: list[str],
+    kind: EngineKind, model: onnx.ModelProto, threads: int | None, cache: Path | None, reason: str
 ) -> Engine:
     """Open one kind, after a trial in a child process if it may abort."""
     absent = kind.why_absent()
     if absent is not None:
         raise EngineError(absent)
-    reason = "; ".join(reasons)
     if kind.aborts:
         result = probe(model, engine=kind.name, threads=threads, cache=cache)
         if not result.works:

@@ -1,4 +1,4 @@
-"""How fast an engine is."""
+"""How fast an engine is on its own."""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
 """Images to features: an overlapped, bounded pipeline, and a cache on disk."""
 
+from edgetransfer.engines import available_cores
 from edgetransfer.features.cache import FeatureCache, default_cache_folder
 from edgetransfer.features.cached import FeatureTable, cached_features
 from edgetransfer.features.extractor import (
@@ -8,8 +9,8 @@ from edgetransfer.features.extractor import (
     Take,
     TrainView,
     ViewBatch,
-    available_cores,
 )
+from edgetransfer.features.plans import plan_for, workload_of
 
 __all__ = [
     "FeatureBatch",
@@ -22,4 +23,6 @@ __all__ = [
     "available_cores",
     "cached_features",
     "default_cache_folder",
+    "plan_for",
+    "workload_of",
 ]

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from time import thread_time
+from time import perf_counter, thread_time
 from types import TracebackType
+from typing import Any
 
 import numpy as np
 
 from edgetransfer.data import Sample
-from edgetransfer.engines import Engine
+from edgetransfer.engines import Engine, available_cores
 from edgetransfer.errors import ImageError
+from edgetransfer.features.core_limit import CoreLimit
 from edgetransfer.images import (
     EvalTransform,
     TrainTransform,
@@ -94,12 +95,22 @@ class FeatureBatch:
     failed: tuple[tuple[int, str], ...]
 
 
+@dataclass(frozen=True, kw_only=True)
+class _InHand:
+    """A batch on its way: its buffer, the decoding of its images, and its features to come."""
+
+    buffer: Float32Array
+    tasks: list[Future[list[tuple[int, str]]]]
+    features: Future[FeatureBatch]
+
+
 class FeatureExtractor:
     """Runs samples through decoding, a view and an engine.
 
-    Worker threads decode ahead into a few batch buffers while the engine runs in the calling
-    thread, so memory does not grow with the number of images, and neither the number of workers
-    nor their timing has any influence on the result.
+    Worker threads decode ahead into a few batch buffers, and one thread an engine runs batches,
+    while the calling thread does what it likes with the features so far. So memory does not grow
+    with the number of images, and neither the number of workers nor anybody's timing has any
+    influence on the result.
 
     Parameters
     ----------
@@ -111,6 +122,10 @@ class FeatureExtractor:
         Decoding threads; as many as there are cores if None.
     clock
         Told where the time goes.
+    streams
+        More engines of the same backbone and batch, opened alike: each runs batches of its own.
+    cores
+        How many cores all of it may keep busy at a time; all there are if None.
     """
 
     def __init__(
@@ -120,14 +135,23 @@ class FeatureExtractor:
         *,
         workers: int | None = None,
         clock: StageClock | None = None,
+        streams: Sequence[Engine] = (),
+        cores: int | None = None,
     ) -> None:
         self.engine = engine
         self.preprocessing = preprocessing
         self.clock = clock if clock is not None else StageClock()
         self._eval = EvalTransform(size=preprocessing.size, resize=preprocessing.resize)
         self._idle: list[deque[Float32Array]] = []  # buffers of generators that have ended
-        self._pool = ThreadPoolExecutor(
-            workers or available_cores(), thread_name_prefix="edgetransfer-decode"
+        self.cores = cores
+        self.workers = workers or available_cores()
+        self._limit = CoreLimit(cores)
+        self.engines = (engine, *streams)
+        self._streams = len(self.engines)
+        self._free_engines = deque(self.engines)
+        self._pool = ThreadPoolExecutor(self.workers, thread_name_prefix="edgetransfer-decode")
+        self._forwards = ThreadPoolExecutor(
+            self._streams, thread_name_prefix="edgetransfer-forward"
         )
 
     def __enter__(self) -> FeatureExtractor:
@@ -144,6 +168,7 @@ class FeatureExtractor:
     def close(self) -> None:
         """Stop the workers; what they have not begun is dropped."""
         self._pool.shutdown(wait=True, cancel_futures=True)
+        self._forwards.shutdown(wait=True, cancel_futures=True)
 
     def extract(
         self,
@@ -179,7 +204,7 @@ class FeatureExtractor:
         any without waiting; a batch in hand never waits for one that may come.
         """
         free = self._idle.pop() if self._idle else self._new_buffers()
-        ahead: deque[tuple[IntArray, Float32Array, list[Future[list[tuple[int, str]]]]]] = deque()
+        ahead: deque[_InHand] = deque()
 
         def submit_next() -> bool:
             batch = take(not ahead)
@@ -190,7 +215,8 @@ class FeatureExtractor:
                 self._pool.submit(self._fill, batch, i, buffer[i:])
                 for i in range(0, len(batch.indices), IMAGES_PER_TASK)
             ]
-            ahead.append((batch.indices, buffer, tasks))
+            features = self._forwards.submit(self._run, batch.indices, buffer, tasks)
+            ahead.append(_InHand(buffer=buffer, tasks=tasks, features=features))
             return True
 
         try:
@@ -199,25 +225,30 @@ class FeatureExtractor:
                     pass
                 if not ahead:
                     return
-                batch, buffer, tasks = ahead[0]
-                failed = [failure for task in tasks for failure in task.result()]
-                ahead.popleft()
-                free.append(buffer)  # taken again only after the consumer comes back
-                yield self._run(batch, buffer, failed)
+                features = ahead[0].features.result()
+                free.append(ahead.popleft().buffer)  # taken again after the consumer comes back
+                yield features
         finally:
-            # No worker may write into a buffer that the next generator takes.
-            wait([task for _, _, tasks in ahead for task in tasks if not task.cancel()])
-            free.extend(buffer for _, buffer, _ in ahead)
+            # No thread may write into a buffer that the next generator takes.
+            futures: list[Future[Any]] = []
+            for in_hand in ahead:
+                futures += [*in_hand.tasks, in_hand.features]
+            wait([future for future in futures if not future.cancel()])
+            free.extend(in_hand.buffer for in_hand in ahead)
             self._idle.append(free)
 
     def _new_buffers(self) -> deque[Float32Array]:
-        return deque(
-            np.empty(self.engine.input_shape, np.float32) for _ in range(BATCHES_AHEAD + 1)
-        )
+        shape = self.engine.input_shape
+        return deque(np.empty(shape, np.float32) for _ in range(BATCHES_AHEAD + self._streams))
 
     def _run(
-        self, batch: IntArray, buffer: Float32Array, failed: list[tuple[int, str]]
+        self,
+        batch: IntArray,
+        buffer: Float32Array,
+        tasks: list[Future[list[tuple[int, str]]]],
     ) -> FeatureBatch:
+        """Wait for a batch to be decoded and send it through an engine."""
+        failed = [failure for task in tasks for failure in task.result()]
         n = len(batch)
         if failed:
             bad = {index for index, _ in failed}
@@ -228,11 +259,22 @@ class FeatureExtractor:
         if n == 0:
             empty = np.empty((0, self.engine.dimension), np.float32)
             return FeatureBatch(indices=batch, features=empty, failed=tuple(failed))
-        with self.clock.measure("forward"):
-            features = self.engine.run(buffer[:n])
+        engine = self._free_engines.popleft()  # there are as many as threads that run this
+        try:
+            with self._limit.cores(self._limit.most // self._streams):
+                start = perf_counter()
+                features = engine.run(buffer[:n])
+                # Streams run side by side; their sum would be more than the time that passed.
+                self.clock.add(forward=(perf_counter() - start) / self._streams)
+        finally:
+            self._free_engines.append(engine)
         return FeatureBatch(indices=batch, features=features, failed=tuple(failed))
 
     def _fill(self, batch: ViewBatch, first: int, out: Float32Array) -> list[tuple[int, str]]:
+        with self._limit.cores(1):
+            return self._decode(batch, first, out)
+
+    def _decode(self, batch: ViewBatch, first: int, out: Float32Array) -> list[tuple[int, str]]:
         """Decode one task's images of a batch into rows; returns the failures."""
         indices = batch.indices[first : first + IMAGES_PER_TASK]
         keys = indices if batch.keys is None else batch.keys[first : first + IMAGES_PER_TASK]
@@ -261,8 +303,8 @@ class FeatureExtractor:
                 continue
             decoded = thread_time()
             view, full_size = views[0]
-            pixels = render(picture, view, full_size, self.preprocessing)
-            normalise(pixels, self.preprocessing, out[row])
+            shown = render(picture, view, full_size, self.preprocessing)
+            normalise(shown, self.preprocessing, out[row])
             decode += decoded - start
             start = thread_time()
             transform += start - decoded
@@ -274,8 +316,3 @@ class FeatureExtractor:
             return self._eval.view(width, height)
         transform = TrainTransform(size=self.preprocessing.size, area=train.area, flip=train.flip)
         return transform.view(width, height, view_rng(train.seed, train.epoch, key))
-
-
-def available_cores() -> int:
-    """The cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -60,22 +60,31 @@ class SoftmaxLoss:
         """
         logits = features @ weights
         logits += bias
-        rows = np.arange(len(labels))
-        logits -= logits.max(axis=1, keepdims=True)
-        of_label = logits[rows, labels]  # advanced indexing copies
-        np.exp(logits, out=logits)
-        sums = logits.sum(axis=1, keepdims=True)
-        losses = np.log(sums[:, 0]) - of_label
-        if importance is not None:
-            losses = losses * importance
-        loss = float(np.mean(losses, dtype=np.float64))
-        logits /= sums
-        logits[rows, labels] -= 1
-        if importance is not None:
-            logits *= importance[:, None]
-        logits /= len(labels)
+        loss = residual(logits, labels, importance)
         by_weights = features.T @ logits
         if self.l2:
             loss += self.l2 / 2 * float(np.vdot(weights, weights))
             by_weights += self.l2 * weights
         return loss, by_weights, logits.sum(axis=0)
+
+
+def residual(logits: FloatArray, labels: IntArray, importance: FloatArray | None = None) -> float:
+    """Turn logits (N, K), in place, into the gradient by them; returns the mean cross-entropy.
+
+    In the terms of `SoftmaxLoss` that is (P - Y) / N; ``importance`` is as in its ``gradient``.
+    """
+    rows = np.arange(len(labels))
+    logits -= logits.max(axis=1, keepdims=True)
+    of_label = logits[rows, labels]  # advanced indexing copies
+    np.exp(logits, out=logits)
+    sums = logits.sum(axis=1, keepdims=True)
+    losses = np.log(sums[:, 0]) - of_label
+    if importance is not None:
+        losses = losses * importance
+    loss = float(np.mean(losses, dtype=np.float64))
+    logits /= sums
+    logits[rows, labels] -= 1
+    if importance is not None:
+        logits *= importance[:, None]
+    logits /= len(labels)
+    return loss

@@ -102,7 +102,7 @@ def _to_rgb(image: Image.Image, orientation: int) -> Image.Image:
     turn = TURNS.get(orientation)
     upright = image if turn is None else image.transpose(turn)
     if upright.mode == "RGB" and "transparency" not in upright.info:
-        return upright.copy() if upright is image else upright
+        return upright
     if upright.mode in (*_SIXTEEN_BIT, "I", "F"):
         return _scaled_grey(np.asarray(upright), sixteen_bit=upright.mode in _SIXTEEN_BIT)
     if upright.has_transparency_data:

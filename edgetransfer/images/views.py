@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from edgetransfer.types import Float32Array, Preprocessing, UInt8Array
+from edgetransfer.types import Float32Array, Preprocessing
 
 _FILTERS = {
     "bilinear": Image.Resampling.BILINEAR,
@@ -116,7 +116,7 @@ class EvalTransform:
     def view(self, width: int, height: int) -> View:
         """The view of a picture of that size.
 
-        It is scaled whole and then cropped, step for step what the backbone saw in training.
+        It is what the backbone saw in training: the picture scaled whole and then cropped.
         Scaling before (a JPEG's DCT scaling) would change single pixels by up to four grey
         levels at hard edges even when six times as many pixels stay, so there is no shrinking.
         """
@@ -136,31 +136,46 @@ class EvalTransform:
 
 def render(
     picture: Image.Image, view: View, full_size: tuple[int, int], preprocessing: Preprocessing
-) -> UInt8Array:
-    """Show a view of a picture as (S, S, 3) uint8.
+) -> Image.Image:
+    """Show a view of a picture as an S by S RGB image.
 
     Parameters
     ----------
     full_size
         Width and height that the view's box refers to; the picture may be a smaller version.
     """
+    size, method = preprocessing.size, _FILTERS[preprocessing.interpolation]
     x, y = picture.width / full_size[0], picture.height / full_size[1]
     left, top, right, bottom = view.box
-    scaled = picture.resize(
-        view.scaled,
-        _FILTERS[preprocessing.interpolation],
-        box=(left * x, top * y, right * x, bottom * y),
-    )
-    left, top = view.corner
-    pixels = np.asarray(scaled)[top : top + preprocessing.size, left : left + preprocessing.size]
-    return pixels[:, ::-1] if view.flip else pixels
+    box = (left * x, top * y, right * x, bottom * y)
+    if method is Image.Resampling.BILINEAR:
+        shown = picture.resize((size, size), method, box=_within(box, view, size))
+    else:
+        # A filter that overshoots is clipped between its two passes, and Pillow orders these by
+        # the sizes: the whole and a part of it may differ by several grey levels.
+        left, top = view.corner
+        whole = picture.resize(view.scaled, method, box=box)
+        shown = whole.crop((left, top, left + size, top + size))
+    return shown.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if view.flip else shown
 
 
-def normalise(pixels: UInt8Array, preprocessing: Preprocessing, out: Float32Array) -> None:
-    """Write (S, S, 3) uint8 pixels as (3, S, S) float32, (x / 255 - mean) / std, into ``out``."""
+def _within(
+    box: tuple[float, float, float, float], view: View, size: int
+) -> tuple[float, float, float, float]:
+    """The part of a box that the view's square covers, on the same sampling grid."""
+    x, y = (box[2] - box[0]) / view.scaled[0], (box[3] - box[1]) / view.scaled[1]
+    left, top = box[0] + view.corner[0] * x, box[1] + view.corner[1] * y
+    # Rounding must not lead out of the picture.
+    return (left, top, min(left + size * x, box[2]), min(top + size * y, box[3]))
+
+
+def normalise(shown: Image.Image, preprocessing: Preprocessing, out: Float32Array) -> None:
+    """Write an S by S RGB image as (3, S, S) float32, (x / 255 - mean) / std, into ``out``."""
     std = np.asarray(preprocessing.std, np.float64)
     scale = (1 / (255 * std)).astype(np.float32)
     shift = (-np.asarray(preprocessing.mean, np.float64) / std).astype(np.float32)
-    for channel in range(3):
-        np.multiply(pixels[:, :, channel], scale[channel], out=out[channel])
+    for channel, name in enumerate("RGB"):
+        # Pillow takes a channel out in less time than NumPy steps over the other two.
+        plane = np.frombuffer(shown.tobytes("raw", name), np.uint8)
+        np.multiply(plane.reshape(out.shape[1:]), scale[channel], out=out[channel])
         out[channel] += shift[channel]

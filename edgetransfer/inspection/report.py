@@ -12,7 +12,7 @@ from edgetransfer.backbones.freeze import freeze
 from edgetransfer.backbones.sparsity import measure_sparsity
 from edgetransfer.engines import images_per_second, open_engine
 from edgetransfer.errors import EngineError
-from edgetransfer.features import default_cache_folder
+from edgetransfer.features import default_cache_folder, plan_for
 from edgetransfer.inspection.speed import speed_report
 
 
@@ -58,6 +58,7 @@ def inspect_backbone(
             engine=engine,
             threads=threads,
             cache=cache,
+            plan=plan_for(opened, cache, threads),
         )
         if compare:
             speed = speed_report(frozen, report, started, threads=threads, cache=cache)

@@ -15,7 +15,7 @@ from edgetransfer.backbones.catalogue import bundled
 from edgetransfer.data import Sample, load_labelled
 from edgetransfer.engines import open_engine
 from edgetransfer.errors import BackboneError, RunFolderError, UsageError
-from edgetransfer.features import FeatureExtractor, default_cache_folder
+from edgetransfer.features import FeatureExtractor, default_cache_folder, plan_for
 from edgetransfer.heads import LinearHead
 from edgetransfer.images import SUFFIXES
 from edgetransfer.linear.opening import limited_threads, open_backbone
@@ -98,10 +98,11 @@ class Classifier:
             opened.frozen(settings.batch_size),
             engine=engine,
             threads=threads,
-            cache=settings.cache_dir or default_cache_folder(),
+            cache=(cache := settings.cache_dir or default_cache_folder()),
+            plan=plan_for(opened, cache, threads),
         )
         extractor = FeatureExtractor(
-            started, opened.preprocessing, workers=threads, clock=StageClock()
+            started, opened.preprocessing, workers=threads, clock=StageClock(), cores=threads
         )
         return cls(head, extractor, threads)
 
@@ -205,8 +206,8 @@ def _settings_of(
     place of the file, must not change what it predicts.
     """
     config = folder.read_config()
-    config.pop("stream", None)  # a stream's further settings say nothing of its backbone
-    config.pop("finetune", None)
+    for name in ("stream", "finetune", "plan"):  # these say nothing of its backbone
+        config.pop(name, None)
     if folder.file(BACKBONE).is_file():
         config["backbone"] = str(folder.file(BACKBONE))
     config |= json.loads(head.metadata["preprocessing"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -9,7 +10,7 @@ from typing import Protocol
 import numpy as np
 
 from edgetransfer.data import Sample
-from edgetransfer.features import FeatureExtractor, TrainView
+from edgetransfer.features import FeatureBatch, FeatureExtractor, TrainView
 from edgetransfer.types import Float32Array, IntArray
 
 
@@ -62,7 +63,13 @@ def shuffled(n: int, seed: int, epoch: int) -> IntArray:
 
 
 class OnlineEpochs:
-    """Each epoch draws new augmented views and sends them through the backbone."""
+    """Each epoch draws new augmented views and sends them through the backbone.
+
+    Parameters
+    ----------
+    batch_size
+        Of learning; a multiple of the engine's. That of the engine if None.
+    """
 
     def __init__(
         self,
@@ -70,7 +77,12 @@ class OnlineEpochs:
         samples: Sequence[Sample],
         view: TrainView,
         scaling: Scaling | None = None,
+        batch_size: int | None = None,
     ) -> None:
+        engine_batch = extractor.engine.batch_size
+        self._together, rest = divmod(batch_size or engine_batch, engine_batch)
+        if rest:
+            raise ValueError(f"batches of {batch_size} are no multiple of {engine_batch}")
         self._extractor = extractor
         self._samples = samples
         self._labels = np.array([s.label for s in samples], np.int64)
@@ -91,21 +103,29 @@ class OnlineEpochs:
         view = replace(self._view, epoch=epoch)
         stream = self._extractor.extract(self._samples, order, train=view)
         try:
-            for batch in stream:
-                features = batch.features
-                if self._scaling is not None:
-                    features = self._scaling(features)
-                yield LearningBatch(
-                    features=features,
-                    labels=self._labels[batch.indices],
-                    failed=tuple((self._samples[i], reason) for i, reason in batch.failed),
-                )
+            while batches := list(itertools.islice(stream, self._together)):
+                yield self._learning_batch(batches)
         finally:
             stream.close()
 
+    def _learning_batch(self, batches: Sequence[FeatureBatch]) -> LearningBatch:
+        features = np.concatenate([batch.features for batch in batches])
+        if self._scaling is not None:
+            features = self._scaling(features)
+        indices = np.concatenate([batch.indices for batch in batches])
+        failed = (failure for batch in batches for failure in batch.failed)
+        return LearningBatch(
+            features=features,
+            labels=self._labels[indices],
+            failed=tuple((self._samples[i], reason) for i, reason in failed),
+        )
+
 
 class CachedEpochs:
-    """Each epoch visits the rows of one feature table in a new order."""
+    """Each epoch visits the rows of one feature table in a new order.
+
+    A batch's features are good until the next one is asked for.
+    """
 
     def __init__(
         self, features: Float32Array, labels: IntArray, batch_size: int, seed: int
@@ -114,6 +134,7 @@ class CachedEpochs:
         self._labels = labels
         self._batch_size = batch_size
         self._seed = seed
+        self._buffer = np.empty((batch_size, features.shape[1]), np.float32)
 
     def order(self, epoch: int, excluded: frozenset[str]) -> IntArray:
         """See `EpochSource.order`; unusable images have no row, so nothing is left to exclude."""
@@ -125,4 +146,6 @@ class CachedEpochs:
         del epoch
         for start in range(0, len(order), self._batch_size):
             rows = order[start : start + self._batch_size]
-            yield LearningBatch(features=self._features[rows], labels=self._labels[rows])
+            features = self._buffer[: len(rows)]
+            np.take(self._features, rows, axis=0, out=features, mode="clip")
+            yield LearningBatch(features=features, labels=self._labels[rows])

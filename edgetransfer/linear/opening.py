@@ -10,7 +10,8 @@ from dataclasses import asdict
 
 from edgetransfer.backbones import Backbone
 from edgetransfer.data import DataSplits, load_data
-from edgetransfer.engines import Engine
+from edgetransfer.engines import AUTO, Engine, EnginePlan, open_streams
+from edgetransfer.features import FeatureExtractor, default_cache_folder, plan_for
 from edgetransfer.images import SUFFIXES
 from edgetransfer.linear.settings import LinearTraining
 
@@ -45,6 +46,51 @@ def load_splits(settings: LinearTraining) -> DataSplits:
     if settings.val_fraction and not splits.val:
         logger.warning("no class has a second image: there is none to hold out for validation")
     return splits
+
+
+def measured_plan(backbone: Backbone, settings: LinearTraining) -> EnginePlan:
+    """How `tune` found the backbone to run fastest here, or the usual way if it never did."""
+    cache = settings.cache_dir or default_cache_folder()
+    plan = plan_for(backbone, cache, settings.threads)
+    if plan is None:
+        if settings.engine == AUTO:
+            logger.info("`edgetransfer tune %s` measures what is fastest here", settings.backbone)
+        return EnginePlan()
+    if settings.engine not in (AUTO, plan.engine):
+        return EnginePlan()  # the plan of another engine says nothing about this one
+    return plan
+
+
+@contextlib.contextmanager
+def opened_extractor(
+    backbone: Backbone, settings: LinearTraining, plan: EnginePlan
+) -> Iterator[FeatureExtractor]:
+    """The pipeline that the settings and a plan ask for; closed, with its engines, at the end.
+
+    Raises
+    ------
+    EngineError
+        If the asked-for engine cannot run the backbone.
+    """
+    with contextlib.ExitStack() as stack:
+        engines = open_streams(
+            backbone.frozen(plan.batch_of(settings.batch_size)),
+            plan,
+            engine=settings.engine,
+            threads=settings.threads,
+            cache=settings.cache_dir or default_cache_folder(),
+        )
+        for engine in engines:
+            stack.callback(engine.close)
+        yield stack.enter_context(
+            FeatureExtractor(
+                engines[0],
+                backbone.preprocessing,
+                streams=engines[1:],
+                workers=settings.workers or plan.workers or settings.threads,
+                cores=settings.threads,
+            )
+        )
 
 
 def cache_identity(backbone: Backbone, engine: Engine) -> str:

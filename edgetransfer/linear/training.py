@@ -10,7 +10,7 @@ import numpy as np
 
 from edgetransfer.backbones import Backbone
 from edgetransfer.data import DataSplits, Sample
-from edgetransfer.engines import Engine, open_engine
+from edgetransfer.engines import EnginePlan, available_cores
 from edgetransfer.errors import DataError
 from edgetransfer.features import (
     FeatureCache,
@@ -27,13 +27,15 @@ from edgetransfer.linear.opening import (
     head_metadata,
     limited_threads,
     load_splits,
+    measured_plan,
     open_backbone,
+    opened_extractor,
 )
 from edgetransfer.linear.runs import check_finished, common_report, enter_run, replacing
 from edgetransfer.linear.settings import LinearTraining
 from edgetransfer.linear.sgd_training import SGDTraining
 from edgetransfer.linear.skipping import SkippedImages
-from edgetransfer.metrics import StageClock, accuracy_of, peak_memory_bytes
+from edgetransfer.metrics import accuracy_of, peak_memory_bytes
 from edgetransfer.reports import RunFolder
 from edgetransfer.reports.run_folder import CHECKPOINT, HEAD, METRICS, REPORT, SKIPPED
 from edgetransfer.types import Progress, no_progress
@@ -67,26 +69,26 @@ def train_linear(
         check_finished(entered.run, backbone.identity)
         return entered.finished
     run = entered.run
-    model = backbone.frozen(settings.batch_size)
-    cache_root = settings.cache_dir or default_cache_folder()
-    with limited_threads(settings.threads):
-        engine = open_engine(
-            model, engine=settings.engine, threads=settings.threads, cache=cache_root
-        )
-        logger.info("engine: %s (%s)", engine.choice.name, engine.choice.reason)
-        with (
-            replacing(run, overwrite=overwrite),
-            FeatureExtractor(
-                engine,
-                backbone.preprocessing,
-                workers=settings.workers or settings.threads,
-                clock=(clock := StageClock()),
-            ) as extractor,
-        ):
-            run.write_config(settings.to_config())
+    plan = _plan(settings, run, backbone, resume=resume)
+    with (
+        limited_threads(settings.threads),
+        opened_extractor(backbone, settings, plan) as extractor,
+    ):
+        choice = extractor.engine.choice
+        logger.info("engine: %s (%s)", choice.name, choice.reason)
+        with replacing(run, overwrite=overwrite):
+            run.write_config({**settings.to_config(), "plan": plan.to_config()})
             run.write_labels(splits.classes)
-            job = _Job(settings, backbone, engine, splits, run, extractor, clock, progress)
-            return job.train()
+            return _Job(settings, backbone, splits, run, extractor, progress).train()
+
+
+def _plan(
+    settings: LinearTraining, run: RunFolder, backbone: Backbone, *, resume: bool
+) -> EnginePlan:
+    """How to run the backbone: as the run began, so that it ends as it would have, or as tuned."""
+    if resume and run.has_results:
+        return EnginePlan.from_config(run.read_config().get("plan")) or EnginePlan()
+    return measured_plan(backbone, settings)
 
 
 class _Job:
@@ -96,20 +98,18 @@ class _Job:
         self,
         settings: LinearTraining,
         backbone: Backbone,
-        engine: Engine,
         splits: DataSplits,
         run: RunFolder,
         extractor: FeatureExtractor,
-        clock: StageClock,
         progress: Progress,
     ) -> None:
         self.settings = settings
         self.backbone = backbone
-        self.engine = engine
+        self.engine = engine = extractor.engine
         self.splits = splits
         self.run = run
         self.extractor = extractor
-        self.clock = clock
+        self.clock = extractor.clock
         self.progress = progress
         self.computed = self.from_cache = 0
         total = len(splits.train) + len(splits.val) + len(splits.test)
@@ -224,15 +224,21 @@ class _Job:
             if settings.standardize:
                 scaling = Scaling.of(self._train_table().features)
             source = OnlineEpochs(
-                self.extractor, self.splits.train, settings.view(epoch=0), scaling
+                self.extractor,
+                self.splits.train,
+                settings.view(epoch=0),
+                scaling,
+                settings.batch_size,
             )
         solver = SGDSolver(
             LinearHead.initial(self.engine.dimension, self.splits.classes, settings.seed),
             settings.sgd,
+            # Online the cores belong to the extractor, and a step is a small part of an epoch.
+            threads=1 if settings.mode == "online" else settings.threads or available_cores(),
         )
         if arrays is not None:
             solver.restore(arrays)
-        SGDTraining(
+        training = SGDTraining(
             settings,
             self.run,
             solver,
@@ -242,7 +248,9 @@ class _Job:
             state,
             lambda: self._validation(_unscaled(solver.head, scaling), val),
             self.progress,
-        ).train()
+        )
+        with limited_threads(1):  # a step has threads of its own
+            training.train()
         self._check_classes()
         if not np.isfinite(solver.head.weights).all():
             raise DataError(

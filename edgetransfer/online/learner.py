@@ -79,6 +79,7 @@ class OnlineLearner:
             opened.preprocessing,
             workers=settings.workers or settings.threads,
             clock=self.clock,
+            cores=settings.threads,
         )
 
     def __enter__(self) -> OnlineLearner:

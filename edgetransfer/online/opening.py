@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 
 from edgetransfer.backbones import Backbone
 from edgetransfer.engines import Engine, open_engine
-from edgetransfer.features import default_cache_folder
+from edgetransfer.features import default_cache_folder, plan_for
 from edgetransfer.online.settings import StreamSettings
 from edgetransfer.types import Preprocessing
 
@@ -71,7 +71,8 @@ def open_eyes(settings: StreamSettings) -> Eyes:
         backbone.frozen(settings.engine_batch),
         engine=settings.engine,
         threads=settings.threads,
-        cache=default_cache_folder(),
+        cache=(cache := default_cache_folder()),
+        plan=plan_for(backbone, cache, settings.threads),
     )
     logger.info("engine: %s (%s)", engine.choice.name, engine.choice.reason)
     return Eyes(

@@ -162,7 +162,7 @@ class ViewStream:
         rng = view_rng(self._seed, FIRST_EPOCH + epoch, index)
         view = self._transform.view(*picture.size, rng)
         pixels = render(picture, view, picture.size, self._preprocessing)
-        out = np.empty((3, *pixels.shape[:2]), np.float32)
+        out = np.empty((3, pixels.height, pixels.width), np.float32)
         normalise(pixels, self._preprocessing, out)
         return out
 

@@ -28,6 +28,6 @@ def test_the_floor_adds_the_times_of_its_parts():
 @pytest.mark.parametrize(("batches", "seconds", "calls"), [(5, 60, 5), (1, 60, 3), (9, 0.07, 4)])
 def test_the_engine_is_timed_over_enough_calls(batches, seconds, calls):
     engine = SleepingEngine(batch_size=4, size=8)
-    assert 100 < engine_rate(engine, batches=batches, seconds=seconds) <= 200
+    assert 100 < engine_rate([engine], batches=batches, seconds=seconds) <= 200
     assert engine.calls <= calls
     assert engine.calls >= 3

@@ -38,9 +38,15 @@ def reference_eval(image: Image.Image, resize: int, size: int, interpolation: st
     return np.asarray(whole.crop((left, top, left + size, top + size)))
 
 
+def shown(
+    image: Image.Image, view: View, full_size: tuple[int, int], preprocessing: Preprocessing
+) -> np.ndarray:
+    return np.asarray(render(image, view, full_size, preprocessing))
+
+
 def eval_view(image: Image.Image, preprocessing: Preprocessing) -> np.ndarray:
     transform = EvalTransform(size=preprocessing.size, resize=preprocessing.resize)
-    return render(image, transform.view(*image.size), image.size, preprocessing)
+    return shown(image, transform.view(*image.size), image.size, preprocessing)
 
 
 @pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
@@ -91,7 +97,7 @@ def test_tiny_and_extreme_pictures_have_both_views(dims: tuple[int, int]) -> Non
     train = TrainTransform(size=32).view(*dims, view_rng(0, 0, 0))
     for pixels in (
         eval_view(image, preprocessing),
-        render(image, train, dims, preprocessing),
+        shown(image, train, dims, preprocessing),
     ):
         assert pixels.shape == (32, 32, 3)
         assert (pixels == (10, 120, 250)).all()
@@ -158,8 +164,8 @@ def test_a_flipped_view_is_the_mirror_image() -> None:
     image = Image.fromarray(noise_pixels(40, 30))
     preprocessing = Preprocessing(size=16, resize=16)
     box = (5.0, 3.0, 29.0, 27.0)
-    straight = render(image, View(box=box, scaled=(16, 16)), image.size, preprocessing)
-    flipped = render(image, View(box=box, scaled=(16, 16), flip=True), image.size, preprocessing)
+    straight = shown(image, View(box=box, scaled=(16, 16)), image.size, preprocessing)
+    flipped = shown(image, View(box=box, scaled=(16, 16), flip=True), image.size, preprocessing)
     np.testing.assert_array_equal(flipped, straight[:, ::-1])
     expected = image.crop((5, 3, 29, 27)).resize((16, 16), Image.Resampling.BILINEAR)
     inner = np.abs(straight.astype(int) - np.asarray(expected))[2:-2, 2:-2]
@@ -175,8 +181,8 @@ def test_the_train_view_of_a_small_decoded_jpeg_is_close_to_that_of_the_full_one
         view = transform.view(1600, 1200, view_rng(0, 0, index))
         small = open_upright(data, lambda _w, _h, view=view: view.shrink)  # type: ignore[misc]
         smaller += small.width < 1600
-        quick = render(small, view, (1600, 1200), preprocessing).astype(int)
-        full = render(open_upright(data), view, (1600, 1200), preprocessing)
+        quick = shown(small, view, (1600, 1200), preprocessing).astype(int)
+        full = shown(open_upright(data), view, (1600, 1200), preprocessing)
         # The crop still has at least twice as many pixels as the view.
         assert (view.box[2] - view.box[0]) * small.width / 1600 >= 2 * 64 - 1
         assert np.abs(quick - full).mean() < 1
@@ -189,7 +195,7 @@ def test_normalisation_follows_its_formula() -> None:
         size=32, resize=32, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)
     )
     out = np.full((3, 32, 32), np.nan, np.float32)
-    normalise(pixels, preprocessing, out)
+    normalise(Image.fromarray(pixels), preprocessing, out)
     expected = (pixels / 255.0 - preprocessing.mean) / preprocessing.std
     np.testing.assert_allclose(out, expected.transpose(2, 0, 1), atol=2e-6)
 
@@ -198,5 +204,5 @@ def test_normalisation_to_minus_one_and_one() -> None:
     pixels = np.zeros((8, 8, 3), np.uint8)
     pixels[0, 0] = (0, 255, 51)
     out = np.empty((3, 8, 8), np.float32)
-    normalise(pixels, Preprocessing(size=8, mean=(0.5,) * 3, std=(0.5,) * 3), out)
+    normalise(Image.fromarray(pixels), Preprocessing(size=8, mean=(0.5,) * 3, std=(0.5,) * 3), out)
     np.testing.assert_allclose(out[:, 0, 0], [-1, 1, -0.6], atol=1e-6)

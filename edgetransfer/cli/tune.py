@@ -1,0 +1,97 @@
+"""``edgetransfer tune``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from edgetransfer.cli.options import (
+    CacheOption,
+    FeaturesOption,
+    JsonOption,
+    SizeOption,
+    ThreadsOption,
+)
+from edgetransfer.cli.terminal import print_json, say, show_log, shown_progress
+
+
+def tune(
+    backbone: Annotated[
+        str, typer.Argument(metavar="BACKBONE", help="ONNX file, or a bundled backbone.")
+    ],
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            "--data",
+            metavar="DIR",
+            help="Photos to measure with; small made ones if not given.",
+        ),
+    ] = None,
+    seconds: Annotated[
+        float, typer.Option("--seconds", metavar="X", min=0, help="When to stop trying.")
+    ] = 50.0,
+    features: FeaturesOption = None,
+    size: SizeOption = None,
+    threads: ThreadsOption = None,
+    cache_dir: CacheOption = None,
+    json_output: JsonOption = False,
+) -> None:
+    """Measure which engine, and how much of everything, is fastest for a backbone here.
+
+    The answer is kept in your cache folder; train, predict, inspect and stream use it.
+
+    Examples
+    --------
+      edgetransfer tune net.onnx
+
+      edgetransfer tune net.onnx --data photos --json
+    """
+    from edgetransfer.tuning import tune_backbone
+
+    show_log(json_output)
+    with shown_progress() as progress:
+        result = tune_backbone(
+            backbone,
+            features=features,
+            size=size,
+            threads=threads,
+            data=data,
+            seconds=seconds,
+            cache=cache_dir,
+            progress=progress,
+        )
+    if json_output:
+        print_json(result)
+    else:
+        _show(result)
+
+
+def _show(result: dict[str, Any]) -> None:
+    backbone, machine, plan = result["backbone"], result["machine"], result["plan"]
+    say(f"backbone   {backbone['name']}, {backbone['sparsity']:.1%} of its weights zero")
+    say(f"machine    {machine['cpu']}, {machine['cores']} cores")
+    say()
+    say("engine alone       images/s")
+    for row in result["engines"]:
+        if row["images_per_second"] is None:
+            say(f"  {row['name']:<16} {'none':>8}  {row['reason']}")
+            continue
+        note = f"  in {row['reduced']}: only if asked for by name" if row["reduced"] else ""
+        say(f"  {row['name']:<16} {row['images_per_second']:8.1f}{note}")
+    say()
+    say("decoding and all   images/s  streams  batch  workers  pinned")
+    for row in result["trials"]:
+        pinned = "yes" if row["pinned"] else "no"
+        say(
+            f"  {row['engine']:<16} {row['images_per_second']:8.1f}  {row['streams']:7}  "
+            f"{row['batch_size']:5}  {row['workers']:7}  {pinned:>6}"
+        )
+    say()
+    say(
+        f"plan       {plan['engine']}, {plan['streams']} stream{'s'[: plan['streams'] - 1]}, "
+        f"batches of {plan['batch_size']}, {plan['workers']} decoding threads"
+        + (", pinned" if plan["pinned"] else "")
+    )
+    say(f"kept in    {result['file']} ({result['seconds']:.0f} s)")
