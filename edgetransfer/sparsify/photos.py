@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from edgetransfer.data.loading import find_images
 from edgetransfer.errors import DataError, ImageError
@@ -79,7 +80,7 @@ class CalibrationViews:
         size = self.preprocessing.size
         out = np.empty((count, 3, size, size), np.float32)
         for row in range(count):
-            normalise(self.pixels[first + row], self.preprocessing, out[row])
+            normalise(Image.fromarray(self.pixels[first + row]), self.preprocessing, out[row])
         return out
 
 
