@@ -137,6 +137,7 @@ def test_a_dense_backbone_has_nothing_to_compare(tmp_path):
 
 @needs_deepsparse
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # on DeepSparse's import
 def test_deepsparse_tells_its_slowest_layers(sparse):
     result = inspect_backbone(str(sparse), engine="deepsparse", batch_size=16)
     slowest = result["speed"]["slowest"]
