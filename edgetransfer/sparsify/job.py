@@ -131,7 +131,7 @@ class _Job:
             report["speed"] = self._speed(frozen, stopwatch)
             self._time_layers(frozen, stopwatch, records)
             stopwatch.close()
-        report["layer_times"] = budget.measured
+        report["measured"] = budget.measured
         self._warn_of_overfitting(report)
         report["warnings"] = self.warnings
         write_backbone(

@@ -11,7 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 from scipy.optimize import lsq_linear
 
 from edgetransfer.errors import UsageError
-from edgetransfer.sparsify.distribution import GRID, least_error
+from edgetransfer.sparsify.distribution import GRID, least_error, least_error_within
 from edgetransfer.sparsify.layers import all_layers
 from edgetransfer.sparsify.moments import Moments, input_columns, output_rows, sampled_positions
 from edgetransfer.sparsify.patterns import Pattern, largest
@@ -164,3 +164,18 @@ def test_patterns_are_read() -> None:
     for text in ("4:2", "2:2", "0:4", "half"):
         with pytest.raises(UsageError):
             Pattern.parse(text)
+
+
+def test_two_budgets_are_kept_and_the_error_falls() -> None:
+    rng = np.random.default_rng(0)
+    errors = rng.uniform(0.1, 2, (6, 1)) * GRID**3
+    weights = rng.uniform(1, 50, (6, 1)) * (1 - GRID)
+    macs = rng.uniform(1, 50, (6, 1)) * (1 - GRID)
+    even = np.full(6, 0.75)
+    shares = least_error_within(errors, weights, macs, even)
+    for cost in (weights, macs):
+        spent = sum(np.interp(s, GRID, c) for s, c in zip(shares, cost, strict=True))
+        assert spent <= 0.25 * cost[:, 0].sum() * (1 + 1e-6)
+    error = sum(np.interp(s, GRID, e) for s, e in zip(shares, errors, strict=True))
+    before = sum(np.interp(0.75, GRID, e) for e in errors)
+    assert error < before
