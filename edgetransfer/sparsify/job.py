@@ -42,6 +42,7 @@ VIEWS_TO_COMPARE = 200  # layers at several sparsities
 CHUNK = 32  # views that go through the networks at once
 ALREADY_SPARSE = 0.3
 OVERFITTED = 1.5  # held-out error over fitted error
+FEW_SAMPLES = 20  # for each weight of a filter
 UNWELCOME = 0.05  # errors below this are no reason to warn
 
 
@@ -99,6 +100,7 @@ class _Job:
         self.photos: list[Path] = []
         self.views = self._load_views()
         self.warnings = list(backbone.warnings)
+        self._warn_of_left_out()
 
     def run(self, *, resume: bool) -> dict[str, Any]:
         settings = self.settings
@@ -288,18 +290,41 @@ class _Job:
         }
 
     def _warn_of_overfitting(self, report: dict[str, Any]) -> None:
-        for record in report["layers"]:
-            error = record.get("error")
-            if error is None:
-                continue
-            over = error["held_out"] > OVERFITTED * error["fitted"]
-            if over and error["held_out"] > UNWELCOME:
-                self._warn(
-                    f"layer {record['name']} fits {self.views.photos if self.views else 0} photos "
-                    f"better than others (error {error['fitted']:.3f} against "
-                    f"{error['held_out']:.3f} on held-out photos): more --calibration-images would "
-                    "help"
-                )
+        photos = self.views.photos if self.views is not None else 0
+        fitted = [record for record in report["layers"] if record.get("error")]
+        few = [
+            record["name"]
+            for record in fitted
+            if record["samples"] < FEW_SAMPLES * record["columns"]
+        ]
+        if few:
+            self._warn(
+                f"{photos} photos are few for {len(few)} wide layers ({few[0]} and others): more "
+                "--calibration-images would help"
+            )
+        over = [
+            record
+            for record in fitted
+            if record["error"]["held_out"] > max(UNWELCOME, OVERFITTED * record["error"]["fitted"])
+        ]
+        if over:
+            worst = max(over, key=lambda r: float(r["error"]["held_out"]))
+            error = worst["error"]
+            self._warn(
+                f"{len(over)} layers fit these photos better than others (worst: {worst['name']}, "
+                f"error {error['fitted']:.3f}, on held-out photos {error['held_out']:.3f}): more "
+                "--calibration-images would help"
+            )
+
+    def _warn_of_left_out(self) -> None:
+        known = {layer.name for layer in self.layers}
+        weighted = [n for n in self.dense.graph.node if n.op_type in ("Conv", "Gemm", "MatMul")]
+        left_out = [n.input[1] for n in weighted if n.input[1] not in known]
+        if left_out:
+            self._warn(
+                f"{len(left_out)} layers stay as they are, because their weights or biases are "
+                f"shared, computed, or not of a 2-D convolution: {', '.join(left_out[:3])}"
+            )
 
     def _warn(self, text: str) -> None:
         logger.warning("%s", text)
