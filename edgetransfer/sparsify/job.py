@@ -39,6 +39,7 @@ from edgetransfer.types import Progress, no_progress
 logger = logging.getLogger(__name__)
 
 VIEWS_TO_COMPARE = 200  # layers at several sparsities
+VIEWS_TO_CORRECT = 512
 CHUNK = 32  # views that go through the networks at once
 ALREADY_SPARSE = 0.3
 OVERFITTED = 1.5  # held-out error over fitted error
@@ -194,6 +195,10 @@ class _Job:
         settings = self.settings
         return NetworkPair(dense, pruned, views, budget=settings.memory, threads=settings.threads)
 
+    @property
+    def _views_to_correct(self) -> CalibrationViews | None:
+        return None if self.views is None else self.views.fewer(VIEWS_TO_CORRECT)
+
     def _stopwatch(self, frozen: onnx.ModelProto) -> Stopwatch | None:
         settings = self.settings
         try:
@@ -228,7 +233,8 @@ class _Job:
             return prune_by_magnitude(settings, self.layers, budget.shares, self.pruned)
         pair = self._pair(self.dense, self.pruned)
         records = reconstruct_all(settings, self.layers, budget.shares, pair, work, self.progress)
-        correct_all(settings, self.layers, self._pair(self.dense, self.pruned), self.progress)
+        few = self._pair(self.dense, self.pruned, self._views_to_correct)
+        correct_all(settings, self.layers, few, self.progress)
         return records
 
     def _refine(self, work: WorkFolder) -> dict[str, Any] | None:
