@@ -181,7 +181,8 @@ class _Training:
         self.images += len(images)
 
     def _outputs(self, module: OnnxModule, images: Tensor) -> tuple[Tensor, ...]:
-        made = module(images)
+        # Depthwise convolutions take two thirds of the time in this order of memory.
+        made = module(images.contiguous(memory_format=torch.channels_last))
         return made if isinstance(made, tuple) else (made,)
 
     @torch.no_grad()

@@ -39,9 +39,11 @@ from edgetransfer.types import Progress, no_progress
 logger = logging.getLogger(__name__)
 
 VIEWS_TO_COMPARE = 200  # layers at several sparsities
+VIEWS_TO_CORRECT = 512
 CHUNK = 32  # views that go through the networks at once
 ALREADY_SPARSE = 0.3
 OVERFITTED = 1.5  # held-out error over fitted error
+FEW_SAMPLES = 20  # for each weight of a filter
 UNWELCOME = 0.05  # errors below this are no reason to warn
 
 
@@ -99,6 +101,7 @@ class _Job:
         self.photos: list[Path] = []
         self.views = self._load_views()
         self.warnings = list(backbone.warnings)
+        self._warn_of_left_out()
 
     def run(self, *, resume: bool) -> dict[str, Any]:
         settings = self.settings
@@ -131,7 +134,7 @@ class _Job:
             report["speed"] = self._speed(frozen, stopwatch)
             self._time_layers(frozen, stopwatch, records)
             stopwatch.close()
-        report["layer_times"] = budget.measured
+        report["measured"] = budget.measured
         self._warn_of_overfitting(report)
         report["warnings"] = self.warnings
         write_backbone(
@@ -192,6 +195,10 @@ class _Job:
         settings = self.settings
         return NetworkPair(dense, pruned, views, budget=settings.memory, threads=settings.threads)
 
+    @property
+    def _views_to_correct(self) -> CalibrationViews | None:
+        return None if self.views is None else self.views.fewer(VIEWS_TO_CORRECT)
+
     def _stopwatch(self, frozen: onnx.ModelProto) -> Stopwatch | None:
         settings = self.settings
         try:
@@ -226,7 +233,8 @@ class _Job:
             return prune_by_magnitude(settings, self.layers, budget.shares, self.pruned)
         pair = self._pair(self.dense, self.pruned)
         records = reconstruct_all(settings, self.layers, budget.shares, pair, work, self.progress)
-        correct_all(settings, self.layers, self._pair(self.dense, self.pruned), self.progress)
+        few = self._pair(self.dense, self.pruned, self._views_to_correct)
+        correct_all(settings, self.layers, few, self.progress)
         return records
 
     def _refine(self, work: WorkFolder) -> dict[str, Any] | None:
@@ -288,18 +296,41 @@ class _Job:
         }
 
     def _warn_of_overfitting(self, report: dict[str, Any]) -> None:
-        for record in report["layers"]:
-            error = record.get("error")
-            if error is None:
-                continue
-            over = error["held_out"] > OVERFITTED * error["fitted"]
-            if over and error["held_out"] > UNWELCOME:
-                self._warn(
-                    f"layer {record['name']} fits {self.views.photos if self.views else 0} photos "
-                    f"better than others (error {error['fitted']:.3f} against "
-                    f"{error['held_out']:.3f} on held-out photos): more --calibration-images would "
-                    "help"
-                )
+        photos = self.views.photos if self.views is not None else 0
+        fitted = [record for record in report["layers"] if record.get("error")]
+        few = [
+            record["name"]
+            for record in fitted
+            if record["samples"] < FEW_SAMPLES * record["columns"]
+        ]
+        if few:
+            self._warn(
+                f"{photos} photos are few for {len(few)} wide layers ({few[0]} and others): more "
+                "--calibration-images would help"
+            )
+        over = [
+            record
+            for record in fitted
+            if record["error"]["held_out"] > max(UNWELCOME, OVERFITTED * record["error"]["fitted"])
+        ]
+        if over:
+            worst = max(over, key=lambda r: float(r["error"]["held_out"]))
+            error = worst["error"]
+            self._warn(
+                f"{len(over)} layers fit these photos better than others (worst: {worst['name']}, "
+                f"error {error['fitted']:.3f}, on held-out photos {error['held_out']:.3f}): more "
+                "--calibration-images would help"
+            )
+
+    def _warn_of_left_out(self) -> None:
+        known = {layer.name for layer in self.layers}
+        weighted = [n for n in self.dense.graph.node if n.op_type in ("Conv", "Gemm", "MatMul")]
+        left_out = [n.input[1] for n in weighted if n.input[1] not in known]
+        if left_out:
+            self._warn(
+                f"{len(left_out)} layers stay as they are, because their weights or biases are "
+                f"shared, computed, or not of a 2-D convolution: {', '.join(left_out[:3])}"
+            )
 
     def _warn(self, text: str) -> None:
         logger.warning("%s", text)

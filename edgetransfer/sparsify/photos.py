@@ -70,10 +70,10 @@ class CalibrationViews:
         return len(self.pixels) - self.held_out
 
     def fewer(self, most: int) -> CalibrationViews:
-        """At most so many of the fitted views, spread over the photos, and none held out."""
+        """At most so many of the fitted views, spread over the photos, and the held-out ones."""
         step = max(1, -(-self.fitted // most))
-        pixels = self.pixels[: self.fitted : step]
-        return replace(self, pixels=pixels, held_out=0)
+        fitted, held_out = self.pixels[: self.fitted : step], self.pixels[self.fitted :]
+        return replace(self, pixels=np.concatenate([fitted, held_out]))
 
     def normalised(self, first: int, count: int) -> Float32Array:
         """Some views as model input, (count, 3, S, S) float32."""
