@@ -118,8 +118,9 @@ class EvalTransform:
 
         It is scaled whole and then cropped, step for step what the backbone saw in training:
         Pillow orders its two passes by the sizes, so that to resample the crop alone can change
-        pixels by two grey levels, and by twelve with a bicubic filter on few pixels. Scaling before (a JPEG's DCT scaling) would change single pixels by up to four grey
-        levels at hard edges even when six times as many pixels stay, so there is no shrinking.
+        pixels by two grey levels, and by twelve with a bicubic filter on few pixels. Scaling
+        before (a JPEG's DCT scaling) would change single pixels by up to four grey levels at hard
+        edges even when six times as many pixels stay, so there is no shrinking.
         """
         shorter = min(width, height)
         scaled = (int(self.resize * width / shorter), int(self.resize * height / shorter))
