@@ -19,6 +19,10 @@ _FILTERS = {
     "bilinear": Image.Resampling.BILINEAR,
     "bicubic": Image.Resampling.BICUBIC,
 }
+# So many times the pixels that the view shows stay in each direction when a JPEG is scaled down
+# before. On 12-megapixel photos the view then differs by 0.4 grey levels on average from that of
+# the whole photo (0.2 with 2.0, which takes 14 % longer; 0.6 with 1.0, 7 % less).
+SPARE = 1.25
 LONGEST = 16  # crops: a longer picture is cropped before it is scaled
 
 
@@ -81,8 +85,7 @@ class TrainTransform:
             box=box,
             scaled=(self.size, self.size),
             flip=bool(rng.random() < self.flip),
-            # Twice as many pixels as needed stay, so that the filter still does its work.
-            shrink=max(1.0, shorter / (2 * self.size)),
+            shrink=max(1.0, shorter / (SPARE * self.size)),
         )
 
     def _box(self, width: int, height: int, rng: np.random.Generator) -> tuple[int, int, int, int]:
