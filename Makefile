@@ -11,7 +11,9 @@ PYTHON = $(shell for p in python$(PY) "$$HOME"/.pyenv/versions/$(PY).*/bin/pytho
 .PHONY: demo test test-all test-py lint bench clean
 .DELETE_ON_ERROR:
 
-$(VENV)/.installed: pyproject.toml constraints.txt
+SPARSE := hatch_build.py edgetransfer/engines/sparse/compiling.py $(wildcard edgetransfer/engines/sparse/native/*)
+
+$(VENV)/.installed: pyproject.toml constraints.txt $(SPARSE)
 	@test -n "$(PYTHON)" || { echo "Python $(PY) was not found: install it, or name another with PY=3.12"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
@@ -47,6 +49,7 @@ bench: $(VENV)/.installed-all
 	$(BIN)/python benchmarks/pipeline.py --backbone resnet50:0.9 --large
 	$(BIN)/python benchmarks/epoch.py
 	$(BIN)/python benchmarks/stream.py
+	$(BIN)/python benchmarks/finetune.py
 
 clean:
 	rm -rf $(VENV) .venv-* edgetransfer-demo dist

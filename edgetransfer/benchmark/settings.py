@@ -14,7 +14,7 @@ from edgetransfer.types import Interpolation
 EPOCHS, SYNTHETIC_EPOCHS = 20, 3
 HELD_OUT = 0.2  # of each class, where a data set has neither a test nor a validation split
 # What may differ between a benchmark and its resumption without changing what is measured.
-FREE_ON_RESUME = frozenset(["out", "cache_dir", "max_bad"])
+FREE_ON_RESUME = frozenset(["out", "cache_dir", "max_bad", "retakes"])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +80,9 @@ class BenchmarkSettings:
         ``train --online``; 3 where all weights are synthetic.
     images
         How many images an epoch has at most; all of them if None.
+    retakes
+        How often a turn is taken again while other processes take more than 5 % of the
+        processor; the least disturbed take counts.
     size, resize, mean, std, interpolation
         As in `Preprocessing`; each overrides the cards of all backbones that are files.
     """
@@ -94,6 +97,7 @@ class BenchmarkSettings:
     epochs: int | None = None
     seeds: int = 1
     images: int | None = None
+    retakes: int = 0
     batch_size: int = 64
     learning_rate: float = 0.01
     min_crop: float = 0.08

@@ -29,9 +29,15 @@ def inspect(
     engine: EngineOption = "auto",
     threads: ThreadsOption = None,
     cache_dir: CacheOption = None,
+    compare: Annotated[
+        bool,
+        typer.Option(
+            "--compare/--no-compare", help="Compare a sparse backbone's speed with dense."
+        ),
+    ] = True,
     json_output: JsonOption = False,
 ) -> None:
-    """Show a backbone's features, sparsity, work per image, and how an engine takes it.
+    """Show a backbone's features, sparsity, dead channels, and what its zeros gain here.
 
     Examples
     --------
@@ -50,6 +56,7 @@ def inspect(
         threads=threads,
         batch_size=batch_size,
         cache=cache_dir,
+        compare=compare,
     )
     if json_output:
         print_json(result)
@@ -82,10 +89,41 @@ def _show(result: dict[str, Any]) -> None:
             f"speed      {engine['images_per_second']:,.0f} images/s in batches of "
             f"{engine['batch_size']}"
         )
+    if result["speed"]:
+        _show_speed(result["speed"])
+    if result["dead_channels"]["cut"]:
+        after = result["dead_channels"]["macs_after"] / 1e6
+        say(
+            f"dead       {result['dead_channels']['cut']} channels; without them "
+            f"{after:,.1f} million multiply-adds (edgetransfer compact)"
+        )
     say()
-    say(f"{'sparsity':>9}  {'filters gone':>13}  {'million MACs':>13}  layer")
+    say(
+        f"{'sparsity':>9}  {'filters gone':>13}  {'inputs dead':>11}  {'can be cut':>10}  "
+        f"{'million MACs':>13}  layer"
+    )
     for layer in result["layers"]:
         shape = "x".join(map(str, layer["shape"]))
         gone = f"{layer['pruned_filters']}/{layer['filters']}"
         million = layer["macs"]["nonzero"] / 1e6
-        say(f"{layer['sparsity']:9.1%}  {gone:>13}  {million:13,.2f}  {layer['name']} ({shape})")
+        known = layer["inputs"] is not None
+        dead = f"{layer['dead_inputs']}/{layer['inputs']}" if known else "-"
+        cut = layer["cut_outputs"] if known else "-"
+        say(
+            f"{layer['sparsity']:9.1%}  {gone:>13}  {dead:>11}  {cut:>10}  "
+            f"{million:13,.2f}  {layer['name']} ({shape})"
+        )
+
+
+def _show_speed(speed: dict[str, Any]) -> None:
+    say(f"verdict    {speed['verdict']}")
+    if speed["images_per_second"]:
+        dense = speed["images_per_second"]["dense"]
+        say(f"dense      {dense:,.0f} images/s for the same network without zeros, in turn with it")
+    for step in speed["slowest"]:
+        zeros = "" if step["sparsity"] is None else f", {step['sparsity']:.0%} sparse"
+        names = ", ".join(step["layers"][:3]) + (", …" if len(step["layers"]) > 3 else "")
+        say(
+            f"slowest    {step['share']:.0%} of the time, {step['work_share']:.0%} of the dense "
+            f"work{zeros}: {names}"
+        )

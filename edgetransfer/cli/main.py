@@ -13,10 +13,12 @@ from edgetransfer.cli.demo import demo
 from edgetransfer.cli.doctor import doctor
 from edgetransfer.cli.evaluate import evaluate
 from edgetransfer.cli.exit_codes import with_exit_codes
+from edgetransfer.cli.finetune import finetune
 from edgetransfer.cli.import_ import import_
 from edgetransfer.cli.inspect import inspect
 from edgetransfer.cli.predict import predict
 from edgetransfer.cli.rewind import export, forget, rollback
+from edgetransfer.cli.sparsify import sparsify
 from edgetransfer.cli.stream import stream
 from edgetransfer.cli.train import train
 from edgetransfer.cli.tune import tune
@@ -28,7 +30,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for command in (
-    *(train, stream, evaluate, predict, inspect, compact, benchmark, tune, doctor, demo),
+    *(train, finetune, stream, evaluate, predict, inspect, sparsify, compact, benchmark),
+    *(tune, doctor, demo),
     *(export, rollback, forget),
 ):
     app.command()(with_exit_codes(command))

@@ -83,9 +83,9 @@ EngineOption = Annotated[
     str,
     typer.Option(
         "--engine",
-        metavar="auto|deepsparse|openvino|openvino-bf16|onnxruntime",
-        help="auto: what `edgetransfer tune` measured to be fastest; before that, DeepSparse where "
-        "a trial succeeds, else ONNX Runtime.",
+        metavar="auto|sparse|deepsparse|openvino|openvino-bf16|onnxruntime",
+        help="auto: what `edgetransfer tune` measured to be fastest; before that, the project's "
+        "own sparse engine, else DeepSparse where a trial succeeds, else ONNX Runtime.",
         rich_help_panel=_MACHINE,
     ),
 ]
@@ -197,3 +197,39 @@ MaxBadOption = Annotated[
         "--max-bad", metavar="SHARE", help="Share of images, 0 to 1, that may be unusable."
     ),
 ]
+DataOption = Annotated[
+    Path,
+    typer.Option(
+        "--data",
+        metavar="DIR|MANIFEST",
+        help="One folder a class (or train/ val/ test/ of those), or CSV / JSON Lines of path "
+        "and label.",
+    ),
+]
+OutOption = Annotated[Path, typer.Option("--out", metavar="RUN", help="The run folder to make.")]
+TestDataOption = Annotated[
+    Path | None,
+    typer.Option("--test-data", metavar="DIR|MANIFEST", help="Images to test on at the end."),
+]
+BatchSizeOption = Annotated[int, typer.Option("--batch-size", metavar="N", min=1)]
+MomentumOption = Annotated[float, typer.Option("--momentum", metavar="X", help="Of SGD.")]
+WeightDecayOption = Annotated[float, typer.Option("--weight-decay", metavar="X", help="Of SGD.")]
+SeedOption = Annotated[int, typer.Option("--seed", metavar="N", min=0)]
+ValFractionOption = Annotated[
+    float,
+    typer.Option(
+        "--val-fraction",
+        metavar="X",
+        help="Share of each class to hold out for validation, if there is no val/.",
+    ),
+]
+ResumeOption = Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")]
+OverwriteOption = Annotated[
+    bool, typer.Option("--overwrite", help="Start anew in an existing run folder.")
+]
+
+
+def check_resume(*, resume: bool, overwrite: bool) -> None:
+    """Refuse two wishes that exclude each other."""
+    if resume and overwrite:
+        raise UsageError("--resume and --overwrite exclude each other")

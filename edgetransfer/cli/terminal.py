@@ -13,6 +13,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from edgetransfer.types import Progress
 
+NOT_IMAGES = (
+    *("choosing", "downloading", "pruning", "correcting", "trying", "timing", "aiming"),
+    *("measuring", "refining"),
+)
+
 
 @contextmanager
 def shown_progress() -> Iterator[Progress]:
@@ -49,8 +54,7 @@ def shown_progress() -> Iterator[Progress]:
                 current["stage"] = stage
                 current["task"] = bars.add_task(stage, total=total, completed=done, rate="")
             speed = bars.tasks[-1].speed
-            counted = stage.startswith(("choosing", "downloading"))
-            unit = "/s" if counted else " images/s"
+            unit = "/s" if stage.startswith(NOT_IMAGES) else " images/s"
             bars.update(
                 current["task"],
                 completed=done,

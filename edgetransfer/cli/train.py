@@ -9,7 +9,9 @@ import typer
 
 from edgetransfer.cli.options import (
     BackboneOption,
+    BatchSizeOption,
     CacheOption,
+    DataOption,
     EngineOption,
     FeaturesOption,
     FlipOption,
@@ -19,17 +21,25 @@ from edgetransfer.cli.options import (
     MaxBadOption,
     MeanOption,
     MinCropOption,
+    MomentumOption,
+    OutOption,
+    OverwriteOption,
     ResizeOption,
+    ResumeOption,
+    SeedOption,
     SizeOption,
     StdOption,
+    TestDataOption,
     ThreadsOption,
+    ValFractionOption,
+    WeightDecayOption,
     WorkersOption,
+    check_resume,
     parse_l2,
     parse_triple,
 )
 from edgetransfer.cli.terminal import print_json, say, show_log, shown_progress
 from edgetransfer.defaults import DEFAULT_BACKBONE
-from edgetransfer.errors import UsageError
 
 EXAMPLES = """\
 Examples:
@@ -44,21 +54,10 @@ Examples:
 
 
 def train(
-    data: Annotated[
-        Path,
-        typer.Option(
-            "--data",
-            metavar="DIR|MANIFEST",
-            help="One folder a class (or train/ val/ test/ of those), or CSV / JSON Lines of path "
-            "and label.",
-        ),
-    ],
-    out: Annotated[Path, typer.Option("--out", metavar="RUN", help="The run folder to make.")],
+    data: DataOption,
+    out: OutOption,
     backbone: BackboneOption = DEFAULT_BACKBONE,
-    test_data: Annotated[
-        Path | None,
-        typer.Option("--test-data", metavar="DIR|MANIFEST", help="Images to test on at the end."),
-    ] = None,
+    test_data: TestDataOption = None,
     cached: Annotated[
         bool | None,
         typer.Option(
@@ -79,12 +78,10 @@ def train(
             "--epochs", metavar="N", min=1, help="Of SGD. Default: 150 cached, 20 online."
         ),
     ] = None,
-    batch_size: Annotated[int, typer.Option("--batch-size", metavar="N", min=1)] = 64,
+    batch_size: BatchSizeOption = 64,
     learning_rate: LearningRateOption = 0.01,
-    momentum: Annotated[float, typer.Option("--momentum", metavar="X", help="Of SGD.")] = 0.9,
-    weight_decay: Annotated[
-        float, typer.Option("--weight-decay", metavar="X", help="Of SGD.")
-    ] = 5e-4,
+    momentum: MomentumOption = 0.9,
+    weight_decay: WeightDecayOption = 5e-4,
     l2: Annotated[
         str,
         typer.Option(
@@ -98,22 +95,11 @@ def train(
     ] = False,
     min_crop: MinCropOption = 0.08,
     flip: FlipOption = True,
-    seed: Annotated[int, typer.Option("--seed", metavar="N", min=0)] = 0,
-    val_fraction: Annotated[
-        float,
-        typer.Option(
-            "--val-fraction",
-            metavar="X",
-            help="Share of each class to hold out for validation, if there is no val/.",
-        ),
-    ] = 0.0,
+    seed: SeedOption = 0,
+    val_fraction: ValFractionOption = 0.0,
     max_bad: MaxBadOption = 0.05,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with an interrupted run.")
-    ] = False,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Start anew in an existing run folder.")
-    ] = False,
+    resume: ResumeOption = False,
+    overwrite: OverwriteOption = False,
     engine: EngineOption = "auto",
     threads: ThreadsOption = None,
     workers: WorkersOption = None,
@@ -129,8 +115,7 @@ def train(
     """Train a linear classifier of your own photos on a backbone's features."""
     from edgetransfer.linear import LinearTraining, train_linear
 
-    if resume and overwrite:
-        raise UsageError("--resume and --overwrite exclude each other")
+    check_resume(resume=resume, overwrite=overwrite)
     cached = True if cached is None else cached
     settings = LinearTraining(
         backbone=backbone,
@@ -168,10 +153,11 @@ def train(
     if json_output:
         print_json(report)
     else:
-        _show(report, out)
+        show_outcome(report, out)
 
 
-def _show(report: dict[str, Any], out: Path) -> None:
+def show_outcome(report: dict[str, Any], out: Path) -> None:
+    """Render what every training reports."""
     backbone, stages = report["backbone"], report["stages"]
     last = report["epochs"][-1]
     say(f"backbone   {backbone['name']}, {backbone['sparsity']:.1%} of its weights zero")
@@ -180,7 +166,8 @@ def _show(report: dict[str, Any], out: Path) -> None:
         lbfgs = report["lbfgs"]
         say(f"head       L-BFGS, {lbfgs['iterations']} iterations, l2 {lbfgs['l2']:.3g}")
     else:
-        say(f"head       SGD, {len(report['epochs'])} epochs, loss {last['train_loss']:.4f}")
+        what = "training" if "trained" in report else "head"
+        say(f"{what:<11}SGD, {len(report['epochs'])} epochs, loss {last['train_loss']:.4f}")
         median = sorted(e["seconds"] for e in report["epochs"])[len(report["epochs"]) // 2]
         say(f"an epoch   {median:.2f} s, {report['n_train'] / median:,.0f} images/s")
     if "val_top1" in last:

@@ -6,7 +6,7 @@ from edgetransfer.engines.plan import EnginePlan, Workload, find_plan, save_plan
 from edgetransfer.engines.processor import available_cores
 from edgetransfer.engines.protocol import Engine, EngineChoice
 from edgetransfer.engines.registry import AUTO, KINDS, EngineKind, available_kinds, engine_names
-from edgetransfer.engines.speed import images_per_second
+from edgetransfer.engines.speed import batch_seconds, images_per_second
 
 __all__ = [
     "AUTO",
@@ -19,6 +19,7 @@ __all__ = [
     "Workload",
     "available_cores",
     "available_kinds",
+    "batch_seconds",
     "engine_names",
     "find_plan",
     "images_per_second",

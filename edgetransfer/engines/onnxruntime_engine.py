@@ -47,9 +47,9 @@ class OnnxRuntimeEngine:
             first_line = str(error).strip().splitlines()[0][:300]
             raise EngineError(f"ONNX Runtime cannot load this backbone: {first_line}") from error
         self.choice = EngineChoice(name=self.name, version=onnxruntime.__version__, reason=reason)
-        batch, _, height, width = self._session.get_inputs()[0].shape
+        batch, channels, height, width = self._session.get_inputs()[0].shape
         self.batch_size = int(batch)
-        self.input_shape = (int(batch), 3, int(height), int(width))
+        self.input_shape = (int(batch), int(channels), int(height), int(width))
         self.dimension = int(self._session.get_outputs()[0].shape[1])
 
     def run(self, images: Float32Array) -> Float32Array:

@@ -90,9 +90,9 @@ class OpenVinoEngine:
         self.name = "openvino" if precision == "f32" else "openvino-bf16"
         release = str(openvino.__version__).split("-")[0]
         self.choice = EngineChoice(name=self.name, version=release, reason=reason)
-        batch, _, height, width = self._compiled.input(0).shape
+        batch, channels, height, width = self._compiled.input(0).shape
         self.batch_size = int(batch)
-        self.input_shape = (int(batch), 3, int(height), int(width))
+        self.input_shape = (int(batch), int(channels), int(height), int(width))
         self.dimension = int(self._compiled.output(0).shape[1])
 
     def run(self, images: Float32Array) -> Float32Array:

@@ -46,7 +46,7 @@ class Engine(Protocol):
 
     @property
     def input_shape(self) -> tuple[int, int, int, int]:
-        """(batch_size, 3, S, S)."""
+        """(batch_size, 3, S, S); other channels where it is a single layer."""
 
     @property
     def dimension(self) -> int:

@@ -16,6 +16,7 @@ import onnx
 from edgetransfer.engines import deepsparse_engine, openvino_engine
 from edgetransfer.engines.onnxruntime_engine import OnnxRuntimeEngine
 from edgetransfer.engines.protocol import Engine
+from edgetransfer.engines.sparse import opening as sparse
 from edgetransfer.errors import UsageError
 
 AUTO = "auto"
@@ -74,6 +75,14 @@ class EngineKind:
 # Where nothing was measured, ``auto`` takes the first that may be taken so and works; the last
 # one always does.
 KINDS: tuple[EngineKind, ...] = (
+    EngineKind(
+        name="sparse",
+        title="The sparse engine",
+        package="edgetransfer",
+        open=sparse.open_sparse,
+        why_absent=lambda: sparse.why_absent(),
+        unmeasured="it gains from sparsity and may be used in production",
+    ),
     EngineKind(
         name="deepsparse",
         title="DeepSparse",

@@ -13,6 +13,11 @@ TRIAL_SECONDS = 1.0
 
 def images_per_second(engine: Engine, seconds: float = TRIAL_SECONDS) -> float:
     """The median speed of an engine on random batches, after one to warm up."""
+    return float(engine.batch_size / np.median(batch_seconds(engine, seconds)))
+
+
+def batch_seconds(engine: Engine, seconds: float = TRIAL_SECONDS) -> list[float]:
+    """The time of each of some random batches, after one to warm up; at least three."""
     images = np.random.default_rng(0).standard_normal(engine.input_shape, np.float32)
     engine.run(images)
     times: list[float] = []
@@ -20,4 +25,4 @@ def images_per_second(engine: Engine, seconds: float = TRIAL_SECONDS) -> float:
         start = perf_counter()
         engine.run(images)
         times.append(perf_counter() - start)
-    return float(engine.batch_size / np.median(times))
+    return times

@@ -1,1 +1,10 @@
-"""Finetuning of a whole sparse backbone with fixed zeros, in torch, and back to ONNX."""
+"""Finetuning of a whole sparse backbone with fixed zeros, in torch, and back to ONNX.
+
+torch is loaded when a finetuning starts, not before.
+"""
+
+from edgetransfer.finetune.entry import finetune
+from edgetransfer.finetune.export import export_run
+from edgetransfer.finetune.settings import FinetuneSettings
+
+__all__ = ["FinetuneSettings", "export_run", "finetune"]

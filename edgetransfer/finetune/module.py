@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -9,18 +10,16 @@ from typing import Literal
 import numpy as np
 import onnx
 import torch
-from onnx import numpy_helper
 from torch import Tensor, nn
 
 from edgetransfer.backbones.graph import Array, Graph, dims_of, opset_of
-from edgetransfer.errors import BackboneError
+from edgetransfer.finetune.initializers import WEIGHTED, with_initializers
 from edgetransfer.finetune.operators import DATA_INPUTS, TRANSLATIONS, Call, Reading, uncovered
 
 Role = Literal["weight", "bias", "batchnorm"]
 """What a parameter is: a weight of a convolution or fully connected layer, its bias, or the
 scale or shift of a normalisation (also where it stands as a Mul or Add of its own)."""
 
-WEIGHTED = frozenset(["Conv", "Gemm", "MatMul"])
 # Their result may be overwritten by an activation: their gradients do not need it.
 OVERWRITABLE = frozenset(["Conv", "Gemm", "BatchNormalization", "Add", "Sum", "Concat"])
 
@@ -52,6 +51,8 @@ class OnnxModule(nn.Module):
         other numbers of a Reshape.
     outputs
         The tensors to return; the graph's outputs if None.
+    overwrite
+        Whether an activation may be written over its input where nobody else reads that.
 
     Raises
     ------
@@ -59,8 +60,16 @@ class OnnxModule(nn.Module):
         Naming the first operator that is not covered, and its node.
     """
 
-    def __init__(self, model: onnx.ModelProto, outputs: Sequence[str] | None = None) -> None:
+    def __init__(
+        self,
+        model: onnx.ModelProto,
+        outputs: Sequence[str] | None = None,
+        *,
+        overwrite: bool = True,
+    ) -> None:
         super().__init__()
+        self._overwrite = overwrite
+        self._again = False
         graph = Graph(model)
         self.inputs = tuple(value.name for value in graph.inputs)
         self.outputs = tuple(outputs or (value.name for value in model.graph.output))
@@ -85,7 +94,8 @@ class OnnxModule(nn.Module):
         for position, name in enumerate(inputs):
             if name in graph.constants:
                 self._store(graph, node, position, name)
-        call = TRANSLATIONS[node.op_type](reading, _may_overwrite(graph, node, self.outputs))
+        overwrite = self._overwrite and _may_overwrite(graph, node, self.outputs)
+        call = TRANSLATIONS[node.op_type](reading, overwrite)
         outputs = node.output if node.op_type == "Split" else node.output[:1]
         return Step(call, node.op_type, inputs, tuple(outputs))
 
@@ -123,7 +133,7 @@ class OnnxModule(nn.Module):
         for step in steps:
             tensors = [known[n] if n in known else self.tensor(n) for n in step.inputs]
             if step.operator == "BatchNormalization":
-                result = step.call(*tensors, training=self.training)
+                result = step.call(*tensors, training=self.training, again=self._again)
             else:
                 result = step.call(*tensors)
             known.update(
@@ -131,6 +141,15 @@ class OnnxModule(nn.Module):
             )
             for name in step.last_of:
                 known.pop(name, None)
+
+    @contextlib.contextmanager
+    def recomputing(self) -> Iterator[None]:
+        """While a forward pass is repeated: batch-norm does not learn from it a second time."""
+        self._again = True
+        try:
+            yield
+        finally:
+            self._again = False
 
     def tensor(self, name: str) -> Tensor:
         """The parameter, buffer or constant of an initializer."""
@@ -163,25 +182,6 @@ class OnnxModule(nn.Module):
             The frozen graph or, with the same initializers, the backbone's own body.
         """
         return with_initializers(model, self.values)
-
-
-def with_initializers(model: onnx.ModelProto, values: dict[str, Array]) -> onnx.ModelProto:
-    """A copy of a model with new values of some initializers; nothing else changes.
-
-    Raises
-    ------
-    BackboneError
-        If the model has no such initializer, or one of another shape.
-    """
-    changed = onnx.ModelProto()
-    changed.CopyFrom(model)
-    tensors = {tensor.name: tensor for tensor in changed.graph.initializer}
-    for name, value in values.items():
-        tensor = tensors.get(name)
-        if tensor is None or tuple(tensor.dims) != value.shape:
-            raise BackboneError(f"the graph has no initializer {name!r} of shape {value.shape}")
-        tensor.CopyFrom(numpy_helper.from_array(np.ascontiguousarray(value), name))
-    return changed
 
 
 def _check_covered(nodes: Sequence[onnx.NodeProto]) -> None:

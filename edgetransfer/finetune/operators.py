@@ -93,10 +93,19 @@ def _batch_norm(read: Reading, _inplace: bool) -> Call:
     epsilon, momentum = read.get("epsilon", 1e-5), read.get("momentum", 0.9)
 
     def call(
-        x: Tensor, scale: Tensor, shift: Tensor, mean: Tensor, var: Tensor, *, training: bool
+        x: Tensor,
+        scale: Tensor,
+        shift: Tensor,
+        mean: Tensor,
+        var: Tensor,
+        *,
+        training: bool,
+        again: bool,
     ) -> Tensor:
         # Of a single value per channel there is no variance; a frozen layer keeps its statistics.
         learning = training and scale.requires_grad and x.numel() > x.shape[1]
+        if learning and again:
+            mean, var = mean.clone(), var.clone()  # the layer learned from this batch already
         return torch.nn.functional.batch_norm(
             x, mean, var, scale, shift, training=learning, momentum=1 - momentum, eps=epsilon
         )

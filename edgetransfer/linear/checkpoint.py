@@ -7,8 +7,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from numpy.typing import NDArray
+
 from edgetransfer.errors import RunFolderError
-from edgetransfer.types import Float32Array
+
+Arrays = dict[str, NDArray[Any]]
+"""A solver's arrays by name."""
 
 
 @dataclass(kw_only=True)
@@ -46,14 +50,14 @@ class TrainingState:
     stages: dict[str, float] = field(default_factory=dict)
     history: list[dict[str, Any]] = field(default_factory=list)
 
-    def serialised(self, arrays: dict[str, Float32Array]) -> bytes:
+    def serialised(self, arrays: Arrays) -> bytes:
         """One file's content: this state and the solver's arrays."""
         from safetensors.numpy import save
 
         return save(arrays, metadata={"state": json.dumps(asdict(self))})
 
 
-def load_checkpoint(path: Path, data: str) -> tuple[TrainingState, dict[str, Float32Array]] | None:
+def load_checkpoint(path: Path, data: str) -> tuple[TrainingState, Arrays] | None:
     """Read a checkpoint; None if there is none.
 
     Raises

@@ -23,7 +23,7 @@ from edgetransfer.linear.settings import LinearTraining
 from edgetransfer.linear.skipping import SkippedImages
 from edgetransfer.metrics import Accuracy, StageClock
 from edgetransfer.reports import RunFolder
-from edgetransfer.reports.run_folder import HEAD
+from edgetransfer.reports.run_folder import BACKBONE, HEAD
 from edgetransfer.types import Float32Array, Progress, no_progress
 
 
@@ -206,8 +206,10 @@ def _settings_of(
     place of the file, must not change what it predicts.
     """
     config = folder.read_config()
-    for name in ("stream", "plan"):  # these say nothing of its backbone
+    for name in ("stream", "finetune", "plan"):  # these say nothing of its backbone
         config.pop(name, None)
+    if folder.file(BACKBONE).is_file():
+        config["backbone"] = str(folder.file(BACKBONE))
     config |= json.loads(head.metadata["preprocessing"])
     config["features"] = head.metadata["features"]
     for name in ("mean", "std"):

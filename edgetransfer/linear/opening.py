@@ -9,8 +9,10 @@ from collections.abc import Iterator
 from dataclasses import asdict
 
 from edgetransfer.backbones import Backbone
+from edgetransfer.data import DataSplits, load_data
 from edgetransfer.engines import AUTO, Engine, EnginePlan, open_streams
 from edgetransfer.features import FeatureExtractor, default_cache_folder, plan_for
+from edgetransfer.images import SUFFIXES
 from edgetransfer.linear.settings import LinearTraining
 
 logger = logging.getLogger(__name__)
@@ -30,6 +32,20 @@ def open_backbone(settings: LinearTraining) -> Backbone:
     for warning in backbone.warnings:
         logger.warning("%s", warning)
     return backbone
+
+
+def load_splits(settings: LinearTraining) -> DataSplits:
+    """Load the data that the settings name."""
+    splits = load_data(
+        settings.data,
+        suffixes=SUFFIXES,
+        test_data=settings.test_data,
+        val_fraction=settings.val_fraction,
+        seed=settings.seed,
+    )
+    if settings.val_fraction and not splits.val:
+        logger.warning("no class has a second image: there is none to hold out for validation")
+    return splits
 
 
 def measured_plan(backbone: Backbone, settings: LinearTraining) -> EnginePlan:

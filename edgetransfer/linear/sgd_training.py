@@ -4,19 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from time import monotonic
-from typing import Any
+from typing import Any, Protocol
 
-from edgetransfer.heads import LinearHead, SGDSolver
-from edgetransfer.linear.checkpoint import TrainingState
+from edgetransfer.heads import SGDSettings
+from edgetransfer.linear.checkpoint import Arrays, TrainingState
 from edgetransfer.linear.epochs import EpochSource
 from edgetransfer.linear.settings import LinearTraining
 from edgetransfer.linear.skipping import SkippedImages
 from edgetransfer.metrics import StageClock
 from edgetransfer.reports import RunFolder
 from edgetransfer.reports.run_folder import CHECKPOINT, METRICS, SKIPPED
-from edgetransfer.types import Progress
+from edgetransfer.types import Float32Array, IntArray, Progress
 
-Validate = Callable[[LinearHead], dict[str, float]]
+Validate = Callable[[], dict[str, float]]
+
+
+class Solver(Protocol):
+    """What learns one batch after the other."""
+
+    @property
+    def settings(self) -> SGDSettings:
+        """Its learning rate and schedule."""
+
+    def step(self, features: Float32Array, labels: IntArray, learning_rate: float) -> float:
+        """Learn (n, D) features and (n,) labels; returns the mean loss before the step."""
+
+    def state(self) -> Arrays:
+        """Everything that a checkpoint needs to go on bit for bit."""
 
 
 class SGDTraining:
@@ -27,21 +41,25 @@ class SGDTraining:
     state
         Fresh, or from a checkpoint; kept up to date.
     validate
-        Called with the head after each epoch; its numbers go into the epoch's record.
+        Called after each epoch; its numbers go into the epoch's record.
+    stage
+        Of the clock: what the steps count as.
     """
 
     def __init__(
         self,
         settings: LinearTraining,
         run: RunFolder,
-        solver: SGDSolver,
+        solver: Solver,
         source: EpochSource,
         skipped: SkippedImages,
         clock: StageClock,
         state: TrainingState,
         validate: Validate,
         progress: Progress,
+        stage: str = "head",
     ) -> None:
+        self.stage = stage
         self.settings = settings
         self.run = run
         self.solver = solver
@@ -75,7 +93,7 @@ class SGDTraining:
                 for sample, reason in batch.failed:
                     self.skipped.add(sample, reason)
                 if len(batch.labels):
-                    with self.clock.measure("head"):
+                    with self.clock.measure(self.stage):
                         loss = self.solver.step(batch.features, batch.labels, rate)
                     state.loss_sum += loss * len(batch.labels)
                     state.seen += len(batch.labels)
@@ -96,7 +114,7 @@ class SGDTraining:
             "seconds": seconds,
             "images_per_second": state.seen / seconds if seconds > 0 else 0.0,
             "train_loss": state.loss_sum / max(state.seen, 1),
-            **self.validate(self.solver.head),
+            **self.validate(),
         }
         state.history.append(record)
         state.epoch += 1

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import asdict
 from time import monotonic
 from typing import Any
 
 import numpy as np
 
 from edgetransfer.backbones import Backbone
-from edgetransfer.data import DataSplits, Sample, load_data
+from edgetransfer.data import DataSplits, Sample
 from edgetransfer.engines import EnginePlan, available_cores
-from edgetransfer.errors import DataError, HeadError, RunFolderError, UsageError
+from edgetransfer.errors import DataError
 from edgetransfer.features import (
     FeatureCache,
     FeatureExtractor,
@@ -21,24 +20,25 @@ from edgetransfer.features import (
     default_cache_folder,
 )
 from edgetransfer.heads import LBFGSSolver, LinearHead, SGDSolver
-from edgetransfer.images import SUFFIXES
-from edgetransfer.linear.checkpoint import TrainingState, load_checkpoint
+from edgetransfer.linear.checkpoint import Arrays, TrainingState, load_checkpoint
 from edgetransfer.linear.epochs import CachedEpochs, EpochSource, OnlineEpochs, Scaling
 from edgetransfer.linear.opening import (
     cache_identity,
     head_metadata,
     limited_threads,
+    load_splits,
     measured_plan,
     open_backbone,
     opened_extractor,
 )
+from edgetransfer.linear.runs import check_finished, common_report, enter_run, replacing
 from edgetransfer.linear.settings import LinearTraining
 from edgetransfer.linear.sgd_training import SGDTraining
 from edgetransfer.linear.skipping import SkippedImages
 from edgetransfer.metrics import accuracy_of, peak_memory_bytes
 from edgetransfer.reports import RunFolder
-from edgetransfer.reports.run_folder import CHECKPOINT, HEAD, LABELS, METRICS, REPORT, SKIPPED
-from edgetransfer.types import Float32Array, Progress, no_progress
+from edgetransfer.reports.run_folder import CHECKPOINT, HEAD, METRICS, REPORT, SKIPPED
+from edgetransfer.types import Progress, no_progress
 
 logger = logging.getLogger(__name__)
 
@@ -61,29 +61,14 @@ def train_linear(
         If the backbone, the data, the engine or the run folder cannot be used.
     """
     backbone = open_backbone(settings)
-    splits = load_data(
-        settings.data,
-        suffixes=SUFFIXES,
-        test_data=settings.test_data,
-        val_fraction=settings.val_fraction,
-        seed=settings.seed,
+    splits = load_splits(settings)
+    entered = enter_run(
+        settings.out, resume=resume, overwrite=overwrite, difference=settings.difference
     )
-    if settings.val_fraction and not splits.val:
-        logger.warning("no class has a second image: there is none to hold out for validation")
-    run = RunFolder.begin(settings.out, resume=resume, overwrite=overwrite)
-    if run.is_stream:
-        raise RunFolderError(f"{run.path}: a stream's run; `edgetransfer stream` goes on with it")
-    if resume and not run.has_results:
-        logger.info("%s: nothing to resume; starting anew", run.path)
-    elif resume:
-        different = settings.difference(run.read_config())
-        if different is not None:
-            raise UsageError(f"{run.path}: cannot resume with other settings: {different}")
-        finished = run.read_report()
-        if finished is not None:
-            _check_finished(run, backbone)
-            logger.info("%s: this run is finished already", run.path)
-            return finished
+    if entered.finished is not None:
+        check_finished(entered.run, backbone.identity)
+        return entered.finished
+    run = entered.run
     plan = _plan(settings, run, backbone, resume=resume)
     with (
         limited_threads(settings.threads),
@@ -91,18 +76,10 @@ def train_linear(
     ):
         choice = extractor.engine.choice
         logger.info("engine: %s (%s)", choice.name, choice.reason)
-        if overwrite:
-            run.put_aside()
-        try:
+        with replacing(run, overwrite=overwrite):
             run.write_config({**settings.to_config(), "plan": plan.to_config()})
-            run.write(LABELS, "".join(f"{name}\n" for name in splits.classes))
-            job = _Job(settings, backbone, splits, run, extractor, progress)
-            report = job.train()
-        except BaseException:
-            run.give_back()
-            raise
-        run.drop_aside()
-        return report
+            run.write_labels(splits.classes)
+            return _Job(settings, backbone, splits, run, extractor, progress).train()
 
 
 def _plan(
@@ -112,14 +89,6 @@ def _plan(
     if resume and run.has_results:
         return EnginePlan.from_config(run.read_config().get("plan")) or EnginePlan()
     return measured_plan(backbone, settings)
-
-
-def _check_finished(run: RunFolder, backbone: Backbone) -> None:
-    """A finished run must have a head that can be used."""
-    try:
-        LinearHead.load(run.file(HEAD), backbone=backbone.identity)
-    except HeadError as error:
-        raise RunFolderError(f"{error}; --overwrite starts anew") from error
 
 
 class _Job:
@@ -238,7 +207,7 @@ class _Job:
     def _sgd(
         self,
         state: TrainingState,
-        arrays: dict[str, Float32Array] | None,
+        arrays: Arrays | None,
         val: FeatureTable,
     ) -> tuple[LinearHead, dict[str, Any]]:
         settings = self.settings
@@ -277,7 +246,7 @@ class _Job:
             self.skipped,
             self.clock,
             state,
-            lambda head: self._validation(_unscaled(head, scaling), val),
+            lambda: self._validation(_unscaled(solver.head, scaling), val),
             self.progress,
         )
         with limited_threads(1):  # a step has threads of its own
@@ -306,25 +275,13 @@ class _Job:
         head.save(self.run.file(HEAD), head_metadata(self.backbone, self.engine))
         final = self._score(head, test) if len(test.labels) else None
         report = {
-            "backbone": {
-                "name": self.backbone.name,
-                "sha256": self.backbone.sha256,
-                "sparsity": self.backbone.sparsity,
-            },
-            "engine": asdict(self.engine.choice),
-            "mode": settings.mode,
-            "solver": settings.solver,
-            "n_train": sum(s not in self.skipped for s in self.splits.train),
-            "n_val": sum(s not in self.skipped for s in self.splits.val),
+            **common_report(settings, self.backbone, self.engine, self.splits, self.skipped),
             "n_test": len(test.labels),
-            "n_classes": len(self.splits.classes),
             **details,
             "final": final,
             "stages": self.clock.seconds,
-            "skipped": len(self.skipped),
             "features": {"computed": self.computed, "from_cache": self.from_cache},
             "peak_memory_bytes": peak_memory_bytes(),
-            "warnings": list(self.backbone.warnings),
         }
         self.run.write_json(REPORT, report)
         self.run.file(CHECKPOINT).unlink(missing_ok=True)

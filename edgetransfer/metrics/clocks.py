@@ -15,7 +15,7 @@ class StageClock:
 
     ``decode`` and ``transform`` are processor time, summed over the workers, for these run
     beside everything else; ``forward`` and ``head`` are wall time of the one thread that runs
-    them.
+    them. A job may have further stages.
     """
 
     def __init__(self) -> None:
@@ -26,7 +26,7 @@ class StageClock:
         """Add seconds to stages by name."""
         with self._lock:
             for stage, value in seconds.items():
-                self._seconds[stage] += value
+                self._seconds[stage] = self._seconds.get(stage, 0.0) + value
 
     @contextmanager
     def measure(self, stage: str) -> Iterator[None]:

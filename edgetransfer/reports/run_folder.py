@@ -8,6 +8,8 @@
     skipped.jsonl       images that could not be used, and why
     report.json         the result
     checkpoint.safetensors   while the training is unfinished
+    backbone.onnx       the finetuned backbone, where it was trained too
+    backbone.toml       its card
 
 Every file is written under a temporary name and renamed, so each is whole or not there.
 """
@@ -25,7 +27,7 @@ from edgetransfer.atomic import write_atomically
 from edgetransfer.errors import RunFolderError
 from edgetransfer.reports.json_values import finite
 
-CONFIG, HEAD, LABELS, METRICS, CURVE, SKIPPED, REPORT, CHECKPOINT = (
+CONFIG, HEAD, LABELS, METRICS, CURVE, SKIPPED, REPORT, CHECKPOINT, BACKBONE, CARD = (
     "config.toml",
     "head.safetensors",
     "labels.txt",
@@ -34,9 +36,11 @@ CONFIG, HEAD, LABELS, METRICS, CURVE, SKIPPED, REPORT, CHECKPOINT = (
     "skipped.jsonl",
     "report.json",
     "checkpoint.safetensors",
+    "backbone.onnx",
+    "backbone.toml",
 )
 PREVIOUS = ".previous"
-FILES = (CONFIG, HEAD, LABELS, METRICS, CURVE, SKIPPED, REPORT, CHECKPOINT)
+FILES = (CONFIG, HEAD, LABELS, METRICS, CURVE, SKIPPED, REPORT, CHECKPOINT, BACKBONE, CARD)
 
 
 class RunFolder:
@@ -109,8 +113,16 @@ class RunFolder:
     @property
     def is_stream(self) -> bool:
         """Whether a stream's run began here; a broken config does not tell."""
+        return self._has_table("stream")
+
+    @property
+    def is_finetuning(self) -> bool:
+        """Whether a finetuning began here."""
+        return self._has_table("finetune")
+
+    def _has_table(self, name: str) -> bool:
         try:
-            return self.is_run and "stream" in self.read_config()
+            return self.is_run and name in self.read_config()
         except RunFolderError:
             return False
 
@@ -147,6 +159,10 @@ class RunFolder:
         """Write a file whole, or leave the old one."""
         data = content.encode() if isinstance(content, str) else content
         write_atomically(self.path / name, data)
+
+    def write_labels(self, classes: Iterable[str]) -> None:
+        """Write the class names, in label order."""
+        self.write(LABELS, "".join(f"{name}\n" for name in classes))
 
     def write_json(self, name: str, value: Any) -> None:
         """Write one JSON document."""

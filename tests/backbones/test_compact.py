@@ -70,9 +70,10 @@ def test_a_constant_stays_where_the_border_would_show():
 
 
 @pytest.mark.parametrize("activation", ["HardSwish", "Sigmoid", "LeakyRelu", "Tanh", "Elu"])
-def test_constants_go_through_batch_norm_and_activations(activation):
+@pytest.mark.parametrize("opset", [13, 15])
+def test_constants_go_through_batch_norm_and_activations(activation, opset):
     before = chain(kill=(0, 3), pads=0, norm=True, activation=activation)
-    before.opset_import[0].version = 14
+    before.opset_import[0].version = 14 if activation == "HardSwish" else opset
     after, found = compact(before)
     assert found.cut_outputs == 2
     same(before, after, 2, 3, 8, 8)
@@ -199,6 +200,25 @@ def test_grouped_convolutions_keep_what_they_read():
     out = net.add("Flatten", net.add("GlobalAveragePool", x))
     found = find_dead_channels(canonicalise(net.model(["N", 3, 8, 8], {out: ["N", 6]})))
     assert found.cut_outputs == 0
+
+
+def test_what_is_not_understood_keeps_what_it_reads():
+    before = chain(kill=(1, 4), bias=-0.5)
+    relu = next(n for n in before.graph.node if n.op_type == "Relu")
+    relu.domain = "com.example"
+    assert find_dead_channels(before).cut_outputs == 0
+
+    before = chain(kill=(1, 4), bias=-0.5)
+    relu = next(n.output[0] for n in before.graph.node if n.op_type == "Relu")
+    inner = onnx.helper.make_node("ReduceSum", [relu], ["inner"], keepdims=0)
+    value = onnx.helper.make_tensor_value_info("inner", onnx.TensorProto.FLOAT, [])
+    branch = onnx.helper.make_graph([inner], "branch", [], [value])
+    condition = numpy_helper.from_array(np.array(True), "condition")
+    before.graph.initializer.append(condition)
+    before.graph.node.append(
+        onnx.helper.make_node("If", ["condition"], ["sum"], then_branch=branch, else_branch=branch)
+    )
+    assert find_dead_channels(before).cut_outputs == 0
 
 
 def test_kept_tensors_keep_their_channels():

@@ -9,9 +9,21 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from onnx import numpy_helper
 
 from edgetransfer.backbones import Backbone
-from tests.graphs import LIGHT_DIMENSIONS, LIGHT_FOLDER, LIGHT_SLOW, noise, run, session, tensor_of
+from edgetransfer.backbones.canonical import load_canonical
+from edgetransfer.backbones.compact import compact
+from tests.graphs import (
+    LIGHT_DIMENSIONS,
+    LIGHT_FOLDER,
+    LIGHT_SLOW,
+    noise,
+    relative_difference,
+    run,
+    session,
+    tensor_of,
+)
 
 NAMES = [
     pytest.param(name, marks=pytest.mark.slow) if name in LIGHT_SLOW else name
@@ -95,3 +107,20 @@ def test_a_sparse_resnet50_is_measured_as_sparse(light: Callable[..., Path]) -> 
     report = Backbone.open(light("resnet50", sparsity=0.9)).sparsity_report
     assert report.sparsity == pytest.approx(0.9, abs=0.001)
     assert report.nonzero_macs / report.dense_macs == pytest.approx(0.1, abs=0.005)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["squeezenet", "inception_v2", "densenet121", "resnet50"])
+def test_dead_channels_go_without_a_trace(light, name):
+    model = load_canonical(light(name))
+    rng = np.random.default_rng(0)
+    for tensor in model.graph.initializer:
+        values = numpy_helper.to_array(tensor).copy()
+        if values.ndim == 4:
+            values[rng.random(len(values)) < 0.3] = 0
+            values[:, rng.random(values.shape[1]) < 0.1] = 0
+            tensor.CopyFrom(numpy_helper.from_array(values, tensor.name))
+    smaller, found = compact(model)
+    assert found.cut_outputs > 500
+    image = noise(1, 3, 224, 224)
+    assert relative_difference(run(smaller, image), run(model, image)) < 1e-5

@@ -266,3 +266,23 @@ def test_a_sparse_baseline_is_remarked_on(settings, sparser, caplog):
     settings = replace(settings, baseline=str(sparser), backbones=(), epochs=1, seeds=1)
     run_benchmark(settings, measure=Turns())
     assert "sparser: the baseline is itself sparse: 75 %" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("loads", "retakes", "takes", "kept"),
+    [
+        ([0.4], 0, 1, 0.4),
+        ([0.4, 0.01, 0.0], 3, 2, 0.01),
+        ([0.4, 0.2, 0.3], 2, 3, 0.2),
+    ],
+)
+def test_a_disturbed_turn_is_taken_again(settings, loads, retakes, takes, kept):
+    left = list(loads)
+
+    def measure(request, progress):
+        return take_turn(request, progress) | {"other_load": left.pop(0)}
+
+    settings = replace(settings, backbones=(), epochs=1, seeds=1, retakes=retakes)
+    (row,) = run_benchmark(settings, measure=measure)["rows"]
+    assert row["other_load"] == kept
+    assert len(loads) - len(left) == takes

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -58,7 +59,21 @@ def test_help_loads_nothing_heavy_and_shows_examples():
 
 
 @pytest.mark.parametrize(
-    "command", ["train", "evaluate", "predict", "inspect", "tune", "benchmark", "doctor", "demo"]
+    "command",
+    [
+        "train",
+        "finetune",
+        "evaluate",
+        "predict",
+        "inspect",
+        "sparsify",
+        "compact",
+        "import",
+        "benchmark",
+        "tune",
+        "doctor",
+        "demo",
+    ],
 )
 def test_every_command_has_help_with_an_example(command, capsys):
     assert main([command, "--help"]) == 0
@@ -129,12 +144,22 @@ def test_inspect_json(backbone, capsys):
 def test_doctor_names_the_engine_and_the_licence(capsys):
     assert main(["doctor", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
-    if sys.version_info < (3, 12) and found["packages"]["deepsparse"]:
+    here = sys.version_info < (3, 12) and found["packages"]["deepsparse"]
+    assert found["notice"] == (DEEPSPARSE_NOTICE if here else None)
+    if found["sparse"]["absent"] is None:
+        assert found["engine"]["name"] == "sparse"
+        assert found["sparse"]["kernels"] in found["engine"]["reason"]
+    elif here:
         assert found["engine"]["name"] == "deepsparse"
-        assert found["notice"] == DEEPSPARSE_NOTICE
     else:
         assert found["engine"]["name"] == "onnxruntime"
         assert "3.11" in found["engine"]["reason"]
+
+
+def test_doctor_says_how_the_sparse_engine_is_had(capsys, monkeypatch):
+    monkeypatch.setattr("edgetransfer.engines.sparse.compiling.LIBRARY", Path("nowhere.so"))
+    assert main(["doctor"]) == 0
+    assert "python -m edgetransfer.engines.sparse.compiling" in capsys.readouterr().err
 
 
 def expect(code, *arguments):

@@ -14,6 +14,7 @@ import pytest
 
 from edgetransfer.backbones import Backbone
 from edgetransfer.engines import KINDS, deepsparse_engine, open_engine, probe
+from edgetransfer.engines.sparse import opening as sparse_opening
 from edgetransfer.errors import EngineError, UsageError
 from tests.conftest import needs_deepsparse
 from tests.graphs import noise, tiny
@@ -24,6 +25,12 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.fixture
 def frozen(tmp_path: Path) -> onnx.ModelProto:
     return Backbone.open(tiny().save(tmp_path / "t.onnx")).frozen(2)
+
+
+@pytest.fixture
+def uncompiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if there had been no compiler when the package was installed."""
+    monkeypatch.setattr(sparse_opening, "why_absent", lambda: "no compiler")
 
 
 @pytest.fixture
@@ -60,6 +67,7 @@ FAILURES = {
 }
 
 
+@pytest.mark.usefixtures("uncompiled")
 @pytest.mark.parametrize("script", FAILURES)
 def test_auto_falls_back_and_says_why(script: str, child: Child, frozen: onnx.ModelProto) -> None:
     child.does(script)
@@ -81,6 +89,7 @@ def test_deepsparse_asked_for_by_name_fails_instead(
     assert "--engine onnxruntime" in str(caught.value)
 
 
+@pytest.mark.usefixtures("uncompiled")
 def test_a_child_that_hangs_is_given_up(
     child: Child, frozen: onnx.ModelProto, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -135,12 +144,16 @@ def test_a_cache_that_cannot_be_written_is_no_obstacle(
     assert probe.probe(frozen, engine="deepsparse", threads=1, cache=tmp_path / "file").works
 
 
+@pytest.mark.usefixtures("uncompiled")
 def test_where_deepsparse_is_absent_auto_says_so(
     frozen: onnx.ModelProto, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(deepsparse_engine, "why_absent", lambda: "no such wheel")
     engine = open_engine(frozen, threads=1)
-    assert (engine.name, engine.choice.reason) == ("onnxruntime", "no such wheel")
+    assert (engine.name, engine.choice.reason) == (
+        "onnxruntime",
+        "no compiler; no such wheel",
+    )
     with pytest.raises(EngineError, match="no such wheel"):
         open_engine(frozen, engine="deepsparse")
 
@@ -161,12 +174,32 @@ def test_an_unknown_engine_is_a_usage_error(frozen: onnx.ModelProto) -> None:
 
 
 @needs_deepsparse
+@pytest.mark.usefixtures("uncompiled")
 def test_auto_takes_deepsparse_where_it_works(frozen: onnx.ModelProto, tmp_path: Path) -> None:
     engine = open_engine(frozen, threads=1, cache=tmp_path / "cache")
     assert engine.name == "deepsparse"
     assert "of operators are compiled" in engine.choice.reason
     assert engine.run(noise(2, 3, 16, 16)).shape == (2, 12)
     assert len(list((tmp_path / "cache").rglob("*.json"))) == 1
+
+
+def test_auto_takes_the_sparse_engine_first(child: Child, frozen: onnx.ModelProto) -> None:
+    if sparse_opening.why_absent() is not None:
+        pytest.skip("the sparse engine was not compiled")
+    engine = open_engine(frozen, threads=1)
+    assert engine.name == "sparse"
+    assert "production" in engine.choice.reason
+    assert child.calls == 0
+
+
+def test_auto_names_the_operator_that_the_sparse_engine_lacks(child: Child, tmp_path: Path) -> None:
+    if sparse_opening.why_absent() is not None:
+        pytest.skip("the sparse engine was not compiled")
+    child.does("exit 7")
+    made = tiny(batch=1, shuffle=True, flatten="reshape").save(tmp_path / "s.onnx")
+    engine = open_engine(Backbone.open(made).frozen(1), threads=1)
+    assert engine.name == "onnxruntime"
+    assert "cannot run this backbone: Reshape" in engine.choice.reason
 
 
 FAKE_DEEPSPARSE = """

@@ -80,12 +80,15 @@ def match(
                     return placed
     nearest = max(misses, key=lambda miss: miss.fitting)
     known = ", ".join(ARCHITECTURES)
-    if not nearest.fitting:
-        raise BackboneError(f"the weights are of no architecture that is known here ({known})")
+    near = (
+        f"; the nearest is {nearest.table.name}, of whose {nearest.of} convolutions "
+        f"{nearest.fitting} fit, but {nearest.reason}"
+        if nearest.fitting > 0
+        else ""
+    )
     raise BackboneError(
-        f"the weights are of no architecture that is known here ({known}); the nearest is "
-        f"{nearest.table.name}, of whose {nearest.of} convolutions {nearest.fitting} fit, but "
-        f"{nearest.reason}"
+        f"the weights are of no architecture that is known here ({known}){near}. Other networks: "
+        "export them to ONNX, and import that"
     )
 
 

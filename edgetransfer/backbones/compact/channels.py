@@ -7,7 +7,7 @@ tied set has one number here, its root. A convolution ties nothing: its output c
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -122,7 +122,10 @@ def number_channels(model: onnx.ModelProto, kept: frozenset[str]) -> Channels:
 
 
 def _ranks(model: onnx.ModelProto) -> dict[str, int]:
-    inferred = onnx.shape_inference.infer_shapes(skeleton_of(model))
+    try:
+        inferred = onnx.shape_inference.infer_shapes(skeleton_of(model))
+    except Exception:  # a graph that it does not like: fewer operators are understood then
+        return {}
     values = (*inferred.graph.value_info, *inferred.graph.input, *inferred.graph.output)
     return {
         value.name: len(value.type.tensor_type.shape.dim)
@@ -134,32 +137,47 @@ def _ranks(model: onnx.ModelProto) -> dict[str, int]:
 def _number(
     node: onnx.NodeProto, graph: Graph, channels: Channels, ranks: Mapping[str, int]
 ) -> None:
-    output = node.output[0]
+    if node.domain not in ("", "ai.onnx") or not _is_understood(node, graph, channels, ranks):
+        # What it reads must stay as it is.
+        for name in (*node.input, *_captured(node)):
+            channels.pin(name)
+
+
+def _captured(node: onnx.NodeProto) -> Iterator[str]:
+    """The tensors that the graphs inside a node (of If, Loop) may read from outside."""
+    for item in node.attribute:
+        for inner in (item.g, *item.graphs):
+            for step in inner.node:
+                yield from step.input
+                yield from _captured(step)
+
+
+def _is_understood(
+    node: onnx.NodeProto, graph: Graph, channels: Channels, ranks: Mapping[str, int]
+) -> bool:
+    """Number a node's output, if its operator is one that is known here."""
     if node.op_type in ("Conv", "Gemm", "MatMul"):
         layer = _layer(node, graph, ranks)
-        if layer is not None and _number_layer(layer, channels):
-            return
-    elif node.op_type in UNARY | POOLING and len(node.output) == 1:
-        if node.input[0] in channels.of:
-            channels.of[output] = channels.of[node.input[0]]
-            return
-    elif node.op_type == "BatchNormalization" and len(node.output) == 1:
-        stored = all(name in graph.initializers for name in node.input[1:])
-        if node.input[0] in channels.of and stored:
-            channels.of[output] = channels.of[node.input[0]]
-            return
-    elif node.op_type in ELEMENTWISE:
-        if _number_elementwise(node, graph, channels, ranks):
-            return
-    elif node.op_type == "Concat" and attribute(node, "axis") == 1:
-        if all(name in channels.of for name in node.input):
-            channels.of[output] = np.concatenate([channels.of[name] for name in node.input])
-            return
-    elif _averages_positions(node, graph, ranks) and node.input[0] in channels.of:
-        channels.of[output] = channels.of[node.input[0]]
-        return
-    for name in node.input:  # not understood: what it reads must stay as it is
-        channels.pin(name)
+        return layer is not None and _number_layer(layer, channels)
+    if node.op_type in ELEMENTWISE:
+        return _number_elementwise(node, graph, channels, ranks)
+    if len(node.output) != 1 or not node.input:
+        return False
+    if node.op_type == "Concat":
+        known = all(name in channels.of for name in node.input)
+        if known and attribute(node, "axis") == 1:
+            channels.of[node.output[0]] = np.concatenate([channels.of[n] for n in node.input])
+        return known and attribute(node, "axis") == 1
+    stored = all(name in graph.initializers for name in node.input[1:] if name)
+    single = node.op_type in UNARY | POOLING or node.op_type == "BatchNormalization"
+    if (
+        node.input[0] in channels.of
+        and stored
+        and (single or _averages_positions(node, graph, ranks))
+    ):
+        channels.of[node.output[0]] = channels.of[node.input[0]]
+        return True
+    return False
 
 
 def _averages_positions(node: onnx.NodeProto, graph: Graph, ranks: Mapping[str, int]) -> bool:

@@ -87,6 +87,8 @@ def _of_node(node: onnx.NodeProto, found: Mapping[str, Array], graph: Graph, cou
         return np.where(sources[0] == 0, 0.0, np.nan)
     if node.op_type in POOLING or node.op_type == "ReduceMean":
         return sources[0]
+    if node.op_type == "BatchNormalization":
+        return _normalised(node, sources[0], graph)
     varying = np.any([np.isnan(values) for values in sources], axis=0)
     if varying.all():
         return unknown
@@ -97,6 +99,17 @@ def _counts_padding(node: onnx.NodeProto) -> bool:
     return bool(attribute(node, "count_include_pad", 0)) and (
         any(attribute(node, "pads", [0])) or bool(attribute(node, "ceil_mode", 0))
     )
+
+
+def _normalised(node: onnx.NodeProto, inputs: Array, graph: Graph) -> Array:
+    # onnx 1.14's reference takes a batch-norm before opset 14 for one in training.
+    scale, bias, mean, variance = (
+        numpy_helper.to_array(graph.initializers[name]).astype(np.float64)
+        for name in node.input[1:]
+    )
+    spread = np.sqrt(variance + attribute(node, "epsilon", 1e-5))
+    values: Array = scale * (inputs - mean) / spread + bias
+    return values
 
 
 def _evaluated(node: onnx.NodeProto, found: Mapping[str, Array], graph: Graph, count: int) -> Array:

@@ -1,0 +1,79 @@
+// Generated code: for which layers, and the memory that it lies in.
+#include <cstdlib>
+#include <cstring>
+#include <string>
+
+#include "network.h"
+
+#if defined(__unix__) || defined(__APPLE__)
+#include <sys/mman.h>
+#endif
+
+namespace sparse {
+
+// Code for every convolution that it is worth it for, if the system allows it.
+void Network::generate() {
+  std::vector<uint8_t> made;
+  for (Operator& op : operators) {
+    if (op.kind != Kind::convolution || op.form == Form::dense ||
+        op.kernel_h > kMostKernelRows || op.epilogue.activation == Activation::hard_swish)
+      continue;
+    const int channels = op.rows.channels();
+    const int count = (channels + kMostBlockChannels - 1) / kMostBlockChannels;
+    const size_t start = made.size();
+    for (int b = 0; b < count; ++b) {
+      op.blocks.push_back({made.size(), weights.size()});
+      generate_block(op.rows, channels * b / count, channels * (b + 1) / count, op.epilogue, made,
+                     weights);
+      made.resize((made.size() + 63) / 64 * 64, 0xCC);
+      weights.resize((weights.size() + 15) / 16 * 16);
+    }
+    op.code_bytes = static_cast<int64_t>(made.size() - start) + 4 * op.weights;
+    op.form = Form::generated;
+  }
+  if (made.empty() || code.seal(made)) return;
+  for (Operator& op : operators)
+    if (op.form == Form::generated) op.form = Form::sparse_rows;
+}
+
+CodeMemory::~CodeMemory() {
+#if defined(__unix__) || defined(__APPLE__)
+  if (base_) munmap(base_, bytes_);
+#endif
+}
+
+bool CodeMemory::seal(const std::vector<uint8_t>& code) {
+#if defined(__unix__) || defined(__APPLE__)
+  bytes_ = (code.size() + (2 << 20) - 1) / (2 << 20) * (2 << 20);
+  void* got = mmap(nullptr, bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (got == MAP_FAILED) return false;
+  base_ = static_cast<char*>(got);
+#ifdef MADV_HUGEPAGE
+  madvise(base_, bytes_, MADV_HUGEPAGE);
+#endif
+  std::memcpy(base_, code.data(), code.size());
+  return mprotect(base_, bytes_, PROT_READ | PROT_EXEC) == 0;
+#else
+  (void)code;
+  return false;
+#endif
+}
+
+const Kernels& choose_kernels(bool& generates) {
+  const char* asked = std::getenv("EDGETRANSFER_SPARSE_ISA");
+  const std::string isa = asked ? asked : "";
+  generates = false;
+#if defined(__x86_64__)
+  __builtin_cpu_init();
+  if (isa != "avx2" && isa != "portable" && __builtin_cpu_supports("avx512f") &&
+      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")) {
+    generates = isa != "avx512-rows";
+    return kernels_avx512();
+  }
+  if (isa != "portable" && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+    return kernels_avx2();
+#endif
+  return kernels_portable();
+}
+
+}  // namespace sparse

@@ -1,0 +1,290 @@
+#include "execute.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <new>
+
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
+
+namespace sparse {
+namespace {
+
+constexpr int64_t kLargePage = 2 << 20;
+// A layer with more code than this is shared among threads by output channels, not by rows.
+constexpr int64_t kSharedCode = 256 << 10;
+
+struct Range {
+  int first, last;
+};
+
+Range share(int first, int last, int part, int parts) {
+  const int64_t count = last - first;
+  return {static_cast<int>(first + count * part / parts),
+          static_cast<int>(first + count * (part + 1) / parts)};
+}
+
+void run_form(const Network& network, const Operator& op, int first, int last, const Strip& strip) {
+  switch (op.form) {
+    case Form::generated:
+      for (int b = first; b < last; ++b) {
+        const GeneratedBlock& block = op.blocks[b];
+        reinterpret_cast<GeneratedKernel>(reinterpret_cast<uintptr_t>(network.code.at(block.code)))(
+            &strip, network.weights.data() + block.weights);
+      }
+      break;
+    case Form::sparse_rows:
+      network.kernels->sparse_strip(op.rows, first, last, op.epilogue, strip);
+      break;
+    case Form::dense:
+      network.kernels->dense_strip(op.dense, first, last, op.epilogue, strip);
+      break;
+    case Form::depthwise:
+      network.kernels->depthwise_strip(op.depthwise, op.epilogue, strip);
+      break;
+  }
+}
+
+}  // namespace
+
+Arena::Arena(int64_t bytes) : bytes_(bytes) {
+  const size_t size = static_cast<size_t>((bytes + kLargePage) / kLargePage * kLargePage);
+  whole_ = std::aligned_alloc(kLargePage, size);
+  if (!whole_) throw std::bad_alloc();
+#if defined(__linux__)
+  madvise(whole_, size, MADV_HUGEPAGE);
+#endif
+  std::memset(whole_, 0, size);
+  data_ = static_cast<char*>(whole_);
+}
+
+Arena::~Arena() { std::free(whole_); }
+
+void Run::clear_edges(const Storage& s, int y) const {
+  char* row = s.row(arena_, y);
+  if (s.left) std::memset(row - s.left * s.pixel_bytes, 0, s.left * s.pixel_bytes);
+  if (s.right) std::memset(row + s.width * s.pixel_bytes, 0, s.right * s.pixel_bytes);
+}
+
+float* Run::lane(const Storage& s, int image, int channel, int y, int x) const {
+  const Lanes16& l = program_.lanes;
+  const int lane = (image * l.tiles_y + y / s.height) * l.tiles_x + x / s.width;
+  return reinterpret_cast<float*>(s.row(arena_, y % s.height) + (x % s.width) * s.pixel_bytes +
+                                  channel * kVectorBytes) + lane;
+}
+
+void Run::pack(const Work& work, int y0, int y1) const {
+  const Storage& out = program_.storages[work.out];
+  const Tensor& whole = program_.network.tensors[program_.network.input];
+  const Lanes16& l = program_.lanes;
+  const int64_t plane = static_cast<int64_t>(whole.height) * whole.width;
+  for (int y = y0; y < y1; ++y)
+    for (int c = 0; c < out.channels; ++c)
+      for (int x0 = 0; x0 < out.width;) {
+        // Tiles at the right edge may be narrower: as far as the lanes agree.
+        const float* from[kLanes];
+        int end = out.width;
+        for (int i = 0; i < kLanes; ++i) {
+          const int tile_x = i % l.tiles_x, tile_y = i / l.tiles_x % l.tiles_y;
+          const int64_t image = first_ + i / (l.tiles_x * l.tiles_y);
+          const int row = tile_y * out.height + y, column = tile_x * out.width + x0;
+          const bool inside = image < batch_.count && row < whole.height && column < whole.width;
+          from[i] = inside ? batch_.images + (image * out.channels + c) * plane +
+                                 static_cast<int64_t>(row) * whole.width + column
+                           : nullptr;
+          if (inside) end = std::min(end, x0 + whole.width - column);
+        }
+        program_.network.kernels->gather(from, 0, end - x0, 1, out.pixel_bytes,
+                                         out.row(arena_, y) + x0 * out.pixel_bytes +
+                                             c * kVectorBytes);
+        x0 = end;
+      }
+}
+
+void Run::retile(const Work& work, int y0, int y1) const {
+  const Storage &in = program_.storages[work.in], &out = program_.storages[work.out];
+  const Retiling& retiling = program_.retilings[work.retiling];
+  // Offsets count from the first pixel, without the zeros beside the rows of a storage.
+  const int64_t in_row = in.width * in.pixel_bytes;
+  for (int y = y0; y < y1; ++y)
+    for (int x = 0; x < out.width; ++x) {
+      const int64_t* offsets =
+          retiling.from.data() + (static_cast<int64_t>(y) * out.width + x) * kLanes;
+      const float* from[kLanes];
+      bool straight = offsets[0] >= 0;
+      for (int l = 0; l < kLanes; ++l) {
+        const int64_t at = offsets[l];
+        straight = straight && at == offsets[0] + l * static_cast<int64_t>(sizeof(float));
+        from[l] = at < 0 ? nullptr
+                         : reinterpret_cast<const float*>(
+                               in.row(arena_, static_cast<int>(at / in_row)) + at % in_row);
+      }
+      char* to = out.row(arena_, y) + x * out.pixel_bytes;
+      if (straight)
+        std::memcpy(to, from[0], out.channels * kVectorBytes);
+      else
+        program_.network.kernels->gather(from, retiling.fill, out.channels, kLanes, kVectorBytes,
+                                         to);
+    }
+}
+
+void Run::convolve(const Work& work, const Operator& op, int y0, int y1, int b0, int b1) const {
+  const Storage &in = program_.storages[work.in], &out = program_.storages[work.out];
+  const Storage* second = work.second < 0 ? nullptr : &program_.storages[work.second];
+  const char* rows[64];
+  Strip strip{rows, nullptr, nullptr, 0, op.stride_x * in.pixel_bytes, out.pixel_bytes};
+  const bool by_block = op.form == Form::generated;
+  for (int y = y0; y < y1; y += work.rows)
+    for (int x = 0; x < out.width; x += work.strip)
+      for (int b = b0; b < b1; b = by_block ? b + 1 : b1)
+        for (int r = y; r < std::min(y1, y + work.rows); ++r) {
+          const int64_t column =
+              (static_cast<int64_t>(x) * op.stride_x - work.pad_left) * in.pixel_bytes;
+          for (int k = 0; k < op.kernel_h; ++k) {
+            const int row = r * op.stride_y - work.pad_top + k * op.dilation_y;
+            const bool inside = row >= 0 && row < in.height;
+            rows[k] = (inside ? in.row(arena_, row) : zeros_ + in.left * in.pixel_bytes) + column;
+          }
+          strip.out = out.row(arena_, r) + x * out.pixel_bytes;
+          strip.added = second ? second->row(arena_, r) + x * out.pixel_bytes : strip.out;
+          strip.pixels = std::min(work.strip, out.width - x);
+          run_form(program_.network, op, b, by_block ? b + 1 : b1, strip);
+        }
+}
+
+void Run::pool(const Work& work, const Operator& op, int y) const {
+  const Storage &in = program_.storages[work.in], &out = program_.storages[work.out];
+  const int top = y * op.stride_y - work.pad_top;
+  const int first = std::max(0, -top), last = std::min(op.kernel_h, in.height - top);
+  for (int x = 0; x < out.width; ++x) {
+    const int left = x * op.stride_x - work.pad_left;
+    const int from = std::max(0, -left), to = std::min(op.kernel_w, in.width - left);
+    const char* rows[64];
+    for (int k = first; k < last; ++k)
+      rows[k - first] = in.row(arena_, top + k) + (left + from) * in.pixel_bytes;
+    const PoolWindow window{rows, std::max(0, last - first), std::max(0, to - from),
+                            in.pixel_bytes, in.channels};
+    char* place = out.row(arena_, y) + x * out.pixel_bytes;
+    if (op.kind == Kind::max_pool) {
+      program_.network.kernels->max_pool(window, op.epilogue, place);
+    } else {
+      const int area = op.counts_padding ? op.kernel_h * op.kernel_w
+                                         : std::max(1, window.row_count * window.column_count);
+      program_.network.kernels->average_pool(window, 1.0f / static_cast<float>(area), op.epilogue,
+                                             place);
+    }
+  }
+}
+
+// Adds each image's pixels row by row, however they lie in tiles, so that the bits are the same.
+void Run::global_average(const Work& work, const Operator& op, int c0, int c1) const {
+  const Storage &in = program_.storages[work.in], &out = program_.storages[work.out];
+  const Tensor& whole = program_.network.tensors[op.in];
+  const Lanes16& l = program_.lanes;
+  const int tiles = l.tiles_y * l.tiles_x;
+  const float scale = 1.0f / static_cast<float>(whole.height * whole.width);
+  for (int c = c0; c < c1; ++c) {
+    float* to = reinterpret_cast<float*>(out.row(arena_, 0) + c * kVectorBytes);
+    if (tiles == 1) {
+      const char* rows[1];
+      float sums[kLanes] = {};
+      for (int y = 0; y < whole.height; ++y) {
+        rows[0] = in.row(arena_, y) + c * kVectorBytes;
+        for (int x = 0; x < whole.width; ++x) {
+          const float* pixel = reinterpret_cast<const float*>(rows[0] + x * in.pixel_bytes);
+          for (int i = 0; i < kLanes; ++i) sums[i] += pixel[i];
+        }
+      }
+      for (int i = 0; i < kLanes; ++i) to[i] = sums[i] * scale;
+    } else {
+      for (int image = 0; image < l.images; ++image) {
+        float sum = 0;
+        for (int y = 0; y < whole.height; ++y)
+          for (int x = 0; x < whole.width; ++x) sum += *lane(in, image, c, y, x);
+        for (int i = 0; i < tiles; ++i) to[image * tiles + i] = sum * scale;
+      }
+    }
+  }
+}
+
+void Run::copy(const Work& work, const Operator& op, int y) const {
+  const Storage &in = program_.storages[work.in], &out = program_.storages[work.out];
+  const bool shifted = work.in != op.in;  // a tiled source is already where it belongs
+  const int from = shifted ? y : y - op.row_offset, column = shifted ? 0 : op.column_offset;
+  char* to = out.row(arena_, y);
+  const bool fills = in.width != out.width || in.height != out.height;
+  if (fills)
+    program_.network.kernels->gather(
+        std::vector<const float*>(kLanes, nullptr).data(), op.fill,
+        out.width * out.pixel_bytes / kVectorBytes, 0, kVectorBytes, to);
+  if (from < 0 || from >= in.height) return;
+  for (int x = 0; x < in.width; ++x)
+    std::memcpy(to + (x + column) * out.pixel_bytes + op.channel_offset * kVectorBytes,
+                in.row(arena_, from) + x * in.pixel_bytes, in.channels * kVectorBytes);
+}
+
+void Run::step(const Step& step, int part, int parts) const {
+  const Work& work = program_.works[step.work];
+  const Storage& out = program_.storages[work.out];
+  Range rows = share(step.first_row, step.last_row, part, parts);
+  if (work.task == Task::pack) {
+    pack(work, rows.first, rows.last);
+  } else if (work.task == Task::retile) {
+    retile(work, rows.first, rows.last);
+  } else {
+    const Operator& op = program_.network.operators[work.op];
+    switch (op.kind) {
+      case Kind::convolution:
+      case Kind::depthwise: {
+        Range blocks{0, op.blocks_of(op.form)};
+        const int count = step.last_row - step.first_row;
+        if (parts > 1 && op.kind == Kind::convolution &&
+            (count < 2 * parts || op.code_bytes > kSharedCode)) {
+          blocks = share(0, blocks.last, part, parts);
+          rows = part == 0 ? Range{step.first_row, step.last_row} : Range{0, 0};
+          convolve(work, op, step.first_row, step.last_row, blocks.first, blocks.last);
+        } else {
+          convolve(work, op, rows.first, rows.last, blocks.first, blocks.last);
+        }
+        break;
+      }
+      case Kind::max_pool:
+      case Kind::average_pool:
+        for (int y = rows.first; y < rows.last; ++y) pool(work, op, y);
+        break;
+      case Kind::global_average: {
+        const Range channels = share(0, out.channels, part, parts);
+        global_average(work, op, channels.first, channels.last);
+        break;
+      }
+      case Kind::add:
+        for (int y = rows.first; y < rows.last; ++y)
+          program_.network.kernels->add(
+              program_.storages[work.in].row(arena_, y),
+              work.second < 0 ? nullptr : program_.storages[work.second].row(arena_, y),
+              out.width * out.pixel_bytes / kVectorBytes, op.epilogue, out.row(arena_, y));
+        break;
+      case Kind::copy:
+        for (int y = rows.first; y < rows.last; ++y) copy(work, op, y);
+        break;
+    }
+  }
+  for (int y = rows.first; y < rows.last; ++y) clear_edges(out, y);
+}
+
+void Run::unpack() const {
+  const Storage& out = program_.storages[program_.output];
+  const Tensor& whole = program_.network.tensors[program_.network.output];
+  const int64_t area = static_cast<int64_t>(whole.height) * whole.width;
+  const int64_t images = std::min<int64_t>(program_.lanes.images, batch_.count - first_);
+  for (int64_t i = 0; i < images; ++i)
+    for (int c = 0; c < whole.channels; ++c)
+      for (int y = 0; y < whole.height; ++y)
+        for (int x = 0; x < whole.width; ++x)
+          batch_.out[((first_ + i) * whole.channels + c) * area + y * whole.width + x] =
+              *lane(out, static_cast<int>(i), c, y, x);
+}
+
+}  // namespace sparse

@@ -1,0 +1,100 @@
+// A network as the planner hands it over: tensors, operators in order, weights.
+#pragma once
+
+#include <cstdint>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "generate.h"
+#include "kernels.h"
+#include "layer.h"
+
+namespace sparse {
+
+struct PlanError : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+enum class Kind : int32_t {
+  convolution = 0,
+  depthwise = 1,
+  max_pool = 2,
+  average_pool = 3,
+  global_average = 4,
+  add = 5,   // of two tensors, or an activation of one
+  copy = 6,  // to a place inside the output: channel offset, row and column offset
+};
+
+struct Tensor {
+  int channels, height, width;
+
+  // Bytes from one pixel to the next; an odd number of lines, because at a multiple of 4 KiB all
+  // pixels of a channel would share one set of the first cache.
+  int64_t pixel_bytes() const { return (channels % 16 ? channels : channels + 1) * kVectorBytes; }
+};
+
+// The forms that a convolution can run in; all give the same bits.
+enum class Form : int32_t { generated = 0, sparse_rows = 1, dense = 2, depthwise = 3 };
+
+struct GeneratedBlock {
+  size_t code, weights;  // where they start
+};
+
+struct Operator {
+  Kind kind;
+  int in, second, out;  // second is -1 where there is none
+  int kernel_h, kernel_w, stride_y, stride_x, dilation_y, dilation_x;
+  int pad_top, pad_left;
+  int channel_offset, row_offset, column_offset;
+  bool counts_padding;
+  float fill;
+  Epilogue epilogue;
+  Form form = Form::sparse_rows;
+  int64_t weights = 0;  // that are not zero
+  SparseRows rows;
+  DenseRows dense;
+  DepthwiseRows depthwise;
+  std::vector<GeneratedBlock> blocks;
+  int64_t code_bytes = 0;
+
+  bool has_window() const { return kind <= Kind::average_pool; }
+  int blocks_of(Form f) const;
+  // What is read of its weights, generated code included, in one pass.
+  int64_t stored_bytes() const { return form == Form::generated ? code_bytes : 8 * weights; }
+};
+
+// Memory whose pages are first written, then executed, never both.
+class CodeMemory {
+ public:
+  CodeMemory() = default;
+  CodeMemory(const CodeMemory&) = delete;
+  CodeMemory& operator=(const CodeMemory&) = delete;
+  ~CodeMemory();
+  bool seal(const std::vector<uint8_t>& code);  // false where the system forbids it
+  const char* at(size_t offset) const { return base_ + offset; }
+
+ private:
+  char* base_ = nullptr;
+  size_t bytes_ = 0;
+};
+
+struct Network {
+  std::vector<Tensor> tensors;
+  std::vector<Operator> operators;
+  int input = 0, output = 0;
+  const Kernels* kernels = nullptr;
+  CodeMemory code;
+  std::vector<float> weights;  // of generated blocks, in the order in which these read them
+
+  Network(const int64_t* words, int64_t word_count, const float* numbers, int64_t number_count);
+
+ private:
+  void generate();
+};
+
+// The kernels for this processor, or those that the environment variable EDGETRANSFER_SPARSE_ISA
+// names; generates says whether code may be generated.
+const Kernels& choose_kernels(bool& generates);
+
+}  // namespace sparse

@@ -1,0 +1,293 @@
+#include "program.h"
+
+#include <algorithm>
+#include <limits>
+
+namespace sparse {
+namespace {
+
+constexpr int64_t kPage = 4096;
+// Layers whose code and weights are larger than this run whole, one after the other, so that they
+// are fetched once; those before them row by row, so that activations stay in the caches.
+constexpr int64_t kStreamedCode = 512 << 10;
+constexpr int64_t kStepBytes = 1 << 18;
+
+}  // namespace
+
+// Rows of the first works in an order in which each is computed as soon as what follows needs it,
+// so that only a few rows of each tensor exist at a time.
+class Interleaving {
+ public:
+  Interleaving(Program& program, size_t count)
+      : program_(program), count_(count), done_(program.works.size(), 0),
+        producer_(program.storages.size()), readers_(program.storages.size()),
+        kept_(program.storages.size(), false) {
+    for (size_t w = 0; w < count; ++w) producer_[program.works[w].out].push_back(w);
+    for (size_t w = 0; w < program.works.size(); ++w)
+      for (int s : {program.works[w].in, program.works[w].second}) {
+        if (s < 0) continue;
+        if (w < count)
+          readers_[s].push_back(w);
+        else
+          kept_[s] = true;
+      }
+    kept_[program.output] = true;
+  }
+
+  void run() {
+    // What later works read is made in proportion, so that none runs ahead of another.
+    std::vector<size_t> ends;
+    int most = 0;
+    for (size_t w = 0; w < count_; ++w) {
+      const int out = program_.works[w].out;
+      if (!kept_[out] && !readers_[out].empty()) continue;
+      ends.push_back(w);
+      most = std::max(most, program_.storages[out].height);
+    }
+    for (int t = 1; t <= most; ++t)
+      for (size_t w : ends) {
+        const int height = program_.storages[program_.works[w].out].height;
+        advance(w, (height * t + most - 1) / most);
+      }
+  }
+
+ private:
+  // Compute a work's output up to a row, few rows at a time, and what it needs before each.
+  void advance(size_t w, int row) {
+    const Work& work = program_.works[w];
+    Storage& out = program_.storages[work.out];
+    const int most = static_cast<int>(std::max<int64_t>(1, kStepBytes / out.row_bytes()));
+    while (done_[w] < row) {
+      const int next = std::min(out.height, done_[w] + most);
+      if (work.in >= 0)
+        for (size_t p : producer_[work.in]) advance(p, program_.rows_needed(work, next));
+      if (work.second >= 0)
+        for (size_t p : producer_[work.second]) advance(p, next);
+      program_.steps.push_back({static_cast<int>(w), done_[w], next});
+      int oldest = kept_[work.out] ? 0 : done_[w];
+      for (size_t r : readers_[work.out]) oldest = std::min(oldest, first_needed(r, work.out));
+      out.ring = std::max(out.ring, next - oldest);
+      done_[w] = next;
+    }
+  }
+
+  // The first row of a storage that a reader still needs.
+  int first_needed(size_t reader, int storage) const {
+    const Work& work = program_.works[reader];
+    const int height = program_.storages[storage].height;
+    if (done_[reader] >= program_.storages[work.out].height) return height;
+    int first = height;
+    if (work.in == storage) first = std::min(first, program_.first_row(work, done_[reader]));
+    if (work.second == storage) first = std::min(first, done_[reader]);
+    return first;
+  }
+
+  Program& program_;
+  const size_t count_;
+  std::vector<int> done_;
+  std::vector<std::vector<size_t>> producer_, readers_;
+  std::vector<bool> kept_;
+};
+
+Program::Program(const Network& net, Lanes16 l) : network(net), lanes(l) {
+  for (const Tensor& tensor : net.tensors) place(tensor);
+  Work pack{};
+  pack.task = Task::pack;
+  pack.out = net.input;
+  works.push_back(pack);
+  for (size_t i = 0; i < net.operators.size(); ++i) {
+    const Operator& op = net.operators[i];
+    Work work{};
+    work.task = Task::compute;
+    work.op = static_cast<int>(i);
+    work.in = op.in;
+    work.second = op.second;
+    work.out = op.out;
+    work.pad_top = op.pad_top;
+    work.pad_left = op.pad_left;
+    if (tiled() && (op.has_window() || op.kind == Kind::copy)) work.in = retiled(op, work);
+    works.push_back(work);
+  }
+  output = net.output;
+  reach_columns();
+  choose_walks();
+  order();
+  allocate();
+}
+
+void Program::place(const Tensor& tensor) {
+  Storage s{};
+  s.channels = tensor.channels;
+  s.height = tile(tensor.height, lanes.tiles_y);
+  s.width = tile(tensor.width, lanes.tiles_x);
+  s.pixel_bytes = tensor.pixel_bytes();
+  storages.push_back(s);
+}
+
+// The storage that a windowed operator reads in a tiled program: each tile with the pixels around
+// it that the windows of its outputs reach, and fill where these lie outside of the image.
+int Program::retiled(const Operator& op, Work& work) {
+  const Tensor& whole = network.tensors[op.in];
+  const Storage out = storages[op.out];
+  const Storage in = storages[op.in];
+  const bool copies = op.kind == Kind::copy;
+  const int step_y = op.stride_y * out.height, step_x = op.stride_x * out.width;
+  const bool point = op.kernel_h == 1 && op.kernel_w == 1 && !op.pad_top && !op.pad_left;
+  const bool aligned = step_y == op.stride_y * in.height && step_x == op.stride_x * in.width &&
+                       op.stride_y == 1 && op.stride_x == 1;
+  if (point && aligned && (!copies || (!op.row_offset && !op.column_offset))) return op.in;
+  Storage s = in;
+  s.height = (out.height - 1) * op.stride_y + (op.kernel_h - 1) * op.dilation_y + 1;
+  s.width = (out.width - 1) * op.stride_x + (op.kernel_w - 1) * op.dilation_x + 1;
+  Retiling retiling;
+  if (op.kind == Kind::max_pool) retiling.fill = -std::numeric_limits<float>::infinity();
+  if (copies) retiling.fill = op.fill;
+  const int above = copies ? op.row_offset : op.pad_top;
+  const int before = copies ? op.column_offset : op.pad_left;
+  const int64_t in_row = in.width * in.pixel_bytes;
+  retiling.from.reserve(static_cast<size_t>(s.height) * s.width * kLanes);
+  for (int y = 0; y < s.height; ++y)
+    for (int x = 0; x < s.width; ++x)
+      for (int l = 0; l < kLanes; ++l) {
+        const int tile_y = l / lanes.tiles_x % lanes.tiles_y, tile_x = l % lanes.tiles_x;
+        const int from_y = tile_y * step_y + y - above, from_x = tile_x * step_x + x - before;
+        if (from_y < 0 || from_x < 0 || from_y >= whole.height || from_x >= whole.width) {
+          retiling.from.push_back(-1);
+          continue;
+        }
+        const int image = l / (lanes.tiles_y * lanes.tiles_x);
+        const int lane = (image * lanes.tiles_y + from_y / in.height) * lanes.tiles_x +
+                         from_x / in.width;
+        retiling.from.push_back((from_y % in.height) * in_row + (from_x % in.width) * in.pixel_bytes +
+                                lane * static_cast<int64_t>(sizeof(float)));
+      }
+  const int made = static_cast<int>(storages.size());
+  storages.push_back(s);
+  retilings.push_back(std::move(retiling));
+  Work retile{};
+  retile.task = Task::retile;
+  retile.in = op.in;
+  retile.out = made;
+  retile.retiling = static_cast<int>(retilings.size()) - 1;
+  works.push_back(retile);
+  work.pad_top = work.pad_left = 0;
+  return made;
+}
+
+// Room for the zeros left and right of each row; a retiled source is read by its width alone.
+void Program::reach_columns() {
+  for (const Work& work : works) {
+    if (work.task != Task::compute) continue;
+    const Operator& op = network.operators[work.op];
+    if (op.kind != Kind::convolution && op.kind != Kind::depthwise) continue;
+    Storage& in = storages[work.in];
+    const int reach = (storages[work.out].width - 1) * op.stride_x +
+                      (op.kernel_w - 1) * op.dilation_x + 1 - work.pad_left;
+    in.left = std::max(in.left, work.pad_left);
+    in.right = std::max(in.right, reach - in.width);
+    zero_row_bytes = std::max(zero_row_bytes, in.row_bytes());
+  }
+  for (const Work& work : works)
+    if (work.task == Task::compute) zero_row_bytes = std::max(zero_row_bytes, storages[work.in].row_bytes());
+}
+
+void Program::choose_walks() {
+  for (Work& work : works) {
+    if (work.task != Task::compute) continue;
+    const Operator& op = network.operators[work.op];
+    const int width = storages[work.out].width;
+    if (op.form != Form::generated) {
+      work.strip = width;
+    } else if (op.code_bytes <= 48 << 10) {
+      work.strip = std::min(width, 2);
+    } else if (op.code_bytes <= kStreamedCode) {
+      work.strip = std::min(width, 7);
+    } else {
+      work.strip = width;
+      work.rows = std::max(1, 28 / width);
+    }
+  }
+}
+
+// One past the last row of work's input that its output needs up to last_row (exclusive).
+int Program::rows_needed(const Work& work, int last_row) const {
+  const Storage& in = storages[work.in];
+  if (work.task == Task::retile) return in.height;
+  const Operator& op = network.operators[work.op];
+  if (op.kind == Kind::global_average) return in.height;
+  if (op.kind == Kind::copy) return std::clamp(last_row - op.row_offset, 0, in.height);
+  if (!op.has_window()) return last_row;
+  const int row = (last_row - 1) * op.stride_y - work.pad_top +
+                  (op.kernel_h - 1) * op.dilation_y + 1;
+  return std::clamp(row, 0, in.height);
+}
+
+// How many works from the start run row by row, interleaved: those whose weights are small.
+size_t Program::streamed() const {
+  if (tiled()) return 0;
+  size_t count = 0;
+  for (; count < works.size(); ++count) {
+    if (works[count].op < 0) continue;
+    const Operator& op = network.operators[works[count].op];
+    if (op.kind == Kind::global_average || op.stored_bytes() > kStreamedCode) break;
+  }
+  return count;
+}
+
+// The first row of work's input that its output needs from `row` on.
+int Program::first_row(const Work& work, int row) const {
+  const Storage& in = storages[work.in];
+  if (work.task == Task::retile) return 0;
+  const Operator& op = network.operators[work.op];
+  if (op.kind == Kind::global_average) return 0;
+  if (op.kind == Kind::copy) return std::clamp(row - op.row_offset, 0, in.height);
+  if (!op.has_window()) return row;
+  return std::clamp(row * op.stride_y - work.pad_top, 0, in.height);
+}
+
+void Program::order() {
+  const size_t count = streamed();
+  Interleaving interleaving(*this, count);
+  interleaving.run();
+  for (size_t w = count; w < works.size(); ++w) {
+    Storage& out = storages[works[w].out];
+    out.ring = out.height;
+    steps.push_back({static_cast<int>(w), 0, out.height});
+  }
+}
+
+// First fit in the arena: storages whose lives do not overlap share memory.
+void Program::allocate() {
+  const int count = static_cast<int>(storages.size());
+  std::vector<int> born(count, -1), dies(count, -1);
+  for (size_t i = 0; i < steps.size(); ++i) {
+    const Work& work = works[steps[i].work];
+    for (int s : {work.in, work.second, work.out}) {
+      if (s < 0) continue;
+      if (born[s] < 0) born[s] = static_cast<int>(i);
+      dies[s] = static_cast<int>(i);
+    }
+  }
+  dies[output] = static_cast<int>(steps.size());
+  std::vector<int> placed;
+  for (int s = 0; s < count; ++s) {
+    if (born[s] < 0) continue;
+    const int64_t bytes = (storages[s].bytes() + kPage - 1) / kPage * kPage;
+    int64_t at = 0;
+    for (int p : placed) {  // in ascending offsets
+      if (dies[p] < born[s] || dies[s] < born[p]) continue;
+      const int64_t end = storages[p].offset + (storages[p].bytes() + kPage - 1) / kPage * kPage;
+      if (storages[p].offset >= at + bytes) break;
+      at = std::max(at, end);
+    }
+    storages[s].offset = at;
+    arena_bytes = std::max(arena_bytes, at + bytes);
+    placed.insert(std::upper_bound(placed.begin(), placed.end(), s,
+                                   [&](int a, int b) {
+                                     return storages[a].offset < storages[b].offset;
+                                   }),
+                  s);
+  }
+}
+
+}  // namespace sparse

@@ -1,0 +1,85 @@
+// A network laid out in memory for one way of filling the lanes, and the order of its work.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "network.h"
+
+namespace sparse {
+
+// What the sixteen lanes hold: so many images, each cut into tiles_y by tiles_x tiles.
+struct Lanes16 {
+  int images, tiles_y, tiles_x;
+};
+
+// A tensor in memory: rows of pixels, with zeros left and right of them where kernels reach there.
+// Only the last `ring` rows are kept.
+struct Storage {
+  int channels, height, width;
+  int left = 0, right = 0;
+  int ring = 0;
+  int64_t pixel_bytes = 0;
+  int64_t offset = 0;  // in the arena
+
+  int64_t row_bytes() const { return (left + width + right) * pixel_bytes; }
+  int64_t bytes() const { return ring * row_bytes(); }
+  char* row(char* arena, int y) const {
+    return arena + offset + (y % ring) * row_bytes() + left * pixel_bytes;
+  }
+};
+
+enum class Task : int32_t { pack, retile, compute };
+
+// Where each lane of each pixel of a retiled tensor comes from: bytes from the source's start, or
+// -1 for the fill.
+struct Retiling {
+  std::vector<int64_t> from;
+  float fill = 0;
+};
+
+struct Work {
+  Task task;
+  int op = -1;  // of the network, for compute
+  int in = -1, second = -1, out = -1;  // storages
+  int pad_top = 0, pad_left = 0;
+  int retiling = -1;
+  int strip = 8, rows = 1;  // how a convolution walks: pixels and rows for each block of channels
+};
+
+struct Step {
+  int work, first_row, last_row;  // exclusive
+};
+
+class Program {
+ public:
+  Program(const Network& network, Lanes16 lanes);
+
+  const Network& network;
+  const Lanes16 lanes;
+  std::vector<Storage> storages;
+  std::vector<Retiling> retilings;
+  std::vector<Work> works;
+  std::vector<Step> steps;
+  int output = 0;             // the storage of the network's output
+  int64_t arena_bytes = 0;    // of activations
+  int64_t zero_row_bytes = 0;
+
+  bool tiled() const { return lanes.tiles_y * lanes.tiles_x > 1; }
+  // The row or column in the whole image of a tile's first, for a tensor of that many.
+  static int tile(int side, int tiles) { return (side + tiles - 1) / tiles; }
+
+ private:
+  friend class Interleaving;
+  void place(const Tensor& tensor);
+  int retiled(const Operator& op, Work& work);
+  void reach_columns();
+  void order();
+  void choose_walks();
+  void allocate();
+  int rows_needed(const Work& work, int last_row) const;
+  int first_row(const Work& work, int row) const;
+  size_t streamed() const;
+};
+
+}  // namespace sparse

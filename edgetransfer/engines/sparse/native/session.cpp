@@ -1,0 +1,125 @@
+#include "session.h"
+
+#include <algorithm>
+#include <chrono>
+#include <ctime>
+
+namespace sparse {
+namespace {
+
+// Of this thread alone, so that others on the machine count little.
+double now() {
+#if defined(CLOCK_THREAD_CPUTIME_ID)
+  timespec t;
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+  return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
+#else
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch())
+      .count();
+#endif
+}
+
+// What a window finds outside of the image differs from tile to tile only in what it divides by.
+bool can_tile(const Network& network) {
+  return std::none_of(network.operators.begin(), network.operators.end(), [](const Operator& op) {
+    return op.kind == Kind::average_pool && !op.counts_padding;
+  });
+}
+
+}  // namespace
+
+Session::Session(std::unique_ptr<Network> network, int threads)
+    : network_(std::move(network)), threads_(std::max(1, threads)), tiles_(can_tile(*network_)),
+      arenas_(threads_.count()),
+      seconds_(threads_.count(), std::vector<double>(network_->operators.size(), 0)) {}
+
+const Program& Session::program(Layout layout) {
+  constexpr Lanes16 kLanesOf[kLayouts] = {{16, 1, 1}, {4, 2, 2}, {1, 4, 4}};
+  if (!programs_[layout]) programs_[layout] = std::make_unique<Program>(*network_, kLanesOf[layout]);
+  const Program& made = *programs_[layout];
+  if (!zeros_ || zeros_->bytes() < made.zero_row_bytes)
+    zeros_ = std::make_unique<Arena>(made.zero_row_bytes);
+  return made;
+}
+
+Session::Layout Session::layout_for(int64_t images) const {
+  if (!tiles_ || images > 4) return kWhole;
+  return images > 1 ? kQuarters : kSixteenths;
+}
+
+const Arena& Session::arena(int thread, const Program& program) {
+  std::unique_ptr<Arena>& arena = arenas_[thread];
+  if (!arena || arena->bytes() < program.arena_bytes) {
+    arena.reset();  // first, so that both do not exist at a time
+    arena = std::make_unique<Arena>(program.arena_bytes);
+  }
+  return *arena;
+}
+
+void Session::alone(const Program& program, const Batch& batch, int64_t first, int thread) {
+  const Run run(program, *arenas_[thread], zeros_->data(), batch, first);
+  for (const Step& step : program.steps) {
+    const double start = profiling_ ? now() : 0;
+    run.step(step, 0, 1);
+    const int op = program.works[step.work].op;
+    if (profiling_ && op >= 0) seconds_[thread][op] += now() - start;
+  }
+  run.unpack();
+}
+
+void Session::together(const Program& program, const Batch& batch, int64_t first) {
+  const Run run(program, *arenas_[0], zeros_->data(), batch, first);
+  const int parts = threads_.count();
+  Barrier barrier(parts);
+  threads_.run([&](int part) {
+    for (const Step& step : program.steps) {
+      const double start = profiling_ ? now() : 0;
+      run.step(step, part, parts);
+      barrier.wait();
+      const int op = program.works[step.work].op;
+      if (profiling_ && op >= 0) seconds_[part][op] += now() - start;
+    }
+  });
+  run.unpack();
+}
+
+void Session::run(const Batch& batch) {
+  const int parts = threads_.count();
+  int64_t first = 0;
+  // Whole rounds, one set of lanes for each thread.
+  const int64_t rounds = batch.count / kLanes / parts;
+  if (rounds) {
+    const Program& whole = program(kWhole);
+    for (int t = 0; t < parts; ++t) arena(t, whole);
+    threads_.run([&](int thread) {
+      for (int64_t r = 0; r < rounds; ++r)
+        alone(whole, batch, (r * parts + thread) * kLanes, thread);
+    });
+    first = rounds * parts * kLanes;
+  }
+  // The rest one after the other, all threads on each.
+  while (first < batch.count) {
+    const Program& rest = program(layout_for(batch.count - first));
+    arena(0, rest);
+    together(rest, batch, first);
+    first += rest.lanes.images;
+  }
+}
+
+void Session::take_profile(double* seconds) {
+  for (size_t i = 0; i < network_->operators.size(); ++i) {
+    seconds[i] = 0;
+    for (std::vector<double>& thread : seconds_) {
+      seconds[i] += thread[i];
+      thread[i] = 0;
+    }
+  }
+}
+
+int64_t Session::memory() const {
+  int64_t bytes = 0;
+  for (const auto& arena : arenas_) bytes += arena ? arena->bytes() : 0;
+  return bytes;
+}
+
+}  // namespace sparse

@@ -1,0 +1,42 @@
+"""The operators of ONNX that are lowered, and how; all others are refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import onnx
+
+from edgetransfer.engines.sparse import arithmetic_operators as arithmetic
+from edgetransfer.engines.sparse import shape_operators as shapes
+from edgetransfer.engines.sparse.lowering import Attributes, Lowering, Value
+
+LOWERED: dict[str, Callable[[Lowering, onnx.NodeProto, Attributes], Value]] = {
+    "Conv": arithmetic.convolution,
+    "Gemm": arithmetic.matrix_product,
+    "MatMul": arithmetic.matrix_product,
+    "BatchNormalization": arithmetic.normalisation,
+    "Add": arithmetic.arithmetic,
+    "Sum": arithmetic.arithmetic,
+    "Sub": arithmetic.arithmetic,
+    "Mul": arithmetic.arithmetic,
+    "Div": arithmetic.arithmetic,
+    "Relu": arithmetic.relu,
+    "Clip": arithmetic.clip,
+    "LeakyRelu": arithmetic.leaky_relu,
+    "HardSwish": arithmetic.hard_swish,
+    "MaxPool": shapes.pooling,
+    "AveragePool": shapes.pooling,
+    "GlobalAveragePool": shapes.global_average,
+    "GlobalMaxPool": shapes.global_maximum,
+    "ReduceMean": shapes.mean,
+    "Flatten": shapes.flattened,
+    "Reshape": shapes.reshaped,
+    "Squeeze": shapes.reshaped,
+    "Unsqueeze": shapes.reshaped,
+    "Pad": shapes.padded,
+    "Concat": shapes.concatenated,
+    "Identity": shapes.passed,
+    "Dropout": shapes.passed,
+    "Cast": shapes.passed,
+    "Transpose": shapes.transposed,
+}

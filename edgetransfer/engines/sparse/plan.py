@@ -1,0 +1,169 @@
+"""A plan: tensors, operators in order and weights, as the native library takes them.
+
+A tensor here has no batch: (channels, height, width). What has been flattened is a tensor of one
+pixel, or, before a matrix multiplication, still an image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Any
+
+import numpy as np
+
+from edgetransfer.types import Float32Array
+
+MAGIC = 0x5350525345
+VERSION = 1
+
+Shape = tuple[int, int, int]
+Words = np.ndarray[Any, np.dtype[np.int64]]
+
+
+class Kind(IntEnum):
+    """What an operator does; the native library's numbers."""
+
+    CONVOLUTION = 0
+    DEPTHWISE = 1
+    MAX_POOL = 2
+    AVERAGE_POOL = 3
+    GLOBAL_AVERAGE = 4
+    ADD = 5
+    COPY = 6
+
+
+class Activation(IntEnum):
+    """What is applied on the way out; the native library's numbers."""
+
+    NONE = 0
+    RELU = 1
+    CLIP = 2
+    LEAKY = 3
+    HARD_SWISH = 4
+
+
+@dataclass(kw_only=True)
+class Window:
+    """Where a kernel lies: sides, steps and the padding above and left, each (rows, columns)."""
+
+    kernel: tuple[int, int] = (1, 1)
+    stride: tuple[int, int] = (1, 1)
+    dilation: tuple[int, int] = (1, 1)
+    padding: tuple[int, int] = (0, 0)
+
+
+@dataclass(kw_only=True)
+class Operator:
+    """One operator of a plan; `source`, `second` and `out` are numbers of tensors.
+
+    Parameters
+    ----------
+    second
+        A tensor that is added before the activation, or -1.
+    weights, bias
+        Of (out, in / groups, rows, columns) and (out,), for convolutions alone.
+    low, high
+        The bounds of a clip; ``low`` is the slope of a leaky rectifier.
+    offset
+        Of a copy: channel, row and column in the output.
+    """
+
+    kind: Kind
+    source: int
+    out: int
+    second: int = -1
+    window: Window = field(default_factory=Window)
+    groups: int = 1
+    weights: Float32Array | None = None
+    bias: Float32Array | None = None
+    activation: Activation = Activation.NONE
+    low: float = 0.0
+    high: float = 0.0
+    fill: float = 0.0
+    offset: tuple[int, int, int] = (0, 0, 0)
+    counts_padding: bool = False
+    name: str = ""
+
+    @property
+    def is_convolution(self) -> bool:
+        """Whether it has weights."""
+        return self.kind in (Kind.CONVOLUTION, Kind.DEPTHWISE)
+
+
+class Plan:
+    """Tensors and operators, in an order in which they can run."""
+
+    def __init__(self) -> None:
+        self.shapes: list[Shape] = []
+        self.operators: list[Operator] = []
+        self.input = 0
+        self.output = 0
+
+    def tensor(self, shape: Shape) -> int:
+        """A new tensor's number."""
+        self.shapes.append(shape)
+        return len(self.shapes) - 1
+
+    def add(self, operator: Operator) -> Operator:
+        """Append an operator; depthwise convolutions are recognised."""
+        channels = self.shapes[operator.source][0]
+        if (
+            operator.kind is Kind.CONVOLUTION
+            and operator.groups == channels == self.shapes[operator.out][0]
+            and operator.second < 0
+        ):
+            operator.kind = Kind.DEPTHWISE
+        self.operators.append(operator)
+        return operator
+
+    def multiply_adds(self, operator: Operator) -> int:
+        """Multiplications by weights that are not zero, for one image."""
+        if operator.weights is None:
+            return 0
+        _, height, width = self.shapes[operator.out]
+        return int(np.count_nonzero(operator.weights)) * height * width
+
+    def serialise(self) -> tuple[Words, Float32Array]:
+        """The plan as one array of int64 and one of float32."""
+        numbers = _Numbers()
+        words = [MAGIC, VERSION, len(self.shapes)]
+        words += [side for shape in self.shapes for side in shape]
+        words += [self.input, self.output, len(self.operators)]
+        for operator in self.operators:
+            words += _words(operator, numbers)
+        return np.array(words, np.int64), numbers.joined()
+
+
+class _Numbers:
+    """Arrays laid end to end."""
+
+    def __init__(self) -> None:
+        self._arrays: list[Float32Array] = []
+        self._length = 0
+
+    def add(self, array: Float32Array) -> int:
+        at = self._length
+        self._arrays.append(np.ascontiguousarray(array, np.float32).reshape(-1))
+        self._length += array.size
+        return at
+
+    def joined(self) -> Float32Array:
+        return np.concatenate(self._arrays) if self._arrays else np.zeros(0, np.float32)
+
+
+def _words(operator: Operator, numbers: _Numbers) -> Iterator[int]:
+    window = operator.window
+    yield from (operator.kind, operator.source, operator.second, operator.out)
+    yield from (*window.kernel, *window.stride, *window.dilation, *window.padding)
+    yield from operator.offset
+    yield operator.counts_padding
+    yield operator.activation
+    yield numbers.add(np.array([operator.low, operator.high, operator.fill], np.float32))
+    yield operator.groups
+    if operator.is_convolution:
+        assert operator.weights is not None
+        assert operator.bias is not None
+        yield numbers.add(operator.weights)
+        yield numbers.add(operator.bias)

@@ -1,0 +1,94 @@
+"""What stands after the last step: the sparse ONNX file, its test in the engine, the report."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from edgetransfer.features import FeatureExtractor
+from edgetransfer.finetune.baseline import Baseline
+from edgetransfer.finetune.batchnorm import Statistics
+from edgetransfer.finetune.context import Context
+from edgetransfer.finetune.export import save_backbone, trained_body
+from edgetransfer.finetune.plan import memory_of
+from edgetransfer.finetune.solver import FullFinetuner
+from edgetransfer.linear.opening import head_metadata
+from edgetransfer.linear.runs import common_report
+from edgetransfer.metrics import accuracy_of, peak_memory_bytes
+from edgetransfer.reports import RunFolder
+from edgetransfer.reports.run_folder import BACKBONE, CHECKPOINT, HEAD, REPORT
+
+COMPARED = 16  # images that torch and the engine are compared on
+
+
+def finish(
+    context: Context,
+    run: RunFolder,
+    solver: FullFinetuner,
+    extractor: FeatureExtractor,
+    *,
+    statistics: Statistics,
+    start: Baseline | None,
+    epochs: list[dict[str, Any]],
+) -> dict[str, Any]:
+    """Export backbone and head, test them in the sparse engine, and write the report."""
+    plan, splits = context.plan, context.splits
+    body = trained_body(plan.body, solver.module.values, statistics)
+    exported = save_backbone(body, context.backbone, run.file(BACKBONE))
+    engine = context.open(exported.frozen(context.training.batch_size))
+    head = solver.head
+    head.save(run.file(HEAD), head_metadata(exported, engine))
+    with context.extractor(engine) as sparse:
+        test = context.table(sparse, splits.test, "test features")
+        difference = _difference(context, solver, extractor, sparse)
+    final = None
+    if len(test.labels):
+        accuracy = accuracy_of(test.labels, head.predict(test.features), len(head.classes))
+        final = {"top1": accuracy.top1, "mean_per_class": accuracy.mean_per_class}
+    masks = plan.masks
+    report = {
+        **common_report(context.training, context.backbone, engine, splits, context.skipped),
+        "n_test": len(test.labels),
+        "epochs": epochs,
+        "final": final,
+        "stages": context.clock.seconds,
+        "masked": {
+            "before": masks.zeros,
+            "after": masks.zeros - masks.violations(exported.body),
+        },
+        "features": {"computed": context.computed, "from_cache": context.from_cache},
+        "linear": None if start is None else start.report,
+        "trained": {
+            "from": plan.parts.first,
+            "parameters": sum(p.numel() for p in solver.parameters.values()),
+            "frozen_engine": asdict(extractor.engine.choice),
+            "device": str(plan.device),
+            "precision": "bfloat16" if plan.bfloat16 else "float32",
+            "mean": list(context.backbone.preprocessing.mean),
+            "std": list(context.backbone.preprocessing.std),
+        },
+        "exported": {
+            "sha256": exported.sha256,
+            "sparsity": exported.sparsity,
+            "difference_from_torch": difference,
+        },
+        "estimated_memory_bytes": memory_of(plan, context.training, context.own),
+        "peak_memory_bytes": peak_memory_bytes(),
+    }
+    run.write_json(REPORT, report)
+    run.file(CHECKPOINT).unlink(missing_ok=True)
+    return report
+
+
+def _difference(
+    context: Context, solver: FullFinetuner, extractor: FeatureExtractor, sparse: FeatureExtractor
+) -> float | None:
+    """The largest difference of the engine's features from torch's, over the largest one."""
+    samples = context.usable(context.splits.train)[:COMPARED]
+    with solver.in_float32():
+        ours = [solver.features(batch.features) for batch in extractor.extract(samples)]
+    theirs = [batch.features for batch in sparse.extract(samples)]
+    a, b = np.concatenate(ours), np.concatenate(theirs)
+    return float(np.abs(a - b).max() / np.abs(a).max()) if a.any() else None

@@ -1,0 +1,182 @@
+"""From a sparse backbone and a folder of photos to a finetuned, exported classifier."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import psutil
+
+from edgetransfer.backbones import Backbone
+from edgetransfer.errors import DataError, EdgeTransferError
+from edgetransfer.features import FeatureExtractor, TrainView
+from edgetransfer.finetune.context import Context
+from edgetransfer.finetune.finishing import finish
+from edgetransfer.finetune.forecast import Forecast
+from edgetransfer.finetune.partition import size_of
+from edgetransfer.finetune.plan import make_plan
+from edgetransfer.finetune.preparation import (
+    baseline,
+    frozen_engine,
+    make_solver,
+    normalised,
+    statistics_of,
+)
+from edgetransfer.finetune.running import torch_threads
+from edgetransfer.finetune.settings import FinetuneSettings
+from edgetransfer.finetune.solver import FullFinetuner
+from edgetransfer.linear import LinearTraining
+from edgetransfer.linear.checkpoint import TrainingState, load_checkpoint
+from edgetransfer.linear.epochs import CachedEpochs, EpochSource, OnlineEpochs
+from edgetransfer.linear.opening import limited_threads, load_splits, open_backbone
+from edgetransfer.linear.runs import check_finished, enter_run, replacing
+from edgetransfer.linear.sgd_training import SGDTraining
+from edgetransfer.linear.skipping import SkippedImages
+from edgetransfer.metrics import Accuracy
+from edgetransfer.reports import RunFolder
+from edgetransfer.reports.run_folder import BACKBONE, CHECKPOINT, SKIPPED
+from edgetransfer.types import Progress
+
+logger = logging.getLogger(__name__)
+
+
+def run_finetuning(
+    training: LinearTraining,
+    own: FinetuneSettings,
+    *,
+    resume: bool,
+    overwrite: bool,
+    progress: Progress,
+) -> dict[str, Any]:
+    """See `edgetransfer.finetune.finetune`."""
+    training = replace(training, mode="cached" if own.cached_frozen else "online", solver="sgd")
+    backbone = open_backbone(training)
+    splits = load_splits(training)
+    plan = make_plan(backbone, training, own)
+    entered = enter_run(
+        training.out,
+        resume=resume,
+        overwrite=overwrite,
+        difference=lambda config: (
+            training.difference(config) or own.difference(config.get("finetune", {}))
+        ),
+        command="finetune",
+    )
+    run = entered.run
+    if entered.finished is not None:
+        check_finished(run, Backbone.open(run.file(BACKBONE)).identity)
+        return entered.finished
+    total = len(splits.train) + len(splits.val) + len(splits.test)
+    context = Context(
+        training=training,
+        own=own,
+        backbone=backbone,
+        splits=splits,
+        plan=plan,
+        progress=Forecast(progress, training.n_epochs),
+        skipped=SkippedImages(total, training.max_bad),
+    )
+    with (
+        limited_threads(training.threads),
+        torch_threads(training.threads),
+        replacing(run, overwrite=overwrite),
+    ):
+        run.write_config({**training.to_config(), "finetune": own.to_config()})
+        run.write_labels(splits.classes)
+        try:
+            return _train(context, run)
+        finally:
+            run.write_lines(SKIPPED, context.skipped.records)
+
+
+def _train(context: Context, run: RunFolder) -> dict[str, Any]:
+    context.backbone = normalised(context)
+    restored = load_checkpoint(run.file(CHECKPOINT), context.inputs)
+    start = baseline(context)
+    statistics = statistics_of(context)
+    solver = make_solver(context, start, statistics)
+    state = TrainingState(data=context.inputs)
+    if restored is not None:
+        state = restored[0]
+        solver.restore(restored[1])
+        context.skipped.restore(state.skipped)
+        context.clock.add(**state.stages)
+        logger.info("going on in epoch %d", state.epoch + 1)
+    with context.extractor(frozen_engine(context)) as extractor:
+        SGDTraining(
+            context.training,
+            run,
+            solver,
+            _source(context, extractor),
+            context.skipped,
+            context.clock,
+            state,
+            lambda: _validation(context, solver, extractor),
+            context.progress,
+            stage="train",
+        ).train()
+        _check_classes(context)
+        return finish(
+            context,
+            run,
+            solver,
+            extractor,
+            statistics=statistics,
+            start=start,
+            epochs=state.history,
+        )
+
+
+def _source(context: Context, extractor: FeatureExtractor) -> EpochSource:
+    training = context.training
+    if context.own.cached_frozen:
+        _check_room(context)
+        table = context.table(extractor, context.splits.train, "frozen part")
+        return CachedEpochs(table.features, table.labels, training.batch_size, training.seed)
+    view = TrainView(
+        seed=training.seed,
+        epoch=0,
+        area=(training.min_crop, 1.0),
+        flip=0.5 if training.flip else 0.0,
+    )
+    return OnlineEpochs(extractor, context.splits.train, view)
+
+
+def _check_room(context: Context) -> None:
+    """The frozen part's output of all images must fit."""
+    row = 4 * sum(size_of(shape) for shape in context.plan.parts.shapes)
+    needed, free = 2 * row * len(context.splits.train), psutil.virtual_memory().available
+    if needed > free:
+        raise EdgeTransferError(
+            f"--cached-frozen keeps {needed / 2**30:.1f} GiB in memory and "
+            f"{free / 2**30:.1f} GiB are free: leave it out, or give a later --from-layer"
+        )
+
+
+def _check_classes(context: Context) -> None:
+    """Every class must have had a training image."""
+    usable = {sample.label for sample in context.usable(context.splits.train)}
+    for label, name in enumerate(context.splits.classes):
+        if label not in usable:
+            raise DataError(
+                f"{context.training.data}: none of the images of class {name!r} could be decoded"
+            )
+
+
+def _validation(
+    context: Context, solver: FullFinetuner, extractor: FeatureExtractor
+) -> dict[str, float]:
+    samples = context.usable(context.splits.val)
+    if not samples:
+        return {}
+    accuracy, head = Accuracy(len(context.splits.classes)), solver.head
+    labels = np.array([sample.label for sample in samples], np.int64)
+    for batch in extractor.extract(samples):
+        for index, reason in batch.failed:
+            context.skipped.add(samples[index], reason)
+        if len(batch.indices):
+            features = solver.features(batch.features)
+            accuracy.update(labels[batch.indices], head.predict(features))
+    return {"val_top1": accuracy.top1, "val_mean_per_class": accuracy.mean_per_class}

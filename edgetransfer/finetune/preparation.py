@@ -1,0 +1,137 @@
+"""What stands before the first step: normalisation, the linear head, batch-norm, the trainer."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+
+from edgetransfer.backbones import Backbone
+from edgetransfer.backbones.card import override
+from edgetransfer.engines import Engine
+from edgetransfer.features import FeatureCache
+from edgetransfer.finetune.baseline import Baseline, linear_baseline
+from edgetransfer.finetune.batchnorm import Statistics
+from edgetransfer.finetune.context import Context
+from edgetransfer.finetune.losses import Teacher
+from edgetransfer.finetune.pixels import normalised_by
+from edgetransfer.finetune.plan import (
+    convolution_statistics,
+    layer_rates,
+    pixel_engine,
+    trained_module,
+)
+from edgetransfer.finetune.running import Runner
+from edgetransfer.finetune.solver import FullFinetuner
+from edgetransfer.heads import LinearHead
+from edgetransfer.linear.opening import cache_identity
+from edgetransfer.types import IMAGENET_MEAN, IMAGENET_STD
+
+logger = logging.getLogger(__name__)
+
+
+def normalised(context: Context) -> Backbone:
+    """The backbone with the normalisation that its finetuned form will have."""
+    own, backbone = context.own.normalise, context.backbone
+    given = backbone.preprocessing
+    if own == "auto":
+        usual = given.mean == IMAGENET_MEAN and given.std == IMAGENET_STD
+        own = "data" if usual and not context.own.is_partial else "card"
+    if own == "card":
+        return backbone
+    view = f"{given.size} {given.resize} {given.interpolation}"
+    found = normalised_by(
+        context.splits.train,
+        given,
+        cache=FeatureCache(context.cache_root, f"moments 1 {view}", 6),
+        workers=context.workers,
+        skip=context.skipped.add,
+        progress=context.progress,
+    )
+    logger.info("normalisation: mean %s, deviation %s", found.mean, found.std)
+    return replace(backbone, card=override(backbone.card, mean=found.mean, std=found.std))
+
+
+def baseline(context: Context) -> Baseline | None:
+    """A linear head on the features of the backbone as it is, unless nobody wants one."""
+    own, training, splits = context.own, context.training, context.splits
+    if not own.baseline and own.head_init != "linear":
+        return None
+    engine = context.open(context.backbone.frozen(training.batch_size))
+    identity = cache_identity(context.backbone, engine)
+    cache = FeatureCache(context.cache_root, identity, engine.dimension)
+    with context.extractor(engine) as extractor:
+        table = context.table(extractor, splits.train, "features", cache)
+        val = context.table(extractor, splits.val, "validation features", cache)
+    engine.close()
+    found = linear_baseline(
+        table,
+        val,
+        splits.classes,
+        seed=training.seed,
+        whole=own.head_init == "linear",
+        progress=context.progress,
+    )
+    found.advise(training.learning_rate)
+    return found
+
+
+def statistics_of(context: Context) -> Statistics:
+    """Of the batch-norm that is put back; empty if none is."""
+    if context.own.batchnorm != "restore":
+        return {}
+    return convolution_statistics(
+        context.plan,
+        context.backbone,
+        context.usable(context.splits.train),
+        batch_size=context.training.batch_size,
+        workers=context.workers,
+        progress=context.progress,
+    )
+
+
+def make_solver(context: Context, start: Baseline | None, statistics: Statistics) -> FullFinetuner:
+    """The trainer, before its first step."""
+    training, own, plan = context.training, context.own, context.plan
+    module = trained_module(plan, own, statistics)
+    head = None if start is None else start.head
+    if head is None:
+        dimension = context.backbone.dimension
+        head = LinearHead.initial(dimension, context.splits.classes, training.seed)
+    return FullFinetuner(
+        Runner(module, plan.device, bfloat16=plan.bfloat16, checkpointing=own.checkpointing),
+        plan.parts.shapes,
+        head,
+        settings=training.sgd,
+        own=own,
+        micro_batch=plan.micro_batch,
+        masks=plan.masks,
+        rates=layer_rates(module, own.layer_decay),
+        seed=training.seed,
+        teacher=_teacher(context),
+    )
+
+
+def _teacher(context: Context) -> Teacher | None:
+    own, training = context.own, context.training
+    if own.teacher is None:
+        return None
+    return Teacher.open(
+        own.teacher,
+        classes=len(context.splits.classes),
+        dimension=context.backbone.dimension,
+        given=context.backbone.preprocessing,
+        batch_size=context.plan.micro_batch,
+        engine=training.engine,
+        threads=training.threads,
+        temperature=own.temperature,
+    )
+
+
+def frozen_engine(context: Context) -> Engine:
+    """What brings images to torch: as they are, or through the frozen part."""
+    frozen = context.plan.parts.frozen
+    if frozen is None:
+        return pixel_engine(context.backbone, context.training.batch_size)
+    engine = context.open(frozen)
+    logger.info("frozen part: %s (%s)", engine.choice.name, engine.choice.reason)
+    return engine

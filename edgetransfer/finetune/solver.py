@@ -1,0 +1,213 @@
+"""SGD over a backbone in torch and its head, with masked weights."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from edgetransfer.errors import DataError
+from edgetransfer.finetune.losses import Mixing, Teacher, cross_entropy
+from edgetransfer.finetune.masks import WeightMasks
+from edgetransfer.finetune.module import OnnxModule
+from edgetransfer.finetune.partition import Shape, size_of
+from edgetransfer.finetune.running import Runner
+from edgetransfer.finetune.settings import FinetuneSettings
+from edgetransfer.heads import LinearHead, SGDSettings
+from edgetransfer.types import Float32Array, IntArray
+
+HEAD_WEIGHTS, HEAD_BIAS = "head.weights", "head.bias"
+
+
+class FullFinetuner:
+    """The backbone's trained part and the head in training.
+
+    One step is that of `SGDSolver`, torch's ``optim.SGD``, over everything that requires a
+    gradient; the gradients of masked weights are zero.
+
+    Parameters
+    ----------
+    runner
+        Of the trained part.
+    shapes
+        Of its inputs, for one image.
+    head
+        Where the head starts from.
+    settings
+        Learning rate, momentum, weight decay.
+    own
+        The rest of the recipe.
+    micro_batch
+        Images that go through at once.
+    rates
+        Initializer name to how many times the learning rate it learns at; 1 if not named.
+    seed
+        Of mixup.
+    """
+
+    def __init__(
+        self,
+        runner: Runner,
+        shapes: Sequence[Shape],
+        head: LinearHead,
+        *,
+        settings: SGDSettings,
+        own: FinetuneSettings,
+        micro_batch: int,
+        masks: WeightMasks,
+        rates: Mapping[str, float],
+        seed: int,
+        teacher: Teacher | None = None,
+    ) -> None:
+        self.settings = settings
+        self.masks = masks
+        self.steps = 0
+        self._micro = micro_batch
+        self._own, self._runner, self._teacher, self._seed = own, runner, teacher, seed
+        self._shapes = tuple(shapes)
+        self._classes = head.classes
+        device = runner.device
+        weights = torch.from_numpy(np.ascontiguousarray(head.weights.T)).to(device)
+        self._weights = nn.Parameter(weights)
+        self._bias = nn.Parameter(torch.from_numpy(head.bias.copy()).to(device))
+        trained = dict(runner.module.trainable)
+        self.parameters = {**trained, HEAD_WEIGHTS: self._weights, HEAD_BIAS: self._bias}
+        self._scales = [rates.get(name, 1.0) for name in self.parameters]
+        masks.attach(trained)
+        self._optimizer = torch.optim.SGD(
+            [{"params": [p]} for p in self.parameters.values()]
+            if any(scale != 1 for scale in self._scales)
+            else list(self.parameters.values()),
+            lr=settings.learning_rate,
+            momentum=settings.momentum,
+            weight_decay=settings.weight_decay,
+            foreach=True,
+        )
+
+    @property
+    def head(self) -> LinearHead:
+        """A copy of the head as it stands."""
+        return LinearHead(
+            weights=np.array(self._weights.detach().cpu().numpy().T, order="C"),
+            bias=np.array(self._bias.detach().cpu().numpy()),
+            classes=self._classes,
+        )
+
+    def step(self, features: Float32Array, labels: IntArray, learning_rate: float) -> float:
+        """Learn (n, D) inputs of the trained part and (n,) labels; the mean loss before it.
+
+        Raises
+        ------
+        DataError
+            If the loss is no longer finite.
+        """
+        n, micro = len(labels), self._micro
+        mixing = None
+        if self._own.mixup:
+            mixing = Mixing.drawn(n, self._own.mixup, self._seed, self.steps)
+            features = mixing.of(features)
+        self.steps += 1
+        self._runner.module.train()
+        self._optimizer.zero_grad(set_to_none=True)
+        total = 0.0
+        for start in range(0, n, micro):
+            part = slice(start, start + micro)
+            loss = self._loss(features[part], labels, part, mixing) / n
+            loss.backward()
+            total += loss.item()
+        if not np.isfinite(total):
+            raise DataError(
+                "the training diverged: the loss is not finite; lower --learning-rate"
+                + (" or use --precision float32" if self._runner.bfloat16 else "")
+            )
+        self.masks.mask_gradients()
+        for group, scale in zip(self._optimizer.param_groups, self._scales, strict=False):
+            group["lr"] = learning_rate * scale
+        self._optimizer.step()
+        return total
+
+    def _loss(
+        self, features: Float32Array, labels: IntArray, part: slice, mixing: Mixing | None
+    ) -> Tensor:
+        """The sum of the losses of a part of the batch."""
+        device = self._runner.device
+        found = self._runner(self._split(features))
+        logits = nn.functional.linear(found, self._weights, self._bias)
+        targets = torch.from_numpy(labels[part]).to(device)
+        partners, share = None, 1.0
+        if mixing is not None:
+            partners = torch.from_numpy(labels[mixing.partner[part]]).to(device)
+            share = mixing.share
+        loss = cross_entropy(logits, targets, partners, share, self._own.label_smoothing)
+        if self._teacher is None:
+            return loss
+        answers = self._teacher.answers(features.reshape(len(features), *self._shapes[0]))
+        taught = self._teacher.loss(found, logits, answers.to(device))
+        return (1 - self._own.teacher_weight) * loss + self._own.teacher_weight * taught
+
+    def _split(self, features: Float32Array) -> list[Tensor]:
+        """The inputs of the trained part, which lie flattened side by side in (n, D)."""
+        inputs, start = [], 0
+        for shape in self._shapes:
+            columns = features[:, start : start + size_of(shape)]
+            start += size_of(shape)
+            inputs.append(torch.from_numpy(columns).reshape(len(features), *shape))
+        return inputs
+
+    @property
+    def module(self) -> OnnxModule:
+        """The trained part of the backbone."""
+        return self._runner.module
+
+    @contextlib.contextmanager
+    def in_float32(self) -> Iterator[None]:
+        """Compute in full precision for a while."""
+        before, self._runner.bfloat16 = self._runner.bfloat16, False
+        try:
+            yield
+        finally:
+            self._runner.bfloat16 = before
+
+    @torch.no_grad()
+    def features(self, inputs: Float32Array) -> Float32Array:
+        """The backbone's features, (n, D) float32, of inputs of the trained part."""
+        self._runner.module.eval()
+        micro = self._micro
+        parts = [
+            self._runner(self._split(inputs[start : start + micro])).cpu().numpy()
+            for start in range(0, len(inputs), micro)
+        ]
+        return np.concatenate(parts)
+
+    def state(self) -> dict[str, Any]:
+        """Everything that a checkpoint needs to go on bit for bit."""
+        found = {f"value/{name}": value for name, value in self._runner.module.values.items()}
+        for name, parameter in self.parameters.items():
+            found[f"value/{name}"] = _array(parameter)
+            momentum = self._optimizer.state[parameter].get("momentum_buffer")
+            if momentum is not None:
+                found[f"momentum/{name}"] = _array(momentum)
+        found["steps"] = np.array([self.steps], np.int64)
+        return found
+
+    @torch.no_grad()
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from what `state` returned."""
+        for name in self._runner.module.values:
+            self._runner.module.tensor(name).copy_(torch.from_numpy(state[f"value/{name}"]))
+        for name, parameter in self.parameters.items():
+            parameter.copy_(torch.from_numpy(state[f"value/{name}"]))
+            momentum = state.get(f"momentum/{name}")
+            if momentum is not None:
+                buffer = torch.empty_like(parameter).copy_(torch.from_numpy(momentum))
+                self._optimizer.state[parameter]["momentum_buffer"] = buffer
+        self.steps = int(state["steps"][0])
+        self.masks.hold()
+
+
+def _array(tensor: Tensor) -> Any:
+    return np.array(tensor.detach().cpu().numpy(), order="C")

@@ -1,0 +1,5 @@
+"""What a backbone is, and what this machine makes of it."""
+
+from edgetransfer.inspection.report import inspect_backbone
+
+__all__ = ["inspect_backbone"]

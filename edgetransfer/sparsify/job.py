@@ -1,0 +1,327 @@
+"""A whole sparsification: a dense file and a folder of photos to a sparse file and a report."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import asdict
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import numpy as np
+import onnx
+
+from edgetransfer.backbones import Backbone
+from edgetransfer.backbones.sparsity import measure_sparsity
+from edgetransfer.errors import BackboneError, EngineError
+from edgetransfer.features import default_cache_folder
+from edgetransfer.metrics.memory import peak_memory_bytes
+from edgetransfer.sparsify.budget import Budget, plan
+from edgetransfer.sparsify.evaluation import compare_features
+from edgetransfer.sparsify.layers import Layer, find_layers
+from edgetransfer.sparsify.photos import (
+    CalibrationViews,
+    find_photos,
+    fingerprint,
+    held_out_count,
+    load_views,
+)
+from edgetransfer.sparsify.pruning import correct_all, prune_by_magnitude, reconstruct_all
+from edgetransfer.sparsify.refine import check_torch, refine
+from edgetransfer.sparsify.result import check_out, write_backbone, write_report
+from edgetransfer.sparsify.settings import Sparsification
+from edgetransfer.sparsify.streaming import NetworkPair, shapes_of
+from edgetransfer.sparsify.timing import Stopwatch
+from edgetransfer.sparsify.weights import NetworkWeights
+from edgetransfer.sparsify.work import WorkFolder
+from edgetransfer.types import Progress, no_progress
+
+logger = logging.getLogger(__name__)
+
+VIEWS_TO_COMPARE = 200  # layers at several sparsities
+CHUNK = 32  # views that go through the networks at once
+ALREADY_SPARSE = 0.3
+OVERFITTED = 1.5  # held-out error over fitted error
+UNWELCOME = 0.05  # errors below this are no reason to warn
+
+
+def sparsify(
+    settings: Sparsification,
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+    progress: Progress = no_progress,
+) -> dict[str, Any]:
+    """Prune a dense backbone and write the sparse one; returns the report.
+
+    An interrupted call leaves a folder ``OUT.partial`` that ``resume`` goes on from; the result
+    is the same as without the interruption. Nothing else is left half-written.
+
+    Raises
+    ------
+    BackboneError
+        If the graph cannot be pruned.
+    DataError
+        If the calibration photos cannot be used.
+    UsageError
+        If a target cannot be reached.
+    """
+    start = monotonic()
+    backbone = Backbone.open(
+        settings.dense,
+        features=settings.features,
+        size=settings.size,
+        resize=settings.resize,
+        mean=settings.mean,
+        std=settings.std,
+        interpolation=settings.interpolation,
+    )
+    for warning in backbone.warnings:
+        logger.warning("%s", warning)
+    check_out(settings, backbone, overwrite=overwrite)
+    report = _Job(settings, backbone, progress).run(resume=resume)
+    report["seconds"] = round(monotonic() - start, 1)
+    report["peak_memory_bytes"] = peak_memory_bytes()
+    write_report(settings.out, report)
+    return report
+
+
+class _Job:
+    def __init__(self, settings: Sparsification, backbone: Backbone, progress: Progress) -> None:
+        self.settings = settings
+        self.backbone = backbone
+        self.progress = progress
+        self.dense = backbone.frozen(CHUNK)
+        self.pruned = _copy(self.dense)
+        self.layers = self._prunable_graph()
+        if settings.refine_minutes:
+            check_torch(self.dense)
+        self.photos: list[Path] = []
+        self.views = self._load_views()
+        self.warnings = list(backbone.warnings)
+
+    def run(self, *, resume: bool) -> dict[str, Any]:
+        settings = self.settings
+        work = WorkFolder(settings.out, self._belongs_to())
+        work.begin(resume=resume)
+        frozen = self.backbone.frozen(settings.batch_size)
+        stopwatch = self._stopwatch(frozen)
+        budget = self._budget(frozen, stopwatch, work)
+        records = self._prune(budget, work)
+        refined = self._refine(work)
+        report: dict[str, Any] = {
+            "dense": {"name": self.backbone.name, "sha256": self.backbone.sha256},
+            "method": settings.method,
+            "pattern": settings.pattern,
+            "distribution": settings.distribution_name,
+            "calibration": self._calibration(),
+            "layers": records,
+            "refinement": refined,
+            "speed": None,
+        }
+        if self.views is not None:
+            closeness = compare_features(self._pair(self.dense, self.pruned))
+            report["features"] = closeness
+            report["feature_cosine"] = closeness.get("held_out", closeness["fitted"])["cosine"]
+        counted = measure_sparsity(self.pruned)
+        report["sparsity"] = counted.sparsity
+        report["pruned_layers_sparsity"] = self._pruned_sparsity()
+        report["macs"] = {"dense": counted.dense_macs, "nonzero": counted.nonzero_macs}
+        if stopwatch is not None:
+            report["speed"] = self._speed(frozen, stopwatch)
+            self._time_layers(frozen, stopwatch, records)
+            stopwatch.close()
+        report["layer_times"] = budget.measured
+        self._warn_of_overfitting(report)
+        report["warnings"] = self.warnings
+        write_backbone(
+            settings, self.backbone, self.layers, self.pruned, self._how(), counted.sparsity
+        )
+        work.remove()
+        return report
+
+    def _prunable_graph(self) -> list[Layer]:
+        path = self.backbone.path
+        try:
+            layers = find_layers(self.dense)
+        except BackboneError as error:
+            raise BackboneError(f"{path}: {error}") from error
+        weights = NetworkWeights(self.dense)
+        arrays = [weights.array(layer.name) for layer in layers if layer.prunable]
+        zeros = sum(int(np.count_nonzero(a == 0)) for a in arrays) / sum(a.size for a in arrays)
+        if zeros > ALREADY_SPARSE:
+            raise BackboneError(
+                f"{path}: is sparse already ({zeros:.0%} of the weights that would be pruned are "
+                "zero): sparsify the dense backbone that it was made from"
+            )
+        return layers
+
+    def _load_views(self) -> CalibrationViews | None:
+        settings = self.settings
+        if settings.calibration is None:
+            return None
+        self.photos = find_photos(settings.calibration, settings.seed)
+        paths = self.photos[: settings.calibration_images]
+        if len(paths) < settings.calibration_images:
+            logger.info("%s has %d photos; all are used", settings.calibration, len(paths))
+        return load_views(
+            paths,
+            self.backbone.preprocessing,
+            views=settings.views,
+            seed=settings.seed,
+            workers=settings.threads,
+            progress=self.progress,
+        )
+
+    def _belongs_to(self) -> dict[str, Any]:
+        photos = None if self.views is None else fingerprint(self.views)
+        return {
+            **self.settings.deciding(),
+            "backbone": self.backbone.identity,
+            "photos": photos,
+        }
+
+    def _pair(
+        self,
+        dense: onnx.ModelProto,
+        pruned: onnx.ModelProto,
+        views: CalibrationViews | None = None,
+    ) -> NetworkPair:
+        views = self.views if views is None else views
+        assert views is not None
+        settings = self.settings
+        return NetworkPair(dense, pruned, views, budget=settings.memory, threads=settings.threads)
+
+    def _stopwatch(self, frozen: onnx.ModelProto) -> Stopwatch | None:
+        settings = self.settings
+        try:
+            return Stopwatch(
+                frozen,
+                engine=settings.engine,
+                threads=settings.threads,
+                cache=default_cache_folder(),
+            )
+        except EngineError:
+            if settings.engine != "auto" or settings.distribution_name == "time":
+                raise
+            return None
+
+    def _budget(
+        self, frozen: onnx.ModelProto, stopwatch: Stopwatch | None, work: WorkFolder
+    ) -> Budget:
+        if "budget" in work.notes:
+            return Budget(**work.notes["budget"])
+        layers = [layer for layer in self.layers if layer.prunable]
+        pair = None
+        if self.views is not None:
+            few = self.views.fewer(VIEWS_TO_COMPARE)
+            pair = self._pair(self.dense, _copy(self.dense), few)
+        budget = plan(self.settings, layers, pair, frozen, stopwatch, self.progress)
+        work.note("budget", asdict(budget))
+        return budget
+
+    def _prune(self, budget: Budget, work: WorkFolder) -> list[dict[str, Any]]:
+        settings = self.settings
+        if settings.method == "magnitude":
+            return prune_by_magnitude(settings, self.layers, budget.shares, self.pruned)
+        pair = self._pair(self.dense, self.pruned)
+        records = reconstruct_all(settings, self.layers, budget.shares, pair, work, self.progress)
+        correct_all(settings, self.layers, self._pair(self.dense, self.pruned), self.progress)
+        return records
+
+    def _refine(self, work: WorkFolder) -> dict[str, Any] | None:
+        if not self.settings.refine_minutes or self.views is None:
+            return None
+        used = min(self.settings.calibration_images, len(self.photos))
+        return refine(
+            self.settings,
+            self.dense,
+            self.pruned,
+            self.photos[held_out_count(used) :],
+            self.views,
+            work.path,
+            self.progress,
+        )
+
+    def _pruned_sparsity(self) -> float:
+        weights = NetworkWeights(self.pruned)
+        arrays = [weights.array(layer.name) for layer in self.layers if layer.prunable]
+        zeros = sum(int(np.count_nonzero(a == 0)) for a in arrays)
+        return zeros / sum(a.size for a in arrays)
+
+    def _time_layers(
+        self, frozen: onnx.ModelProto, stopwatch: Stopwatch, records: list[dict[str, Any]]
+    ) -> None:
+        dense, sparse = NetworkWeights(self.dense), NetworkWeights(self.pruned)
+        layers = [layer for layer in self.layers if layer.prunable]
+        weights = [(dense.array(layer.name), sparse.array(layer.name)) for layer in layers]
+        times = stopwatch.before_and_after(layers, shapes_of(frozen), weights, self.progress)
+        by_name = {record["name"]: record for record in records}
+        for layer, (before, after) in zip(layers, times, strict=True):
+            by_name[layer.name]["milliseconds"] = {"dense": 1000 * before, "sparse": 1000 * after}
+
+    def _speed(self, frozen: onnx.ModelProto, stopwatch: Stopwatch) -> dict[str, Any] | None:
+        sparse = _copy(frozen)
+        NetworkWeights(sparse).take_from(NetworkWeights(self.pruned), self.layers)
+        self.progress("measuring speed", 0, 1)
+        try:
+            dense_speed, speed = stopwatch.compare(sparse)
+        except EngineError as error:
+            self._warn(f"the speed was not measured: {error}")
+            return None
+        return {
+            "engine": stopwatch.choice.name,
+            "reason": stopwatch.choice.reason,
+            "batch_size": self.settings.batch_size,
+            "dense": dense_speed,
+            "sparse": speed,
+            "ratio": speed / dense_speed,
+        }
+
+    def _calibration(self) -> dict[str, Any] | None:
+        if self.views is None:
+            return None
+        return {
+            "photos": self.views.photos,
+            "held_out": self.views.held_out,
+            "views": self.settings.views,
+        }
+
+    def _warn_of_overfitting(self, report: dict[str, Any]) -> None:
+        for record in report["layers"]:
+            error = record.get("error")
+            if error is None:
+                continue
+            over = error["held_out"] > OVERFITTED * error["fitted"]
+            if over and error["held_out"] > UNWELCOME:
+                self._warn(
+                    f"layer {record['name']} fits {self.views.photos if self.views else 0} photos "
+                    f"better than others (error {error['fitted']:.3f} against "
+                    f"{error['held_out']:.3f} on held-out photos): more --calibration-images would "
+                    "help"
+                )
+
+    def _warn(self, text: str) -> None:
+        logger.warning("%s", text)
+        self.warnings.append(text)
+
+    def _how(self) -> str:
+        settings = self.settings
+        text = f"{settings.method}, {settings.distribution_name}"
+        if settings.target_speedup is not None:
+            text += f" for {settings.target_speedup:g} times the dense speed"
+        else:
+            text += f", {settings.target_sparsity:.0%} of the pruned layers' weights"
+        if settings.pattern != "unstructured":
+            text += f" ({settings.pattern})"
+        if self.views is not None and settings.method == "reconstruct":
+            text += f", {self.views.photos} calibration photos, seed {settings.seed}"
+        if settings.refine_minutes:
+            text += f", refined for {settings.refine_minutes:g} minutes"
+        return text
+
+
+def _copy(model: onnx.ModelProto) -> onnx.ModelProto:
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    return copy

@@ -1,0 +1,295 @@
+"""The layers of a frozen backbone that can be pruned or refitted, and how each reads its input."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import numpy_helper
+
+from edgetransfer.backbones.graph import Graph, attribute
+from edgetransfer.errors import BackboneError
+
+Float64Array = NDArray[np.float64]
+BiasHome = Literal["bias", "batch-norm", "new", "none"]
+QUANTISED = ("ConvInteger", "MatMulInteger", "QLinearConv", "QLinearMatMul", "DequantizeLinear")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layer:
+    """A 2-D convolution or a fully connected layer.
+
+    In matrix form its weights are (groups, rows, columns): each output channel is a row, and a
+    row's columns are the weights over one patch of its group's input.
+
+    Parameters
+    ----------
+    name
+        Of its weights.
+    node
+        Its position among the graph's nodes.
+    operator
+        ``Conv``, ``Gemm`` or ``MatMul``.
+    input, output
+        The tensors that it reads and makes.
+    bias
+        The initializer that shifts its output: its own bias, the mean of the batch-norm behind
+        it, or one that is not there yet; None where it cannot have any.
+    bias_home
+        Which of these it is.
+    shape
+        Of its weights as stored.
+    groups
+        Of a convolution; 1 otherwise.
+    transposed
+        Whether the weights are stored (columns, rows).
+    strides, pads, dilations
+        Of a convolution; pads are top, left, bottom, right.
+    lower, upper
+        (groups * rows,): outputs below or above these make no difference to what follows, because
+        an activation function clips them there; infinite where none does.
+    norm
+        The batch-norm that alone reads the output; None if there is none.
+    prunable
+        False for the first convolution and depthwise ones, which are refitted only.
+    """
+
+    name: str
+    node: int
+    operator: str
+    input: str
+    output: str
+    bias: str | None
+    bias_home: BiasHome
+    shape: tuple[int, ...]
+    groups: int = 1
+    transposed: bool = False
+    strides: tuple[int, int] = (1, 1)
+    pads: tuple[int, int, int, int] = (0, 0, 0, 0)
+    dilations: tuple[int, int] = (1, 1)
+    lower: Float64Array
+    upper: Float64Array
+    norm: str | None
+    prunable: bool
+
+    @property
+    def rows(self) -> int:
+        """Output channels of one group."""
+        return (self.shape[1] if self.transposed else self.shape[0]) // self.groups
+
+    @property
+    def columns(self) -> int:
+        """Weights of one output channel."""
+        if self.transposed:
+            return self.shape[0]
+        return int(np.prod(self.shape[1:]))
+
+    @property
+    def size(self) -> int:
+        """How many weights there are."""
+        return int(np.prod(self.shape))
+
+    @property
+    def kernel(self) -> tuple[int, int]:
+        """Height and width of a convolution's filters; 1, 1 for other layers."""
+        return (self.shape[2], self.shape[3]) if self.operator == "Conv" else (1, 1)
+
+    def to_matrix(self, weights: NDArray[np.float32]) -> Float64Array:
+        """Weights as stored to (groups, rows, columns), float64."""
+        stored = weights.T if self.transposed else weights
+        return stored.astype(np.float64).reshape(self.groups, self.rows, self.columns)
+
+    def from_matrix(self, matrix: Float64Array) -> NDArray[np.float32]:
+        """(groups, rows, columns) to weights as stored, float32."""
+        flat = matrix.astype(np.float32)
+        if self.transposed:
+            return np.ascontiguousarray(flat.reshape(-1, self.columns).T)
+        return flat.reshape(self.shape)
+
+
+def find_layers(model: onnx.ModelProto) -> list[Layer]:
+    """The layers of a frozen backbone, in graph order.
+
+    Layers whose weights are shared, computed, or read in a form that is not known are left out.
+
+    Raises
+    ------
+    BackboneError
+        If the graph is quantised, or no layer of it can be pruned.
+    """
+    quantised = [node for node in model.graph.node if node.op_type in QUANTISED]
+    if quantised:
+        raise BackboneError(
+            f"the graph is quantised ({quantised[0].op_type}, making {quantised[0].output[0]!r}): "
+            "sparsify the float32 model that it was made from"
+        )
+    found = all_layers(model)
+    if not any(layer.prunable for layer in found):
+        raise BackboneError(
+            "no layer of the graph can be pruned: there is no 2-D convolution or fully connected "
+            "layer with float32 weights of its own beside the first and the depthwise ones"
+        )
+    return found
+
+
+def all_layers(model: onnx.ModelProto) -> list[Layer]:
+    """Every layer whose weights and surroundings are understood, in graph order."""
+    graph = Graph(model)
+    found = []
+    for position, node in enumerate(model.graph.node):
+        layer = None
+        if node.op_type == "Conv":
+            layer = _convolution(graph, position, node)
+        elif node.op_type in ("Gemm", "MatMul"):
+            layer = _fully_connected(graph, position, node)
+        if layer is not None:
+            found.append(layer)
+    return found
+
+
+def _own_weights(graph: Graph, node: onnx.NodeProto) -> NDArray[np.float32] | None:
+    name = node.input[1]
+    tensor = graph.initializers.get(name)
+    if tensor is None or tensor.data_type != onnx.TensorProto.FLOAT:
+        return None
+    if len(graph.consumers[name]) != 1 or node.input[0] in graph.constants:
+        return None
+    return np.asarray(numpy_helper.to_array(tensor), np.float32)
+
+
+def _convolution(graph: Graph, position: int, node: onnx.NodeProto) -> Layer | None:
+    weights = _own_weights(graph, node)
+    if weights is None or weights.ndim != 4:
+        return None
+    padding = attribute(node, "auto_pad", b"NOTSET")
+    if padding not in (b"NOTSET", b"VALID"):
+        return None
+    groups = int(attribute(node, "group", 1))
+    pads = attribute(node, "pads", [0, 0, 0, 0]) if padding == b"NOTSET" else [0, 0, 0, 0]
+    first = node.input[0] == graph.inputs[0].name
+    depthwise = groups > 1 and weights.shape[1] == 1
+    return _with_surroundings(
+        graph,
+        position,
+        node,
+        weights,
+        groups=groups,
+        strides=_pair(attribute(node, "strides", [1, 1])),
+        pads=(int(pads[0]), int(pads[1]), int(pads[2]), int(pads[3])),
+        dilations=_pair(attribute(node, "dilations", [1, 1])),
+        prunable=not (first or depthwise),
+    )
+
+
+def _fully_connected(graph: Graph, position: int, node: onnx.NodeProto) -> Layer | None:
+    weights = _own_weights(graph, node)
+    plain = attribute(node, "alpha", 1.0) == 1 and attribute(node, "beta", 1.0) == 1
+    if weights is None or weights.ndim != 2 or not plain or attribute(node, "transA", 0):
+        return None
+    return _with_surroundings(
+        graph,
+        position,
+        node,
+        weights,
+        transposed=not attribute(node, "transB", 0),
+        prunable=True,
+    )
+
+
+def _pair(values: list[int]) -> tuple[int, int]:
+    return int(values[0]), int(values[1])
+
+
+def _with_surroundings(
+    graph: Graph,
+    position: int,
+    node: onnx.NodeProto,
+    weights: NDArray[np.float32],
+    *,
+    prunable: bool,
+    groups: int = 1,
+    transposed: bool = False,
+    strides: tuple[int, int] = (1, 1),
+    pads: tuple[int, int, int, int] = (0, 0, 0, 0),
+    dilations: tuple[int, int] = (1, 1),
+) -> Layer:
+    output = node.output[0]
+    channels = weights.shape[1] if transposed else weights.shape[0]
+    norm = _only_reader(graph, output, "BatchNormalization")
+    bias, home = _bias_home(graph, node, norm)
+    lower, upper = _clipped(graph, output, norm, channels)
+    return Layer(
+        name=node.input[1],
+        node=position,
+        operator=node.op_type,
+        input=node.input[0],
+        output=output,
+        bias=bias,
+        bias_home=home,
+        shape=tuple(weights.shape),
+        groups=groups,
+        transposed=transposed,
+        strides=strides,
+        pads=pads,
+        dilations=dilations,
+        lower=lower,
+        upper=upper,
+        norm=norm.output[0] if norm is not None else None,
+        prunable=prunable,
+    )
+
+
+def _only_reader(graph: Graph, tensor: str, *operators: str) -> onnx.NodeProto | None:
+    readers = graph.consumers.get(tensor, [])
+    if tensor in {value.name for value in graph.proto.output} or len(readers) != 1:
+        return None
+    return readers[0] if readers[0].op_type in operators else None
+
+
+def _bias_home(
+    graph: Graph, node: onnx.NodeProto, norm: onnx.NodeProto | None
+) -> tuple[str | None, BiasHome]:
+    def own(name: str) -> bool:
+        return name in graph.initializers and len(graph.consumers[name]) == 1
+
+    if len(node.input) > 2 and node.input[2]:
+        return (node.input[2], "bias") if own(node.input[2]) else (None, "none")
+    if norm is not None and own(norm.input[3]):
+        return norm.input[3], "batch-norm"
+    if node.op_type == "MatMul":
+        return None, "none"
+    return f"{node.input[1]}/bias", "new"
+
+
+def _clipped(
+    graph: Graph, output: str, norm: onnx.NodeProto | None, channels: int
+) -> tuple[Float64Array, Float64Array]:
+    """Where the activation function behind a layer clips the layer's own output."""
+    low, high = -np.inf, np.inf
+    behind = _only_reader(graph, norm.output[0] if norm else output, "Relu", "Clip")
+    if behind is not None and behind.op_type == "Relu":
+        low = 0.0
+    elif behind is not None:
+        bounds = [graph.array(name) if name else None for name in behind.input[1:]]
+        low = float(bounds[0]) if bounds and bounds[0] is not None else low
+        high = float(bounds[1]) if len(bounds) > 1 and bounds[1] is not None else high
+    lower, upper = np.full(channels, low), np.full(channels, high)
+    if norm is None:
+        return lower, upper
+    parameters = [graph.array(name) for name in norm.input[1:5]]
+    if any(p is None for p in parameters):
+        return np.full(channels, -np.inf), np.full(channels, np.inf)
+    gamma, beta, mean, variance = (np.asarray(p, np.float64) for p in parameters)
+    scale = gamma / np.sqrt(variance + attribute(norm, "epsilon", 1e-5))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        first = (lower - beta) / scale + mean
+        second = (upper - beta) / scale + mean
+    lower = np.where(scale > 0, first, second)
+    upper = np.where(scale > 0, second, first)
+    return (
+        np.where(scale == 0, -np.inf, lower),
+        np.where(scale == 0, np.inf, upper),
+    )
