@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import itertools
+import logging
+import os
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -32,7 +34,10 @@ from edgetransfer.features import FeatureExtractor, TrainView, default_cache_fol
 from edgetransfer.images import SUFFIXES
 from edgetransfer.types import Progress, no_progress
 
+logger = logging.getLogger(__name__)
+
 BATCHES = (64, 32, 16)
+BUSY = 0.5  # of the cores, in programs that want to run
 DECIDED = 1.02  # a more intricate way must be faster by this factor
 PHOTOS = 256
 TRIAL_SECONDS = 1.5
@@ -88,6 +93,7 @@ def tune_backbone(
     opened = Backbone.open(backbone, features=features, size=size)
     samples = _photos_of(data) if data is not None else _made_photos()
     cache = cache or default_cache_folder()
+    busy = _others_load(available_cores())
     begun = monotonic()
     tuning = _Tuning(opened, samples, threads, cache, begun + seconds, progress)
     engines = [tuning.engine_alone(kind) for kind in KINDS]
@@ -112,8 +118,21 @@ def tune_backbone(
         "plan": plan.to_config(),
         "file": file,
         "seconds": monotonic() - begun,
-        "warnings": list(opened.warnings),
+        "warnings": [*opened.warnings, *busy],
     }
+
+
+def _others_load(cores: int) -> list[str]:
+    """A warning where other programs keep the processor busy as measuring begins."""
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+    if load < BUSY * cores:
+        return []
+    text = (
+        f"the machine is busy (load {load:.1f} on {cores} cores): what is measured now may not "
+        "hold; tune again when it is idle"
+    )
+    logger.warning("%s", text)
+    return [text]
 
 
 def best_of(trials: Sequence[Trial]) -> Trial:
@@ -147,12 +166,12 @@ class _Tuning:
         self.trials: list[Trial] = []
 
     def engine_alone(self, kind: EngineKind) -> dict[str, Any]:
-        """Images a second of one engine in batches of the first size; or why there are none."""
+        """Images a second of one engine in small batches; or why there are none."""
         self.progress("engines", KINDS.index(kind), len(KINDS))
         row: dict[str, Any] = {"name": kind.name, "reduced": kind.reduced}
         try:
             engine = open_engine(
-                self.backbone.frozen(BATCHES[0]),
+                self.backbone.frozen(BATCHES[-1]),  # slow ones take long enough
                 engine=kind.name,
                 threads=self.threads,
                 cache=self.cache,
@@ -198,7 +217,12 @@ class _Tuning:
     def _pipeline(self, plan: EnginePlan) -> Iterator[FeatureExtractor]:
         model = self.backbone.frozen(plan.batch_of(BATCHES[0]))
         engines: list[Engine] = open_streams(
-            model, plan, engine=plan.engine, threads=self.threads, cache=self.cache
+            model,
+            plan,
+            engine=plan.engine,
+            threads=self.threads,
+            cache=self.cache,
+            trial=False,  # it was tried when it ran alone
         )
         with ExitStack() as stack:
             for engine in engines:

@@ -71,6 +71,20 @@ def test_every_engine_has_a_row_and_the_fastest_is_kept(
 
 
 @pytest.mark.usefixtures("only_onnxruntime", "quick")
+@pytest.mark.parametrize(("load", "warned"), [(0.1, False), (64.0, True)])
+def test_a_busy_machine_is_told(
+    load: float,
+    warned: bool,
+    backbone: Path,  # noqa: F811
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("os.getloadavg", lambda: (load, load, load))
+    result = tune_backbone(str(backbone), cache=tmp_path, seconds=0)
+    assert any("busy" in warning for warning in result["warnings"]) == warned
+
+
+@pytest.mark.usefixtures("only_onnxruntime", "quick")
 def test_no_time_is_time_for_one_way(backbone: Path, tmp_path: Path) -> None:  # noqa: F811
     result = tune_backbone(str(backbone), cache=tmp_path, seconds=0)
     assert len(result["trials"]) == 1

@@ -22,6 +22,7 @@ def open_engine(
     threads: int | None = None,
     cache: Path | None = None,
     plan: EnginePlan | None = None,
+    trial: bool = True,
 ) -> Engine:
     """Open a frozen backbone in an engine.
 
@@ -40,6 +41,8 @@ def open_engine(
         A folder to remember in what was tried.
     plan
         What was measured for this backbone.
+    trial
+        Whether an engine that may abort is tried in a child process first.
 
     Raises
     ------
@@ -47,11 +50,11 @@ def open_engine(
         If the asked-for engine cannot run the backbone.
     """
     if engine != AUTO:
-        return _open_named(engine_kind(engine), model, threads, cache)
+        return _open_named(engine_kind(engine), model, threads, cache, trial)
     passed_over: list[str] = []
     if plan is not None and plan.engine != AUTO:
         try:
-            return _open(engine_kind(plan.engine), model, threads, cache, plan.reason)
+            return _open(engine_kind(plan.engine), model, threads, cache, trial, plan.reason)
         except EngineError as error:
             passed_over.append(str(error))
     for kind in KINDS:
@@ -59,7 +62,7 @@ def open_engine(
             continue
         reason = "; ".join(passed_over) or kind.unmeasured
         try:
-            return _open(kind, model, threads, cache, reason)
+            return _open(kind, model, threads, cache, trial, reason)
         except EngineError as error:
             passed_over.append(str(error))
     raise EngineError("; ".join(passed_over))
@@ -72,6 +75,7 @@ def open_streams(
     engine: str = AUTO,
     threads: int | None = None,
     cache: Path | None = None,
+    trial: bool = True,
 ) -> list[Engine]:
     """Open as many engines as a plan has streams, the cores shared out among them.
 
@@ -81,6 +85,8 @@ def open_streams(
         As in `open_engine`; where it is neither ``auto`` nor the plan's, one engine is opened.
     threads
         Of all of them together; one per core if None.
+    trial
+        As in `open_engine`.
 
     Raises
     ------
@@ -88,13 +94,18 @@ def open_streams(
         If the asked-for engine cannot run the backbone.
     """
     if plan.streams == 1 or engine not in (AUTO, plan.engine):
-        return [open_engine(model, engine=engine, threads=threads, cache=cache, plan=plan)]
+        alone = open_engine(
+            model, engine=engine, threads=threads, cache=cache, plan=plan, trial=trial
+        )
+        return [alone]
     each = max(1, (threads or available_cores()) // plan.streams)
     opened: list[Engine] = []
     for stream in range(plan.streams):
         with on_core(stream if plan.pinned else None):
             if not opened:
-                first = open_engine(model, engine=engine, threads=each, cache=cache, plan=plan)
+                first = open_engine(
+                    model, engine=engine, threads=each, cache=cache, plan=plan, trial=trial
+                )
                 opened.append(first)
                 if first.name != plan.engine:  # it failed by now; its streams go with it
                     break
@@ -107,10 +118,14 @@ def open_streams(
 
 
 def _open_named(
-    kind: EngineKind, model: onnx.ModelProto, threads: int | None, cache: Path | None
+    kind: EngineKind,
+    model: onnx.ModelProto,
+    threads: int | None,
+    cache: Path | None,
+    trial: bool,
 ) -> Engine:
     try:
-        return _open(kind, model, threads, cache, "asked for by name")
+        return _open(kind, model, threads, cache, trial, "asked for by name")
     except EngineError as error:
         if kind is KINDS[-1]:
             raise
@@ -118,13 +133,18 @@ def _open_named(
 
 
 def _open(
-    kind: EngineKind, model: onnx.ModelProto, threads: int | None, cache: Path | None, reason: str
+    kind: EngineKind,
+    model: onnx.ModelProto,
+    threads: int | None,
+    cache: Path | None,
+    trial: bool,
+    reason: str,
 ) -> Engine:
     """Open one kind, after a trial in a child process if it may abort."""
     absent = kind.why_absent()
     if absent is not None:
         raise EngineError(absent)
-    if kind.aborts:
+    if kind.aborts and trial:
         result = probe(model, engine=kind.name, threads=threads, cache=cache)
         if not result.works:
             raise EngineError(f"{kind.title} cannot run this backbone: in a trial {result.detail}")

@@ -19,6 +19,10 @@ _FILTERS = {
     "bilinear": Image.Resampling.BILINEAR,
     "bicubic": Image.Resampling.BICUBIC,
 }
+# So many times the pixels that the view shows stay in each direction when a JPEG is scaled down
+# before. On 12-megapixel photos the view then differs by 0.4 grey levels on average from that of
+# the whole photo (0.2 with 2.0, which takes 14 % longer; 0.6 with 1.0, 7 % less).
+SPARE = 1.25
 LONGEST = 16  # crops: a longer picture is cropped before it is scaled
 
 
@@ -81,8 +85,7 @@ class TrainTransform:
             box=box,
             scaled=(self.size, self.size),
             flip=bool(rng.random() < self.flip),
-            # Twice as many pixels as needed stay, so that the filter still does its work.
-            shrink=max(1.0, shorter / (2 * self.size)),
+            shrink=max(1.0, shorter / (SPARE * self.size)),
         )
 
     def _box(self, width: int, height: int, rng: np.random.Generator) -> tuple[int, int, int, int]:
@@ -116,9 +119,11 @@ class EvalTransform:
     def view(self, width: int, height: int) -> View:
         """The view of a picture of that size.
 
-        It is what the backbone saw in training: the picture scaled whole and then cropped.
-        Scaling before (a JPEG's DCT scaling) would change single pixels by up to four grey
-        levels at hard edges even when six times as many pixels stay, so there is no shrinking.
+        It is scaled whole and then cropped, step for step what the backbone saw in training:
+        Pillow orders its two passes by the sizes, so that to resample the crop alone can change
+        pixels by two grey levels, and by twelve with a bicubic filter on few pixels. Scaling
+        before (a JPEG's DCT scaling) would change single pixels by up to four grey levels at hard
+        edges even when six times as many pixels stay, so there is no shrinking.
         """
         shorter = min(width, height)
         scaled = (int(self.resize * width / shorter), int(self.resize * height / shorter))
@@ -144,29 +149,18 @@ def render(
     full_size
         Width and height that the view's box refers to; the picture may be a smaller version.
     """
-    size, method = preprocessing.size, _FILTERS[preprocessing.interpolation]
     x, y = picture.width / full_size[0], picture.height / full_size[1]
     left, top, right, bottom = view.box
-    box = (left * x, top * y, right * x, bottom * y)
-    if method is Image.Resampling.BILINEAR:
-        shown = picture.resize((size, size), method, box=_within(box, view, size))
-    else:
-        # A filter that overshoots is clipped between its two passes, and Pillow orders these by
-        # the sizes: the whole and a part of it may differ by several grey levels.
+    shown = picture.resize(
+        view.scaled,
+        _FILTERS[preprocessing.interpolation],
+        box=(left * x, top * y, right * x, bottom * y),
+    )
+    size = preprocessing.size
+    if shown.size != (size, size):
         left, top = view.corner
-        whole = picture.resize(view.scaled, method, box=box)
-        shown = whole.crop((left, top, left + size, top + size))
+        shown = shown.crop((left, top, left + size, top + size))
     return shown.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if view.flip else shown
-
-
-def _within(
-    box: tuple[float, float, float, float], view: View, size: int
-) -> tuple[float, float, float, float]:
-    """The part of a box that the view's square covers, on the same sampling grid."""
-    x, y = (box[2] - box[0]) / view.scaled[0], (box[3] - box[1]) / view.scaled[1]
-    left, top = box[0] + view.corner[0] * x, box[1] + view.corner[1] * y
-    # Rounding must not lead out of the picture.
-    return (left, top, min(left + size * x, box[2]), min(top + size * y, box[3]))
 
 
 def normalise(shown: Image.Image, preprocessing: Preprocessing, out: Float32Array) -> None:

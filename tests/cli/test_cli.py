@@ -13,7 +13,7 @@ import pytest
 from edgetransfer.cli.main import main
 from edgetransfer.machine import DEEPSPARSE_NOTICE
 
-HEAVY = ("torch", "deepsparse", "onnxruntime", "sklearn", "scipy", "matplotlib")
+HEAVY = ("torch", "deepsparse", "onnxruntime", "openvino", "sklearn", "scipy", "matplotlib")
 
 
 def run(*arguments):

@@ -112,7 +112,7 @@ def test_a_measured_engine_that_fails_by_now_is_passed_over_aloud(
     frozen = Backbone.open(tiny().save(tmp_path / "t.onnx")).frozen(2)
     plan = EnginePlan(engine="deepsparse", streams=2)
     (engine,) = open_streams(frozen, plan, threads=2)
-    assert engine.name in {"sparse", "onnxruntime"}
+    assert engine.name != "deepsparse"
     assert "it was removed" in engine.choice.reason
 
 
