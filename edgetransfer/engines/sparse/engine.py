@@ -48,6 +48,7 @@ class SparseEngine:
             operators=len(self.plan.operators),
             threads=threads or psutil.cpu_count(logical=False) or 1,
         )
+        self.plan.release_weights()
         release = f"{version('edgetransfer')} ({isa})"
         self.choice = EngineChoice(name=self.name, version=release, reason=reason)
         batch = model.graph.input[0].type.tensor_type.shape.dim[0].dim_value
