@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from importlib.metadata import version
 
 import numpy as np
@@ -46,7 +47,7 @@ class SparseEngine:
             words,
             numbers,
             operators=len(self.plan.operators),
-            threads=threads or psutil.cpu_count(logical=False) or 1,
+            threads=threads or _own_cores(),
         )
         self.plan.release_weights()
         release = f"{version('edgetransfer')} ({isa})"
@@ -71,3 +72,11 @@ class SparseEngine:
     def close(self) -> None:
         """See `Engine.close`."""
         self.session.close()
+
+
+def _own_cores() -> int:
+    """Physical cores, or as many as this process may run on if these are fewer."""
+    cores = psutil.cpu_count(logical=False) or 1
+    if hasattr(os, "sched_getaffinity"):
+        cores = min(cores, len(os.sched_getaffinity(0)))
+    return cores

@@ -17,6 +17,8 @@ class Assembler {
   void push(Register r) { if (r >= 8) byte(0x41); byte(0x50 | (r & 7)); }
   void pop(Register r) { if (r >= 8) byte(0x41); byte(0x58 | (r & 7)); }
   void ret() { byte(0xC3); }
+  // What an indirect call must land on where the system tracks branches.
+  void branch_target() { for (int b : {0xF3, 0x0F, 0x1E, 0xFA}) byte(b); }
   void load(Register to, Register base, int32_t displacement) { rex(to, base); byte(0x8B); memory(to, base, displacement); }
   void lea(Register to, Register base, int32_t displacement) { rex(to, base); byte(0x8D); memory(to, base, displacement); }
   void add(Register to, Register from) { rex(from, to); byte(0x01); byte(0xC0 | ((from & 7) << 3) | (to & 7)); }

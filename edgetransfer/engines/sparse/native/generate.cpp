@@ -106,6 +106,7 @@ void generate_block(const SparseRows& rows, int first, int last, const Epilogue&
   for (int o = first; o < last; ++o) weights.push_back(rows.bias[o]);
   const int kernel_rows = entries.empty() ? 0 : entries.back().tap.kernel_row + 1;
 
+  to.branch_target();
   for (Register r : {rbx, rbp, r12, r13, r14, r15}) to.push(r);
   to.load(kOut, kStrip, offsetof(Strip, out));
   to.load(kAdded, kStrip, offsetof(Strip, added));
