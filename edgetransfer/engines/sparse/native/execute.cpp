@@ -15,6 +15,8 @@ namespace {
 constexpr int64_t kLargePage = 2 << 20;
 // A layer with more code than this is shared among threads by output channels, not by rows.
 constexpr int64_t kSharedCode = 256 << 10;
+// Channels of a global mean that are added up at a time.
+constexpr int kMostSums = 128;
 
 struct Range {
   int first, last;
@@ -198,14 +200,19 @@ void Run::global_average(const Work& work, const Operator& op, int c0, int c1) c
   const Lanes16& l = program_.lanes;
   const int tiles = l.tiles_y * l.tiles_x;
   const float scale = 1.0f / static_cast<float>(whole.height * whole.width);
-  std::vector<float> sums(static_cast<size_t>(c1 - c0) * kLanes, 0);
+  if (c1 - c0 > kMostSums) {
+    global_average(work, op, c0, c0 + kMostSums);
+    return global_average(work, op, c0 + kMostSums, c1);
+  }
+  float sums[kMostSums * kLanes];
+  const int count = (c1 - c0) * kLanes;
   for (int image = 0; image < (tiles == 1 ? 1 : l.images); ++image) {
-    std::fill(sums.begin(), sums.end(), 0.0f);
+    std::fill(sums, sums + count, 0.0f);
     for (int y = 0; y < whole.height; ++y)
       for (int x = 0; x < whole.width; ++x) {
         const float* pixel = lane(in, image, c0, y, x);
         if (tiles == 1)
-          for (size_t i = 0; i < sums.size(); ++i) sums[i] += pixel[i];
+          for (int i = 0; i < count; ++i) sums[i] += pixel[i];
         else
           for (int c = 0; c < c1 - c0; ++c) sums[c] += pixel[c * kLanes];
       }
@@ -225,10 +232,10 @@ void Run::copy(const Work& work, const Operator& op, int y) const {
   const int from = shifted ? y : y - op.row_offset, column = shifted ? 0 : op.column_offset;
   char* to = out.row(arena_, y);
   const bool fills = in.width != out.width || in.height != out.height;
+  constexpr const float* kNothing[kLanes] = {};
   if (fills)
-    program_.network.kernels->gather(
-        std::vector<const float*>(kLanes, nullptr).data(), op.fill,
-        out.width * out.pixel_bytes / kVectorBytes, 0, kVectorBytes, to);
+    program_.network.kernels->gather(kNothing, op.fill, out.width * out.pixel_bytes / kVectorBytes,
+                                     0, kVectorBytes, to);
   if (from < 0 || from >= in.height) return;
   for (int x = 0; x < in.width; ++x)
     std::memcpy(to + (x + column) * out.pixel_bytes + op.channel_offset * kVectorBytes,
