@@ -28,6 +28,7 @@ from edgetransfer.sparsify.photos import (
 )
 from edgetransfer.sparsify.pruning import correct_all, prune_by_magnitude, reconstruct_all
 from edgetransfer.sparsify.refine import check_torch, refine
+from edgetransfer.sparsify.remarks import doubts, how_made, left_out
 from edgetransfer.sparsify.result import check_out, write_backbone, write_report
 from edgetransfer.sparsify.settings import Sparsification
 from edgetransfer.sparsify.streaming import NetworkPair, shapes_of
@@ -42,9 +43,6 @@ VIEWS_TO_COMPARE = 200  # layers at several sparsities
 VIEWS_TO_CORRECT = 512
 CHUNK = 32  # views that go through the networks at once
 ALREADY_SPARSE = 0.3
-OVERFITTED = 1.5  # held-out error over fitted error
-FEW_SAMPLES = 20  # for each weight of a filter
-UNWELCOME = 0.05  # errors below this are no reason to warn
 
 
 def sparsify(
@@ -101,7 +99,8 @@ class _Job:
         self.photos: list[Path] = []
         self.views = self._load_views()
         self.warnings = list(backbone.warnings)
-        self._warn_of_left_out()
+        for text in left_out(self.dense, self.layers):
+            self._warn(text)
 
     def run(self, *, resume: bool) -> dict[str, Any]:
         settings = self.settings
@@ -135,10 +134,16 @@ class _Job:
             self._time_layers(frozen, stopwatch, records)
             stopwatch.close()
         report["measured"] = budget.measured
-        self._warn_of_overfitting(report)
+        for text in doubts(records, self.views):
+            self._warn(text)
         report["warnings"] = self.warnings
         write_backbone(
-            settings, self.backbone, self.layers, self.pruned, self._how(), counted.sparsity
+            settings,
+            self.backbone,
+            self.layers,
+            self.pruned,
+            how_made(settings, self.views),
+            counted.sparsity,
         )
         work.remove()
         return report
@@ -295,61 +300,9 @@ class _Job:
             "views": self.settings.views,
         }
 
-    def _warn_of_overfitting(self, report: dict[str, Any]) -> None:
-        photos = self.views.photos if self.views is not None else 0
-        fitted = [record for record in report["layers"] if record.get("error")]
-        few = [
-            record["name"]
-            for record in fitted
-            if record["samples"] < FEW_SAMPLES * record["columns"]
-        ]
-        if few:
-            self._warn(
-                f"{photos} photos are few for {len(few)} wide layers ({few[0]} and others): more "
-                "--calibration-images would help"
-            )
-        over = [
-            record
-            for record in fitted
-            if record["error"]["held_out"] > max(UNWELCOME, OVERFITTED * record["error"]["fitted"])
-        ]
-        if over:
-            worst = max(over, key=lambda r: float(r["error"]["held_out"]))
-            error = worst["error"]
-            self._warn(
-                f"{len(over)} layers fit these photos better than others (worst: {worst['name']}, "
-                f"error {error['fitted']:.3f}, on held-out photos {error['held_out']:.3f}): more "
-                "--calibration-images would help"
-            )
-
-    def _warn_of_left_out(self) -> None:
-        known = {layer.name for layer in self.layers}
-        weighted = [n for n in self.dense.graph.node if n.op_type in ("Conv", "Gemm", "MatMul")]
-        left_out = [n.input[1] for n in weighted if n.input[1] not in known]
-        if left_out:
-            self._warn(
-                f"{len(left_out)} layers stay as they are, because their weights or biases are "
-                f"shared, computed, or not of a 2-D convolution: {', '.join(left_out[:3])}"
-            )
-
     def _warn(self, text: str) -> None:
         logger.warning("%s", text)
         self.warnings.append(text)
-
-    def _how(self) -> str:
-        settings = self.settings
-        text = f"{settings.method}, {settings.distribution_name}"
-        if settings.target_speedup is not None:
-            text += f" for {settings.target_speedup:g} times the dense speed"
-        else:
-            text += f", {settings.target_sparsity:.0%} of the pruned layers' weights"
-        if settings.pattern != "unstructured":
-            text += f" ({settings.pattern})"
-        if self.views is not None and settings.method == "reconstruct":
-            text += f", {self.views.photos} calibration photos, seed {settings.seed}"
-        if settings.refine_minutes:
-            text += f", refined for {settings.refine_minutes:g} minutes"
-        return text
 
 
 def _copy(model: onnx.ModelProto) -> onnx.ModelProto:
