@@ -32,7 +32,7 @@ from edgetransfer.backbones import Backbone
 from edgetransfer.backbones.architectures import synthetic
 
 BATCH = 16
-SECONDS, LIMIT = 4.0, 240
+SECONDS, LIMIT = 3.0, 240
 
 
 def child(path: str) -> None:
