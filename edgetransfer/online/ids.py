@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 ID_BYTES = 16
 _FIRST_SLOTS = 1 << 12
 _FULLEST = 0.6
+_AT_ONCE = 1 << 12
 
 
 @lru_cache(maxsize=4096)  # each is asked for a few times on its way through the stream
@@ -54,8 +55,10 @@ class IdSet:
     def _grow(self) -> None:
         old = self._table
         larger = np.zeros((2 * len(old), 2), np.uint64)
-        for high, low in old[old.any(axis=1)].tolist():
-            larger[_slot(larger, high, low)] = (high, low)
+        for start in range(0, len(old), _AT_ONCE):  # all at once would be many times the table
+            part = old[start : start + _AT_ONCE]
+            for high, low in part[part.any(axis=1)].tolist():
+                larger[_slot(larger, high, low)] = (high, low)
         self._table = larger
 
 
