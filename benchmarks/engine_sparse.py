@@ -93,7 +93,8 @@ def layers(model: onnx.ModelProto, peak: float) -> list[dict[str, Any]]:
     rows = []
     records = zip(engine.plan.operators, engine.session.describe(), seconds, strict=True)
     for operator, record, spent in records:
-        rate = engine.plan.multiply_adds(operator) * len(images) / spent
+        _, height, width = engine.plan.shapes[operator.out]
+        rate = record.weights * height * width * len(images) / spent
         rows.append(
             {
                 "kind": operator.kind.name.lower(),

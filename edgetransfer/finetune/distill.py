@@ -24,6 +24,7 @@ from torch import Tensor
 from edgetransfer.atomic import write_atomically
 from edgetransfer.backbones.graph import Array
 from edgetransfer.errors import EdgeTransferError
+from edgetransfer.finetune.masks import WeightMasks
 from edgetransfer.finetune.module import OnnxModule
 from edgetransfer.types import Float32Array, Progress, no_progress
 
@@ -116,11 +117,8 @@ class _Training:
         self.student = OnnxModule(sparse, outputs).eval()
         self.teacher.requires_grad_(False)
         self.trained = dict(self.student.trainable)
-        self.masks = [
-            (p, (p != 0).to(p.dtype).detach())
-            for name, p in self.trained.items()
-            if self.student.roles[name] == "weight"
-        ]
+        self.masks = WeightMasks.of(sparse)
+        self.masks.attach(self.trained)
         self.optimiser = torch.optim.Adam(list(self.trained.values()), lr=LEARNING_RATE)
         self.batches = batches
         self.held_out = [torch.from_numpy(images) for images in held_out]
@@ -173,15 +171,14 @@ class _Training:
             loss = loss + INNER_WEIGHT * torch.stack(inner).mean()
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
-        for parameter, mask in self.masks:
-            if parameter.grad is not None:
-                parameter.grad.mul_(mask)
+        self.masks.mask_gradients()
         self.optimiser.step()
         self.steps += 1
         self.images += len(images)
 
     def _outputs(self, module: OnnxModule, images: Tensor) -> tuple[Tensor, ...]:
-        made = module(images)
+        # Depthwise convolutions take two thirds of the time in this order of memory.
+        made = module(images.contiguous(memory_format=torch.channels_last))
         return made if isinstance(made, tuple) else (made,)
 
     @torch.no_grad()

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from edgetransfer.features import FeatureExtractor
-from edgetransfer.finetune.baseline import Baseline
 from edgetransfer.finetune.batchnorm import Statistics
 from edgetransfer.finetune.context import Context
 from edgetransfer.finetune.export import save_backbone, trained_body
 from edgetransfer.finetune.plan import memory_of
 from edgetransfer.finetune.solver import FullFinetuner
+from edgetransfer.linear.checkpoint import TrainingState
 from edgetransfer.linear.opening import head_metadata
 from edgetransfer.linear.runs import common_report
 from edgetransfer.metrics import accuracy_of, peak_memory_bytes
@@ -30,8 +30,7 @@ def finish(
     extractor: FeatureExtractor,
     *,
     statistics: Statistics,
-    start: Baseline | None,
-    epochs: list[dict[str, Any]],
+    state: TrainingState,
 ) -> dict[str, Any]:
     """Export backbone and head, test them in the sparse engine, and write the report."""
     plan, splits = context.plan, context.splits
@@ -51,7 +50,7 @@ def finish(
     report = {
         **common_report(context.training, context.backbone, engine, splits, context.skipped),
         "n_test": len(test.labels),
-        "epochs": epochs,
+        "epochs": state.history,
         "final": final,
         "stages": context.clock.seconds,
         "masked": {
@@ -59,7 +58,7 @@ def finish(
             "after": masks.zeros - masks.violations(exported.body),
         },
         "features": {"computed": context.computed, "from_cache": context.from_cache},
-        "linear": None if start is None else start.report,
+        "linear": state.notes.get("linear"),
         "trained": {
             "from": plan.parts.first,
             "parameters": sum(p.numel() for p in solver.parameters.values()),

@@ -94,11 +94,14 @@ def run_finetuning(
 def _train(context: Context, run: RunFolder) -> dict[str, Any]:
     context.backbone = normalised(context)
     restored = load_checkpoint(run.file(CHECKPOINT), context.inputs)
-    start = baseline(context)
     statistics = statistics_of(context)
-    solver = make_solver(context, start, statistics)
-    state = TrainingState(data=context.inputs)
-    if restored is not None:
+    if restored is None:
+        start = baseline(context)
+        solver = make_solver(context, start, statistics)
+        notes = {} if start is None else {"linear": start.report}
+        state = TrainingState(data=context.inputs, notes=notes)
+    else:
+        solver = make_solver(context, None, statistics)
         state = restored[0]
         solver.restore(restored[1])
         context.skipped.restore(state.skipped)
@@ -118,15 +121,7 @@ def _train(context: Context, run: RunFolder) -> dict[str, Any]:
             stage="train",
         ).train()
         _check_classes(context)
-        return finish(
-            context,
-            run,
-            solver,
-            extractor,
-            statistics=statistics,
-            start=start,
-            epochs=state.history,
-        )
+        return finish(context, run, solver, extractor, statistics=statistics, state=state)
 
 
 def _source(context: Context, extractor: FeatureExtractor) -> EpochSource:

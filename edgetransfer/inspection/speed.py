@@ -15,9 +15,10 @@ from edgetransfer.backbones import LayerSparsity, SparsityReport
 from edgetransfer.backbones.graph import Graph
 from edgetransfer.backbones.sparsity import WEIGHT_INPUTS
 from edgetransfer.engines import Engine, open_engine
+from edgetransfer.engines.deepsparse_layers import LayerTime, layer_times
 from edgetransfer.errors import EngineError
 
-GAINS_FROM_ZEROS = frozenset(("deepsparse",))
+GAINS_FROM_ZEROS = frozenset(("sparse", "deepsparse"))
 # Of an engine that gains: a layer's time over its dense time, at a share d of weights left, is
 # FLOOR + SLOPE * d, at most one; a multiply-add of a depthwise layer takes as long as DEPTHWISE
 # of others, because memory holds it up. Fitted to DeepSparse 1.8 on two cores of an AVX-512
@@ -129,22 +130,22 @@ def speed_report(
     twin.close()
     found["speedup"] = compared.speedup
     found["images_per_second"] = {"sparse": compared.sparse, "dense": compared.dense}
-    if name == "deepsparse":
-        try:
-            found["slowest"] = slowest_layers(frozen, report, threads)
-        except EngineError as error:
-            found["reason"] = str(error)
+    try:
+        found["slowest"] = slowest_layers(frozen, report, engine, threads)
+    except EngineError as error:
+        found["reason"] = str(error)
     return {**found, "verdict": _verdict(name, compared.speedup, predicted, found["slowest"])}
 
 
 def slowest_layers(
-    frozen: onnx.ModelProto, report: SparsityReport, threads: int | None
+    frozen: onnx.ModelProto, report: SparsityReport, engine: Engine, threads: int | None
 ) -> list[dict[str, Any]]:
-    """The steps of the run that take the longest, with the sparsity of their layers."""
-    from edgetransfer.engines.deepsparse_layers import layer_times
+    """The steps of the run that take the longest, with the sparsity of their layers.
 
+    Nothing for engines that do not time their steps.
+    """
     layers = _layers_by_output(frozen, report)
-    steps = sorted(layer_times(frozen, threads=threads), key=lambda step: -step.share)
+    steps = sorted(_steps(frozen, engine, threads), key=lambda step: -step.share)
     found = []
     for step in steps[:SLOWEST]:
         inside = [layers[name] for name in step.tensors if name in layers]
@@ -159,6 +160,30 @@ def slowest_layers(
             }
         )
     return found
+
+
+def _steps(frozen: onnx.ModelProto, engine: Engine, threads: int | None) -> tuple[LayerTime, ...]:
+    if engine.choice.name == "deepsparse":
+        return layer_times(frozen, threads=threads)
+    if engine.choice.name != "sparse":
+        return ()
+    from edgetransfer.engines.sparse.engine import SparseEngine
+
+    if not isinstance(engine, SparseEngine):
+        return ()
+    made = {node.name: node.output[0] for node in frozen.graph.node if node.name}
+    images = np.random.default_rng(0).standard_normal(engine.input_shape, np.float32)
+    engine.session.profile(on=True)
+    engine.run(images)
+    seconds = engine.session.profile(on=False)
+    total = float(seconds.sum()) or 1.0
+    return tuple(
+        LayerTime(
+            tensors=(made[operator.name],) if operator.name in made else (),
+            share=float(taken) / total,
+        )
+        for operator, taken in zip(engine.plan.operators, seconds, strict=True)
+    )
 
 
 def _layers_by_output(model: onnx.ModelProto, report: SparsityReport) -> dict[str, LayerSparsity]:

@@ -37,6 +37,8 @@ class TrainingState:
         Seconds by stage so far.
     history
         A record for each finished epoch.
+    notes
+        What was found before the first step, for the report.
     """
 
     data: str
@@ -49,6 +51,7 @@ class TrainingState:
     skipped: list[dict[str, str]] = field(default_factory=list)
     stages: dict[str, float] = field(default_factory=dict)
     history: list[dict[str, Any]] = field(default_factory=list)
+    notes: dict[str, Any] = field(default_factory=dict)
 
     def serialised(self, arrays: Arrays) -> bytes:
         """One file's content: this state and the solver's arrays."""

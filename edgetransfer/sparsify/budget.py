@@ -10,9 +10,15 @@ import numpy as np
 import onnx
 
 from edgetransfer.errors import UsageError
-from edgetransfer.sparsify.distribution import GRID, by_shape, least_error, weight_costs
+from edgetransfer.sparsify.distribution import (
+    GRID,
+    by_shape,
+    least_error,
+    least_error_within,
+    weight_costs,
+)
 from edgetransfer.sparsify.layers import Float64Array, Layer
-from edgetransfer.sparsify.moments import Moments
+from edgetransfer.sparsify.moments import Moments, position_count
 from edgetransfer.sparsify.patterns import Pattern
 from edgetransfer.sparsify.reconstruction import collect, magnitude, regularised
 from edgetransfer.sparsify.selection import SupportProblem
@@ -112,9 +118,17 @@ def plan(
         raise UsageError(f"--distribution {kind} needs --calibration, a folder of photos")
     errors = error_curves(settings, layers, pair, progress)
     if kind == "global":
-        costs = weight_costs(layers)
-        shares = least_error(errors, costs, (1 - settings.target_sparsity) * costs[:, 0].sum())
-        return Budget(dict(zip(names, shares.tolist(), strict=True)), {})
+        # Least error with as many zeros, and as few multiply-adds, as the same sparsity everywhere.
+        shapes = shapes_of(frozen)
+        weight = weight_costs(layers)
+        positions = np.array([position_count(layer, shapes[layer.output]) for layer in layers])
+        even = np.full(len(layers), settings.target_sparsity)
+        shares = least_error_within(errors, weight, weight * positions[:, None], even)
+        measured = {
+            "sparsities": GRID.tolist(),
+            "errors": dict(zip(names, errors.tolist(), strict=True)),
+        }
+        return Budget(dict(zip(names, shares.tolist(), strict=True)), measured)
     if stopwatch is None:
         raise UsageError(f"--distribution {kind} needs an engine to measure")
     return _by_time(settings, layers, errors, frozen, stopwatch, progress)

@@ -16,7 +16,9 @@ GRID = np.array([0.0, 0.3, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.98])
 """The sparsities at which errors and times are measured."""
 
 _FINE = np.linspace(GRID[0], GRID[-1], 197)
-_HALVINGS = 80
+_HALVINGS = 50
+_BUDGET_HALVINGS = 10
+MIXTURES = 9
 
 
 def by_shape(
@@ -79,6 +81,41 @@ def least_error(errors: Float64Array, costs: Float64Array, budget: float) -> Flo
         result[layer] = steps[enough[0]] if len(enough) else cheaper[layer]
     spread: Float64Array = _FINE[result]
     return spread
+
+
+def least_error_within(
+    errors: Float64Array, first: Float64Array, second: Float64Array, shares: Float64Array
+) -> Float64Array:
+    """The sparsities that keep the sum of errors least within two budgets at once, (L,).
+
+    Parameters
+    ----------
+    errors, first, second
+        (L, len(GRID)): errors and two costs of each layer at each sparsity of `GRID`.
+    shares
+        (L,): sparsities whose costs are the budgets.
+    """
+    costs = [curve / _at(curve, shares).sum() for curve in (first, second)]
+    best = (float(_at(errors, shares).sum()), shares)
+    for weight in np.linspace(0, 1, MIXTURES):
+        mixed = weight * costs[0] + (1 - weight) * costs[1]
+        low, high = float(mixed[:, -1].sum()), 1.0
+        for _ in range(_BUDGET_HALVINGS):
+            middle = (low + high) / 2
+            found = least_error(errors, mixed, middle)
+            if max(_at(cost, found).sum() for cost in costs) > 1 + 1e-9:
+                high = middle
+            else:
+                low = middle
+                error = float(_at(errors, found).sum())
+                best = min(best, (error, found), key=lambda pair: pair[0])
+    return best[1]
+
+
+def _at(curves: Float64Array, shares: Float64Array) -> Float64Array:
+    """Each layer's curve at its sparsity, (L,)."""
+    values = [np.interp(share, GRID, row) for share, row in zip(shares, curves, strict=True)]
+    return np.array(values)
 
 
 def weight_costs(layers: Sequence[Layer]) -> Float64Array:

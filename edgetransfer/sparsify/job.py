@@ -28,6 +28,7 @@ from edgetransfer.sparsify.photos import (
 )
 from edgetransfer.sparsify.pruning import correct_all, prune_by_magnitude, reconstruct_all
 from edgetransfer.sparsify.refine import check_torch, refine
+from edgetransfer.sparsify.remarks import doubts, how_made, left_out
 from edgetransfer.sparsify.result import check_out, write_backbone, write_report
 from edgetransfer.sparsify.settings import Sparsification
 from edgetransfer.sparsify.streaming import NetworkPair, shapes_of
@@ -39,10 +40,9 @@ from edgetransfer.types import Progress, no_progress
 logger = logging.getLogger(__name__)
 
 VIEWS_TO_COMPARE = 200  # layers at several sparsities
+VIEWS_TO_CORRECT = 512
 CHUNK = 32  # views that go through the networks at once
 ALREADY_SPARSE = 0.3
-OVERFITTED = 1.5  # held-out error over fitted error
-UNWELCOME = 0.05  # errors below this are no reason to warn
 
 
 def sparsify(
@@ -99,6 +99,8 @@ class _Job:
         self.photos: list[Path] = []
         self.views = self._load_views()
         self.warnings = list(backbone.warnings)
+        for text in left_out(self.dense, self.layers):
+            self._warn(text)
 
     def run(self, *, resume: bool) -> dict[str, Any]:
         settings = self.settings
@@ -131,11 +133,17 @@ class _Job:
             report["speed"] = self._speed(frozen, stopwatch)
             self._time_layers(frozen, stopwatch, records)
             stopwatch.close()
-        report["layer_times"] = budget.measured
-        self._warn_of_overfitting(report)
+        report["measured"] = budget.measured
+        for text in doubts(records, self.views):
+            self._warn(text)
         report["warnings"] = self.warnings
         write_backbone(
-            settings, self.backbone, self.layers, self.pruned, self._how(), counted.sparsity
+            settings,
+            self.backbone,
+            self.layers,
+            self.pruned,
+            how_made(settings, self.views),
+            counted.sparsity,
         )
         work.remove()
         return report
@@ -192,6 +200,10 @@ class _Job:
         settings = self.settings
         return NetworkPair(dense, pruned, views, budget=settings.memory, threads=settings.threads)
 
+    @property
+    def _views_to_correct(self) -> CalibrationViews | None:
+        return None if self.views is None else self.views.fewer(VIEWS_TO_CORRECT)
+
     def _stopwatch(self, frozen: onnx.ModelProto) -> Stopwatch | None:
         settings = self.settings
         try:
@@ -226,7 +238,8 @@ class _Job:
             return prune_by_magnitude(settings, self.layers, budget.shares, self.pruned)
         pair = self._pair(self.dense, self.pruned)
         records = reconstruct_all(settings, self.layers, budget.shares, pair, work, self.progress)
-        correct_all(settings, self.layers, self._pair(self.dense, self.pruned), self.progress)
+        few = self._pair(self.dense, self.pruned, self._views_to_correct)
+        correct_all(settings, self.layers, few, self.progress)
         return records
 
     def _refine(self, work: WorkFolder) -> dict[str, Any] | None:
@@ -287,38 +300,9 @@ class _Job:
             "views": self.settings.views,
         }
 
-    def _warn_of_overfitting(self, report: dict[str, Any]) -> None:
-        for record in report["layers"]:
-            error = record.get("error")
-            if error is None:
-                continue
-            over = error["held_out"] > OVERFITTED * error["fitted"]
-            if over and error["held_out"] > UNWELCOME:
-                self._warn(
-                    f"layer {record['name']} fits {self.views.photos if self.views else 0} photos "
-                    f"better than others (error {error['fitted']:.3f} against "
-                    f"{error['held_out']:.3f} on held-out photos): more --calibration-images would "
-                    "help"
-                )
-
     def _warn(self, text: str) -> None:
         logger.warning("%s", text)
         self.warnings.append(text)
-
-    def _how(self) -> str:
-        settings = self.settings
-        text = f"{settings.method}, {settings.distribution_name}"
-        if settings.target_speedup is not None:
-            text += f" for {settings.target_speedup:g} times the dense speed"
-        else:
-            text += f", {settings.target_sparsity:.0%} of the pruned layers' weights"
-        if settings.pattern != "unstructured":
-            text += f" ({settings.pattern})"
-        if self.views is not None and settings.method == "reconstruct":
-            text += f", {self.views.photos} calibration photos, seed {settings.seed}"
-        if settings.refine_minutes:
-            text += f", refined for {settings.refine_minutes:g} minutes"
-        return text
 
 
 def _copy(model: onnx.ModelProto) -> onnx.ModelProto:

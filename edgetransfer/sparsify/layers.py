@@ -10,7 +10,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
-from edgetransfer.backbones.graph import Graph, attribute
+from edgetransfer.backbones.graph import Graph, attribute, dims_of
 from edgetransfer.errors import BackboneError
 
 Float64Array = NDArray[np.float64]
@@ -164,11 +164,12 @@ def _convolution(graph: Graph, position: int, node: onnx.NodeProto) -> Layer | N
     weights = _own_weights(graph, node)
     if weights is None or weights.ndim != 4:
         return None
-    padding = attribute(node, "auto_pad", b"NOTSET")
-    if padding not in (b"NOTSET", b"VALID"):
-        return None
     groups = int(attribute(node, "group", 1))
-    pads = attribute(node, "pads", [0, 0, 0, 0]) if padding == b"NOTSET" else [0, 0, 0, 0]
+    strides = _pair(attribute(node, "strides", [1, 1]))
+    dilations = _pair(attribute(node, "dilations", [1, 1]))
+    pads = _pads(graph, node, weights.shape[2:], strides, dilations)
+    if pads is None:
+        return None
     first = node.input[0] == graph.inputs[0].name
     depthwise = groups > 1 and weights.shape[1] == 1
     return _with_surroundings(
@@ -177,9 +178,9 @@ def _convolution(graph: Graph, position: int, node: onnx.NodeProto) -> Layer | N
         node,
         weights,
         groups=groups,
-        strides=_pair(attribute(node, "strides", [1, 1])),
-        pads=(int(pads[0]), int(pads[1]), int(pads[2]), int(pads[3])),
-        dilations=_pair(attribute(node, "dilations", [1, 1])),
+        strides=strides,
+        pads=pads,
+        dilations=dilations,
         prunable=not (first or depthwise),
     )
 
@@ -199,6 +200,35 @@ def _fully_connected(graph: Graph, position: int, node: onnx.NodeProto) -> Layer
     )
 
 
+def _pads(
+    graph: Graph,
+    node: onnx.NodeProto,
+    kernel: tuple[int, ...],
+    strides: tuple[int, int],
+    dilations: tuple[int, int],
+) -> tuple[int, int, int, int] | None:
+    """Padding at the top, left, bottom and right; None where it cannot be told."""
+    automatic = attribute(node, "auto_pad", b"NOTSET")
+    if automatic == b"NOTSET":
+        top, left, bottom, right = attribute(node, "pads", [0, 0, 0, 0])
+        return int(top), int(left), int(bottom), int(right)
+    if automatic == b"VALID":
+        return 0, 0, 0, 0
+    known = {v.name: dims_of(v) for v in (*graph.proto.value_info, *graph.proto.input)}
+    sides = known.get(node.input[0], [])[2:]
+    before, after = [], []
+    for side, width, stride, dilation in zip(sides, kernel, strides, dilations, strict=False):
+        if side is None:
+            return None
+        total = max((-(-side // stride) - 1) * stride + (width - 1) * dilation + 1 - side, 0)
+        less, more = total // 2, total - total // 2
+        before.append(less if automatic == b"SAME_UPPER" else more)
+        after.append(more if automatic == b"SAME_UPPER" else less)
+    if len(before) != 2:
+        return None
+    return before[0], before[1], after[0], after[1]
+
+
 def _pair(values: list[int]) -> tuple[int, int]:
     return int(values[0]), int(values[1])
 
@@ -215,11 +245,13 @@ def _with_surroundings(
     strides: tuple[int, int] = (1, 1),
     pads: tuple[int, int, int, int] = (0, 0, 0, 0),
     dilations: tuple[int, int] = (1, 1),
-) -> Layer:
+) -> Layer | None:
     output = node.output[0]
     channels = weights.shape[1] if transposed else weights.shape[0]
     norm = _only_reader(graph, output, "BatchNormalization")
-    bias, home = _bias_home(graph, node, norm)
+    bias, home = _bias_home(graph, node, norm, channels)
+    if home == "none" and len(node.input) > 2 and node.input[2]:
+        return None  # what is added to its output belongs to another layer too
     lower, upper = _clipped(graph, output, norm, channels)
     return Layer(
         name=node.input[1],
@@ -250,10 +282,12 @@ def _only_reader(graph: Graph, tensor: str, *operators: str) -> onnx.NodeProto |
 
 
 def _bias_home(
-    graph: Graph, node: onnx.NodeProto, norm: onnx.NodeProto | None
+    graph: Graph, node: onnx.NodeProto, norm: onnx.NodeProto | None, channels: int
 ) -> tuple[str | None, BiasHome]:
     def own(name: str) -> bool:
-        return name in graph.initializers and len(graph.consumers[name]) == 1
+        if name not in graph.initializers or len(graph.consumers[name]) != 1:
+            return False
+        return int(np.prod(graph.initializers[name].dims)) == channels
 
     if len(node.input) > 2 and node.input[2]:
         return (node.input[2], "bias") if own(node.input[2]) else (None, "none")

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from edgetransfer.data.loading import find_images
 from edgetransfer.errors import DataError, ImageError
@@ -69,17 +70,17 @@ class CalibrationViews:
         return len(self.pixels) - self.held_out
 
     def fewer(self, most: int) -> CalibrationViews:
-        """At most so many of the fitted views, spread over the photos, and none held out."""
+        """At most so many of the fitted views, spread over the photos, and the held-out ones."""
         step = max(1, -(-self.fitted // most))
-        pixels = self.pixels[: self.fitted : step]
-        return replace(self, pixels=pixels, held_out=0)
+        fitted, held_out = self.pixels[: self.fitted : step], self.pixels[self.fitted :]
+        return replace(self, pixels=np.concatenate([fitted, held_out]))
 
     def normalised(self, first: int, count: int) -> Float32Array:
         """Some views as model input, (count, 3, S, S) float32."""
         size = self.preprocessing.size
         out = np.empty((count, 3, size, size), np.float32)
         for row in range(count):
-            normalise(self.pixels[first + row], self.preprocessing, out[row])
+            normalise(Image.fromarray(self.pixels[first + row]), self.preprocessing, out[row])
         return out
 
 

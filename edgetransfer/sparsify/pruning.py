@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import onnx
 
+from edgetransfer.errors import BackboneError
 from edgetransfer.sparsify.activation import clipped_error
 from edgetransfer.sparsify.correction import collect_outputs, corrected, scale_and_shift
 from edgetransfer.sparsify.layers import Layer
@@ -77,6 +78,11 @@ def _reconstruct_one(
 ) -> tuple[dict[str, Any], Parameters]:
     pair.advance(layer.node)
     data = collect(layer, pair, settings.seed)
+    if not np.isfinite(data.moments.inputs).all() or not np.isfinite(data.moments.cross).all():
+        raise BackboneError(
+            f"layer {layer.name!r}: what it reads or makes is not finite on these photos; check "
+            "--mean and --std, and that the dense backbone works"
+        )
     before = dense.parameters(layer)
     pattern = settings.parsed_pattern
     parameters = reconstruct(layer, before, data, share, pattern, pool)
@@ -121,6 +127,7 @@ def record_of(layer: Layer, parameters: Parameters) -> dict[str, Any]:
         "name": layer.name,
         "operator": layer.operator,
         "shape": list(layer.shape),
+        "columns": layer.columns,
         "prunable": layer.prunable,
         "sparsity": float(np.mean(parameters.weights == 0)),
     }

@@ -100,7 +100,8 @@ class NetworkWeights:
             if not shift.any():
                 return
             self._add_bias(layer, shift)
-        self.set_array(layer.bias, shift.astype(np.float32))
+        stored = tuple(self._tensors[layer.bias].dims)
+        self.set_array(layer.bias, shift.reshape(stored).astype(np.float32))
 
     def take_from(self, other: NetworkWeights, layers: Iterable[Layer]) -> None:
         """Take over every weight, bias and batch-norm value of another network of these layers."""

@@ -14,7 +14,8 @@ from edgetransfer.backbones.architectures import ARCHITECTURES, synthetic
 from edgetransfer.backbones.sparsity import measure_sparsity
 from edgetransfer.cli.main import main
 from edgetransfer.engines import FakeEngine
-from edgetransfer.inspection import inspect_backbone, report, speed
+from edgetransfer.engines.sparse import opening
+from edgetransfer.inspection import inspect_backbone, speed
 from edgetransfer.inspection.speed import compare, dense_twin, predicted_speedup
 from tests.conftest import needs_deepsparse
 from tests.graphs import noise, run
@@ -23,7 +24,6 @@ from tests.graphs import noise, run
 @pytest.fixture(autouse=True)
 def _in_a_hurry(monkeypatch):
     monkeypatch.setattr(speed, "COMPARED_SECONDS", 0.0)
-    monkeypatch.setattr(report, "TRIAL_SECONDS", 0.0)
 
 
 @pytest.fixture(scope="module")
@@ -135,8 +135,22 @@ def test_a_dense_backbone_has_nothing_to_compare(tmp_path):
     }
 
 
+@pytest.mark.skipif(opening.why_absent() is not None, reason="the sparse engine is not compiled")
+def test_the_sparse_engine_tells_its_slowest_layers(sparse):
+    result = inspect_backbone(str(sparse), engine="sparse", batch_size=4)
+    told = result["speed"]
+    names = {layer["name"] for layer in result["layers"]}
+    assert len(told["slowest"]) == 5
+    assert all(set(step["layers"]) <= names for step in told["slowest"])
+    shares = [step["share"] for step in told["slowest"]]
+    assert shares == sorted(shares, reverse=True)
+    assert 0 < sum(shares) <= 1
+    assert told["predicted_speedup"] > 1
+
+
 @needs_deepsparse
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # on DeepSparse's import
 def test_deepsparse_tells_its_slowest_layers(sparse):
     result = inspect_backbone(str(sparse), engine="deepsparse", batch_size=16)
     slowest = result["speed"]["slowest"]

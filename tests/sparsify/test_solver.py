@@ -6,12 +6,13 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import combinations
 
 import numpy as np
+import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 from scipy.optimize import lsq_linear
 
 from edgetransfer.errors import UsageError
-from edgetransfer.sparsify.distribution import GRID, least_error
+from edgetransfer.sparsify.distribution import GRID, least_error, least_error_within
 from edgetransfer.sparsify.layers import all_layers
 from edgetransfer.sparsify.moments import Moments, input_columns, output_rows, sampled_positions
 from edgetransfer.sparsify.patterns import Pattern, largest
@@ -74,6 +75,7 @@ def test_taking_the_bias_out_leaves_the_same_weights() -> None:
     np.testing.assert_allclose(weights, expected, rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.parametrize("automatic", ["NOTSET", "SAME_UPPER", "SAME_LOWER"])
 @pytest.mark.parametrize(
     ("kernel", "group", "strides", "pads", "dilations"),
     [
@@ -85,7 +87,11 @@ def test_taking_the_bias_out_leaves_the_same_weights() -> None:
         (1, 1, 2, 0, 1),
     ],
 )
-def test_patches_times_weights_are_the_convolution(kernel, group, strides, pads, dilations) -> None:
+def test_patches_times_weights_are_the_convolution(
+    kernel, group, strides, pads, dilations, automatic
+) -> None:
+    if automatic != "NOTSET" and dilations > 1:
+        pytest.skip("ONNX Runtime does not dilate under automatic padding")
     rng = np.random.default_rng(0)
     first = rng.standard_normal((6, 3, 1, 1)).astype(np.float32)
     w = rng.standard_normal((12, 6 // group, kernel, kernel)).astype(np.float32)
@@ -98,7 +104,7 @@ def test_patches_times_weights_are_the_convolution(kernel, group, strides, pads,
             ["y"],
             group=group,
             strides=[strides] * 2,
-            pads=[pads] * 4,
+            **({"pads": [pads] * 4} if automatic == "NOTSET" else {"auto_pad": automatic}),
             dilations=[dilations] * 2,
         ),
     ]
@@ -119,6 +125,7 @@ def test_patches_times_weights_are_the_convolution(kernel, group, strides, pads,
     model.graph.output.reverse()
     x = run(model, images)
     del model.graph.output[0]
+    model = onnx.shape_inference.infer_shapes(model)
     layers = {found.name: found for found in all_layers(model)}
     layer = layers["w"]
     shape = list(y.shape)
@@ -164,3 +171,18 @@ def test_patterns_are_read() -> None:
     for text in ("4:2", "2:2", "0:4", "half"):
         with pytest.raises(UsageError):
             Pattern.parse(text)
+
+
+def test_two_budgets_are_kept_and_the_error_falls() -> None:
+    rng = np.random.default_rng(0)
+    errors = rng.uniform(0.1, 2, (6, 1)) * GRID**3
+    weights = rng.uniform(1, 50, (6, 1)) * (1 - GRID)
+    macs = rng.uniform(1, 50, (6, 1)) * (1 - GRID)
+    even = np.full(6, 0.75)
+    shares = least_error_within(errors, weights, macs, even)
+    for cost in (weights, macs):
+        spent = sum(np.interp(s, GRID, c) for s, c in zip(shares, cost, strict=True))
+        assert spent <= 0.25 * cost[:, 0].sum() * (1 + 1e-6)
+    error = sum(np.interp(s, GRID, e) for s, e in zip(shares, errors, strict=True))
+    before = sum(np.interp(0.75, GRID, e) for e in errors)
+    assert error < before

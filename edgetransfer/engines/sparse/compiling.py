@@ -81,6 +81,7 @@ def compile_library(
     if compiler is None:
         raise CompileError("no C++ compiler was found (g++ or clang++)")
     target = (machine or _target_machine()).lower()
+    extra = [*os.environ.get("ARCHFLAGS", "").split(), *extra]
     common = ["-std=c++17", "-O2", "-fPIC", "-fvisibility=hidden", "-pthread", *extra]
     with tempfile.TemporaryDirectory(prefix="edgetransfer-") as folder:
         jobs = []

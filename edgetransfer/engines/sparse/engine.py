@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from importlib.metadata import version
 
 import numpy as np
@@ -46,8 +47,9 @@ class SparseEngine:
             words,
             numbers,
             operators=len(self.plan.operators),
-            threads=threads or psutil.cpu_count(logical=False) or 1,
+            threads=threads or _own_cores(),
         )
+        self.plan.release_weights()
         release = f"{version('edgetransfer')} ({isa})"
         self.choice = EngineChoice(name=self.name, version=release, reason=reason)
         batch = model.graph.input[0].type.tensor_type.shape.dim[0].dim_value
@@ -70,3 +72,11 @@ class SparseEngine:
     def close(self) -> None:
         """See `Engine.close`."""
         self.session.close()
+
+
+def _own_cores() -> int:
+    """Physical cores, or as many as this process may run on if these are fewer."""
+    cores = psutil.cpu_count(logical=False) or 1
+    if hasattr(os, "sched_getaffinity"):
+        cores = min(cores, len(os.sched_getaffinity(0)))
+    return cores

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import time
 from dataclasses import dataclass
 from functools import cache
@@ -116,6 +117,7 @@ class Session:
         self._library = load_library()
         self._error = ctypes.create_string_buffer(ERROR_BYTES)
         self._operators = operators
+        self._process = os.getpid()
         self._handle: int | None = self._library.sparse_open(
             words.ctypes.data, len(words), numbers.ctypes.data, len(numbers), threads,
             self._error, ERROR_BYTES,
@@ -165,9 +167,10 @@ class Session:
 
     def close(self) -> None:
         """Let go of memory and threads; safe to call twice."""
-        if self._handle:
+        if self._handle and self._process == os.getpid():
+            # A forked child has none of the threads that closing would wait for.
             self._library.sparse_close(self._handle)
-            self._handle = None
+        self._handle = None
 
     def __del__(self) -> None:
         if getattr(self, "_handle", None):

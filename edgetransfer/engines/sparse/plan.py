@@ -118,12 +118,10 @@ class Plan:
         self.operators.append(operator)
         return operator
 
-    def multiply_adds(self, operator: Operator) -> int:
-        """Multiplications by weights that are not zero, for one image."""
-        if operator.weights is None:
-            return 0
-        _, height, width = self.shapes[operator.out]
-        return int(np.count_nonzero(operator.weights)) * height * width
+    def release_weights(self) -> None:
+        """Let go of the weights; the plan can then be read, but no longer be opened."""
+        for operator in self.operators:
+            operator.weights = operator.bias = None
 
     def serialise(self) -> tuple[Words, Float32Array]:
         """The plan as one array of int64 and one of float32."""

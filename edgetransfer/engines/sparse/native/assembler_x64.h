@@ -1,10 +1,13 @@
 // The few AVX-512 and general instructions that generated kernels consist of.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
-#include <vector>
 
 namespace sparse::x64 {
+
+// No instruction below is longer.
+constexpr size_t kLongestInstruction = 12;
 
 enum Register : int {
   rax = 0, rcx, rdx, rbx, rsp, rbp, rsi, rdi, r8, r9, r10, r11, r12, r13, r14, r15
@@ -12,11 +15,14 @@ enum Register : int {
 
 class Assembler {
  public:
-  explicit Assembler(std::vector<uint8_t>& code) : code_(code) {}
+  // Writes from `code` on, which the caller has made room for.
+  explicit Assembler(uint8_t* code) : start_(code), at_(code) {}
 
   void push(Register r) { if (r >= 8) byte(0x41); byte(0x50 | (r & 7)); }
   void pop(Register r) { if (r >= 8) byte(0x41); byte(0x58 | (r & 7)); }
   void ret() { byte(0xC3); }
+  // What an indirect call must land on where the system tracks branches.
+  void branch_target() { for (int b : {0xF3, 0x0F, 0x1E, 0xFA}) byte(b); }
   void load(Register to, Register base, int32_t displacement) { rex(to, base); byte(0x8B); memory(to, base, displacement); }
   void lea(Register to, Register base, int32_t displacement) { rex(to, base); byte(0x8D); memory(to, base, displacement); }
   void add(Register to, Register from) { rex(from, to); byte(0x01); byte(0xC0 | ((from & 7) << 3) | (to & 7)); }
@@ -28,10 +34,10 @@ class Assembler {
     byte(0x18);
     memory(1, base, d);
   }
-  size_t here() const { return code_.size(); }
+  size_t here() const { return static_cast<size_t>(at_ - start_); }
   void jump_if_not_zero(size_t target) {
     byte(0x0F); byte(0x85);
-    word(static_cast<int32_t>(static_cast<int64_t>(target) - static_cast<int64_t>(code_.size() + 4)));
+    word(static_cast<int32_t>(static_cast<int64_t>(target) - static_cast<int64_t>(here() + 4)));
   }
 
   void load_vector(int z, Register base, int32_t d) { vector(1, 0, 0x10, z, 0, base, d, false); }
@@ -47,7 +53,7 @@ class Assembler {
   void clear(int z) { registers(1, 1, 0xEF, z, z, z); }
 
  private:
-  void byte(int value) { code_.push_back(static_cast<uint8_t>(value)); }
+  void byte(int value) { *at_++ = static_cast<uint8_t>(value); }
   void word(int32_t value) { for (int i = 0; i < 4; ++i) byte((value >> (8 * i)) & 255); }
   void rex(int reg, int base) { byte(0x48 | ((reg >> 3) << 2) | (base >> 3)); }
   // base is never rsp, r12 (these need an index byte).
@@ -87,7 +93,7 @@ class Assembler {
     byte(0xC0 | ((z & 7) << 3) | (b & 7));
   }
 
-  std::vector<uint8_t>& code_;
+  uint8_t *start_, *at_;
 };
 
 }  // namespace sparse::x64

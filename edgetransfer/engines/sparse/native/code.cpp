@@ -31,9 +31,16 @@ void Network::generate() {
     op.code_bytes = static_cast<int64_t>(made.size() - start) + 4 * op.weights;
     op.form = Form::generated;
   }
-  if (made.empty() || code.seal(made)) return;
-  for (Operator& op : operators)
-    if (op.form == Form::generated) op.form = Form::sparse_rows;
+  const bool sealed = made.empty() || code.seal(made);
+  for (Operator& op : operators) {
+    if (op.form != Form::generated) continue;
+    if (!sealed) {
+      op.form = Form::sparse_rows;
+    } else {
+      std::vector<Tap>().swap(op.rows.taps);
+      std::vector<float>().swap(op.rows.values);
+    }
+  }
 }
 
 CodeMemory::~CodeMemory() {

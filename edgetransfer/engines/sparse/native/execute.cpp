@@ -15,6 +15,8 @@ namespace {
 constexpr int64_t kLargePage = 2 << 20;
 // A layer with more code than this is shared among threads by output channels, not by rows.
 constexpr int64_t kSharedCode = 256 << 10;
+// Channels of a global mean that are added up at a time.
+constexpr int kMostSums = 128;
 
 struct Range {
   int first, last;
@@ -108,25 +110,38 @@ void Run::retile(const Work& work, int y0, int y1) const {
   const Retiling& retiling = program_.retilings[work.retiling];
   // Offsets count from the first pixel, without the zeros beside the rows of a storage.
   const int64_t in_row = in.width * in.pixel_bytes;
+  const auto place = [&](int64_t at) {
+    return in.row(arena_, static_cast<int>(at / in_row)) + at % in_row;
+  };
   for (int y = y0; y < y1; ++y)
     for (int x = 0; x < out.width; ++x) {
       const int64_t* offsets =
           retiling.from.data() + (static_cast<int64_t>(y) * out.width + x) * kLanes;
-      const float* from[kLanes];
-      bool straight = offsets[0] >= 0;
+      char* to = out.row(arena_, y) + x * out.pixel_bytes;
+      // Mostly all lanes come from one pixel, in another order.
+      int64_t pixel = -1;
+      int32_t order[kLanes];
+      bool one = true, straight = true;
       for (int l = 0; l < kLanes; ++l) {
         const int64_t at = offsets[l];
-        straight = straight && at == offsets[0] + l * static_cast<int64_t>(sizeof(float));
-        from[l] = at < 0 ? nullptr
-                         : reinterpret_cast<const float*>(
-                               in.row(arena_, static_cast<int>(at / in_row)) + at % in_row);
+        order[l] = at < 0 ? -1 : static_cast<int32_t>(at % kVectorBytes / sizeof(float));
+        straight = straight && order[l] == l;
+        if (at < 0) continue;
+        const int64_t start = at - at % kVectorBytes;
+        one = one && (pixel < 0 || pixel == start);
+        pixel = start;
       }
-      char* to = out.row(arena_, y) + x * out.pixel_bytes;
-      if (straight)
-        std::memcpy(to, from[0], out.channels * kVectorBytes);
-      else
+      if (one && pixel >= 0 && straight) {
+        std::memcpy(to, place(pixel), out.channels * kVectorBytes);
+      } else if (one && pixel >= 0) {
+        program_.network.kernels->permute(place(pixel), order, retiling.fill, out.channels, to);
+      } else {
+        const float* from[kLanes];
+        for (int l = 0; l < kLanes; ++l)
+          from[l] = offsets[l] < 0 ? nullptr : reinterpret_cast<const float*>(place(offsets[l]));
         program_.network.kernels->gather(from, retiling.fill, out.channels, kLanes, kVectorBytes,
                                          to);
+      }
     }
 }
 
@@ -185,26 +200,28 @@ void Run::global_average(const Work& work, const Operator& op, int c0, int c1) c
   const Lanes16& l = program_.lanes;
   const int tiles = l.tiles_y * l.tiles_x;
   const float scale = 1.0f / static_cast<float>(whole.height * whole.width);
-  for (int c = c0; c < c1; ++c) {
-    float* to = reinterpret_cast<float*>(out.row(arena_, 0) + c * kVectorBytes);
-    if (tiles == 1) {
-      const char* rows[1];
-      float sums[kLanes] = {};
-      for (int y = 0; y < whole.height; ++y) {
-        rows[0] = in.row(arena_, y) + c * kVectorBytes;
-        for (int x = 0; x < whole.width; ++x) {
-          const float* pixel = reinterpret_cast<const float*>(rows[0] + x * in.pixel_bytes);
-          for (int i = 0; i < kLanes; ++i) sums[i] += pixel[i];
-        }
+  if (c1 - c0 > kMostSums) {
+    global_average(work, op, c0, c0 + kMostSums);
+    return global_average(work, op, c0 + kMostSums, c1);
+  }
+  float sums[kMostSums * kLanes];
+  const int count = (c1 - c0) * kLanes;
+  for (int image = 0; image < (tiles == 1 ? 1 : l.images); ++image) {
+    std::fill(sums, sums + count, 0.0f);
+    for (int y = 0; y < whole.height; ++y)
+      for (int x = 0; x < whole.width; ++x) {
+        const float* pixel = lane(in, image, c0, y, x);
+        if (tiles == 1)
+          for (int i = 0; i < count; ++i) sums[i] += pixel[i];
+        else
+          for (int c = 0; c < c1 - c0; ++c) sums[c] += pixel[c * kLanes];
       }
-      for (int i = 0; i < kLanes; ++i) to[i] = sums[i] * scale;
-    } else {
-      for (int image = 0; image < l.images; ++image) {
-        float sum = 0;
-        for (int y = 0; y < whole.height; ++y)
-          for (int x = 0; x < whole.width; ++x) sum += *lane(in, image, c, y, x);
-        for (int i = 0; i < tiles; ++i) to[image * tiles + i] = sum * scale;
-      }
+    for (int c = 0; c < c1 - c0; ++c) {
+      float* to = reinterpret_cast<float*>(out.row(arena_, 0) + (c0 + c) * kVectorBytes);
+      if (tiles == 1)
+        for (int i = 0; i < kLanes; ++i) to[i] = sums[c * kLanes + i] * scale;
+      else
+        for (int i = 0; i < tiles; ++i) to[image * tiles + i] = sums[c] * scale;
     }
   }
 }
@@ -215,10 +232,10 @@ void Run::copy(const Work& work, const Operator& op, int y) const {
   const int from = shifted ? y : y - op.row_offset, column = shifted ? 0 : op.column_offset;
   char* to = out.row(arena_, y);
   const bool fills = in.width != out.width || in.height != out.height;
+  constexpr const float* kNothing[kLanes] = {};
   if (fills)
-    program_.network.kernels->gather(
-        std::vector<const float*>(kLanes, nullptr).data(), op.fill,
-        out.width * out.pixel_bytes / kVectorBytes, 0, kVectorBytes, to);
+    program_.network.kernels->gather(kNothing, op.fill, out.width * out.pixel_bytes / kVectorBytes,
+                                     0, kVectorBytes, to);
   if (from < 0 || from >= in.height) return;
   for (int x = 0; x < in.width; ++x)
     std::memcpy(to + (x + column) * out.pixel_bytes + op.channel_offset * kVectorBytes,
@@ -241,7 +258,7 @@ void Run::step(const Step& step, int part, int parts) const {
         Range blocks{0, op.blocks_of(op.form)};
         const int count = step.last_row - step.first_row;
         if (parts > 1 && op.kind == Kind::convolution &&
-            (count < 2 * parts || op.code_bytes > kSharedCode)) {
+            (count < parts || op.code_bytes > kSharedCode)) {
           blocks = share(0, blocks.last, part, parts);
           rows = part == 0 ? Range{step.first_row, step.last_row} : Range{0, 0};
           convolve(work, op, step.first_row, step.last_row, blocks.first, blocks.last);

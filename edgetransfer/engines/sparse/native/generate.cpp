@@ -48,18 +48,31 @@ struct Entry {
   float value;
 };
 
+// The weights of a block, by tap and then by channel: a merge of rows that are each in order.
 std::vector<Entry> in_order(const SparseRows& rows, int first, int last) {
+  constexpr int64_t kEnd = INT64_MAX;
+  const auto key = [&](int i) {
+    return (static_cast<int64_t>(rows.taps[i].kernel_row) << 32) + rows.taps[i].offset;
+  };
+  const int count = last - first;
+  int at[kMostBlockChannels];
+  int64_t keys[kMostBlockChannels];
+  for (int c = 0; c < count; ++c) {
+    at[c] = rows.starts[first + c];
+    keys[c] = at[c] < rows.starts[first + c + 1] ? key(at[c]) : kEnd;
+  }
   std::vector<Entry> entries;
   entries.reserve(rows.starts[last] - rows.starts[first]);
-  for (int o = first; o < last; ++o)
-    for (int i = rows.starts[o]; i < rows.starts[o + 1]; ++i)
-      entries.push_back({rows.taps[i], o - first, rows.values[i]});
-  std::sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) {
-    if (a.tap.kernel_row != b.tap.kernel_row) return a.tap.kernel_row < b.tap.kernel_row;
-    if (a.tap.offset != b.tap.offset) return a.tap.offset < b.tap.offset;
-    return a.channel < b.channel;
-  });
-  return entries;
+  for (;;) {
+    const int64_t next = *std::min_element(keys, keys + count);
+    if (next == kEnd) return entries;
+    for (int c = 0; c < count; ++c) {
+      if (keys[c] != next) continue;
+      entries.push_back({rows.taps[at[c]], c, rows.values[at[c]]});
+      ++at[c];
+      keys[c] = at[c] < rows.starts[first + c + 1] ? key(at[c]) : kEnd;
+    }
+  }
 }
 
 void finish(Assembler& to, const Epilogue& epilogue, int first, int count, int32_t constants) {
@@ -97,15 +110,20 @@ void finish(Assembler& to, const Epilogue& epilogue, int first, int count, int32
 
 void generate_block(const SparseRows& rows, int first, int last, const Epilogue& epilogue,
                     std::vector<uint8_t>& code, std::vector<float>& weights) {
-  Assembler to(code);
   const int count = last - first;
   const auto entries = in_order(rows, first, last);
+  // A weight takes at most a load and a multiply-add, each after a move of its cursor.
+  const size_t begin = code.size();
+  code.resize(begin + (4 * entries.size() + 12 * static_cast<size_t>(count) + 64) *
+                          kLongestInstruction);
+  Assembler to(code.data() + begin);
   const size_t start = weights.size();
   weights.push_back(epilogue.low);
   weights.push_back(epilogue.high);
   for (int o = first; o < last; ++o) weights.push_back(rows.bias[o]);
   const int kernel_rows = entries.empty() ? 0 : entries.back().tap.kernel_row + 1;
 
+  to.branch_target();
   for (Register r : {rbx, rbp, r12, r13, r14, r15}) to.push(r);
   to.load(kOut, kStrip, offsetof(Strip, out));
   to.load(kAdded, kStrip, offsetof(Strip, added));
@@ -153,6 +171,7 @@ void generate_block(const SparseRows& rows, int first, int last, const Epilogue&
   to.jump_if_not_zero(loop);
   for (Register r : {r15, r14, r13, r12, rbp, rbx}) to.pop(r);
   to.ret();
+  code.resize(begin + to.here());
 }
 
 }  // namespace sparse

@@ -5,6 +5,10 @@
 #include <algorithm>
 #include <limits>
 
+#if defined(__AVX512F__)
+#include <immintrin.h>
+#endif
+
 #define SPARSE_TEXT_(x) #x
 #define SPARSE_TEXT(x) SPARSE_TEXT_(x)
 
@@ -223,6 +227,23 @@ void gather(const float* const* lanes, float fill, int64_t count, int64_t in_ste
   }
 }
 
+void permute(const char* from, const int32_t* order, float fill, int64_t count, char* out) {
+#if defined(__AVX512F__)
+  const __m512i places = _mm512_loadu_si512(order);
+  const __mmask16 taken = _mm512_cmpge_epi32_mask(places, _mm512_setzero_si512());
+  const __m512 filled = _mm512_set1_ps(fill);
+  for (int64_t i = 0; i < count; ++i)
+    _mm512_store_ps(out + i * kVectorBytes,
+                    _mm512_mask_permutexvar_ps(filled, taken, places,
+                                               _mm512_load_ps(from + i * kVectorBytes)));
+#else
+  const float* lanes[kLanes];
+  for (int l = 0; l < kLanes; ++l)
+    lanes[l] = order[l] < 0 ? nullptr : reinterpret_cast<const float*>(from) + order[l];
+  gather(lanes, fill, count, kLanes, kVectorBytes, out);
+#endif
+}
+
 float spin(int64_t rounds) {
   constexpr int kCount = kPeakAdds / kWidth < kSums ? kPeakAdds / kWidth : 12;
   Native sums[kCount];
@@ -242,7 +263,7 @@ float spin(int64_t rounds) {
 const Kernels& SPARSE_KERNELS() {
   static const Kernels kernels = {SPARSE_TEXT(SPARSE_NAME), sparse_strip, dense_strip,
                                   depthwise_strip,          max_pool,     average_pool,
-                                  add,                      gather,       spin};
+                                  add,                      gather,       permute,      spin};
   return kernels;
 }
 

@@ -48,6 +48,8 @@ struct Kernels {
   // where its pointer says; a lane without a pointer is filled.
   void (*gather)(const float* const* lanes, float fill, int64_t count, int64_t in_step,
                  int64_t out_step, char* out);
+  // count vectors whose lanes are those of a source's vectors in another order; -1 is filled.
+  void (*permute)(const char* from, const int32_t* order, float fill, int64_t count, char* out);
   // Multiply-adds and nothing else, kPeakAdds of them a round; for measuring the peak.
   float (*spin)(int64_t rounds);
 };

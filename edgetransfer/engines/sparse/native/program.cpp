@@ -56,7 +56,8 @@ class Interleaving {
   void advance(size_t w, int row) {
     const Work& work = program_.works[w];
     Storage& out = program_.storages[work.out];
-    const int most = static_cast<int>(std::max<int64_t>(1, kStepBytes / out.row_bytes()));
+    const int most = program_.threads *
+                     static_cast<int>(std::max<int64_t>(1, kStepBytes / out.row_bytes()));
     while (done_[w] < row) {
       const int next = std::min(out.height, done_[w] + most);
       if (work.in >= 0)
@@ -89,7 +90,7 @@ class Interleaving {
   std::vector<bool> kept_;
 };
 
-Program::Program(const Network& net, Lanes16 l) : network(net), lanes(l) {
+Program::Program(const Network& net, Lanes16 l, int t) : network(net), lanes(l), threads(t) {
   for (const Tensor& tensor : net.tensors) place(tensor);
   Work pack{};
   pack.task = Task::pack;

@@ -53,10 +53,12 @@ struct Step {
 
 class Program {
  public:
-  Program(const Network& network, Lanes16 lanes);
+  // For so many threads that share each step.
+  Program(const Network& network, Lanes16 lanes, int threads);
 
   const Network& network;
   const Lanes16 lanes;
+  const int threads;
   std::vector<Storage> storages;
   std::vector<Retiling> retilings;
   std::vector<Work> works;

@@ -34,8 +34,9 @@ Session::Session(std::unique_ptr<Network> network, int threads)
       seconds_(threads_.count(), std::vector<double>(network_->operators.size(), 0)) {}
 
 const Program& Session::program(Layout layout) {
-  constexpr Lanes16 kLanesOf[kLayouts] = {{16, 1, 1}, {4, 2, 2}, {1, 4, 4}};
-  if (!programs_[layout]) programs_[layout] = std::make_unique<Program>(*network_, kLanesOf[layout]);
+  constexpr Lanes16 kLanesOf[kLayouts] = {{16, 1, 1}, {16, 1, 1}, {4, 2, 2}, {1, 4, 4}};
+  if (!programs_[layout]) programs_[layout] = std::make_unique<Program>(
+        *network_, kLanesOf[layout], layout == kWhole ? 1 : threads_.count());
   const Program& made = *programs_[layout];
   if (!zeros_ || zeros_->bytes() < made.zero_row_bytes)
     zeros_ = std::make_unique<Arena>(made.zero_row_bytes);
@@ -43,7 +44,7 @@ const Program& Session::program(Layout layout) {
 }
 
 Session::Layout Session::layout_for(int64_t images) const {
-  if (!tiles_ || images > 4) return kWhole;
+  if (!tiles_ || images > 4) return threads_.count() > 1 ? kWholeShared : kWhole;
   return images > 1 ? kQuarters : kSixteenths;
 }
 

@@ -22,7 +22,7 @@ class Session {
   int64_t memory() const;
 
  private:
-  enum Layout { kWhole, kQuarters, kSixteenths, kLayouts };
+  enum Layout { kWhole, kWholeShared, kQuarters, kSixteenths, kLayouts };
 
   const Program& program(Layout layout);
   Layout layout_for(int64_t images) const;

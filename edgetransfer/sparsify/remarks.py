@@ -1,0 +1,72 @@
+"""What a person should know of a sparsification: doubts, and how it was made."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import onnx
+
+from edgetransfer.sparsify.layers import Layer
+from edgetransfer.sparsify.photos import CalibrationViews
+from edgetransfer.sparsify.settings import Sparsification
+
+OVERFITTED = 1.5  # held-out error over fitted error
+FEW_SAMPLES = 20  # for each weight of a filter
+UNWELCOME = 0.05  # errors below this are no reason to warn
+
+
+def left_out(model: onnx.ModelProto, layers: Sequence[Layer]) -> list[str]:
+    """A warning if some layers with weights can neither be pruned nor refitted."""
+    known = {layer.name for layer in layers}
+    weighted = [node for node in model.graph.node if node.op_type in ("Conv", "Gemm", "MatMul")]
+    names = [node.input[1] for node in weighted if node.input[1] not in known]
+    if not names:
+        return []
+    return [
+        f"{len(names)} layers stay as they are, because their weights or biases are shared, "
+        f"computed, or not of a 2-D convolution: {', '.join(names[:3])}"
+    ]
+
+
+def doubts(records: Sequence[dict[str, Any]], views: CalibrationViews | None) -> list[str]:
+    """Warnings of too few photos, and of layers that fit them better than others."""
+    fitted = [record for record in records if record.get("error")]
+    if views is None or not fitted:
+        return []
+    texts = []
+    few = [r["name"] for r in fitted if r["samples"] < FEW_SAMPLES * r["columns"]]
+    if few:
+        texts.append(
+            f"{views.photos} photos are few for {len(few)} wide layers ({few[0]} first): more "
+            "--calibration-images would help"
+        )
+    over = [
+        record["error"] | {"name": record["name"]}
+        for record in fitted
+        if record["error"]["held_out"] > max(UNWELCOME, OVERFITTED * record["error"]["fitted"])
+    ]
+    if over:
+        worst = max(over, key=lambda error: float(error["held_out"]))
+        texts.append(
+            f"{len(over)} layers fit these photos better than others (worst: {worst['name']}, "
+            f"error {worst['fitted']:.3f}, on held-out photos {worst['held_out']:.3f}): more "
+            "--calibration-images would help"
+        )
+    return texts
+
+
+def how_made(settings: Sparsification, views: CalibrationViews | None) -> str:
+    """Method, target and calibration in a line, for the card."""
+    text = f"{settings.method}, {settings.distribution_name}"
+    if settings.target_speedup is not None:
+        text += f" for {settings.target_speedup:g} times the dense speed"
+    else:
+        text += f", {settings.target_sparsity:.0%} of the pruned layers' weights"
+    if settings.pattern != "unstructured":
+        text += f" ({settings.pattern})"
+    if views is not None and settings.method == "reconstruct":
+        text += f", {views.photos} calibration photos, seed {settings.seed}"
+    if settings.refine_minutes:
+        text += f", refined for {settings.refine_minutes:g} minutes"
+    return text
