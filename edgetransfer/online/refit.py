@@ -24,7 +24,7 @@ from edgetransfer.heads import LBFGSSolver, LinearHead
 from edgetransfer.types import Float32Array, IntArray
 
 TRIAL_ROWS = 1024
-ITERATIONS = 100  # the stream's own steps go on from there, so it need not be exact
+ITERATIONS = 50  # the stream's own steps go on from there, so it need not be exact
 BEHIND = 19  # the lowest priority
 SAFE_L2 = 1e-2  # where there are too few rows to hold any out
 
@@ -64,9 +64,8 @@ def fit(features: Float32Array, labels: IntArray, l2: float | None, seed: int) -
     if l2 is None and np.bincount(compact).max() < 2:
         l2 = SAFE_L2
     names = tuple(map(str, present.tolist()))
-    result = LBFGSSolver(l2=l2, tolerance=1e-3, max_iterations=ITERATIONS).fit(
-        features, compact.astype(np.int64), names, seed=seed
-    )
+    solver = LBFGSSolver(l2=l2, tolerance=1e-3, max_iterations=ITERATIONS, precise=False)
+    result = solver.fit(features, compact.astype(np.int64), names, seed=seed)
     return Candidate(
         labels=present, weights=result.head.weights, bias=result.head.bias, l2=result.l2
     )

@@ -148,6 +148,8 @@ def test_a_view_is_a_function_of_seed_epoch_and_index(seed: int, epoch: int, ind
     others = [(seed + 1, epoch, index), (seed, epoch + 1, index), (seed, epoch, index + 1)]
     for other in others:
         assert view_rng(*other).random() != view_rng(seed, epoch, index).random()
+    fresh = np.random.Generator(np.random.Philox(key=[seed, epoch], counter=[0, 0, 0, index]))
+    assert view_rng(seed, epoch, index).random(9).tolist() == fresh.random(9).tolist()
 
 
 def test_neighbouring_images_epochs_and_seeds_are_independent() -> None:
