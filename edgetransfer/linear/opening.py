@@ -8,7 +8,7 @@ import logging
 from collections.abc import Iterator
 from dataclasses import asdict
 
-from edgetransfer.backbones import Backbone
+from edgetransfer.backbones import Backbone, open_with
 from edgetransfer.data import DataSplits, load_data
 from edgetransfer.engines import AUTO, Engine, EnginePlan, open_streams
 from edgetransfer.features import FeatureExtractor, default_cache_folder, plan_for
@@ -20,18 +20,7 @@ logger = logging.getLogger(__name__)
 
 def open_backbone(settings: LinearTraining) -> Backbone:
     """Open the backbone that the settings name, and log what is doubtful about it."""
-    backbone = Backbone.open(
-        settings.backbone,
-        features=settings.features,
-        size=settings.size,
-        resize=settings.resize,
-        mean=settings.mean,
-        std=settings.std,
-        interpolation=settings.interpolation,
-    )
-    for warning in backbone.warnings:
-        logger.warning("%s", warning)
-    return backbone
+    return open_with(settings.backbone, settings)
 
 
 def load_splits(settings: LinearTraining) -> DataSplits:

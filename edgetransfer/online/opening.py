@@ -6,7 +6,7 @@ import json
 import logging
 from dataclasses import asdict, dataclass
 
-from edgetransfer.backbones import Backbone
+from edgetransfer.backbones import open_with
 from edgetransfer.engines import Engine, open_engine
 from edgetransfer.features import default_cache_folder, plan_for
 from edgetransfer.online.settings import StreamSettings
@@ -56,17 +56,7 @@ def open_eyes(settings: StreamSettings) -> Eyes:
     EdgeTransferError
         If the backbone or the engine cannot be used.
     """
-    backbone = Backbone.open(
-        settings.backbone,
-        features=settings.features,
-        size=settings.size,
-        resize=settings.resize,
-        mean=settings.mean,
-        std=settings.std,
-        interpolation=settings.interpolation,
-    )
-    for warning in backbone.warnings:
-        logger.warning("%s", warning)
+    backbone = open_with(settings.backbone, settings)
     engine = open_engine(
         backbone.frozen(settings.engine_batch),
         engine=settings.engine,

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import onnx
 
-from edgetransfer.backbones import Backbone
+from edgetransfer.backbones import Backbone, open_with
 from edgetransfer.backbones.sparsity import measure_sparsity
 from edgetransfer.errors import BackboneError, EngineError
 from edgetransfer.features import default_cache_folder
@@ -67,17 +67,7 @@ def sparsify(
         If a target cannot be reached.
     """
     start = monotonic()
-    backbone = Backbone.open(
-        settings.dense,
-        features=settings.features,
-        size=settings.size,
-        resize=settings.resize,
-        mean=settings.mean,
-        std=settings.std,
-        interpolation=settings.interpolation,
-    )
-    for warning in backbone.warnings:
-        logger.warning("%s", warning)
+    backbone = open_with(settings.dense, settings)
     check_out(settings, backbone, overwrite=overwrite)
     report = _Job(settings, backbone, progress).run(resume=resume)
     report["seconds"] = round(monotonic() - start, 1)

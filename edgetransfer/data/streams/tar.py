@@ -77,9 +77,9 @@ class TarSource:
                 parts: dict[str, bytes] = {}
                 for member in archive:
                     archive.members.clear()  # type: ignore[attr-defined]  # it keeps all it has read
-                    if not member.isfile() or Path(member.name).name.startswith("."):
-                        continue
                     folder, _, file = member.name.rpartition("/")
+                    if not member.isfile() or file.startswith("."):
+                        continue
                     stem, _, ending = file.partition(".")
                     this = f"{folder}/{stem}" if folder else stem
                     if this != key:
