@@ -104,7 +104,9 @@ class LBFGSSolver:
         if l2 is None:
             tried = self._try_strengths(features, labels, len(classes), seed, progress)
             l2 = min(tried, key=lambda pair: pair[1])[0]
-        exact = features.astype(np.float64 if self.precise else np.float32)
+        exact: FloatArray = features
+        if self.precise:
+            exact = features.astype(np.float64)
         model = self._minimise(exact, labels, len(classes), l2)
         weights, bias = _softmax_form(model)
         head = LinearHead(
