@@ -45,6 +45,7 @@ bench: $(VENV)/.installed-all
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/heads.py
 	$(BIN)/python benchmarks/engines.py
+	$(BIN)/python benchmarks/engine_sparse.py
 	$(BIN)/python benchmarks/pipeline.py --backbone tinyresnet-90 --backbone resnet50:0.9
 	$(BIN)/python benchmarks/pipeline.py --backbone resnet50:0.9 --large
 	$(BIN)/python benchmarks/epoch.py
