@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <optional>
 
 namespace sparse {
 namespace {
@@ -9,36 +10,56 @@ namespace {
 constexpr int64_t kPage = 4096;
 // Layers whose code and weights are larger than this run whole, one after the other, so that they
 // are fetched once; those before them row by row, so that activations stay in the caches.
-constexpr int64_t kStreamedCode = 512 << 10;
+constexpr int64_t kStreamedCode = 1 << 20;
 constexpr int64_t kStepBytes = 1 << 18;
+// What the rings of works that run row by row may take together: all of them go through the cache
+// once a row, and what is larger than a thread's part of it would come from memory each time.
+constexpr int64_t kRingBytes = 6 << 20;
 
 }  // namespace
 
-// Rows of the first works in an order in which each is computed as soon as what follows needs it,
-// so that only a few rows of each tensor exist at a time.
+// Rows of some works side by side in an order in which each is computed as soon as what follows
+// needs it, so that only a few rows of each tensor between them exist at a time.
 class Interleaving {
  public:
-  Interleaving(Program& program, size_t count)
-      : program_(program), count_(count), done_(program.works.size(), 0),
+  // Of works first to last (exclusive); those before them are done.
+  Interleaving(const Program& program, size_t first, size_t last)
+      : program_(program), first_(first), last_(last), done_(program.works.size(), 0),
         producer_(program.storages.size()), readers_(program.storages.size()),
-        kept_(program.storages.size(), false) {
-    for (size_t w = 0; w < count; ++w) producer_[program.works[w].out].push_back(w);
-    for (size_t w = 0; w < program.works.size(); ++w)
+        kept_(program.storages.size(), false), rings_(program.storages.size(), 0) {
+    for (size_t w = first; w < last; ++w) producer_[program.works[w].out].push_back(w);
+    for (size_t w = first; w < program.works.size(); ++w)
       for (int s : {program.works[w].in, program.works[w].second}) {
         if (s < 0) continue;
-        if (w < count)
+        if (w < last)
           readers_[s].push_back(w);
         else
           kept_[s] = true;
       }
     kept_[program.output] = true;
+    run();
   }
 
+  // What the rows between its works take, without what later works read.
+  int64_t bytes() const {
+    int64_t sum = 0;
+    for (size_t s = 0; s < rings_.size(); ++s)
+      if (!kept_[s]) sum += rings_[s] * program_.storages[s].row_bytes();
+    return sum;
+  }
+
+  void adopt(Program& program) const {
+    for (size_t s = 0; s < rings_.size(); ++s)
+      program.storages[s].ring = std::max(program.storages[s].ring, rings_[s]);
+    program.steps.insert(program.steps.end(), steps_.begin(), steps_.end());
+  }
+
+ private:
   void run() {
     // What later works read is made in proportion, so that none runs ahead of another.
     std::vector<size_t> ends;
     int most = 0;
-    for (size_t w = 0; w < count_; ++w) {
+    for (size_t w = first_; w < last_; ++w) {
       const int out = program_.works[w].out;
       if (!kept_[out] && !readers_[out].empty()) continue;
       ends.push_back(w);
@@ -51,11 +72,10 @@ class Interleaving {
       }
   }
 
- private:
   // Compute a work's output up to a row, few rows at a time, and what it needs before each.
   void advance(size_t w, int row) {
     const Work& work = program_.works[w];
-    Storage& out = program_.storages[work.out];
+    const Storage& out = program_.storages[work.out];
     const int most = program_.threads *
                      static_cast<int>(std::max<int64_t>(1, kStepBytes / out.row_bytes()));
     while (done_[w] < row) {
@@ -64,10 +84,10 @@ class Interleaving {
         for (size_t p : producer_[work.in]) advance(p, program_.rows_needed(work, next));
       if (work.second >= 0)
         for (size_t p : producer_[work.second]) advance(p, next);
-      program_.steps.push_back({static_cast<int>(w), done_[w], next});
+      steps_.push_back({static_cast<int>(w), done_[w], next});
       int oldest = kept_[work.out] ? 0 : done_[w];
       for (size_t r : readers_[work.out]) oldest = std::min(oldest, first_needed(r, work.out));
-      out.ring = std::max(out.ring, next - oldest);
+      rings_[work.out] = std::max(rings_[work.out], next - oldest);
       done_[w] = next;
     }
   }
@@ -83,11 +103,13 @@ class Interleaving {
     return first;
   }
 
-  Program& program_;
-  const size_t count_;
+  const Program& program_;
+  const size_t first_, last_;
   std::vector<int> done_;
   std::vector<std::vector<size_t>> producer_, readers_;
   std::vector<bool> kept_;
+  std::vector<int> rings_;  // rows of each storage, none where no work here writes it
+  std::vector<Step> steps_;
 };
 
 Program::Program(const Network& net, Lanes16 l, int t) : network(net), lanes(l), threads(t) {
@@ -223,15 +245,26 @@ int Program::rows_needed(const Work& work, int last_row) const {
   return std::clamp(row, 0, in.height);
 }
 
-// How many works from the start run row by row, interleaved: those whose weights are small.
-size_t Program::streamed() const {
-  if (tiled()) return 0;
-  size_t count = 0;
-  for (; count < works.size(); ++count) {
-    if (works[count].op < 0) continue;
-    const Operator& op = network.operators[works[count].op];
-    if (op.kind == Kind::global_average || op.stored_bytes() > kStreamedCode) break;
-  }
+// Whether a work may run row by row with its neighbours: its weights are small, and it needs no
+// more of its input than the rows around its own.
+bool Program::streams(const Work& work) const {
+  if (tiled()) return false;
+  if (work.op < 0) return true;
+  const Operator& op = network.operators[work.op];
+  return op.kind != Kind::global_average && op.stored_bytes() <= kStreamedCode;
+}
+
+// How many tensors written by works before one are read by it or a later one.
+int Program::crossing(size_t work) const {
+  std::vector<bool> written(storages.size(), false);
+  for (size_t w = 0; w < work; ++w) written[works[w].out] = true;
+  int count = 0;
+  for (size_t w = work; w < works.size(); ++w)
+    for (int s : {works[w].in, works[w].second}) {
+      if (s < 0 || !written[s]) continue;
+      written[s] = false;
+      ++count;
+    }
   return count;
 }
 
@@ -246,14 +279,29 @@ int Program::first_row(const Work& work, int row) const {
   return std::clamp(row * op.stride_y - work.pad_top, 0, in.height);
 }
 
+// Groups of works run interleaved, each as long as its rings stay in the third cache and ended
+// where a single tensor leads on; works that do not stream run whole.
 void Program::order() {
-  const size_t count = streamed();
-  Interleaving interleaving(*this, count);
-  interleaving.run();
-  for (size_t w = count; w < works.size(); ++w) {
-    Storage& out = storages[works[w].out];
-    out.ring = out.height;
-    steps.push_back({static_cast<int>(w), 0, out.height});
+  for (size_t first = 0; first < works.size();) {
+    if (!streams(works[first])) {
+      Storage& out = storages[works[first].out];
+      out.ring = out.height;
+      steps.push_back({static_cast<int>(first), 0, out.height});
+      ++first;
+      continue;
+    }
+    std::optional<Interleaving> group;
+    size_t last = first;
+    for (size_t end = first + 1; end <= works.size() && streams(works[end - 1]); ++end) {
+      const bool stops = end == works.size() || !streams(works[end]);
+      if (!stops && crossing(end) > 1) continue;
+      const Interleaving longer(*this, first, end);
+      if (group && longer.bytes() > kRingBytes) break;
+      group.emplace(longer);
+      last = end;
+    }
+    group->adopt(*this);
+    first = last;
   }
 }
 

@@ -81,7 +81,8 @@ class Program {
   void allocate();
   int rows_needed(const Work& work, int last_row) const;
   int first_row(const Work& work, int row) const;
-  size_t streamed() const;
+  bool streams(const Work& work) const;
+  int crossing(size_t work) const;
 };
 
 }  // namespace sparse
