@@ -1,6 +1,7 @@
 #include "session.h"
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <ctime>
 
@@ -87,16 +88,17 @@ void Session::together(const Program& program, const Batch& batch, int64_t first
 void Session::run(const Batch& batch) {
   const int parts = threads_.count();
   int64_t first = 0;
-  // Whole rounds, one set of lanes for each thread.
-  const int64_t rounds = batch.count / kLanes / parts;
-  if (rounds) {
+  // Whole sets of lanes, as many as go round evenly; a thread that is held up by other programs
+  // takes fewer of them.
+  const int64_t sets = batch.count / kLanes / parts * parts;
+  if (sets) {
     const Program& whole = program(kWhole);
     for (int t = 0; t < parts; ++t) arena(t, whole);
+    std::atomic<int64_t> next{0};
     threads_.run([&](int thread) {
-      for (int64_t r = 0; r < rounds; ++r)
-        alone(whole, batch, (r * parts + thread) * kLanes, thread);
+      for (int64_t set; (set = next.fetch_add(1)) < sets;) alone(whole, batch, set * kLanes, thread);
     });
-    first = rounds * parts * kLanes;
+    first = sets * kLanes;
   }
   // The rest one after the other, all threads on each.
   while (first < batch.count) {
