@@ -11,9 +11,9 @@ PYTHON = $(shell for p in python$(PY) "$$HOME"/.pyenv/versions/$(PY).*/bin/pytho
 .PHONY: demo test test-all test-py lint bench clean
 .DELETE_ON_ERROR:
 
-SPARSE := hatch_build.py edgetransfer/engines/sparse/compiling.py $(wildcard edgetransfer/engines/sparse/native/*)
+NATIVE := hatch_build.py edgetransfer/compiling.py $(wildcard edgetransfer/*/native/* edgetransfer/*/*/native/*)
 
-$(VENV)/.installed: pyproject.toml constraints.txt $(SPARSE)
+$(VENV)/.installed: pyproject.toml constraints.txt $(NATIVE)
 	@test -n "$(PYTHON)" || { echo "Python $(PY) was not found: install it, or name another with PY=3.12"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'

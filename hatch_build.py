@@ -1,4 +1,4 @@
-"""Compiles the sparse engine's native library into the wheel, or leaves it out without a compiler.
+"""Compiles the native library into the wheel, or leaves it out without a compiler.
 
 The library has a C interface and no part of Python in it, so that one wheel for each platform
 serves every CPython. An editable install compiles it in place.
@@ -13,10 +13,10 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-COMPILING = Path("edgetransfer/engines/sparse/compiling.py")
+COMPILING = Path("edgetransfer/compiling.py")
 
 
-class SparseLibraryHook(BuildHookInterface[Any]):
+class NativeLibraryHook(BuildHookInterface[Any]):
     """Runs before a wheel is built."""
 
     PLUGIN_NAME = "custom"
@@ -28,7 +28,7 @@ class SparseLibraryHook(BuildHookInterface[Any]):
             try:
                 compiling["compile_library"]()
             except compiling["CompileError"] as error:
-                self.app.display_warning(f"The sparse engine is left out: {error}")
+                self.app.display_warning(f"The native library is left out: {error}")
                 return
         platform = sysconfig.get_platform().replace("-", "_").replace(".", "_")
         build_data["pure_python"] = False

@@ -21,6 +21,7 @@ class Halves:
     """
 
     def __init__(self, threads: int) -> None:
+        self.threads = min(threads, 2)
         self._helper = _Helper() if threads > 1 else None
 
     def run(self, job: Job) -> None:

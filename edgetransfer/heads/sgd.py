@@ -10,6 +10,7 @@ from edgetransfer.errors import UsageError
 from edgetransfer.heads.halves import Halves
 from edgetransfer.heads.linear_head import LinearHead
 from edgetransfer.heads.loss import residual
+from edgetransfer.heads.native_steps import COLUMNS, MOST_BATCH, NativeSteps, load_step, padded
 from edgetransfer.types import Float32Array, IntArray
 
 CACHED = 1 << 15  # numbers of each of three arrays that a core's cache holds together
@@ -68,14 +69,18 @@ class SGDSolver:
     def __init__(self, head: LinearHead, settings: SGDSettings, *, threads: int = 1) -> None:
         self.settings = settings
         self.classes = head.classes
+        count = len(head.bias)
+        function = load_step()
+        columns = count if function is None else -(-count // COLUMNS) * COLUMNS
         self._state = {
-            "weights": np.array(head.weights, np.float32, order="C"),
+            "weights": padded(head.weights, columns),
             "bias": np.array(head.bias, np.float32),
-            "weights_velocity": np.zeros_like(head.weights, order="C"),
-            "bias_velocity": np.zeros_like(head.bias),
+            "weights_velocity": padded(np.zeros_like(head.weights), columns),
+            "bias_velocity": np.zeros_like(head.bias, np.float32),
         }
-        self._gradient = np.empty_like(self._state["weights"])
-        self._logits = np.empty((2, 0, len(head.bias)), np.float32)
+        self._native = None if function is None else NativeSteps(function, self._state)
+        self._gradient = np.empty((0, count), np.float32)  # these two without the library
+        self._logits = np.empty((2, 0, count), np.float32)
         middle = len(head.weights) // 2
         self._rows = (slice(0, middle), slice(middle, len(head.weights)))
         self._halves = Halves(threads)
@@ -100,9 +105,33 @@ class SGDSolver:
 
         ``importance`` is as in `SoftmaxLoss.gradient`.
         """
+        if self._native is None or not 0 < len(labels) <= MOST_BATCH:
+            return self._step_in_numpy(features, labels, learning_rate, importance)
+        own = self.settings
+        if importance is not None:
+            importance = np.ascontiguousarray(importance, np.float32)
+        return self._native.take(
+            np.ascontiguousarray(features, np.float32),
+            np.ascontiguousarray(labels, np.int64),
+            importance,
+            (learning_rate, own.momentum, own.weight_decay),
+            self._halves,
+        )
+
+    def _step_in_numpy(
+        self,
+        features: Float32Array,
+        labels: IntArray,
+        learning_rate: float,
+        importance: Float32Array | None,
+    ) -> float:
+        """The same step as the library's, but for rounding."""
+        weights = self._state["weights"]
+        if len(self._gradient) != len(weights):
+            self._gradient = np.empty(weights.shape, np.float32)
         if self._logits.shape[1] != len(labels):
             self._logits = np.empty((2, len(labels), len(self.classes)), np.float32)
-        logits, weights = self._logits, self._state["weights"]
+        logits = self._logits
 
         def forward(half: int) -> None:
             rows = self._rows[half]

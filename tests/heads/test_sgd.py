@@ -1,10 +1,17 @@
 """SGD against torch, against its own definition, and on blobs."""
 
+import io
+import os
+import subprocess
+import sys
+import textwrap
+
 import numpy as np
 import pytest
 
 from edgetransfer.errors import UsageError
 from edgetransfer.heads import LinearHead, SGDSettings, SGDSolver
+from edgetransfer.heads.native_steps import load_step
 from tests.heads.blobs import blobs
 
 
@@ -49,6 +56,60 @@ def test_every_step_equals_torch():
         np.testing.assert_allclose(
             solver.head.bias, layer.bias.detach().numpy(), rtol=1e-4, atol=1e-6
         )
+
+
+@pytest.mark.parametrize("shape", [(64, 2048, 100), (1, 7, 1), (5, 33, 17), (63, 40, 129)])
+def test_the_library_agrees_with_numpy(monkeypatch, shape):
+    batch, d, k = shape
+    rng = np.random.default_rng(0)
+    head = LinearHead.initial(d, [str(i) for i in range(k)], seed=0)
+    ours = SGDSolver(head, SGDSettings(weight_decay=0.01), threads=2)
+    if ours._native is None:
+        pytest.skip("the native library is not there")
+    monkeypatch.setattr("edgetransfer.heads.sgd.load_step", lambda: None)
+    other = SGDSolver(head, SGDSettings(weight_decay=0.01))
+    for _ in range(3):
+        x = rng.normal(size=(batch, d)).astype(np.float32)
+        y = rng.integers(0, k, batch)
+        assert ours.step(x, y, 0.1) == pytest.approx(other.step(x, y, 0.1), rel=1e-4)
+    for name, value in ours.state().items():
+        np.testing.assert_allclose(value, other.state()[name], rtol=1e-4, atol=2e-6)
+
+
+@pytest.mark.parametrize("isa", ["avx2", "portable"])
+def test_other_kernels_agree(isa):
+    """The library chooses its kernels once, so each needs a process of its own."""
+    if load_step() is None:
+        pytest.skip("the native library is not there")
+    program = """
+        import numpy as np
+        from edgetransfer.heads import LinearHead, SGDSettings, SGDSolver
+        rng = np.random.default_rng(0)
+        head = LinearHead.initial(50, [str(i) for i in range(37)], seed=0)
+        solver = SGDSolver(head, SGDSettings())
+        for _ in range(3):
+            x = rng.normal(size=(19, 50)).astype(np.float32)
+            solver.step(x, rng.integers(0, 37, 19), 0.1)
+        np.save(__import__("sys").stdout.buffer, solver.head.weights)
+    """
+    found = [
+        np.load(io.BytesIO(subprocess.run(
+            [sys.executable, "-c", textwrap.dedent(program)],
+            env={**os.environ, **more}, capture_output=True, check=True,
+        ).stdout))
+        for more in ({}, {"EDGETRANSFER_SPARSE_ISA": isa})
+    ]  # fmt: skip
+    np.testing.assert_allclose(found[1], found[0], rtol=1e-4, atol=1e-6)
+
+
+def test_two_threads_give_the_same_bits():
+    features, labels = blobs(seed=1)
+    head = LinearHead.initial(features.shape[1], ("a", "b", "c"), seed=0)
+    solvers = [SGDSolver(head, SGDSettings(), threads=n) for n in (1, 2)]
+    for solver in solvers:
+        for i in range(5):
+            solver.step(features[16 * i : 16 * i + 16], labels[16 * i : 16 * i + 16], 0.1)
+    assert np.array_equal(solvers[0].head.weights, solvers[1].head.weights)
 
 
 def test_restored_solver_goes_on_bit_for_bit():

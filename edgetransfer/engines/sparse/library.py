@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from edgetransfer.engines.sparse import compiling
+from edgetransfer import compiling
 from edgetransfer.engines.sparse.opening import why_absent
 from edgetransfer.engines.sparse.plan import Words
 from edgetransfer.errors import EngineError

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import onnx
 
-from edgetransfer.engines.sparse import compiling
+from edgetransfer import compiling
 
 if TYPE_CHECKING:
     from edgetransfer.engines.sparse.engine import SparseEngine
@@ -20,7 +20,7 @@ def why_absent() -> str | None:
     first = "" if found else "install a C++ compiler (g++ or clang++), then "
     return (
         "the sparse engine's native library was not compiled when edgetransfer was installed: "
-        f"{first}run python -m edgetransfer.engines.sparse.compiling"
+        f"{first}run python -m edgetransfer.compiling"
     )
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgetransfer.engines.sparse import compiling
+from edgetransfer import compiling
 from edgetransfer.engines.sparse.lowering import lower
 from edgetransfer.engines.sparse.opening import open_sparse, why_absent
 from edgetransfer.errors import EngineError
@@ -35,7 +35,7 @@ def test_without_a_compiler_the_engine_is_absent_and_says_what_mends_it(
     absent = why_absent()
     assert absent is not None
     assert "install a C++ compiler" in absent
-    assert "python -m edgetransfer.engines.sparse.compiling" in absent
+    assert "python -m edgetransfer.compiling" in absent
 
 
 def test_a_compiler_that_fails_leaves_nothing(tmp_path: Path) -> None:
@@ -52,7 +52,8 @@ def test_a_library_that_is_damaged_is_an_engine_error(tmp_path: Path) -> None:
     program = """
         import sys
         from pathlib import Path
-        from edgetransfer.engines.sparse import compiling, library
+        from edgetransfer import compiling
+        from edgetransfer.engines.sparse import library
         from edgetransfer.errors import EngineError
         compiling.LIBRARY = Path(sys.argv[1])
         try:
@@ -76,7 +77,10 @@ def test_absence_is_an_engine_error(monkeypatch: pytest.MonkeyPatch, tmp_path: P
 
 
 @pytest.mark.skipif(compiling.find_compiler() is None, reason="there is no C++ compiler")
-def test_code_for_one_processor_does_not_reach_another(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("room", "file"), [("sparse", "kernels"), ("head", "head_kernels")])
+def test_code_for_one_processor_does_not_reach_another(
+    tmp_path: Path, room: str, file: str
+) -> None:
     """Kernels export their one function alone: a shared template would run anywhere."""
     compiler = compiling.find_compiler() or ""
     if shutil.which("nm") is None:
@@ -87,7 +91,7 @@ def test_code_for_one_processor_does_not_reach_another(tmp_path: Path) -> None:
     out = tmp_path / "k.o"
     defines = ["-DSPARSE_KERNELS=kernels_avx512", "-DSPARSE_NAME=avx512"]
     defines += [f"-DSPARSE_VECTOR_BYTES={target[1]}", f"-DSPARSE_REGISTERS={target[2]}"]
-    source = compiling.SOURCES / "kernels.cpp"
+    source = compiling.SOURCES[room == "head"] / f"{file}.cpp"
     subprocess.run(
         [
             compiler,
@@ -107,14 +111,14 @@ def test_code_for_one_processor_does_not_reach_another(tmp_path: Path) -> None:
     weak = [line for line in symbols.stdout.splitlines() if line.split()[-2] in "WV"]
     assert weak == []
     defined = [line.split(" T ")[1] for line in symbols.stdout.splitlines() if " T " in line]
-    assert defined == ["sparse::kernels_avx512()"]
+    assert defined == [f"{room}::kernels_avx512()"]
 
 
 SANITIZED = """
     import sys
     from pathlib import Path
     import pytest
-    from edgetransfer.engines.sparse import compiling
+    from edgetransfer import compiling
     compiling.LIBRARY = Path(sys.argv[1])
     arguments = ["-q", "-p", "no:cacheprovider", "-x", *sys.argv[2:]]
     sys.exit(pytest.main(arguments))
@@ -156,7 +160,7 @@ def test_neon_under_an_emulator(tmp_path: Path) -> None:
     program = tmp_path / "run_plan"
     objects = []
     flags, width, registers = compiling.instruction_sets("aarch64")["portable"]
-    for source in [*sorted(compiling.SOURCES.glob("*.cpp")), HERE / "run_plan.cpp"]:
+    for source in [*sorted(compiling.SOURCES[0].glob("*.cpp")), HERE / "run_plan.cpp"]:
         options = ["-std=c++17", "-O2", *flags, "-ffp-contract=fast"]
         if source.stem == "kernels":
             options += ["-DSPARSE_KERNELS=kernels_portable", "-DSPARSE_NAME=portable"]

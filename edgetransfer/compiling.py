@@ -1,9 +1,10 @@
 """Compiling the native library; nothing but the standard library, because a build runs it.
 
-    python -m edgetransfer.engines.sparse.compiling
+    python -m edgetransfer.compiling
 
-compiles it in place. The kernels are compiled once for each instruction set and chosen at run
-time, so that the library runs on any processor of its family.
+compiles it in place: the sparse engine and the steps of a head, one library. Kernels are compiled
+once for each instruction set and chosen at run time, so that the library runs on any processor of
+its family.
 """
 
 from __future__ import annotations
@@ -19,8 +20,9 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-SOURCES = Path(__file__).parent / "native"
-LIBRARY = Path(__file__).parent / "_sparse.so"
+HERE = Path(__file__).parent
+SOURCES = (HERE / "engines" / "sparse" / "native", HERE / "heads" / "native")
+LIBRARY = HERE / "_native.so"
 
 # Name: the compiler's flags, the bytes of a vector, the number of vector registers.
 PORTABLE: dict[str, tuple[list[str], int, int]] = {"portable": ([], 16, 16)}
@@ -48,7 +50,8 @@ def is_current(library: Path = LIBRARY) -> bool:
     """Whether the library is there and younger than every source."""
     if not library.exists():
         return False
-    newest = max(path.stat().st_mtime for path in [*SOURCES.iterdir(), Path(__file__)])
+    files = [path for folder in SOURCES for path in folder.iterdir()]
+    newest = max(path.stat().st_mtime for path in [*files, Path(__file__)])
     return library.stat().st_mtime >= newest
 
 
@@ -85,8 +88,10 @@ def compile_library(
     common = ["-std=c++17", "-O2", "-fPIC", "-fvisibility=hidden", "-pthread", *extra]
     with tempfile.TemporaryDirectory(prefix="edgetransfer-") as folder:
         jobs = []
-        for source in sorted(SOURCES.glob("*.cpp")):
-            if source.stem != "kernels":
+        sources = sorted(path for sources in SOURCES for path in sources.glob("*.cpp"))
+        kernels = [path for path in sources if path.stem.endswith("kernels")]
+        for source in sources:
+            if source not in kernels:
                 jobs.append((Path(folder) / f"{source.stem}.o", source, common))
         for name, (flags, width, registers) in instruction_sets(target).items():
             defines = [
@@ -96,7 +101,8 @@ def compile_library(
                 f"-DSPARSE_REGISTERS={registers}",
             ]
             options = [*common, "-O3", "-ffp-contract=fast", *flags, *defines]
-            jobs.append((Path(folder) / f"kernels_{name}.o", SOURCES / "kernels.cpp", options))
+            for source in kernels:
+                jobs.append((Path(folder) / f"{source.stem}_{name}.o", source, options))
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             list(
                 pool.map(lambda j: _run([compiler, *j[2], "-c", str(j[1]), "-o", str(j[0])]), jobs)
@@ -140,5 +146,5 @@ if __name__ == "__main__":
     try:
         compile_library()
     except CompileError as failure:
-        sys.exit(f"The sparse engine was not compiled: {failure}")
+        sys.exit(f"The native library was not compiled: {failure}")
     print(LIBRARY, file=sys.stderr)

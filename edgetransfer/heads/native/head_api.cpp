@@ -1,0 +1,88 @@
+// The C interface of a head's steps, and what of them is not products of matrices.
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <string>
+#include <thread>
+
+#include "step.h"
+
+namespace head {
+namespace {
+
+constexpr int kSpins = 4000;  // some microseconds, before the core is offered to others
+
+const Kernels& choose() {
+#if defined(__x86_64__)
+  const char* asked = std::getenv("EDGETRANSFER_SPARSE_ISA");
+  const std::string isa = asked ? asked : "";
+  __builtin_cpu_init();
+  if (isa != "avx2" && isa != "portable" && __builtin_cpu_supports("avx512f") &&
+      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
+    return kernels_avx512();
+  if (isa != "portable" && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+    return kernels_avx2();
+#endif
+  return kernels_portable();
+}
+
+const Kernels& kernels() {
+  static const Kernels& chosen = choose();
+  return chosen;
+}
+
+// Softmax of a sample's logits, less one at its label, over the batch; its loss aside.
+void residual(const Step& s, int64_t sample) {
+  float* z = s.logits + sample * s.columns;
+  const float* lower = z + s.batch * s.columns;
+  for (int64_t k = 0; k < s.classes; ++k) z[k] += lower[k] + s.bias[k];
+  const float top = *std::max_element(z, z + s.classes);
+  const float of_label = z[s.labels[sample]] - top;
+  kernels().exponentials(z, s.columns, top);
+  float sum = 0;
+  for (int64_t k = 0; k < s.classes; ++k) sum += z[k];
+  const float importance = s.importance ? s.importance[sample] : 1.0f;
+  s.losses[sample] = (std::log(sum) - of_label) * importance;
+  const float share = importance / static_cast<float>(s.batch);
+  for (int64_t k = 0; k < s.classes; ++k) z[k] *= share / sum;
+  z[s.labels[sample]] -= share;
+  std::fill(z + s.classes, z + s.columns, 0.0f);
+}
+
+void step_bias(const Step& s) {
+  for (int64_t k = 0; k < s.classes; ++k) {
+    float gradient = 0;
+    for (int64_t n = 0; n < s.batch; ++n) gradient += s.logits[n * s.columns + k];
+    float& velocity = s.bias_velocity[k];
+    velocity = velocity * s.momentum + gradient + s.bias[k] * s.weight_decay;
+    s.bias[k] -= velocity * s.learning_rate;
+  }
+}
+
+void wait(Meeting& meeting, int count) {
+  meeting.arrived.fetch_add(1, std::memory_order_acq_rel);
+  for (int spins = 0; meeting.arrived.load(std::memory_order_acquire) < count; ++spins)
+    if (spins > kSpins) std::this_thread::yield();
+}
+
+}  // namespace
+}  // namespace head
+
+#define EXPORTED extern "C" __attribute__((visibility("default")))
+
+// The share of one of `parts` threads, 1 or 2, in a step; each of them calls this once. `meeting`
+// is a zero that they share. However many there are, the same sums are made.
+EXPORTED void head_step(const head::Step* step, int part, int parts, head::Meeting* meeting) {
+  const head::Step& s = *step;
+  const int64_t middle = s.rows / 2, half = s.batch * s.columns;
+  const bool upper = part == 0, lower = part + 1 == parts;
+  if (upper) head::kernels().forward(s, 0, middle, s.logits);
+  if (lower) head::kernels().forward(s, middle, s.rows, s.logits + half);
+  head::wait(*meeting, parts);
+  for (int64_t n = s.batch * part / parts; n < s.batch * (part + 1) / parts; ++n)
+    head::residual(s, n);
+  head::wait(*meeting, 2 * parts);
+  if (upper) head::kernels().backward(s, 0, middle);
+  if (lower) head::kernels().backward(s, middle, s.rows);
+  if (lower) head::step_bias(s);
+}

@@ -1,0 +1,122 @@
+"""SGD steps in the native library, where it was compiled."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Mapping
+from functools import cache
+
+import numpy as np
+
+from edgetransfer import compiling
+from edgetransfer.heads.halves import Halves
+from edgetransfer.types import Float32Array, IntArray
+
+COLUMNS = 16  # the native kernels take a multiple of so many
+MOST_BATCH = 256
+
+
+class _Step(ctypes.Structure):
+    _fields_ = (
+        ("features", ctypes.c_void_p),
+        ("labels", ctypes.c_void_p),
+        ("importance", ctypes.c_void_p),
+        ("batch", ctypes.c_int64),
+        ("rows", ctypes.c_int64),
+        ("columns", ctypes.c_int64),
+        ("classes", ctypes.c_int64),
+        ("weights", ctypes.c_void_p),
+        ("velocity", ctypes.c_void_p),
+        ("bias", ctypes.c_void_p),
+        ("bias_velocity", ctypes.c_void_p),
+        ("logits", ctypes.c_void_p),
+        ("losses", ctypes.c_void_p),
+        ("learning_rate", ctypes.c_float),
+        ("momentum", ctypes.c_float),
+        ("weight_decay", ctypes.c_float),
+    )
+
+
+@cache
+def load_step() -> ctypes._NamedFuncPointer | None:
+    """The library's step; None where it was not compiled or cannot be loaded."""
+    if not compiling.LIBRARY.exists():
+        return None
+    try:
+        function = ctypes.CDLL(str(compiling.LIBRARY)).head_step
+    except (OSError, AttributeError):
+        return None
+    function.restype = None
+    function.argtypes = (ctypes.c_void_p, ctypes.c_int, ctypes.c_int, ctypes.c_void_p)
+    return function
+
+
+class NativeSteps:
+    """Steps of one solver; the interpreter's lock is free meanwhile.
+
+    Parameters
+    ----------
+    state
+        ``weights`` (D, K), ``bias`` (K,) and their ``…_velocity``, float32, which are changed in
+        place. The rows of the weights and their velocity have room for a multiple of 16 columns.
+    """
+
+    def __init__(
+        self, function: ctypes._NamedFuncPointer, state: Mapping[str, Float32Array]
+    ) -> None:
+        self._function = function
+        self._kept = state
+        weights = state["weights"]
+        self._columns = weights.strides[0] // weights.itemsize
+        self._step = _Step(
+            rows=len(weights),
+            columns=self._columns,
+            classes=weights.shape[1],
+            weights=weights.ctypes.data,
+            velocity=state["weights_velocity"].ctypes.data,
+            bias=state["bias"].ctypes.data,
+            bias_velocity=state["bias_velocity"].ctypes.data,
+        )
+        self._meeting = ctypes.c_int(0)
+        self._logits = self._losses = np.empty(0, np.float32)
+
+    def take(
+        self,
+        features: Float32Array,
+        labels: IntArray,
+        importance: Float32Array | None,
+        rates: tuple[float, float, float],
+        halves: Halves,
+    ) -> float:
+        """Step down the gradient of (B, D) features, B at most 256; the mean loss before it.
+
+        ``rates`` are learning rate, momentum and weight decay.
+        """
+        step, batch = self._step, len(labels)
+        if features.shape != (batch, step.rows) or not 0 <= labels.min() <= labels.max() < (
+            step.classes
+        ):
+            raise ValueError("features or labels do not fit the head")
+        if len(self._losses) != batch:
+            self._logits = np.zeros((2, batch, self._columns), np.float32)
+            self._losses = np.empty(batch, np.float32)
+            step.logits, step.losses = self._logits.ctypes.data, self._losses.ctypes.data
+            step.batch = batch
+        step.features, step.labels = features.ctypes.data, labels.ctypes.data
+        step.importance = None if importance is None else importance.ctypes.data
+        step.learning_rate, step.momentum, step.weight_decay = rates
+        self._meeting.value = 0
+        where, meeting = ctypes.addressof(step), ctypes.addressof(self._meeting)
+        if halves.threads == 1:
+            self._function(where, 0, 1, meeting)
+        else:
+            halves.run(lambda half: self._function(where, half, 2, meeting))
+        return float(np.mean(self._losses, dtype=np.float64))
+
+
+def padded(array: Float32Array, columns: int) -> Float32Array:
+    """A copy of (D, K) whose rows have room for more columns, all zero; K of them are shown."""
+    wide = np.zeros((len(array), columns), np.float32)
+    shown = wide[:, : array.shape[1]]
+    shown[...] = array
+    return shown
