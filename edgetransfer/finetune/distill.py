@@ -33,7 +33,9 @@ from edgetransfer.types import Float32Array, Progress, no_progress
 
 logger = logging.getLogger(__name__)
 
-LEARNING_RATE = 1e-3
+LEARNING_RATE = 4e-4
+WARM_UP = 20  # steps until the whole rate: Adam's first ones are as long as the rate, whatever the
+# gradients, and the reconstruction that it starts from is better than what they lead to
 INNER_WEIGHT = 0.3  # of the inner tensors together, against the features' 1
 CHECKS = 8  # how often the held-out photos are looked at
 CHECKPOINT = "refine.safetensors"
@@ -163,7 +165,9 @@ class _Training:
         )
 
     def _step(self, images: Tensor) -> None:
-        rate = LEARNING_RATE * 0.5 * (1 + math.cos(math.pi * min(1.0, self.spent / self.seconds)))
+        done = min(1.0, self.spent / self.seconds)
+        warm = min(1.0, (self.steps + 1) / WARM_UP)
+        rate = LEARNING_RATE * warm * 0.5 * (1 + math.cos(math.pi * done))
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         with torch.no_grad():

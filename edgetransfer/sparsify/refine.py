@@ -19,7 +19,7 @@ from edgetransfer.sparsify.settings import Sparsification
 from edgetransfer.sparsify.weights import NetworkWeights
 from edgetransfer.types import Float32Array, Preprocessing, Progress
 
-BATCH = 32
+BATCH = 16
 AHEAD = 2 * BATCH  # views that are decoded before they are needed
 LEAST_AREA = 0.25  # of a photo that a view covers
 FIRST_EPOCH = 1 << 20  # so that no view is one of the calibration's
@@ -127,7 +127,7 @@ class ViewStream:
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     def batches(self, first: int) -> Iterator[Float32Array]:
-        """Batches (32, 3, S, S) from the given one on, without end.
+        """Batches (16, 3, S, S) from the given one on, without end.
 
         Raises
         ------
