@@ -13,8 +13,12 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-Form = Literal["qdq", "qdq-channel", "qlinear", "qlinear-float", "convinteger"]
-FORMS: tuple[Form, ...] = ("qdq", "qdq-channel", "qlinear", "qlinear-float", "convinteger")
+Form = Literal[
+    "qdq", "qdq-channel", "qlinear", "qlinear-float", "convinteger", "convinteger-tensor"
+]
+FORMS: tuple[Form, ...] = (
+    "qdq", "qdq-channel", "qlinear", "qlinear-float", "convinteger", "convinteger-tensor",
+)  # fmt: skip
 
 
 def activations(model: onnx.ModelProto) -> dict[str, tuple[np.float32, np.uint8]]:
@@ -93,7 +97,7 @@ class Quantiser:
         if self.form.startswith("qdq"):
             self._float_node(node, out, relu)
         elif node.op_type == "Conv":
-            self._convolution(node, out)
+            self._convolution(node, out, relu)
         elif node.op_type == "Add" and self.form == "qlinear":
             sides = [part for name in node.input for part in (self._byte(name), *self._scale(name))]
             self._add("QLinearAdd", [*sides, *self._scale(out)], f"{out}/u8", "com.microsoft")
@@ -121,8 +125,8 @@ class Quantiser:
             self._add("Relu", [f"{out}/sum"], out)
         self.floats[out] = out
 
-    def _convolution(self, node: onnx.NodeProto, out: str) -> None:
-        weights, w_scale, w_zero, _ = self._weights(node, True)
+    def _convolution(self, node: onnx.NodeProto, out: str, relu: bool) -> None:
+        weights, w_scale, w_zero, _ = self._weights(node, self.form != "convinteger-tensor")
         x, (x_scale, x_zero) = self._byte(node.input[0]), self._scale(node.input[0])
         scale = self.constants[x_scale] * self.constants[w_scale]
         bias = self._keep(f"{out}/bias", np.round(self.arrays[node.input[2]] / scale))
@@ -131,7 +135,7 @@ class Quantiser:
         options = {a.name: helper.get_attribute_value(a) for a in node.attribute}
         y_scale, y_zero = self._scale(out)
         self.bytes[out] = f"{out}/u8"
-        if self.form != "convinteger":
+        if not self.form.startswith("convinteger"):
             inputs = [x, x_scale, x_zero, weights, w_scale, w_zero, y_scale, y_zero, bias]
             self._add("QLinearConv", inputs, f"{out}/u8", **options)
             return
@@ -142,7 +146,11 @@ class Quantiser:
         value = self._add("Add", [value, bias], f"{out}/biased")
         value = self._add("Cast", [value], f"{out}/cast", to=TensorProto.FLOAT)
         rescale = self._keep(f"{out}/rescale", scale.reshape(1, -1, 1, 1).astype(np.float32))
+        if self.form == "convinteger-tensor":
+            self.constants[rescale] = np.asarray(scale, np.float32).reshape(())
         value = self._add("Mul", [value, rescale], f"{out}/scaled")
+        if relu and self.form == "convinteger-tensor":
+            value = self._add("Relu", [value], f"{out}/relu")
         # Below zero point 0 the next step cuts off, as the ReLU would.
         self._add("QuantizeLinear", [value, y_scale, y_zero], f"{out}/u8")
 
