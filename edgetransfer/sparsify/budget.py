@@ -175,6 +175,8 @@ def _aimed(
     least, most = float(times[:, -1].sum()), float(times[:, 0].sum())
     allowed = most / target
     found: list[tuple[float, float, Float64Array]] = []
+    slow: tuple[float, float] | None = None  # what was allowed, and how much too long it took
+    fast: tuple[float, float] | None = None
     for attempt in range(ATTEMPTS):
         progress("aiming at the speed", attempt, ATTEMPTS)
         allowed = min(max(allowed, least), most)
@@ -189,7 +191,16 @@ def _aimed(
         found.append((abs(reached / target - 1), reached, shares))
         if found[-1][0] < CLOSE_ENOUGH or (allowed == least and reached < target):
             break
-        allowed += batch / dense_speed / target - batch / speed
+        late = batch / speed - batch / dense_speed / target
+        if late > 0:
+            slow = allowed, late
+        else:
+            fast = allowed, late
+        if slow is None or fast is None:
+            allowed -= late
+        else:  # between the two, and not too near to either
+            share = slow[1] / (slow[1] - fast[1])
+            allowed = slow[0] + min(max(share, 0.1), 0.9) * (fast[0] - slow[0])
     progress("aiming at the speed", ATTEMPTS, ATTEMPTS)
     missed, reached, shares = min(found, key=lambda attempt: attempt[0])
     if missed > MISSED:
