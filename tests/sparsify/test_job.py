@@ -131,7 +131,7 @@ def test_n_of_m(dense: Path, textures: Path) -> None:
 
 def test_a_target_speed_that_no_engine_here_reaches_is_named(dense: Path, textures: Path) -> None:
     asked = settings(dense, textures, sparsity=None, target_speedup=50)
-    with pytest.raises(UsageError, match="not reached|cannot be reached"):
+    with pytest.raises(UsageError, match=r"not reached|cannot be reached"):
         sparsify(asked)
     assert not asked.out.exists()
 
