@@ -139,8 +139,10 @@ class Quantiser:
             inputs = [x, x_scale, x_zero, weights, w_scale, w_zero, y_scale, y_zero, bias]
             self._add("QLinearConv", inputs, f"{out}/u8", **options)
             return
-        # ConvInteger takes one zero point for all weights.
-        zero = self._keep(f"{weights}/zero", np.int8(0))
+        # ConvInteger takes one zero point for all weights, and engines take unsigned ones alone.
+        shifted = self.constants[weights].astype(np.int16) + 128
+        weights = self._keep(f"{weights}/u8", shifted.astype(np.uint8))
+        zero = self._keep(f"{weights}/zero", np.uint8(128))
         value = self._add("ConvInteger", [x, weights, x_zero, zero], f"{out}/int", **options)
         self.constants[bias] = wide.reshape(1, -1, 1, 1)
         value = self._add("Add", [value, bias], f"{out}/biased")
