@@ -24,15 +24,23 @@ class Halves:
         self.threads = min(threads, 2)
         self._helper = _Helper() if threads > 1 else None
 
-    def run(self, job: Job) -> None:
-        """Do both halves; returns when both are done, and raises what either raised."""
+    def run(self, job: Job, abandon: Callable[[], None] | None = None) -> None:
+        """Do both halves; returns when both are done, and raises what either raised.
+
+        ``abandon`` is called if the first half fails or is interrupted, for a second one that
+        waits for it.
+        """
         if self._helper is None:
             job(0)
             job(1)
             return
-        self._helper.begin(job)
         try:
+            self._helper.begin(job)
             job(0)
+        except BaseException:
+            if abandon is not None:
+                abandon()
+            raise
         finally:
             self._helper.finish()
 
@@ -48,6 +56,7 @@ class _Helper:
     def __init__(self) -> None:
         self._job: Job | None = None
         self._error: BaseException | None = None
+        self._begun = False
         self._given, self._done = threading.Lock(), threading.Lock()
         self._given.acquire()
         self._done.acquire()
@@ -55,10 +64,14 @@ class _Helper:
 
     def begin(self, job: Job | None) -> None:
         self._job = job
+        self._begun = True  # an interrupt comes before this or after the release
         self._given.release()
 
     def finish(self) -> None:
+        if not self._begun:
+            return
         self._done.acquire()
+        self._begun = False
         error, self._error = self._error, None
         if error is not None:
             raise error

@@ -14,6 +14,7 @@ from edgetransfer.types import Float32Array, IntArray
 
 COLUMNS = 16  # the native kernels take a multiple of so many
 MOST_BATCH = 256
+ABANDONED = 1 << 20
 
 
 class _Step(ctypes.Structure):
@@ -110,8 +111,12 @@ class NativeSteps:
         if halves.threads == 1:
             self._function(where, 0, 1, meeting)
         else:
-            halves.run(lambda half: self._function(where, half, 2, meeting))
+            halves.run(lambda half: self._function(where, half, 2, meeting), self._abandon)
         return float(np.mean(self._losses, dtype=np.float64))
+
+    def _abandon(self) -> None:
+        """Let the other thread go: this one was interrupted before its half."""
+        self._meeting.value = ABANDONED
 
 
 def padded(array: Float32Array, columns: int) -> Float32Array:

@@ -112,6 +112,36 @@ def test_two_threads_give_the_same_bits():
     assert np.array_equal(solvers[0].head.weights, solvers[1].head.weights)
 
 
+def test_what_is_not_a_number_shows_in_the_loss():
+    head = LinearHead.initial(40, [str(i) for i in range(20)], seed=0)
+    head.weights[:, 19] = np.nan
+    solver = SGDSolver(head, SGDSettings())
+    with np.errstate(invalid="ignore"):
+        loss = solver.step(np.ones((16, 40), np.float32), np.zeros(16, np.int64), 0.1)
+    assert not np.isfinite(loss)
+
+
+def test_an_interrupt_before_the_first_half_neither_hangs_nor_learns(monkeypatch):
+    features, labels = blobs(seed=1)
+    solver = SGDSolver(
+        LinearHead.initial(features.shape[1], ("a", "b", "c"), seed=0), SGDSettings(), threads=2
+    )
+    if solver._native is None:
+        pytest.skip("the native library is not there")
+    before, native = solver.state(), solver._native._function
+
+    def interrupted(where, part, parts, meeting):
+        if part == 0:
+            raise KeyboardInterrupt
+        native(where, part, parts, meeting)
+
+    monkeypatch.setattr(solver._native, "_function", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        solver.step(features[:16], labels[:16], 0.1)
+    for name, value in solver.state().items():
+        assert np.array_equal(value, before[name])
+
+
 def test_restored_solver_goes_on_bit_for_bit():
     features, labels = blobs(seed=3)
     head = LinearHead.initial(features.shape[1], ("a", "b", "c"), seed=0)

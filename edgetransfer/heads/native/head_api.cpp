@@ -10,6 +10,7 @@
 namespace head {
 namespace {
 
+constexpr int kAbandoned = 1 << 20;
 constexpr int kSpins = 4000;  // some microseconds, before the core is offered to others
 
 const Kernels& choose() {
@@ -59,10 +60,13 @@ void step_bias(const Step& s) {
   }
 }
 
-void wait(Meeting& meeting, int count) {
+// Whether the others have come, too; false if one of them never will.
+bool wait(Meeting& meeting, int count) {
   meeting.arrived.fetch_add(1, std::memory_order_acq_rel);
-  for (int spins = 0; meeting.arrived.load(std::memory_order_acquire) < count; ++spins)
+  int arrived = 0;
+  for (int spins = 0; (arrived = meeting.arrived.load(std::memory_order_acquire)) < count; ++spins)
     if (spins > kSpins) std::this_thread::yield();
+  return arrived < kAbandoned;
 }
 
 }  // namespace
@@ -71,17 +75,18 @@ void wait(Meeting& meeting, int count) {
 #define EXPORTED extern "C" __attribute__((visibility("default")))
 
 // The share of one of `parts` threads, 1 or 2, in a step; each of them calls this once. `meeting`
-// is a zero that they share. However many there are, the same sums are made.
+// is a zero that they share, and kAbandoned if one of them was kept from calling: then nothing
+// is learned. However many there are, the same sums are made.
 EXPORTED void head_step(const head::Step* step, int part, int parts, head::Meeting* meeting) {
   const head::Step& s = *step;
   const int64_t middle = s.rows / 2, half = s.batch * s.columns;
   const bool upper = part == 0, lower = part + 1 == parts;
   if (upper) head::kernels().forward(s, 0, middle, s.logits);
   if (lower) head::kernels().forward(s, middle, s.rows, s.logits + half);
-  head::wait(*meeting, parts);
+  if (!head::wait(*meeting, parts)) return;
   for (int64_t n = s.batch * part / parts; n < s.batch * (part + 1) / parts; ++n)
     head::residual(s, n);
-  head::wait(*meeting, 2 * parts);
+  if (!head::wait(*meeting, 2 * parts)) return;
   if (upper) head::kernels().backward(s, 0, middle);
   if (lower) head::kernels().backward(s, middle, s.rows);
   if (lower) head::step_bias(s);

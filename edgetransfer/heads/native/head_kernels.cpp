@@ -126,7 +126,7 @@ void exponentials(float* values, int64_t count, float top) {
   const Vector least = -87.0f - Vector{};
   for (int64_t k = 0; k < count; k += kWidth) {
     Vector x = load(values + k) - top;
-    x = x > least ? x : least;
+    x = x < least ? least : x;  // what is not a number stays so
     const Vector shifted = x * 1.44269504f + kRounds, n = shifted - kRounds;
     const Vector f = x - n * 0.693359375f + n * 2.12194440e-4f;
     Vector sum = kTerms[0] - Vector{};
