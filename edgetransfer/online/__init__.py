@@ -1,11 +1,12 @@
 """The straight line over an endless stream: predict, score, learn, and lose nothing."""
 
-from edgetransfer.online.durable import DurableLearner, Offer, Receipt
+from edgetransfer.online.durable import DurableLearner
 from edgetransfer.online.feature_learner import FeatureLearner
-from edgetransfer.online.job import run_stream
 from edgetransfer.online.learner import OnlineLearner
+from edgetransfer.online.offers import Offer, Receipt
 from edgetransfer.online.opening import Eyes
 from edgetransfer.online.rewind import export, forget, rollback, saved_states
+from edgetransfer.online.running import run_stream
 from edgetransfer.online.settings import KeepingSettings, LearningSettings, StreamSettings
 from edgetransfer.online.snapshot import Snapshot
 

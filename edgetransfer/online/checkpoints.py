@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from edgetransfer.atomic import write_atomically
 from edgetransfer.errors import RunFolderError
-from edgetransfer.online.feature_learner import LearnerState
 from edgetransfer.online.journal import sync_folder
+from edgetransfer.online.learner_state import LearnerState
 
 SUFFIX = ".safetensors"
 FORMAT = "edgetransfer-stream-1"

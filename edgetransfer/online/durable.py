@@ -5,81 +5,31 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
 from time import monotonic, time
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from edgetransfer.errors import UsageError
 from edgetransfer.online.checkpoints import Checkpoint, CheckpointFolder
-from edgetransfer.online.feature_learner import FeatureLearner, mean_views
+from edgetransfer.online.feature_learner import FeatureLearner
 from edgetransfer.online.id_file import IdFile
 from edgetransfer.online.ids import id_key
 from edgetransfer.online.journal import FULL, Journal
 from edgetransfer.online.metrics_log import MetricsLog, read_curve, standing
+from edgetransfer.online.offers import Offer, Receipt, Status
 from edgetransfer.online.records import Kind, Record
 from edgetransfer.online.run_lock import RunLock
 from edgetransfer.online.settings import KeepingSettings, LearningSettings
+from edgetransfer.online.views import mean_views
 from edgetransfer.reports import RunFolder
 from edgetransfer.reports.run_folder import CURVE, HEAD, LABELS, METRICS, REPORT
-from edgetransfer.types import Float32Array
 
 logger = logging.getLogger(__name__)
 
 JOURNAL, CHECKPOINTS, IDS = "journal", "checkpoints", "ids.bin"
 
 MISTAKES = 10  # of all kinds, the most frequent that a report names
-
-Status = Literal["accepted", "labelled", "duplicate", "unknown", "rejected"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Offer:
-    """A sample that is offered to the learner.
-
-    Parameters
-    ----------
-    id
-        Of the sample; one that was accepted before is not learned again.
-    label
-        A class name; None where it is not known yet.
-    rows
-        (views, D) float32; None to give an earlier, unlabelled sample its label.
-    """
-
-    id: str
-    label: str | None
-    rows: Float32Array | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Receipt:
-    """What became of a sample; when it is given out, that is on disk.
-
-    Parameters
-    ----------
-    id
-        Of the sample.
-    status
-        ``accepted``; ``labelled``: an earlier, unlabelled sample has its label now;
-        ``duplicate``: this id was accepted before; ``unknown``: a label for an id that no
-        unlabelled sample has (any more); ``rejected``: it cannot be used, ``reason`` says why.
-    predicted
-        The class that the head took it for before it was learned; None without classes.
-    probability
-        Of that class, 0 to 1.
-    """
-
-    id: str
-    status: Status
-    predicted: str | None = None
-    probability: float | None = None
-    reason: str | None = None
-
-    def as_json(self) -> dict[str, Any]:
-        """The fields that say something."""
-        return {key: value for key, value in vars(self).items() if value is not None}
 
 
 class DurableLearner:

@@ -7,10 +7,8 @@ what lets a run be killed at any moment and replayed from its journal.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -20,72 +18,23 @@ from edgetransfer.heads import LinearHead, SGDSettings
 from edgetransfer.online.drift import PageHinkley
 from edgetransfer.online.growing import GrowingSolver
 from edgetransfer.online.ids import id_key
+from edgetransfer.online.learner_state import (
+    Counts,
+    LearnerState,
+    Waiting,
+    restored_waiting,
+    waiting_state,
+)
+from edgetransfer.online.pool import UnlabelledPool
 from edgetransfer.online.prequential import Prequential
 from edgetransfer.online.records import Record
 from edgetransfer.online.refit import BackgroundRefit, fit, step_aside
 from edgetransfer.online.reservoir import Reservoir
 from edgetransfer.online.settings import LearningSettings
+from edgetransfer.online.views import predict_views
 from edgetransfer.types import Float32Array, IntArray
 
 MOST_APART = 64  # times refit_every, between two refits
-
-
-@dataclass(kw_only=True)
-class Counts:
-    """How far a learner is.
-
-    Parameters
-    ----------
-    position
-        Records seen.
-    accepted
-        Samples seen, with a label or without.
-    labelled
-        Those that have a label by now.
-    learned
-        Those that were learned; the others wait for a full batch.
-    batches
-        Learned batches.
-    refits, adopted
-        L-BFGS refits that were decided on, and how many of them were adopted.
-    next_refit
-        Learned batches at the start of the next refit.
-    apart
-        Batches between its start and the one after.
-    expired
-        Unlabelled samples that left the pool before their label came.
-    last_time
-        Time of the last accepted record, in seconds since 1970.
-    """
-
-    position: int = 0
-    accepted: int = 0
-    labelled: int = 0
-    learned: int = 0
-    batches: int = 0
-    refits: int = 0
-    adopted: int = 0
-    next_refit: int = 0
-    apart: int = 0
-    expired: int = 0
-    last_time: float = 0.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Waiting:
-    """A labelled sample that waits for a full batch: (views, D) float32 rows."""
-
-    key: bytes
-    label: int
-    rows: Float32Array
-
-
-@dataclass(kw_only=True)
-class LearnerState:
-    """A learner on its way to or from a checkpoint: arrays by name, and JSON values."""
-
-    arrays: dict[str, NDArray[Any]] = field(default_factory=dict)
-    values: dict[str, Any] = field(default_factory=dict)
 
 
 class FeatureLearner:
@@ -119,8 +68,7 @@ class FeatureLearner:
         )
         self._index: dict[str, int] = {}
         self._waiting: list[Waiting] = []
-        self._pool: OrderedDict[bytes, NDArray[np.float16]] = OrderedDict()
-        self._pool_bytes = 0
+        self._pool = UnlabelledPool(dimension, settings.pool_bytes)
         self._by_class: IntArray = np.zeros(0, np.int64)
         self._refit: BackgroundRefit | None = None
         self._l2 = settings.l2  # of refits; chosen by the first one if None
@@ -143,8 +91,7 @@ class FeatureLearner:
 
     def pooled(self, key: bytes) -> Float32Array | None:
         """The rows, (views, D), of an unlabelled sample; None if it is not in the pool."""
-        rows = self._pool.get(key)
-        return None if rows is None else rows.astype(np.float32)
+        return self._pool.get(key)
 
     def apply(self, record: Record) -> None:
         """Take in the next record of the journal."""
@@ -162,11 +109,11 @@ class FeatureLearner:
             counts.accepted += 1
         else:
             rows = self.pooled(key)
-            self._leave_pool(key)
+            self._pool.leave(key)
         if rows is None:
             raise ValueError(f"record {record.n} labels {record.id!r}, which is not in the pool")
         if record.label is None:
-            self._enter_pool(key, rows)
+            counts.expired += self._pool.enter(key, rows)
             return
         counts.labelled += 1
         label = self._index.setdefault(record.label, len(self._index))
@@ -282,21 +229,6 @@ class FeatureLearner:
             self.solver.adopt(weights, bias, self.solver.classes)
             self.counts.adopted += 1
 
-    # Unlabelled samples
-
-    def _enter_pool(self, key: bytes, rows: Float32Array) -> None:
-        kept = np.clip(rows, -65504, 65504).astype(np.float16)
-        self._pool[key] = kept
-        self._pool_bytes += kept.nbytes
-        while self._pool_bytes > self.settings.pool_bytes:
-            self._leave_pool(next(iter(self._pool)))
-            self.counts.expired += 1
-
-    def _leave_pool(self, key: bytes) -> None:
-        rows = self._pool.pop(key, None)
-        if rows is not None:
-            self._pool_bytes -= rows.nbytes
-
     # Forgetting
 
     def forget(self, ids: frozenset[str], classes: frozenset[str]) -> int:
@@ -311,9 +243,7 @@ class FeatureLearner:
         kept = [w for w in self._waiting if w.key not in keys and w.label not in gone]
         removed += len(self._waiting) - len(kept)
         self._waiting = kept
-        for key in keys & set(self._pool):
-            self._leave_pool(key)
-            removed += 1
+        removed += sum(map(self._pool.leave, keys))
         if self._refit is not None:
             self._refit.state()  # its thread still reads rows that must go
             self._refit = None
@@ -364,23 +294,12 @@ class FeatureLearner:
             "reservoir": dict(self.reservoir.state()),
             "scores": self.scores.state(),
             "refit": self._refit.state() if self._refit is not None else {},
+            "waiting": waiting_state(self._waiting, self.dimension),
+            "pool": self._pool.state(),
         }
         for part, values in parts.items():
             arrays |= {f"{part}.{name}": value for name, value in values.items()}
         arrays["by_class"] = self._by_class
-        waiting = self._waiting
-        rows = [w.rows for w in waiting]
-        pooled = list(self._pool.values())
-        none = np.empty((0, self.dimension), np.float32)
-        arrays |= {
-            "waiting.keys": _keys([w.key for w in waiting]),
-            "waiting.labels": np.array([w.label for w in waiting], np.int64),
-            "waiting.views": np.array([len(r) for r in rows], np.int64),
-            "waiting.rows": np.concatenate([none, *rows]),
-            "pool.keys": _keys(list(self._pool)),
-            "pool.views": np.array([len(r) for r in pooled], np.int64),
-            "pool.rows": np.concatenate([none.astype(np.float16), *pooled]),
-        }
         json_values: dict[str, Any] = {
             "dimension": self.dimension,
             "counts": vars(self.counts).copy(),
@@ -410,49 +329,10 @@ class FeatureLearner:
         self.loss = float("nan") if values["loss"] is None else values["loss"]
         self._refit = BackgroundRefit.restored(parts["refit"]) if "refit" in parts else None
         self._by_class = parts["by_class"][""].copy()
-        waiting, pool = parts["waiting"], parts["pool"]
-        self._waiting = [
-            Waiting(key=key.tobytes(), label=int(label), rows=rows)
-            for key, label, rows in zip(
-                waiting["keys"], waiting["labels"], _split(waiting), strict=True
-            )
-        ]
-        self._pool = OrderedDict(
-            (key.tobytes(), rows) for key, rows in zip(pool["keys"], _split(pool), strict=True)
-        )
-        self._pool_bytes = sum(rows.nbytes for rows in self._pool.values())
-
-
-def predict_views(head: LinearHead, rows: Float32Array, views: NDArray[Any]) -> IntArray:
-    """Class of each sample, (n,) int64, from the mean over its views; -1 if there is no class.
-
-    ``views``, (n,), says how many of the (N, D) rows belong to each sample, one at least.
-    """
-    if not head.classes:
-        return np.full(len(views), -1, np.int64)
-    best: IntArray = mean_views(head, rows, views).argmax(axis=1).astype(np.int64)
-    return best
-
-
-def mean_views(head: LinearHead, rows: Float32Array, views: NDArray[Any]) -> Float32Array:
-    """(n, K) probabilities of samples: the mean over the views of each."""
-    probabilities = head.predict_proba(rows)
-    sums = np.add.reduceat(probabilities, np.cumsum(views) - views, axis=0)
-    mean: Float32Array = (sums / views[:, None]).astype(np.float32)
-    return mean
+        self._waiting = restored_waiting(parts["waiting"])
+        self._pool.restore(parts["pool"])
 
 
 def _randomness(seed: int, batch: int, purpose: int = 0) -> np.random.Generator:
     """A function of (seed, batch, purpose) alone, so that nothing of it needs to be saved."""
     return np.random.Generator(np.random.Philox(key=[seed, 1 + purpose], counter=[0, 0, 0, batch]))
-
-
-def _keys(keys: list[bytes]) -> NDArray[np.uint8]:
-    return np.frombuffer(b"".join(keys), np.uint8).reshape(len(keys), -1 if keys else 16)
-
-
-def _split(part: dict[str, NDArray[Any]]) -> list[NDArray[Any]]:
-    """Rows of each sample, from all rows and the number of each sample's."""
-    ends = np.cumsum(part["views"])
-    pairs = zip(ends - part["views"], ends, strict=True)
-    return [part["rows"][start:end].copy() for start, end in pairs]

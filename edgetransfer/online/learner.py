@@ -17,8 +17,9 @@ from edgetransfer.errors import UsageError
 from edgetransfer.features import FeatureBatch, FeatureExtractor, TrainView, ViewBatch
 from edgetransfer.images import SUFFIXES
 from edgetransfer.metrics import Accuracy, StageClock
-from edgetransfer.online.durable import DurableLearner, Offer, Receipt
+from edgetransfer.online.durable import DurableLearner
 from edgetransfer.online.ids import id_key
+from edgetransfer.online.offers import Offer, Receipt
 from edgetransfer.online.opening import Eyes, open_eyes
 from edgetransfer.online.settings import StreamSettings
 from edgetransfer.reports import RunFolder

@@ -25,7 +25,7 @@ from edgetransfer.types import Float32Array
 MAGIC = b"ETR1"
 _FRAME = struct.Struct("<4sII")
 _JSON_LENGTH = struct.Struct("<I")
-_ENCODER = json.JSONEncoder(separators=(",", ":"))
+_quoted = json.encoder.encode_basestring_ascii
 LARGEST = 256 * 2**20  # a length beyond this is no length
 
 Kind = Literal["sample", "label", "flush"]
@@ -64,17 +64,12 @@ class Record:
 
     def encoded(self) -> bytes:
         """The record as bytes."""
-        head = {
-            "n": self.n,
-            "g": self.group,
-            "left": self.left,
-            "kind": self.kind,
-            "id": self.id,
-            "label": self.label,
-            "time": self.time,
-            "shape": None if self.rows is None else list(self.rows.shape),
-        }
-        text = _ENCODER.encode(head).encode()
+        label = "null" if self.label is None else _quoted(self.label)
+        shape = "null" if self.rows is None else f"[{len(self.rows)},{self.rows.shape[1]}]"
+        text = (
+            f'{{"n":{self.n},"g":{self.group},"left":{self.left},"kind":"{self.kind}",'
+            f'"id":{_quoted(self.id)},"label":{label},"time":{self.time!r},"shape":{shape}}}'
+        ).encode()
         rows = b"" if self.rows is None else np.ascontiguousarray(self.rows, "<f4").tobytes()
         payload = _JSON_LENGTH.pack(len(text)) + text + rows
         return _FRAME.pack(MAGIC, len(payload), zlib.crc32(payload)) + payload

@@ -18,6 +18,7 @@ from edgetransfer.online.ids import ID_BYTES
 from edgetransfer.types import Float32Array, IntArray
 
 _FLOAT16_MAX = 65504.0
+_WIDE = np.arange(2**16, dtype=np.uint16).view(np.float16).astype(np.float32)
 
 Arrays = dict[str, NDArray[np.generic]]
 
@@ -219,13 +220,6 @@ class Reservoir:
 
 
 def _widened(rows: NDArray[np.float16]) -> Float32Array:
-    """Finite float16 as float32: ``astype`` bit for bit, in a fifth of the time.
-
-    The exponent's bias differs by 112: a product puts it right, for subnormal numbers as well.
-    """
-    bits = rows.view(np.uint16).astype(np.uint32)
-    wide = ((bits & np.uint32(0x7FFF)) << np.uint32(13)).view(np.float32)
-    wide *= np.float32(2.0**112)
-    signs: NDArray[np.uint32] = wide.view(np.uint32)
-    signs |= (bits & np.uint32(0x8000)) << np.uint32(16)
+    """As float32: ``astype`` bit for bit, in half of the time or, for tiny numbers, less."""
+    wide: Float32Array = _WIDE.take(rows.view(np.uint16), mode="clip")
     return wide

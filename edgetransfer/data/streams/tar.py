@@ -11,6 +11,7 @@ from pathlib import Path
 from threading import Event
 
 from edgetransfer.data.streams.arrivals import Arrival, Ledger
+from edgetransfer.data.streams.tar_members import tar_members
 from edgetransfer.errors import DataError
 
 logger = logging.getLogger(__name__)
@@ -72,30 +73,29 @@ class TarSource:
     ) -> Iterator[Arrival | None]:
         """The samples of a shard; None for one that is known."""
         try:
-            with tarfile.open(shard, "r:*") as archive:
-                key: str | None = None
-                parts: dict[str, bytes] = {}
-                for member in archive:
-                    archive.members.clear()  # type: ignore[attr-defined]  # it keeps all it has read
-                    folder, _, file = member.name.rpartition("/")
-                    if not member.isfile() or file.startswith("."):
-                        continue
-                    stem, _, ending = file.partition(".")
-                    this = f"{folder}/{stem}" if folder else stem
-                    if this != key:
-                        if key is not None:
-                            yield self._sample(name, key, number, parts, ledger)
-                        key, parts = this, {}
-                    ending = "." + ending.lower()
-                    wanted = ending in self._suffixes or ending == CLASS
-                    content = archive.extractfile(member) if wanted else None
-                    if content is not None:
-                        parts[ending] = content.read()
-                if key is not None:
-                    yield self._sample(name, key, number, parts, ledger)
+            key: str | None = None
+            parts: dict[str, bytes] = {}
+            for path, content in tar_members(shard, self._wanted):
+                folder, _, file = path.rpartition("/")
+                if file.startswith("."):
+                    continue
+                stem, _, ending = file.partition(".")
+                this = f"{folder}/{stem}" if folder else stem
+                if this != key:
+                    if key is not None:
+                        yield self._sample(name, key, number, parts, ledger)
+                    key, parts = this, {}
+                if content is not None:
+                    parts["." + ending.lower()] = content
+            if key is not None:
+                yield self._sample(name, key, number, parts, ledger)
         except (tarfile.TarError, OSError, EOFError) as error:
             logger.warning("%s: the rest of this shard cannot be read: %s", shard, error)
             yield Arrival(id=name, problem=f"the shard cannot be read: {error}")
+
+    def _wanted(self, path: str) -> bool:
+        ending = "." + path.rpartition("/")[2].partition(".")[2].lower()
+        return ending in self._suffixes or ending == CLASS
 
     def _sample(
         self, shard: str, key: str, number: int, parts: dict[str, bytes], ledger: Ledger

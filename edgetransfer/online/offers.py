@@ -1,0 +1,58 @@
+"""What is offered to a durable learner, and what it answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from edgetransfer.types import Float32Array
+
+Status = Literal["accepted", "labelled", "duplicate", "unknown", "rejected"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Offer:
+    """A sample that is offered to the learner.
+
+    Parameters
+    ----------
+    id
+        Of the sample; one that was accepted before is not learned again.
+    label
+        A class name; None where it is not known yet.
+    rows
+        (views, D) float32; None to give an earlier, unlabelled sample its label.
+    """
+
+    id: str
+    label: str | None
+    rows: Float32Array | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Receipt:
+    """What became of a sample; when it is given out, that is on disk.
+
+    Parameters
+    ----------
+    id
+        Of the sample.
+    status
+        ``accepted``; ``labelled``: an earlier, unlabelled sample has its label now;
+        ``duplicate``: this id was accepted before; ``unknown``: a label for an id that no
+        unlabelled sample has (any more); ``rejected``: it cannot be used, ``reason`` says why.
+    predicted
+        The class that the head took it for before it was learned; None without classes.
+    probability
+        Of that class, 0 to 1.
+    """
+
+    id: str
+    status: Status
+    predicted: str | None = None
+    probability: float | None = None
+    reason: str | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """The fields that say something."""
+        return {key: value for key, value in vars(self).items() if value is not None}
