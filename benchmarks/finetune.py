@@ -61,6 +61,7 @@ def finetuner(
         micro_batch=16,
         masks=WeightMasks.of(model) if masked else WeightMasks({}),
         rates={},
+        steps=1,
         seed=0,
     )
 

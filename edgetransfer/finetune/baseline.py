@@ -45,15 +45,21 @@ class Baseline:
         """For the run's report."""
         return {"on": self.on, "top1": self.top1, "mean_per_class": self.mean_per_class}
 
-    def advise(self, learning_rate: float) -> None:
-        """Say what it reaches, and which learning rate that speaks for."""
+    def advise(self, learning_rate: float, *, has_batchnorm: bool) -> None:
+        """Say what it reaches, and what that speaks for."""
         if not np.isfinite(self.mean_per_class):
             return
         logger.info(
             "a linear head reaches %.1f%% mean per class (%s)", 100 * self.mean_per_class, self.on
         )
-        if self.mean_per_class < WEAK and learning_rate <= PAPERS_RATE:
+        if self.mean_per_class >= WEAK or learning_rate > PAPERS_RATE:
+            return
+        if has_batchnorm:
             logger.info("that is weak: --learning-rate %g is likely to do better", LARGER_RATE)
+        else:
+            logger.info(
+                "that is weak: --optimizer adam or --batchnorm restore is likely to do better"
+            )
 
 
 def linear_baseline(

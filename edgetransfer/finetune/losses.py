@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import logging
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -10,11 +11,17 @@ import torch
 from torch import Tensor
 
 from edgetransfer.backbones import Backbone
+from edgetransfer.backbones.card import override
 from edgetransfer.engines import Engine, open_engine
 from edgetransfer.errors import UsageError
+from edgetransfer.heads import LinearHead
 from edgetransfer.types import Float32Array, IntArray, Preprocessing
 
 F = torch.nn.functional
+
+logger = logging.getLogger(__name__)
+
+FEATURES_WEIGHT = 2.0  # of features to learn, whose errors are small beside those of answers
 
 
 @dataclass(frozen=True)
@@ -56,22 +63,26 @@ class Teacher:
     teaches
         ``logits`` (n, K), compared as probabilities at a temperature (Hinton, Vinyals, Dean,
         "Distilling the knowledge in a neural network", 2015), or ``features`` (n, D), compared
-        by squared distance over squared length.
+        by squared distance over squared length; the latter with logits of a head of its own, if
+        it has been given one.
     """
 
     def __init__(
         self,
         engine: Engine,
         teaches: Literal["logits", "features"],
-        own: Preprocessing,
+        backbone: Backbone,
         given: Preprocessing,
         temperature: float,
     ) -> None:
         self.engine = engine
         self.teaches = teaches
+        self.backbone = backbone
+        self._head: tuple[Tensor, Tensor] | None = None
         self._temperature = temperature
         # (given * std + mean - own mean) / own std
         mean, std = (np.array(v, np.float32) for v in (given.mean, given.std))
+        own = backbone.preprocessing
         own_mean, own_std = (np.array(v, np.float32) for v in (own.mean, own.std))
         self._scale = (std / own_std).reshape(1, 3, 1, 1)
         self._shift = ((mean - own_mean) / own_std).reshape(1, 3, 1, 1)
@@ -110,13 +121,24 @@ class Teacher:
                 f"--teacher {path}: it has {body.dimension} features and no output for each of the "
                 f"{classes} classes; the student has {dimension} features"
             )
+        if body.card.assumed:  # most likely the student was made from it
+            logger.info("--teacher %s has no card: it sees images as the student does", path)
+            seen = override(body.card, mean=given.mean, std=given.std, size=given.size)
+            body = replace(body, card=seen)
         if body.preprocessing.size != given.size:
             raise UsageError(
                 f"--teacher {path}: it takes {body.preprocessing.size} pixels, the student "
                 f"{given.size}"
             )
         opened = open_engine(body.frozen(batch_size), engine=engine, threads=threads)
-        return cls(opened, teaches, body.preprocessing, given, temperature)
+        return cls(opened, teaches, body, given, temperature)
+
+    def learn_head(self, head: LinearHead) -> None:
+        """Teach the answers of a head on its features, too."""
+        self._head = (
+            torch.from_numpy(np.ascontiguousarray(head.weights.T)),
+            torch.from_numpy(head.bias.copy()),
+        )
 
     def answers(self, images: Float32Array) -> Tensor:
         """What it says of (n, 3, S, S) images that are normalised for the student."""
@@ -126,7 +148,16 @@ class Teacher:
         """The sum over n images of the distance from its answers."""
         if self.teaches == "features":
             distance = (features - answers).square().sum(dim=1)
-            return (distance / answers.square().sum(dim=1).clamp_min(1e-6)).sum()
+            taught = (
+                FEATURES_WEIGHT * (distance / answers.square().sum(dim=1).clamp_min(1e-6)).sum()
+            )
+            if self._head is None:
+                return taught
+            weights, bias = (part.to(answers.device) for part in self._head)
+            return taught + self._divergence(logits, F.linear(answers, weights, bias))
+        return self._divergence(logits, answers)
+
+    def _divergence(self, logits: Tensor, answers: Tensor) -> Tensor:
         t = self._temperature
         return (
             t

@@ -8,7 +8,7 @@ from dataclasses import replace
 from edgetransfer.backbones import Backbone
 from edgetransfer.backbones.card import override
 from edgetransfer.engines import Engine
-from edgetransfer.features import FeatureCache
+from edgetransfer.features import FeatureCache, FeatureExtractor
 from edgetransfer.finetune.baseline import Baseline, linear_baseline
 from edgetransfer.finetune.batchnorm import Statistics
 from edgetransfer.finetune.context import Context
@@ -22,7 +22,7 @@ from edgetransfer.finetune.plan import (
 )
 from edgetransfer.finetune.running import Runner
 from edgetransfer.finetune.solver import FullFinetuner
-from edgetransfer.heads import LinearHead
+from edgetransfer.heads import LBFGSSolver, LinearHead
 from edgetransfer.linear.opening import cache_identity
 from edgetransfer.types import IMAGENET_MEAN, IMAGENET_STD
 
@@ -71,7 +71,10 @@ def baseline(context: Context) -> Baseline | None:
         whole=own.head_init == "linear",
         progress=context.progress,
     )
-    found.advise(training.learning_rate)
+    if own.optimizer == "sgd":
+        nodes = context.plan.model.graph.node
+        normed = any(node.op_type == "BatchNormalization" for node in nodes)
+        found.advise(training.learning_rate, has_batchnorm=normed or own.batchnorm == "restore")
     return found
 
 
@@ -106,6 +109,7 @@ def make_solver(context: Context, start: Baseline | None, statistics: Statistics
         micro_batch=plan.micro_batch,
         masks=plan.masks,
         rates=layer_rates(module, own.layer_decay),
+        steps=training.n_epochs * -(-len(context.splits.train) // training.batch_size),
         seed=training.seed,
         teacher=_teacher(context),
     )
@@ -115,7 +119,7 @@ def _teacher(context: Context) -> Teacher | None:
     own, training = context.own, context.training
     if own.teacher is None:
         return None
-    return Teacher.open(
+    teacher = Teacher.open(
         own.teacher,
         classes=len(context.splits.classes),
         dimension=context.backbone.dimension,
@@ -125,6 +129,27 @@ def _teacher(context: Context) -> Teacher | None:
         threads=training.threads,
         temperature=own.temperature,
     )
+    if teacher.teaches == "features":
+        teacher.learn_head(_head_on(teacher, context))
+    return teacher
+
+
+def _head_on(teacher: Teacher, context: Context) -> LinearHead:
+    """A linear head on a teacher's features of the training images."""
+    identity = cache_identity(teacher.backbone, teacher.engine)
+    cache = FeatureCache(context.cache_root, identity, teacher.engine.dimension)
+    with FeatureExtractor(
+        teacher.engine, teacher.backbone.preprocessing, workers=context.workers, clock=context.clock
+    ) as extractor:
+        table = context.table(extractor, context.splits.train, "teacher's features", cache)
+    fitted = LBFGSSolver().fit(
+        table.features,
+        table.labels,
+        context.splits.classes,
+        seed=context.training.seed,
+        progress=context.progress,
+    )
+    return fitted.head
 
 
 def frozen_engine(context: Context) -> Engine:

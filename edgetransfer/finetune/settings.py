@@ -13,6 +13,8 @@ BatchNorm = Literal["keep", "restore"]
 Normalisation = Literal["auto", "data", "card"]
 Precision = Literal["auto", "float32", "bfloat16"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
+Optimizer = Literal["sgd", "adam"]
+Schedule = Literal["auto", "step", "cosine"]
 
 CHOICES: dict[str, Any] = {
     "head_init": HeadStart,
@@ -21,6 +23,8 @@ CHOICES: dict[str, Any] = {
     "normalise": Normalisation,
     "precision": Precision,
     "device": Device,
+    "optimizer": Optimizer,
+    "schedule": Schedule,
 }
 
 
@@ -33,6 +37,14 @@ class FinetuneSettings:
 
     Parameters
     ----------
+    optimizer
+        ``sgd`` with momentum, or ``adam`` with decoupled weight decay (Loshchilov and Hutter, ICLR
+        2019), whose steps do not depend on how large gradients are: folded layers differ in that.
+    schedule
+        ``step``: a tenth after each third of the epochs. ``cosine``: up in a few steps, then down
+        to zero along a cosine. ``auto``: ``step`` for ``sgd``, ``cosine`` for ``adam``.
+    refit_head
+        Fit an L-BFGS head to the finetuned features at the end.
     head_init
         ``kaiming``: uniform, as a fresh fully connected layer. ``linear``: the L-BFGS head on
         the backbone's own features (a linear probe, then finetuning; Kumar et al., ICLR 2022).
@@ -51,7 +63,8 @@ class FinetuneSettings:
         Another backbone, whose zeros are used instead.
     teacher
         An ONNX file to learn from: of as many outputs as there are classes (Hinton et al.,
-        2015), or with features as long as the backbone's.
+        2015), or with features as long as the backbone's; it teaches these, and the answers of a
+        linear head that is fitted to them first.
     teacher_weight
         The teacher's share of the loss, 0 to 1.
     temperature
@@ -81,6 +94,9 @@ class FinetuneSettings:
         Fit a linear head first, to say what it reaches and which learning rate fits.
     """
 
+    optimizer: Optimizer = "sgd"
+    schedule: Schedule = "auto"
+    refit_head: bool = False
     head_init: HeadStart = "kaiming"
     from_layer: str | None = None
     only: Only = "all"
@@ -134,6 +150,11 @@ class FinetuneSettings:
     def is_partial(self) -> bool:
         """Whether some layers are frozen."""
         return self.from_layer is not None or self.only == "last-block"
+
+    @property
+    def is_cosine(self) -> bool:
+        """Whether the learning rate falls along a cosine."""
+        return self.schedule == "cosine" or (self.schedule == "auto" and self.optimizer == "adam")
 
     def to_config(self) -> dict[str, Any]:
         """The settings as a TOML table."""

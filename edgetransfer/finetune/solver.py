@@ -14,6 +14,12 @@ from edgetransfer.errors import DataError
 from edgetransfer.finetune.losses import Mixing, Teacher, cross_entropy
 from edgetransfer.finetune.masks import WeightMasks
 from edgetransfer.finetune.module import OnnxModule
+from edgetransfer.finetune.optimizers import (
+    cosine_rate,
+    make_optimizer,
+    optimizer_state,
+    restore_optimizer,
+)
 from edgetransfer.finetune.partition import Shape, size_of
 from edgetransfer.finetune.running import Runner
 from edgetransfer.finetune.settings import FinetuneSettings
@@ -26,8 +32,8 @@ HEAD_WEIGHTS, HEAD_BIAS = "head.weights", "head.bias"
 class FullFinetuner:
     """The backbone's trained part and the head in training.
 
-    One step is that of `SGDSolver`, torch's ``optim.SGD``, over everything that requires a
-    gradient; the gradients of masked weights are zero.
+    One step is that of `SGDSolver`, torch's ``optim.SGD``, or of ``optim.AdamW``, over everything
+    that requires a gradient; the gradients of masked weights are zero.
 
     Parameters
     ----------
@@ -45,6 +51,8 @@ class FullFinetuner:
         Images that go through at once.
     rates
         Initializer name to how many times the learning rate it learns at; 1 if not named.
+    steps
+        How many there will be.
     seed
         Of mixup.
     """
@@ -60,6 +68,7 @@ class FullFinetuner:
         micro_batch: int,
         masks: WeightMasks,
         rates: Mapping[str, float],
+        steps: int,
         seed: int,
         teacher: Teacher | None = None,
     ) -> None:
@@ -76,16 +85,11 @@ class FullFinetuner:
         self._bias = nn.Parameter(torch.from_numpy(head.bias.copy()).to(device))
         trained = dict(runner.module.trainable)
         self.parameters = {**trained, HEAD_WEIGHTS: self._weights, HEAD_BIAS: self._bias}
+        self._planned = steps
         self._scales = [rates.get(name, 1.0) for name in self.parameters]
         masks.attach(trained)
-        self._optimizer = torch.optim.SGD(
-            [{"params": [p]} for p in self.parameters.values()]
-            if any(scale != 1 for scale in self._scales)
-            else list(self.parameters.values()),
-            lr=settings.learning_rate,
-            momentum=settings.momentum,
-            weight_decay=settings.weight_decay,
-            foreach=True,
+        self._optimizer = make_optimizer(
+            self.parameters, settings, own, grouped=any(scale != 1 for scale in self._scales)
         )
 
     @property
@@ -125,6 +129,8 @@ class FullFinetuner:
                 + (" or use --precision float32" if self._runner.bfloat16 else "")
             )
         self.masks.mask_gradients()
+        if self._own.is_cosine:
+            learning_rate = cosine_rate(self.settings.learning_rate, self.steps - 1, self._planned)
         for group, scale in zip(self._optimizer.param_groups, self._scales, strict=False):
             group["lr"] = learning_rate * scale
         self._optimizer.step()
@@ -188,9 +194,7 @@ class FullFinetuner:
         found = {f"value/{name}": value for name, value in self._runner.module.values.items()}
         for name, parameter in self.parameters.items():
             found[f"value/{name}"] = _array(parameter)
-            momentum = self._optimizer.state[parameter].get("momentum_buffer")
-            if momentum is not None:
-                found[f"momentum/{name}"] = _array(momentum)
+        found |= optimizer_state(self._optimizer, self.parameters)
         found["steps"] = np.array([self.steps], np.int64)
         return found
 
@@ -201,11 +205,8 @@ class FullFinetuner:
             self._runner.module.tensor(name).copy_(torch.from_numpy(state[f"value/{name}"]))
         for name, parameter in self.parameters.items():
             parameter.copy_(torch.from_numpy(state[f"value/{name}"]))
-            momentum = state.get(f"momentum/{name}")
-            if momentum is not None:
-                buffer = torch.empty_like(parameter).copy_(torch.from_numpy(momentum))
-                self._optimizer.state[parameter]["momentum_buffer"] = buffer
         self.steps = int(state["steps"][0])
+        restore_optimizer(self._optimizer, self.parameters, state, self.steps)
         self.masks.hold()
 
 

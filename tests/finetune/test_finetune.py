@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import onnx
@@ -80,11 +81,19 @@ def test_run_folder_report_and_predictions(settings: LinearTraining, photos: Pat
     assert result["top1"] == report["final"]["top1"]
 
 
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
 def test_interrupted_and_resumed_ends_bit_for_bit_like_uninterrupted(
-    settings: LinearTraining, monkeypatch: pytest.MonkeyPatch
+    settings: LinearTraining, monkeypatch: pytest.MonkeyPatch, optimizer: Literal["sgd", "adam"]
 ) -> None:
     settings = replace(settings, checkpoint_seconds=0.0)
-    own = replace(OWN, mixup=0.2, label_smoothing=0.1, batchnorm="restore")
+    own = replace(
+        OWN,
+        mixup=0.2,
+        label_smoothing=0.1,
+        batchnorm="restore",
+        optimizer=optimizer,
+        refit_head=optimizer == "adam",
+    )
     finetune(replace(settings, out=settings.out.with_name("whole")), own)
     saves = 0
     save = SGDTraining._save

@@ -46,6 +46,7 @@ def finetuner(
         micro_batch=settings.micro_batch or 4,
         masks=WeightMasks.of(model),
         rates={},
+        steps=8,
         seed=0,
     )
 
@@ -55,13 +56,14 @@ def batch(step: int) -> tuple[np.ndarray, np.ndarray]:
     return images, np.arange(8, dtype=np.int64) % 3
 
 
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
 @pytest.mark.parametrize("bfloat16", [False, True])
 def test_masked_weights_stay_exactly_zero_and_the_others_move(
-    bfloat16: bool, tmp_path: Path
+    bfloat16: bool, optimizer: str, tmp_path: Path
 ) -> None:
     backbone = opened(tmp_path, sparsity=0.7)
     before = {t.name: numpy_helper.to_array(t) for t in backbone.body.graph.initializer}
-    solver = finetuner(backbone, bfloat16=bfloat16, mixup=0.2)
+    solver = finetuner(backbone, bfloat16=bfloat16, mixup=0.2, optimizer=optimizer)
     masks = solver.masks
     assert masks.zeros > 0
     for step in range(5):
@@ -72,20 +74,23 @@ def test_masked_weights_stay_exactly_zero_and_the_others_move(
             assert (value[mask] != before[name][mask]).mean() > 0.5
     state = solver.state()
     for name, mask in masks.masks.items():
-        assert not state[f"momentum/{name}"][~mask].any()
-    resumed = finetuner(backbone, bfloat16=bfloat16, mixup=0.2)
+        for sums in {"sgd": ["momentum"], "adam": ["first", "second"]}[optimizer]:
+            assert not state[f"{sums}/{name}"][~mask].any()
+    resumed = finetuner(backbone, bfloat16=bfloat16, mixup=0.2, optimizer=optimizer)
     resumed.restore(state)
     resumed.step(*batch(5), 0.1)
     assert masks.violations(resumed.module.write_into(backbone.body)) == 0
 
 
-def test_a_resumed_solver_goes_on_bit_for_bit(tmp_path: Path) -> None:
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_a_resumed_solver_goes_on_bit_for_bit(tmp_path: Path, optimizer: str) -> None:
     backbone = opened(tmp_path, sparsity=0.5)
-    whole, first = finetuner(backbone, mixup=0.4), finetuner(backbone, mixup=0.4)
+    own = {"mixup": 0.4, "optimizer": optimizer}
+    whole, first = finetuner(backbone, **own), finetuner(backbone, **own)
     losses = [whole.step(*batch(step), 0.05) for step in range(6)]
     for step in range(3):
         first.step(*batch(step), 0.05)
-    second = finetuner(backbone, mixup=0.4)
+    second = finetuner(backbone, **own)
     second.restore(first.state())
     assert [second.step(*batch(step), 0.05) for step in range(3, 6)] == losses[3:]
     for name, value in whole.state().items():
