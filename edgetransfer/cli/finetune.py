@@ -54,7 +54,7 @@ Examples:
   --learning-rate 0.01 --json
 """
 
-LEARNING_RATES = {"sgd": 0.001, "adam": 0.0004}
+LEARNING_RATES = {"sgd": 0.001, "adam": 0.0003}
 
 _WHAT = "What is trained"
 _LOSS = "Loss"
@@ -73,7 +73,7 @@ def finetune(
         typer.Option(
             "--learning-rate",
             metavar="X",
-            help="The highest; 0.001, or 0.0004 with adam. With sgd and batch-norm 0.01 pays where "
+            help="The highest; 0.001, or 0.0003 with adam. With sgd and batch-norm 0.01 pays where "
             "a linear head is weak.",
         ),
     ] = None,

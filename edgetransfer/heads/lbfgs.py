@@ -96,6 +96,22 @@ class LBFGSSolver:
 
         ``seed`` fixes which samples are held out when the strength is chosen.
         """
+        import sklearn.linear_model  # noqa: F401  # the limit is for the libraries that are loaded
+        from threadpoolctl import threadpool_limits
+
+        # Once around all fits: OpenBLAS's second thread spins for a while after each change.
+        small = features.size * len(classes) < WORTH_THREADS
+        with threadpool_limits(limits=1 if small else None):
+            return self._fit(features, labels, classes, seed, progress)
+
+    def _fit(
+        self,
+        features: Float32Array,
+        labels: IntArray,
+        classes: tuple[str, ...],
+        seed: int,
+        progress: Progress,
+    ) -> LBFGSResult:
         tried: list[tuple[float, float]] = []
         l2 = self.l2
         if l2 is None and np.bincount(labels).max() < 2:
@@ -164,7 +180,6 @@ class LBFGSSolver:
     ) -> LogisticRegression:
         from sklearn.exceptions import ConvergenceWarning
         from sklearn.linear_model import LogisticRegression
-        from threadpoolctl import threadpool_limits
 
         # Two classes are fitted with one column w; as softmax weights (-w/2, w/2) it has half
         # the squared norm, so half the penalty.
@@ -175,8 +190,7 @@ class LBFGSSolver:
             max_iter=self.max_iterations,
             tol=self.tolerance,
         )
-        small = features.size * n_classes < WORTH_THREADS
-        with warnings.catch_warnings(), threadpool_limits(limits=1 if small else None):
+        with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
             return model.fit(features, labels)
 

@@ -222,7 +222,11 @@ def gather(
 
 @contextmanager
 def blas_on_one_thread() -> Iterator[None]:
-    """Linear algebra on one thread, so that sums don't depend on how many cores there are."""
+    """Linear algebra on one thread, so that sums don't depend on how many cores there are.
+
+    It holds for all threads: while one limits OpenBLAS, threadpoolctl heeds no other.
+    """
+    import scipy.linalg  # noqa: F401  # a BLAS beside NumPy's: what is not loaded is not limited
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(limits=1, user_api="blas"):
