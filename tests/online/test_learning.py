@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -123,3 +127,23 @@ def test_forgetting_samples_leaves_no_row_of_them() -> None:
     assert removed == 20
     assert len(learner.reservoir) + learner.waiting == 20
     learner.close()
+
+
+def test_every_blas_is_limited_in_every_thread() -> None:
+    """A refit's thread loads SciPy, and may not set limits while another thread does."""
+    code = """
+from threading import Thread
+from threadpoolctl import threadpool_info
+from edgetransfer.online.learner import blas_on_one_thread
+
+def refit():
+    import sklearn.linear_model
+    print([i["num_threads"] for i in threadpool_info() if i["user_api"] == "blas"])
+
+with blas_on_one_thread():
+    thread = Thread(target=refit)
+    thread.start()
+    thread.join()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert set(json.loads(done.stdout)) == {1}
