@@ -25,7 +25,7 @@ from edgetransfer.types import Float32Array, IntArray
 
 TRIAL_ROWS = 1024
 ITERATIONS = 50  # the stream's own steps go on from there, so it need not be exact
-BEHIND = 19  # the lowest priority
+LOWEST = 19  # priority, as of nice
 SAFE_L2 = 1e-2  # where there are too few rows to hold any out
 
 
@@ -71,10 +71,11 @@ def fit(features: Float32Array, labels: IntArray, l2: float | None, seed: int) -
     )
 
 
-def step_aside() -> None:
-    """Let the calling thread run when nobody else wants the processor, where that can be done."""
+def step_aside(niceness: int = LOWEST) -> None:
+    """Let others run before the calling thread, where that can be done; 19 is for idle times."""
     if sys.platform == "linux":  # elsewhere a thread has no priority of its own
-        os.setpriority(os.PRIO_PROCESS, get_native_id(), BEHIND)
+        now = os.getpriority(os.PRIO_PROCESS, get_native_id())
+        os.setpriority(os.PRIO_PROCESS, get_native_id(), max(now, niceness))
 
 
 class BackgroundRefit:
