@@ -7,7 +7,10 @@
    Before and after it ``train --online`` on the same images with the same engine batch.
    Reported: median resident memory of both halves and their ratio, images a second of both and
    their ratio, the median of train's epochs taken.
-2. Latency: an HTTP client posts images one after the other, then many at once. Reported: median
+2. Speed in turns: a machine that others use too is faster in one minute than in the next. So a
+   stream of its own goes on by 10,000 images, then ``train --online`` does two epochs of 5,000,
+   and so on. Reported: both speeds and their ratio by round, and the median ratio.
+3. Latency: an HTTP client posts images one after the other, then many at once. Reported: median
    and 99th percentile, seen by the client, from sending to acknowledgement (on disk).
 """
 
@@ -130,6 +133,33 @@ def long_stream(folder: Path, backbone: str, engine: str, images: int) -> dict[s
     }
 
 
+def in_turns(folder: Path, backbone: str, engine: str, rounds: int) -> dict[str, Any]:
+    """The stream's speed against that of ``train --online``, turn by turn."""
+    shared = ("--backbone", backbone, "--engine", engine, "--json")
+    speeds = []
+    for turn in range(rounds):
+        streamed, _ = run_watched(
+            command(
+                *("stream", *shared, "--source", f"tar:{folder}/images.tar", "--repeat"),
+                *("--views", 1, "--engine-batch", BATCH, "--batch-size", BATCH),
+                *("--out", folder / "turns", "--limit", 10_000 * (turn + 1)),
+            )
+        )
+        trained, _ = run_watched(
+            command(
+                *("train", *shared, "--data", folder / "images", "--online", "--epochs", 2),
+                *("--batch-size", BATCH, "--out", folder / "turn", "--overwrite"),
+            )
+        )
+        epochs = [epoch["images_per_second"] for epoch in trained["epochs"]]
+        speeds.append((streamed["samples_per_second"], len(epochs) / sum(1 / e for e in epochs)))
+    return {
+        "stream_images_per_second": [stream for stream, _ in speeds],
+        "train_online_images_per_second": [train for _, train in speeds],
+        "speed_ratio": float(np.median([stream / train for stream, train in speeds])),
+    }
+
+
 def latency(
     folder: Path,
     backbone: str,
@@ -207,6 +237,8 @@ def latency(
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--images", type=int, default=20_000, help="length of the long stream")
+    parser.add_argument("--rounds", type=int, default=4, help="of the stream and train in turns")
+    parser.add_argument("--parts", nargs="+", default=["latency", "turns", "long"])
     parser.add_argument("--backbone", default="tinyresnet-90")
     parser.add_argument("--engine", default="auto")
     parser.add_argument("--out", type=Path, help="write the result as JSON")
@@ -216,13 +248,16 @@ def main() -> None:
         images = pictures(5000)
         write_inputs(folder, images)
         backbone, engine = arguments.backbone, arguments.engine
-        result: dict[str, Any] = {
-            "latency": [
+        result: dict[str, Any] = {}
+        if "latency" in arguments.parts:
+            result["latency"] = [
                 latency(folder, backbone, engine, images[:n], engine_batch=b, clients=c)
                 for n, b, c in ((500, 1, 1), (500, 16, 1), (3000, 16, 32))
-            ],
-            "long": long_stream(folder, backbone, engine, arguments.images),
-        }
+            ]
+        if "turns" in arguments.parts:
+            result["turns"] = in_turns(folder, backbone, engine, arguments.rounds)
+        if "long" in arguments.parts:
+            result["long"] = long_stream(folder, backbone, engine, arguments.images)
     print(json.dumps(result, indent=2))
     if arguments.out is not None:
         arguments.out.write_text(json.dumps(result, indent=2) + "\n")
