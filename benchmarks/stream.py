@@ -238,7 +238,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--images", type=int, default=20_000, help="length of the long stream")
     parser.add_argument("--rounds", type=int, default=4, help="of the stream and train in turns")
-    parser.add_argument("--parts", nargs="+", default=["latency", "turns", "long"])
+    parts = ["latency", "turns", "long"]
+    parser.add_argument("--parts", nargs="+", default=parts, choices=parts)
     parser.add_argument("--backbone", default="tinyresnet-90")
     parser.add_argument("--engine", default="auto")
     parser.add_argument("--out", type=Path, help="write the result as JSON")

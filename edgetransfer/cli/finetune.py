@@ -283,7 +283,9 @@ def finetune(
         solver="sgd",
         epochs=epochs,
         batch_size=batch_size,
-        learning_rate=learning_rate or LEARNING_RATES.get(optimizer, 0.001),
+        learning_rate=(
+            LEARNING_RATES.get(optimizer, 0.001) if learning_rate is None else learning_rate
+        ),
         momentum=momentum,
         weight_decay=weight_decay,
         min_crop=min_crop,

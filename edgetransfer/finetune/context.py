@@ -20,6 +20,7 @@ from edgetransfer.features import (
 )
 from edgetransfer.finetune.plan import Plan
 from edgetransfer.finetune.settings import FinetuneSettings
+from edgetransfer.heads import LBFGSSolver, LinearHead
 from edgetransfer.linear import LinearTraining
 from edgetransfer.linear.skipping import SkippedImages
 from edgetransfer.metrics import StageClock
@@ -106,3 +107,17 @@ class Context:
         self.computed += table.computed
         self.from_cache += max(len(table.labels) - table.computed, 0)
         return table
+
+    def fitted_head(
+        self, extractor: FeatureExtractor, stage: str, cache: FeatureCache | None = None
+    ) -> LinearHead:
+        """An L-BFGS head on the eval-view features of the training images."""
+        table = self.table(extractor, self.splits.train, stage, cache)
+        fitted = LBFGSSolver().fit(
+            table.features,
+            table.labels,
+            self.splits.classes,
+            seed=self.training.seed,
+            progress=self.progress,
+        )
+        return fitted.head

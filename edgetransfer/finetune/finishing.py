@@ -13,7 +13,6 @@ from edgetransfer.finetune.context import Context
 from edgetransfer.finetune.export import save_backbone, trained_body
 from edgetransfer.finetune.plan import memory_of
 from edgetransfer.finetune.solver import FullFinetuner
-from edgetransfer.heads import LBFGSSolver, LinearHead
 from edgetransfer.linear.checkpoint import TrainingState
 from edgetransfer.linear.opening import head_metadata
 from edgetransfer.linear.runs import common_report
@@ -41,7 +40,7 @@ def finish(
     head = solver.head
     with context.extractor(engine) as sparse:
         if context.own.refit_head:
-            head = _refitted(context, sparse)
+            head = context.fitted_head(sparse, "features")
         head.save(run.file(HEAD), head_metadata(exported, engine))
         test = context.table(sparse, splits.test, "test features")
         difference = _difference(context, solver, extractor, sparse)
@@ -82,19 +81,6 @@ def finish(
     run.write_json(REPORT, report)
     run.file(CHECKPOINT).unlink(missing_ok=True)
     return report
-
-
-def _refitted(context: Context, sparse: FeatureExtractor) -> LinearHead:
-    """An L-BFGS head on the finetuned features."""
-    table = context.table(sparse, context.splits.train, "features")
-    fitted = LBFGSSolver().fit(
-        table.features,
-        table.labels,
-        context.splits.classes,
-        seed=context.training.seed,
-        progress=context.progress,
-    )
-    return fitted.head
 
 
 def _difference(

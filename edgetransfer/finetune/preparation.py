@@ -22,7 +22,7 @@ from edgetransfer.finetune.plan import (
 )
 from edgetransfer.finetune.running import Runner
 from edgetransfer.finetune.solver import FullFinetuner
-from edgetransfer.heads import LBFGSSolver, LinearHead
+from edgetransfer.heads import LinearHead
 from edgetransfer.linear.opening import cache_identity
 from edgetransfer.types import IMAGENET_MEAN, IMAGENET_STD
 
@@ -141,15 +141,7 @@ def _head_on(teacher: Teacher, context: Context) -> LinearHead:
     with FeatureExtractor(
         teacher.engine, teacher.backbone.preprocessing, workers=context.workers, clock=context.clock
     ) as extractor:
-        table = context.table(extractor, context.splits.train, "teacher's features", cache)
-    fitted = LBFGSSolver().fit(
-        table.features,
-        table.labels,
-        context.splits.classes,
-        seed=context.training.seed,
-        progress=context.progress,
-    )
-    return fitted.head
+        return context.fitted_head(extractor, "teacher's features", cache)
 
 
 def frozen_engine(context: Context) -> Engine:

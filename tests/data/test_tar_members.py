@@ -117,3 +117,10 @@ def test_no_archive_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "a.tar").write_bytes(b"no tar" * 1000)
     with pytest.raises(tarfile.TarError):
         list(tar_members(tmp_path / "a.tar", lambda name: True))
+
+
+def test_a_cut_in_what_is_not_wanted_is_told(tmp_path: Path) -> None:
+    data = archive(tarfile.USTAR_FORMAT, [("1.jpg", b"1", 0), ("2.json", b"2" * 5000, 0)])
+    (tmp_path / "a.tar").write_bytes(data[:3000])
+    with pytest.raises(tarfile.ReadError, match="unexpected end"):
+        list(tar_members(tmp_path / "a.tar", lambda name: name == "1.jpg"))

@@ -303,4 +303,5 @@ def test_stop_by_the_command_line(settings: LinearTraining, photos: Path) -> Non
     arguments = ["finetune", "--backbone", settings.backbone, "--data", str(photos)]
     assert main([*arguments, "--out", str(settings.out), "--only", "everything"]) == 2
     assert main([*arguments, "--out", str(settings.out), "--resume", "--overwrite"]) == 2
+    assert main([*arguments, "--out", str(settings.out), "--learning-rate", "0"]) == 2
     assert not settings.out.exists()

@@ -52,6 +52,8 @@ def _plain_members(
     file: BinaryIO, wanted: Wanted
 ) -> Generator[tuple[str, bytes | None], None, int | None]:
     """Yield plain members; returns where the first other one begins, None at the end."""
+    end = file.seek(0, 2)
+    file.seek(0)
     begin = 0  # of a member, with the headers that belong to it
     extended = False
     while True:
@@ -62,6 +64,8 @@ def _plain_members(
         kind = header[156:157]
         if size is None or kind not in (b"0", b"\0", b"x") or header[257:265] not in _PLAIN:
             return begin
+        if size > end - file.tell():
+            raise tarfile.ReadError("unexpected end of data")
         if kind == b"x":
             if extended or not _is_harmless(_content(file, size)):
                 return begin
@@ -93,14 +97,12 @@ def _size_of(header: bytes) -> int | None:
     # Adler-32 sums bytes modulo a prime in its lower half, far faster than `sum` does.
     blank = header[:148] + b"        " + header[156:]
     summed = (zlib.adler32(blank) & 0xFFFF) - 1
-    return size if (summed - checksum) % _ADLER == 0 else None
+    return size if size >= 0 and (summed - checksum) % _ADLER == 0 else None
 
 
 def _content(file: BinaryIO, size: int) -> bytes:
     padded = -(-size // BLOCK) * BLOCK
     content = file.read(padded)
-    if len(content) < size:
-        raise tarfile.ReadError("unexpected end of data")
     return content[:size] if padded != size else content
 
 
