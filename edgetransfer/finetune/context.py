@@ -11,6 +11,7 @@ import onnx
 from edgetransfer.backbones import Backbone
 from edgetransfer.data import DataSplits, Sample
 from edgetransfer.engines import Engine, open_engine
+from edgetransfer.errors import DataError
 from edgetransfer.features import (
     FeatureCache,
     FeatureExtractor,
@@ -113,6 +114,7 @@ class Context:
     ) -> LinearHead:
         """An L-BFGS head on the eval-view features of the training images."""
         table = self.table(extractor, self.splits.train, stage, cache)
+        self.check_classes()
         fitted = LBFGSSolver().fit(
             table.features,
             table.labels,
@@ -121,3 +123,18 @@ class Context:
             progress=self.progress,
         )
         return fitted.head
+
+    def check_classes(self) -> None:
+        """Every class must have an image that could be decoded.
+
+        Raises
+        ------
+        DataError
+            Naming the first class that has none.
+        """
+        usable = {sample.label for sample in self.usable(self.splits.train)}
+        for label, name in enumerate(self.splits.classes):
+            if label not in usable:
+                raise DataError(
+                    f"{self.training.data}: none of the images of class {name!r} could be decoded"
+                )

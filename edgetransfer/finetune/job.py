@@ -10,7 +10,7 @@ import numpy as np
 import psutil
 
 from edgetransfer.backbones import Backbone
-from edgetransfer.errors import DataError, EdgeTransferError
+from edgetransfer.errors import EdgeTransferError
 from edgetransfer.features import FeatureExtractor, TrainView
 from edgetransfer.finetune.context import Context
 from edgetransfer.finetune.finishing import finish
@@ -120,7 +120,7 @@ def _train(context: Context, run: RunFolder) -> dict[str, Any]:
             context.progress,
             stage="train",
         ).train()
-        _check_classes(context)
+        context.check_classes()
         return finish(context, run, solver, extractor, statistics=statistics, state=state)
 
 
@@ -148,16 +148,6 @@ def _check_room(context: Context) -> None:
             f"--cached-frozen keeps {needed / 2**30:.1f} GiB in memory and "
             f"{free / 2**30:.1f} GiB are free: leave it out, or give a later --from-layer"
         )
-
-
-def _check_classes(context: Context) -> None:
-    """Every class must have had a training image."""
-    usable = {sample.label for sample in context.usable(context.splits.train)}
-    for label, name in enumerate(context.splits.classes):
-        if label not in usable:
-            raise DataError(
-                f"{context.training.data}: none of the images of class {name!r} could be decoded"
-            )
 
 
 def _validation(

@@ -61,6 +61,7 @@ def baseline(context: Context) -> Baseline | None:
     cache = FeatureCache(context.cache_root, identity, engine.dimension)
     with context.extractor(engine) as extractor:
         table = context.table(extractor, splits.train, "features", cache)
+        context.check_classes()
         val = context.table(extractor, splits.val, "validation features", cache)
     engine.close()
     found = linear_baseline(

@@ -15,6 +15,7 @@ from edgetransfer import Classifier, LinearTraining, train_linear
 from edgetransfer.backbones import Backbone
 from edgetransfer.errors import (
     BackboneError,
+    DataError,
     EdgeTransferError,
     RunFolderError,
     UsageError,
@@ -305,3 +306,13 @@ def test_stop_by_the_command_line(settings: LinearTraining, photos: Path) -> Non
     assert main([*arguments, "--out", str(settings.out), "--resume", "--overwrite"]) == 2
     assert main([*arguments, "--out", str(settings.out), "--learning-rate", "0"]) == 2
     assert not settings.out.exists()
+
+
+@pytest.mark.parametrize("own", [FinetuneSettings(), OWN])
+def test_a_class_of_broken_photos_is_named(
+    settings: LinearTraining, photos: Path, own: FinetuneSettings
+) -> None:
+    for photo in (photos / "train/red").iterdir():
+        photo.write_bytes(b"broken")
+    with pytest.raises(DataError, match="class 'red' could be decoded"):
+        finetune(replace(settings, epochs=1, max_bad=0.9), own)
