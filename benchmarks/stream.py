@@ -10,7 +10,11 @@
 2. Speed in turns: a machine that others use too is faster in one minute than in the next. So a
    stream of its own goes on by 10,000 images, then ``train --online`` does two epochs of 5,000,
    and so on. Reported: both speeds and their ratio by round, and the median ratio.
-3. Latency: an HTTP client posts images one after the other, then many at once. Reported: median
+3. Speed in slices: the same, over one long stream. It and ``train --online`` of as many images are
+   both open, and by turns one is stopped (SIGSTOP) and the other runs for some seconds, so that
+   both meet the same good and bad minutes. Reported: images a second of each while it ran, from
+   its start to its end, and the ratio.
+4. Latency: an HTTP client posts images one after the other, then many at once. Reported: median
    and 99th percentile, seen by the client, from sending to acknowledgement (on disk).
 """
 
@@ -160,6 +164,50 @@ def in_turns(folder: Path, backbone: str, engine: str, rounds: int) -> dict[str,
     }
 
 
+def in_slices(
+    folder: Path, backbone: str, engine: str, images: int, seconds: float
+) -> dict[str, Any]:
+    """Two long runs that take turns by the second; POSIX only."""
+    shared = ("--backbone", backbone, "--engine", engine, "--json")
+    epochs = max(1, images // 5000)
+    commands = {
+        "stream": command(
+            *("stream", *shared, "--source", f"tar:{folder}/images.tar", "--repeat"),
+            *("--views", 1, "--engine-batch", BATCH, "--batch-size", BATCH),
+            *("--out", folder / "sliced", "--limit", 5000 * epochs),
+        ),
+        "train_online": command(
+            *("train", *shared, "--data", folder / "images", "--online", "--epochs", epochs),
+            *("--batch-size", BATCH, "--out", folder / "slice"),
+        ),
+    }
+    running: dict[str, subprocess.Popen[bytes]] = {}
+    ran = dict.fromkeys(commands, 0.0)
+    while len(running) < len(commands) or any(p.returncode is None for p in running.values()):
+        for name, arguments in commands.items():
+            begin = time.perf_counter()
+            if name not in running:
+                quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+                running[name] = subprocess.Popen(arguments, **quiet)
+            process = running[name]
+            if process.returncode is not None:
+                continue
+            process.send_signal(signal.SIGCONT)
+            try:
+                if process.wait(seconds) != 0:
+                    raise SystemExit(f"{name} ended with {process.returncode}")
+            except subprocess.TimeoutExpired:
+                process.send_signal(signal.SIGSTOP)
+            ran[name] += time.perf_counter() - begin
+    speeds = {f"{name}_images_per_second": 5000 * epochs / took for name, took in ran.items()}
+    return {
+        "images": 5000 * epochs,
+        "slice_seconds": seconds,
+        **speeds,
+        "speed_ratio": ran["train_online"] / ran["stream"],
+    }
+
+
 def latency(
     folder: Path,
     backbone: str,
@@ -236,9 +284,10 @@ def latency(
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--images", type=int, default=20_000, help="length of the long stream")
+    parser.add_argument("--images", type=int, default=20_000, help="length of a long stream")
     parser.add_argument("--rounds", type=int, default=4, help="of the stream and train in turns")
-    parts = ["latency", "turns", "long"]
+    parts = ["latency", "turns", "slices", "long"]
+    parser.add_argument("--seconds", type=float, default=10, help="of a slice")
     parser.add_argument("--parts", nargs="+", default=parts, choices=parts)
     parser.add_argument("--backbone", default="tinyresnet-90")
     parser.add_argument("--engine", default="auto")
@@ -257,6 +306,10 @@ def main() -> None:
             ]
         if "turns" in arguments.parts:
             result["turns"] = in_turns(folder, backbone, engine, arguments.rounds)
+        if "slices" in arguments.parts:
+            result["slices"] = in_slices(
+                folder, backbone, engine, arguments.images, arguments.seconds
+            )
         if "long" in arguments.parts:
             result["long"] = long_stream(folder, backbone, engine, arguments.images)
     print(json.dumps(result, indent=2))

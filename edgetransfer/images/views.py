@@ -113,7 +113,7 @@ class TrainTransform:
     def _box(self, width: int, height: int, rng: np.random.Generator) -> tuple[int, int, int, int]:
         low, high = math.log(self.aspect[0]), math.log(self.aspect[1])
         for _ in range(10):
-            a, b = rng.random(2)
+            a, b = rng.random(), rng.random()  # two at once would let go of Python's lock
             area = width * height * (self.area[0] + (self.area[1] - self.area[0]) * a)
             aspect = math.exp(low + (high - low) * b)
             w, h = round(math.sqrt(area * aspect)), round(math.sqrt(area / aspect))

@@ -28,7 +28,7 @@ from edgetransfer.online.learner_state import (
 from edgetransfer.online.pool import UnlabelledPool
 from edgetransfer.online.prequential import Prequential
 from edgetransfer.online.records import Record
-from edgetransfer.online.refit import BackgroundRefit, fit, step_aside
+from edgetransfer.online.refit import BackgroundRefit, fit
 from edgetransfer.online.reservoir import Reservoir
 from edgetransfer.online.settings import LearningSettings
 from edgetransfer.online.views import predict_views
@@ -72,9 +72,8 @@ class FeatureLearner:
         self._by_class: IntArray = np.zeros(0, np.int64)
         self._refit: BackgroundRefit | None = None
         self._l2 = settings.l2  # of refits; chosen by the first one if None
-        self._threads = ThreadPoolExecutor(
-            1, thread_name_prefix="edgetransfer-refit", initializer=step_aside
-        )
+        # Not at a lower priority: it would be put aside with Python's lock in its hand.
+        self._threads = ThreadPoolExecutor(1, thread_name_prefix="edgetransfer-refit")
         if settings.refit_every:
             self.counts.apart = max(1, settings.refit_every // settings.batch_size)
             self.counts.next_refit = self.counts.apart

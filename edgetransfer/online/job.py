@@ -24,7 +24,6 @@ from edgetransfer.online.learner import (
 )
 from edgetransfer.online.offers import Offer, Receipt
 from edgetransfer.online.pausing import Manners
-from edgetransfer.online.refit import step_aside
 from edgetransfer.online.refusals import Refusals
 from edgetransfer.online.settings import StreamSettings
 from edgetransfer.online.snapshot import Snapshot, Throughput
@@ -33,7 +32,6 @@ logger = logging.getLogger(__name__)
 
 AHEAD = 4  # engine batches that are read ahead
 BEHIND = 2  # groups that may wait for the learner while the engine goes on
-NICENESS = 10  # of the learner: an engine that is held up by it keeps all cores waiting
 RETRY = 1.0  # seconds between tries on a full disk
 
 Watch = Callable[[Snapshot], None]
@@ -83,9 +81,7 @@ class StreamJob:
         self._intake = Intake(source, self.durable, AHEAD * settings.engine_batch, stop)
         self._groups: deque[_Group] = deque()
         self._views: deque[ViewBatch] = deque()
-        self._learning = ThreadPoolExecutor(
-            1, thread_name_prefix="edgetransfer-learn", initializer=step_aside, initargs=(NICENESS,)
-        )
+        self._learning = ThreadPoolExecutor(1, thread_name_prefix="edgetransfer-learn")
         self._lock = RLock()
         self._behind: deque[tuple[int, Future[None]]] = deque()  # arrivals, and when they are in
         self._failed = False

@@ -8,13 +8,10 @@ that is killed and replayed decides alike.
 
 from __future__ import annotations
 
-import os
-import sys
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from threading import get_native_id
 from typing import Any
 
 import numpy as np
@@ -25,7 +22,6 @@ from edgetransfer.types import Float32Array, IntArray
 
 TRIAL_ROWS = 1024
 ITERATIONS = 50  # the stream's own steps go on from there, so it need not be exact
-LOWEST = 19  # priority, as of nice
 SAFE_L2 = 1e-2  # where there are too few rows to hold any out
 
 
@@ -69,13 +65,6 @@ def fit(features: Float32Array, labels: IntArray, l2: float | None, seed: int) -
     return Candidate(
         labels=present, weights=result.head.weights, bias=result.head.bias, l2=result.l2
     )
-
-
-def step_aside(niceness: int = LOWEST) -> None:
-    """Let others run before the calling thread, where that can be done; 19 is for idle times."""
-    if sys.platform == "linux":  # elsewhere a thread has no priority of its own
-        now = os.getpriority(os.PRIO_PROCESS, get_native_id())
-        os.setpriority(os.PRIO_PROCESS, get_native_id(), max(now, niceness))
 
 
 class BackgroundRefit:

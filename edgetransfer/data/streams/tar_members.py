@@ -55,19 +55,23 @@ def _plain_members(
     end = file.seek(0, 2)
     file.seek(0)
     begin = 0  # of a member, with the headers that belong to it
+    at = 0  # `file.tell` asks the system each time, and gives other threads Python's lock for it
     extended = False
     while True:
         header = file.read(BLOCK)
+        at += len(header)
         if not extended and begin and (not header or not any(header)):
             return None
         size = _size_of(header)
         kind = header[156:157]
         if size is None or kind not in (b"0", b"\0", b"x") or header[257:265] not in _PLAIN:
             return begin
-        if size > end - file.tell():
+        if size > end - at:
             raise tarfile.ReadError("unexpected end of data")
+        padded = -(-size // BLOCK) * BLOCK
+        at += padded
         if kind == b"x":
-            if extended or not _is_harmless(_content(file, size)):
+            if extended or not _is_harmless(file.read(padded)[:size]):
                 return begin
             extended = True
             continue
@@ -77,11 +81,12 @@ def _plain_members(
         if name.endswith("/"):
             return begin
         if wanted(name):
-            yield name, _content(file, size)
+            content = file.read(padded)
+            yield name, content[:size] if padded != size else content
         else:
-            file.seek(-(-size // BLOCK) * BLOCK, 1)
+            file.seek(padded, 1)
             yield name, None
-        begin = file.tell()
+        begin = at
         extended = False
 
 
@@ -98,12 +103,6 @@ def _size_of(header: bytes) -> int | None:
     blank = header[:148] + b"        " + header[156:]
     summed = (zlib.adler32(blank) & 0xFFFF) - 1
     return size if size >= 0 and (summed - checksum) % _ADLER == 0 else None
-
-
-def _content(file: BinaryIO, size: int) -> bytes:
-    padded = -(-size // BLOCK) * BLOCK
-    content = file.read(padded)
-    return content[:size] if padded != size else content
 
 
 def _is_harmless(records: bytes) -> bool:
