@@ -183,22 +183,27 @@ def in_slices(
     }
     running: dict[str, subprocess.Popen[bytes]] = {}
     ran = dict.fromkeys(commands, 0.0)
-    while len(running) < len(commands) or any(p.returncode is None for p in running.values()):
-        for name, arguments in commands.items():
-            begin = time.perf_counter()
-            if name not in running:
-                quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-                running[name] = subprocess.Popen(arguments, **quiet)
-            process = running[name]
-            if process.returncode is not None:
-                continue
-            process.send_signal(signal.SIGCONT)
-            try:
-                if process.wait(seconds) != 0:
-                    raise SystemExit(f"{name} ended with {process.returncode}")
-            except subprocess.TimeoutExpired:
-                process.send_signal(signal.SIGSTOP)
-            ran[name] += time.perf_counter() - begin
+    try:
+        while len(running) < len(commands) or any(p.returncode is None for p in running.values()):
+            for name, arguments in commands.items():
+                begin = time.perf_counter()
+                if name not in running:
+                    running[name] = subprocess.Popen(
+                        arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+                    )
+                process = running[name]
+                if process.returncode is not None:
+                    continue
+                process.send_signal(signal.SIGCONT)
+                try:
+                    if process.wait(seconds) != 0:
+                        raise SystemExit(f"{name} ended with {process.returncode}")
+                except subprocess.TimeoutExpired:
+                    process.send_signal(signal.SIGSTOP)
+                ran[name] += time.perf_counter() - begin
+    finally:
+        for process in running.values():
+            process.kill()
     speeds = {f"{name}_images_per_second": 5000 * epochs / took for name, took in ran.items()}
     return {
         "images": 5000 * epochs,
