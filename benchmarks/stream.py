@@ -2,19 +2,14 @@
 
     python benchmarks/stream.py --images 200000 --out stream.json
 
-1. Memory and speed: seeded 64 x 64 JPEGs in a tar shard, repeated with a new augmented view each
-   time, through the bundled backbone and the whole stream (journal, checkpoints, replay, refits).
-   Before and after it ``train --online`` on the same images with the same engine batch.
-   Reported: median resident memory of both halves and their ratio, images a second of both and
-   their ratio, the median of train's epochs taken.
-2. Speed in turns: a machine that others use too is faster in one minute than in the next. So a
-   stream of its own goes on by 10,000 images, then ``train --online`` does two epochs of 5,000,
-   and so on. Reported: both speeds and their ratio by round, and the median ratio.
-3. Speed in slices: the same, over one long stream. It and ``train --online`` of as many images are
-   both open, and by turns one is stopped (SIGSTOP) and the other runs for some seconds, so that
-   both meet the same good and bad minutes. Reported: images a second of each while it ran, from
-   its start to its end, and the ratio.
-4. Latency: an HTTP client posts images one after the other, then many at once. Reported: median
+1. Memory: seeded 64 x 64 JPEGs in a tar shard, repeated with a new augmented view each time,
+   through a backbone and the whole stream (journal, checkpoints, replay, refits). Reported: median
+   resident memory of both halves and their ratio.
+2. Speed: such a stream, and ``train --online`` on as many images with the same engine batch. A
+   machine that others use too is faster in one minute than in the next, so both are open, and by
+   turns one is stopped (SIGSTOP) and the other runs for some seconds. Reported: images a second of
+   each while it ran, from its start to its end, and the ratio.
+3. Latency: an HTTP client posts images one after the other, then many at once. Reported: median
    and 99th percentile, seen by the client, from sending to acknowledgement (on disk).
 """
 
@@ -41,6 +36,7 @@ from PIL import Image
 
 CLASSES = 10
 BATCH = 64
+PICTURES = 5000
 
 
 def pictures(n: int) -> list[bytes]:
@@ -99,28 +95,19 @@ def run_watched(arguments: list[str]) -> tuple[dict[str, Any], list[int]]:
     return json.loads(text), resident
 
 
-def long_stream(folder: Path, backbone: str, engine: str, images: int) -> dict[str, Any]:
-    """One process over all images, with ``train`` before and after."""
-    shared = ("--backbone", backbone, "--engine", engine, "--json")
-
-    def train(name: str) -> list[float]:
-        report, _ = run_watched(
-            command(
-                *("train", *shared, "--data", folder / "images", "--online", "--epochs", 5),
-                *("--batch-size", BATCH, "--out", folder / name),
-            )
-        )
-        return [epoch["images_per_second"] for epoch in report["epochs"]]
-
-    stream = command(
-        *("stream", *shared, "--source", f"tar:{folder}/images.tar", "--repeat"),
-        *("--views", 1, "--engine-batch", BATCH, "--batch-size", BATCH, "--out", folder / "long"),
+def stream_command(folder: Path, backbone: str, engine: str, images: int, out: str) -> list[str]:
+    return command(
+        *("stream", "--backbone", backbone, "--engine", engine, "--json"),
+        *("--source", f"tar:{folder}/images.tar", "--repeat", "--limit", images),
+        *("--views", 1, "--engine-batch", BATCH, "--batch-size", BATCH, "--out", folder / out),
     )
-    trained = train("before")
-    report, resident = run_watched([*stream, "--limit", str(images)])
+
+
+def memory(folder: Path, backbone: str, engine: str, images: int) -> dict[str, Any]:
+    """One process over all images."""
+    report, resident = run_watched(stream_command(folder, backbone, engine, images, "long"))
     warm = resident[6:]  # seconds in which the engine compiles
     first, last = np.median(warm[: len(warm) // 2]), np.median(warm[len(warm) // 2 :])
-    trained += train("after")
     return {
         "images": report["accepted"],
         "seconds": report["seconds"],
@@ -131,54 +118,19 @@ def long_stream(folder: Path, backbone: str, engine: str, images: int) -> dict[s
         "resident_last_half_mib": last / 2**20,
         "resident_ratio": last / first,
         "resident_largest_mib": max(resident) / 2**20,
-        "stream_images_per_second": report["samples_per_second"],
-        "train_online_images_per_second": trained,
-        "speed_ratio": report["samples_per_second"] / float(np.median(trained)),
     }
 
 
-def in_turns(folder: Path, backbone: str, engine: str, rounds: int) -> dict[str, Any]:
-    """The stream's speed against that of ``train --online``, turn by turn."""
-    shared = ("--backbone", backbone, "--engine", engine, "--json")
-    speeds = []
-    for turn in range(rounds):
-        streamed, _ = run_watched(
-            command(
-                *("stream", *shared, "--source", f"tar:{folder}/images.tar", "--repeat"),
-                *("--views", 1, "--engine-batch", BATCH, "--batch-size", BATCH),
-                *("--out", folder / "turns", "--limit", 10_000 * (turn + 1)),
-            )
-        )
-        trained, _ = run_watched(
-            command(
-                *("train", *shared, "--data", folder / "images", "--online", "--epochs", 2),
-                *("--batch-size", BATCH, "--out", folder / "turn", "--overwrite"),
-            )
-        )
-        epochs = [epoch["images_per_second"] for epoch in trained["epochs"]]
-        speeds.append((streamed["samples_per_second"], len(epochs) / sum(1 / e for e in epochs)))
-    return {
-        "stream_images_per_second": [stream for stream, _ in speeds],
-        "train_online_images_per_second": [train for _, train in speeds],
-        "speed_ratio": float(np.median([stream / train for stream, train in speeds])),
-    }
-
-
-def in_slices(
-    folder: Path, backbone: str, engine: str, images: int, seconds: float
-) -> dict[str, Any]:
+def speed(folder: Path, backbone: str, engine: str, images: int, seconds: float) -> dict[str, Any]:
     """Two long runs that take turns by the second; POSIX only."""
-    shared = ("--backbone", backbone, "--engine", engine, "--json")
-    epochs = max(1, images // 5000)
+    epochs = max(1, images // PICTURES)
+    images = PICTURES * epochs
     commands = {
-        "stream": command(
-            *("stream", *shared, "--source", f"tar:{folder}/images.tar", "--repeat"),
-            *("--views", 1, "--engine-batch", BATCH, "--batch-size", BATCH),
-            *("--out", folder / "sliced", "--limit", 5000 * epochs),
-        ),
+        "stream": stream_command(folder, backbone, engine, images, "sliced"),
         "train_online": command(
-            *("train", *shared, "--data", folder / "images", "--online", "--epochs", epochs),
-            *("--batch-size", BATCH, "--out", folder / "slice"),
+            *("train", "--backbone", backbone, "--engine", engine, "--json"),
+            *("--data", folder / "images", "--online", "--epochs", epochs),
+            *("--batch-size", BATCH, "--out", folder / "train"),
         ),
     }
     running: dict[str, subprocess.Popen[bytes]] = {}
@@ -204,9 +156,9 @@ def in_slices(
     finally:
         for process in running.values():
             process.kill()
-    speeds = {f"{name}_images_per_second": 5000 * epochs / took for name, took in ran.items()}
+    speeds = {f"{name}_images_per_second": images / took for name, took in ran.items()}
     return {
-        "images": 5000 * epochs,
+        "images": images,
         "slice_seconds": seconds,
         **speeds,
         "speed_ratio": ran["train_online"] / ran["stream"],
@@ -290,8 +242,7 @@ def latency(
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--images", type=int, default=20_000, help="length of a long stream")
-    parser.add_argument("--rounds", type=int, default=4, help="of the stream and train in turns")
-    parts = ["latency", "turns", "slices", "long"]
+    parts = ["latency", "speed", "memory"]
     parser.add_argument("--seconds", type=float, default=10, help="of a slice")
     parser.add_argument("--parts", nargs="+", default=parts, choices=parts)
     parser.add_argument("--backbone", default="tinyresnet-90")
@@ -300,7 +251,7 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        images = pictures(5000)
+        images = pictures(PICTURES)
         write_inputs(folder, images)
         backbone, engine = arguments.backbone, arguments.engine
         result: dict[str, Any] = {}
@@ -309,14 +260,10 @@ def main() -> None:
                 latency(folder, backbone, engine, images[:n], engine_batch=b, clients=c)
                 for n, b, c in ((500, 1, 1), (500, 16, 1), (3000, 16, 32))
             ]
-        if "turns" in arguments.parts:
-            result["turns"] = in_turns(folder, backbone, engine, arguments.rounds)
-        if "slices" in arguments.parts:
-            result["slices"] = in_slices(
-                folder, backbone, engine, arguments.images, arguments.seconds
-            )
-        if "long" in arguments.parts:
-            result["long"] = long_stream(folder, backbone, engine, arguments.images)
+        if "speed" in arguments.parts:
+            result["speed"] = speed(folder, backbone, engine, arguments.images, arguments.seconds)
+        if "memory" in arguments.parts:
+            result["memory"] = memory(folder, backbone, engine, arguments.images)
     print(json.dumps(result, indent=2))
     if arguments.out is not None:
         arguments.out.write_text(json.dumps(result, indent=2) + "\n")
