@@ -130,8 +130,7 @@ class Backbone:
         )
         named = features or card.features
         where = check_tensor(model, named) if named else find_features(model)
-        if where.note:
-            warnings.append(where.note)
+        warnings += where.doubts
         body, classifier = cut(model, where)
         return cls(
             path=path,
