@@ -2,7 +2,14 @@
 
 from edgetransfer.backbones.backbone import Backbone
 from edgetransfer.backbones.card import BackboneCard
-from edgetransfer.backbones.opening import open_with
+from edgetransfer.backbones.opening import open_with, warn_of_logits
 from edgetransfer.backbones.sparsity import LayerSparsity, SparsityReport
 
-__all__ = ["Backbone", "BackboneCard", "LayerSparsity", "SparsityReport", "open_with"]
+__all__ = [
+    "Backbone",
+    "BackboneCard",
+    "LayerSparsity",
+    "SparsityReport",
+    "open_with",
+    "warn_of_logits",
+]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from edgetransfer.backbones.catalogue import resolve
 from edgetransfer.backbones.cut import FeatureCut, check_tensor, cut, find_features
 from edgetransfer.backbones.freeze import freeze, input_layout
 from edgetransfer.backbones.graph import dims_of
+from edgetransfer.backbones.image_signs import what_normalises
 from edgetransfer.backbones.sparsity import SparsityReport, measure_sparsity
 from edgetransfer.errors import BackboneError
 from edgetransfer.types import Interpolation, Preprocessing
@@ -63,6 +64,7 @@ class Backbone:
         mean: tuple[float, float, float] | None = None,
         std: tuple[float, float, float] | None = None,
         interpolation: Interpolation | None = None,
+        normalisation: str | None = None,
     ) -> Backbone:
         """Open an ONNX file or a bundled backbone.
 
@@ -74,6 +76,9 @@ class Backbone:
             The feature tensor; found in the graph if None.
         size, resize, mean, std, interpolation
             As in `Preprocessing`; each overrides the card.
+        normalisation
+            A convention of `NORMALISATIONS` by name, in place of the card's mean, std and order
+            of channels.
 
         Raises
         ------
@@ -92,6 +97,7 @@ class Backbone:
                 mean=mean,
                 std=std,
                 interpolation=interpolation,
+                normalisation=normalisation,
             )
         except BackboneError as error:
             named = str(error).startswith(str(path.with_suffix("")))
@@ -109,8 +115,9 @@ class Backbone:
         mean: tuple[float, float, float] | None,
         std: tuple[float, float, float] | None,
         interpolation: Interpolation | None,
+        normalisation: str | None,
     ) -> Backbone:
-        _, fixed_size = input_layout(model)
+        layout, fixed_size = input_layout(model)
         card = read_card(path, model, fixed_size)
         digest = _sha256(path)
         if card.sha256 is not None and card.sha256.lower() != digest:
@@ -119,15 +126,21 @@ class Backbone:
                 "file was changed or is incomplete; fetch it again or correct the card"
             )
         warnings = []
-        if card.assumed and (mean is None or std is None):
+        assumed = card.assumed and normalisation is None and (mean is None or std is None)
+        card = override(
+            card,
+            size=size,
+            resize=resize,
+            mean=mean,
+            std=std,
+            interpolation=interpolation,
+            normalisation=normalisation,
+        )
+        if assumed:
             warnings.append(
                 f"{path.name} has no card: assuming ImageNet's preprocessing, "
-                f"{size or card.preprocessing.size} pixels; if it was trained otherwise, set "
-                "--mean, --std, --size, --resize and --interpolation"
+                f"{card.preprocessing.size} pixels; " + what_normalises(model, layout, path.name)
             )
-        card = override(
-            card, size=size, resize=resize, mean=mean, std=std, interpolation=interpolation
-        )
         named = features or card.features
         where = check_tensor(model, named) if named else find_features(model)
         warnings += where.doubts
@@ -151,6 +164,10 @@ class Backbone:
     def preprocessing(self) -> Preprocessing:
         """What its input must look like."""
         return self.card.preprocessing
+
+    def seeing(self, preprocessing: Preprocessing) -> Backbone:
+        """The same backbone, fed in another way than its card says."""
+        return replace(self, card=replace(self.card, preprocessing=preprocessing))
 
     @cached_property
     def dimension(self) -> int:

@@ -14,12 +14,18 @@ from typing import Any
 import onnx
 
 from edgetransfer.errors import BackboneError, UsageError
-from edgetransfer.types import Interpolation, Preprocessing, default_resize
+from edgetransfer.types import (
+    Channels,
+    Interpolation,
+    Preprocessing,
+    default_resize,
+    normalisation_of,
+)
 
 METADATA_KEY = "edgetransfer.card"
 TEXTS = ("features", "pruning", "licence", "source", "sha256", "parent")
 NUMBERS = ("dimension", "sparsity")
-PREPROCESSING = ("size", "resize", "mean", "std", "interpolation")
+PREPROCESSING = ("size", "resize", "mean", "std", "interpolation", "channels")
 KEYS = ("name", *PREPROCESSING, *NUMBERS, *TEXTS)
 
 
@@ -75,6 +81,7 @@ class BackboneCard:
             "mean": list(pre.mean),
             "std": list(pre.std),
             "interpolation": pre.interpolation,
+            "channels": None if pre.channels == "RGB" else pre.channels,
             "features": self.features,
             "dimension": self.dimension,
             "sparsity": None if self.sparsity is None else round(self.sparsity, 6),
@@ -149,6 +156,7 @@ def _parse(values: dict[str, Any], backbone: Path, fixed_size: int | None) -> Ba
         mean=_triple(values.get("mean", defaults.mean)),
         std=_triple(values.get("std", defaults.std)),
         interpolation=values.get("interpolation", defaults.interpolation),
+        channels=values.get("channels", defaults.channels),
     )
     rest: dict[str, Any] = {name: values.get(name) for name in (*NUMBERS, *TEXTS)}
     return BackboneCard(
@@ -169,9 +177,20 @@ def override(
     mean: tuple[float, float, float] | None = None,
     std: tuple[float, float, float] | None = None,
     interpolation: Interpolation | None = None,
+    normalisation: str | None = None,
 ) -> BackboneCard:
-    """The card with a person's own settings in place of some of its."""
+    """The card with a person's own settings in place of some of its.
+
+    Raises
+    ------
+    UsageError
+        If a value makes no sense, or no convention has that name.
+    """
     pre = card.preprocessing
+    channels: Channels = pre.channels
+    if normalisation is not None:
+        usual = normalisation_of(normalisation)
+        mean, std, channels = mean or usual.mean, std or usual.std, usual.channels
     if size is not None and resize is None and size != pre.size:
         resize = round(pre.resize * size / pre.size)
     changed = Preprocessing(
@@ -180,5 +199,6 @@ def override(
         mean=mean if mean is not None else pre.mean,
         std=std if std is not None else pre.std,
         interpolation=interpolation if interpolation is not None else pre.interpolation,
+        channels=channels,
     )
     return replace(card, preprocessing=changed)

@@ -31,8 +31,9 @@ from edgetransfer.errors import BackboneError
 BETWEEN_CLASSIFIER_AND_POOLING = frozenset(["Relu", "Dropout", "Identity"])
 IMAGENET_CLASSES = frozenset([1000, 1001, 21841, 21843])
 # A classifier's answers seldom have these widths; embeddings mostly do.
-EMBEDDING_WIDTHS = frozenset([64, 128, 192, 256, 384, 512, 768, 1024, 2048])
+EMBEDDING_WIDTHS = frozenset([32, 64, 128, 192, 256, 384, 512, 768, 1024, 2048])
 MUCH_WIDER = 64
+FEW_CLASSES = 16  # so few answers are classes: a classifier of somebody's own
 MEND = "name another tensor with --features if that is wrong"
 
 
@@ -201,8 +202,13 @@ def _doubts_of_heads(graph: Graph, tensor: str, ends: Ends) -> list[str]:
             doubts.append(
                 f"{name} was cut off as a classifier, but {made} is a width of embeddings"
             )
-        elif read >= MUCH_WIDER * made:
+        elif made > FEW_CLASSES and read >= MUCH_WIDER * made:
             doubts.append(f"the features are much wider ({read:,}) than what {name} makes ({made})")
+    if len(ends.heads) > 1:
+        doubts.append(
+            f"the answers of {len(ends.heads)} classifiers are joined, and what all of them read "
+            "is taken as features"
+        )
     last = f"if it is an embedding layer and no classifier, give --features {head.node.output[0]!r}"
     return [f"{doubt}; {last}" for doubt in doubts]
 

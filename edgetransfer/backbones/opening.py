@@ -6,11 +6,10 @@ import logging
 from typing import Protocol
 
 from edgetransfer.backbones.backbone import Backbone
-from edgetransfer.types import Interpolation
+from edgetransfer.backbones.cut import doubt_of_width
+from edgetransfer.types import Interpolation, Triple
 
 logger = logging.getLogger(__name__)
-
-Triple = tuple[float, float, float]
 
 
 class Overrides(Protocol):
@@ -37,6 +36,10 @@ class Overrides(Protocol):
         """Of pixel values in 0 to 1."""
 
     @property
+    def normalisation(self) -> str | None:
+        """A convention by name, in place of mean, deviation and order of channels."""
+
+    @property
     def interpolation(self) -> Interpolation | None:
         """Of the resize."""
 
@@ -57,7 +60,22 @@ def open_with(backbone: str, overrides: Overrides) -> Backbone:
         mean=overrides.mean,
         std=overrides.std,
         interpolation=overrides.interpolation,
+        normalisation=overrides.normalisation,
     )
     for warning in opened.warnings:
         logger.warning("%s", warning)
+    logger.info("features: tensor %r; %s", opened.cut.tensor, opened.cut.what)
     return opened
+
+
+def warn_of_logits(backbone: Backbone, classes: int) -> None:
+    """Log a doubt where features may be class scores, because there are as many of them.
+
+    Parameters
+    ----------
+    classes
+        How many labels the data has.
+    """
+    doubt = doubt_of_width(backbone.dimension, classes)
+    if doubt is not None and backbone.classifier is None:
+        logger.warning("%s: %s", backbone.name, doubt)

@@ -83,7 +83,7 @@ class BenchmarkSettings:
     retakes
         How often a turn is taken again while other processes take more than 5 % of the
         processor; the least disturbed take counts.
-    size, resize, mean, std, interpolation
+    size, resize, mean, std, interpolation, normalisation
         As in `Preprocessing`; each overrides the cards of all backbones that are files.
     """
 
@@ -111,6 +111,7 @@ class BenchmarkSettings:
     mean: tuple[float, float, float] | None = None
     std: tuple[float, float, float] | None = None
     interpolation: Interpolation | None = None
+    normalisation: str | None = None
 
     def __post_init__(self) -> None:
         if not self.data:
@@ -201,6 +202,7 @@ class BenchmarkSettings:
             mean=None if own_card else self.mean,
             std=None if own_card else self.std,
             interpolation=None if own_card else self.interpolation,
+            normalisation=None if own_card else self.normalisation,
         )
 
     def to_config(self) -> dict[str, Any]:

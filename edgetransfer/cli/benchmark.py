@@ -18,6 +18,7 @@ from edgetransfer.cli.options import (
     MaxBadOption,
     MeanOption,
     MinCropOption,
+    NormalisationOption,
     ResizeOption,
     SizeOption,
     StdOption,
@@ -142,6 +143,7 @@ def benchmark(
     mean: MeanOption = None,
     std: StdOption = None,
     interpolation: InterpolationOption = None,
+    normalisation: NormalisationOption = None,
     json_output: JsonOption = False,
 ) -> None:
     """Compare backbones with a dense one: seconds per epoch and accuracy, here, on your photos.
@@ -177,6 +179,7 @@ def benchmark(
         mean=parse_triple("--mean", mean),
         std=parse_triple("--std", std),
         interpolation=interpolation,  # type: ignore[arg-type]
+        normalisation=normalisation,
     )
     show_log(json_output)
     with shown_progress() as progress:

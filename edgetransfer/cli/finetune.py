@@ -21,6 +21,7 @@ from edgetransfer.cli.options import (
     MeanOption,
     MinCropOption,
     MomentumOption,
+    NormalisationOption,
     OutOption,
     OverwriteOption,
     ResizeOption,
@@ -266,6 +267,7 @@ def finetune(
     mean: MeanOption = None,
     std: StdOption = None,
     interpolation: InterpolationOption = None,
+    normalisation: NormalisationOption = None,
     json_output: JsonOption = False,
 ) -> None:
     """Train all non-zero weights of a sparse backbone on your own photos; the zeros stay zero."""
@@ -303,6 +305,7 @@ def finetune(
         mean=parse_triple("--mean", mean),
         std=parse_triple("--std", std),
         interpolation=interpolation,  # type: ignore[arg-type]
+        normalisation=normalisation,
         checkpoint_seconds=120.0,
     )
     own = FinetuneSettings(

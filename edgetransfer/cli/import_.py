@@ -12,6 +12,7 @@ from edgetransfer.cli.options import (
     InterpolationOption,
     JsonOption,
     MeanOption,
+    NormalisationOption,
     ResizeOption,
     SizeOption,
     StdOption,
@@ -58,6 +59,7 @@ def import_(
     mean: MeanOption = None,
     std: StdOption = None,
     interpolation: InterpolationOption = None,
+    normalisation: NormalisationOption = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace the file and card that are there.")
     ] = False,
@@ -92,6 +94,7 @@ def import_(
         mean=parse_triple("--mean", mean),
         std=parse_triple("--std", std),
         interpolation=interpolation,  # type: ignore[arg-type]  # Preprocessing refuses others
+        normalisation=normalisation,
         overwrite=overwrite,
     )
     with shown_progress() as progress:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -14,7 +15,7 @@ from edgetransfer.cli.options import (
     SizeOption,
     ThreadsOption,
 )
-from edgetransfer.cli.terminal import print_json, say, show_log
+from edgetransfer.cli.terminal import print_json, say, show_log, shown_progress
 
 
 def inspect(
@@ -35,6 +36,15 @@ def inspect(
             "--compare/--no-compare", help="Compare a sparse backbone's speed with dense."
         ),
     ] = True,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            "--data",
+            metavar="DIR|MANIFEST",
+            help="A few labelled photos: says which usual normalisation of the input separates "
+            "them best.",
+        ),
+    ] = None,
     json_output: JsonOption = False,
 ) -> None:
     """Show a backbone's features, sparsity, dead channels, and what its zeros gain here.
@@ -44,8 +54,10 @@ def inspect(
       edgetransfer inspect tinyresnet-90
 
       edgetransfer inspect net.onnx --json
+
+      edgetransfer inspect net.onnx --data photos
     """
-    from edgetransfer.inspection import inspect_backbone
+    from edgetransfer.inspection import compare_conventions, inspect_backbone
 
     show_log(json_output)
     result = inspect_backbone(
@@ -58,16 +70,33 @@ def inspect(
         cache=cache_dir,
         compare=compare,
     )
+    if data is not None:
+        with shown_progress() as progress:
+            result["normalisations"] = compare_conventions(
+                backbone,
+                data,
+                features=features,
+                size=size,
+                engine=engine,
+                threads=threads,
+                cache=cache_dir,
+                progress=progress,
+            )
     if json_output:
         print_json(result)
     else:
         _show(result)
+        if data is not None:
+            _show_normalisations(result["normalisations"])
 
 
 def _show(result: dict[str, Any]) -> None:
     macs, card, engine = result["macs"], result["card"], result["engine"]
     say(f"{result['name']}  sha256 {result['sha256'][:12]}…")
-    say(f"features   tensor {result['features']['tensor']!r}, {result['features']['dim']} numbers")
+    for warning in result["warnings"]:
+        say(f"warning: {warning}")
+    where = result["features"]
+    say(f"features   tensor {where['tensor']!r}, {where['dim']} numbers; {where['cut']}")
     say(f"input      {result['input']['size']} x {result['input']['size']} RGB")
     for name in ("pruning", "licence", "source"):
         if card.get(name):
@@ -113,6 +142,21 @@ def _show(result: dict[str, Any]) -> None:
             f"{layer['sparsity']:9.1%}  {gone:>13}  {dead:>11}  {cut:>10}  "
             f"{million:13,.2f}  {layer['name']} ({shape})"
         )
+
+
+def _show_normalisations(rows: list[dict[str, Any]]) -> None:
+    say()
+    say(f"normalisation by leave-one-out accuracy on {rows[0]['photos']} photos")
+    for row in rows:
+        say(f"{row['accuracy']:9.1%}  {row['normalisation']:<10} {row['means']}")
+    best, second = rows[0], rows[1]
+    # One standard error of a difference between two shares that differ this little.
+    noise = (best["accuracy"] * (1 - best["accuracy"]) / best["photos"]) ** 0.5
+    if best["accuracy"] - second["accuracy"] < noise:
+        near = [r["normalisation"] for r in rows if best["accuracy"] - r["accuracy"] < noise]
+        say(f"the best {len(near)} are too near to tell apart: {', '.join(near)}")
+    elif best["normalisation"] != "card":
+        say(f"best       --normalisation {best['normalisation']}")
 
 
 def _show_speed(speed: dict[str, Any]) -> None:

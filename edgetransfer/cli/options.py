@@ -161,6 +161,16 @@ StdOption = Annotated[
         rich_help_panel=_BACKBONE,
     ),
 ]
+NormalisationOption = Annotated[
+    str | None,
+    typer.Option(
+        "--normalisation",
+        metavar="NAME",
+        help="A usual convention in place of --mean and --std: imagenet (also torch), half (-1 "
+        "to 1; also tf), lite, unit (0 to 1), raw (0 to 255), torch-255, caffe (blue first), clip.",
+        rich_help_panel=_BACKBONE,
+    ),
+]
 InterpolationOption = Annotated[
     str | None,
     typer.Option(

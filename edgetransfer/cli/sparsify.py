@@ -13,6 +13,7 @@ from edgetransfer.cli.options import (
     InterpolationOption,
     JsonOption,
     MeanOption,
+    NormalisationOption,
     ResizeOption,
     SizeOption,
     StdOption,
@@ -145,6 +146,7 @@ def sparsify(
     mean: MeanOption = None,
     std: StdOption = None,
     interpolation: InterpolationOption = None,
+    normalisation: NormalisationOption = None,
     json_output: JsonOption = False,
 ) -> None:
     """Make a dense backbone sparse in one shot, with unlabelled photos and no training."""
@@ -174,6 +176,7 @@ def sparsify(
         mean=parse_triple("--mean", mean),
         std=parse_triple("--std", std),
         interpolation=interpolation,  # type: ignore[arg-type]
+        normalisation=normalisation,
     )
     show_log(json_output)
     with shown_progress() as progress:

@@ -14,6 +14,7 @@ from edgetransfer.cli.options import (
     InterpolationOption,
     JsonOption,
     MeanOption,
+    NormalisationOption,
     ResizeOption,
     SizeOption,
     StdOption,
@@ -285,6 +286,7 @@ def stream(
     mean: MeanOption = None,
     std: StdOption = None,
     interpolation: InterpolationOption = None,
+    normalisation: NormalisationOption = None,
     json_output: JsonOption = False,
 ) -> None:
     """Learn from images as they arrive, for weeks, and lose nothing."""
@@ -323,6 +325,7 @@ def stream(
         mean=parse_triple("--mean", mean),
         std=parse_triple("--std", std),
         interpolation=interpolation,  # type: ignore[arg-type]
+        normalisation=normalisation,
         limit=limit,
         nice=nice,
         max_memory=None if max_memory is None else parse_bytes("--max-memory", max_memory),

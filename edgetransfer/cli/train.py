@@ -22,6 +22,7 @@ from edgetransfer.cli.options import (
     MeanOption,
     MinCropOption,
     MomentumOption,
+    NormalisationOption,
     OutOption,
     OverwriteOption,
     ResizeOption,
@@ -110,6 +111,7 @@ def train(
     mean: MeanOption = None,
     std: StdOption = None,
     interpolation: InterpolationOption = None,
+    normalisation: NormalisationOption = None,
     json_output: JsonOption = False,
 ) -> None:
     """Train a linear classifier of your own photos on a backbone's features."""
@@ -146,6 +148,7 @@ def train(
         mean=parse_triple("--mean", mean),
         std=parse_triple("--std", std),
         interpolation=interpolation,  # type: ignore[arg-type]
+        normalisation=normalisation,
     )
     show_log(json_output)
     with shown_progress() as progress:

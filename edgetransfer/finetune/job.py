@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import psutil
 
-from edgetransfer.backbones import Backbone
+from edgetransfer.backbones import Backbone, warn_of_logits
 from edgetransfer.errors import EdgeTransferError
 from edgetransfer.features import FeatureExtractor, TrainView
 from edgetransfer.finetune.context import Context
@@ -54,6 +54,7 @@ def run_finetuning(
     training = replace(training, mode="cached" if own.cached_frozen else "online", solver="sgd")
     backbone = open_backbone(training)
     splits = load_splits(training)
+    warn_of_logits(backbone, len(splits.classes))
     plan = make_plan(backbone, training, own)
     entered = enter_run(
         training.out,

@@ -80,12 +80,14 @@ class Teacher:
         self.backbone = backbone
         self._head: tuple[Tensor, Tensor] | None = None
         self._temperature = temperature
-        # (given * std + mean - own mean) / own std
-        mean, std = (np.array(v, np.float32) for v in (given.mean, given.std))
+        # (given * std + mean - own mean) / own std, in the order of the teacher's channels
         own = backbone.preprocessing
-        own_mean, own_std = (np.array(v, np.float32) for v in (own.mean, own.std))
+        order = ["RGB".index(name) for name in own.channels]
+        mean, std = (np.array(v, np.float32)[order] for v in (given.mean, given.std))
+        own_mean, own_std = (np.array(v, np.float32)[order] for v in (own.mean, own.std))
         self._scale = (std / own_std).reshape(1, 3, 1, 1)
         self._shift = ((mean - own_mean) / own_std).reshape(1, 3, 1, 1)
+        self._step = 1 if own.channels == given.channels else -1
 
     @classmethod
     def open(
@@ -142,7 +144,9 @@ class Teacher:
 
     def answers(self, images: Float32Array) -> Tensor:
         """What it says of (n, 3, S, S) images that are normalised for the student."""
-        return torch.from_numpy(self.engine.run(images * self._scale + self._shift))
+        return torch.from_numpy(
+            self.engine.run(images[:, :: self._step] * self._scale + self._shift)
+        )
 
     def loss(self, features: Tensor, logits: Tensor, answers: Tensor) -> Tensor:
         """The sum over n images of the distance from its answers."""

@@ -72,7 +72,7 @@ def normalised_by(
     DataError
         If all images are of one colour, or none can be decoded.
     """
-    raw = replace(preprocessing, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
+    raw = replace(preprocessing, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0), channels="RGB")
     chosen = samples[:: -(-len(samples) // MOST_IMAGES)]
     engine = MomentEngine(batch_size=16, size=preprocessing.size)
     with FeatureExtractor(engine, raw, workers=workers) as extractor:

@@ -186,12 +186,16 @@ def render(
 
 
 def normalise(shown: Image.Image, preprocessing: Preprocessing, out: Float32Array) -> None:
-    """Write an S by S RGB image as (3, S, S) float32, (x / 255 - mean) / std, into ``out``."""
+    """Write an S by S RGB image as (3, S, S) float32, (x / 255 - mean) / std, into ``out``.
+
+    The channels of ``out`` are in the order that the preprocessing names.
+    """
     std = np.asarray(preprocessing.std, np.float64)
     scale = (1 / (255 * std)).astype(np.float32)
     shift = (-np.asarray(preprocessing.mean, np.float64) / std).astype(np.float32)
-    for channel, name in enumerate("RGB"):
+    for name, plane in zip(preprocessing.channels, out, strict=True):
         # Pillow takes a channel out in less time than NumPy steps over the other two.
-        plane = np.frombuffer(shown.tobytes("raw", name), np.uint8)
-        np.multiply(plane.reshape(out.shape[1:]), scale[channel], out=out[channel])
-        out[channel] += shift[channel]
+        channel = "RGB".index(name)
+        values = np.frombuffer(shown.tobytes("raw", name), np.uint8)
+        np.multiply(values.reshape(plane.shape), scale[channel], out=plane)
+        plane += shift[channel]

@@ -17,6 +17,7 @@ from edgetransfer.backbones.canonical import load_canonical
 from edgetransfer.backbones.card import METADATA_KEY, override, read_card
 from edgetransfer.backbones.checkpoints import find_state, kind_of, match, read_checkpoint
 from edgetransfer.backbones.freeze import input_layout
+from edgetransfer.backbones.image_signs import what_normalises
 from edgetransfer.backbones.writing import check_target, write_backbone
 from edgetransfer.errors import BackboneError, UsageError
 from edgetransfer.features import default_cache_folder
@@ -41,7 +42,7 @@ class ImportSettings:
         The only architecture to try; recognised if None.
     name, licence, pruning
         For the card.
-    size, resize, mean, std, interpolation
+    size, resize, mean, std, interpolation, normalisation
         As in `Preprocessing`, where the usual values are wrong.
     overwrite
         Whether files that are there may be replaced.
@@ -59,6 +60,7 @@ class ImportSettings:
     mean: tuple[float, float, float] | None = None
     std: tuple[float, float, float] | None = None
     interpolation: Interpolation | None = None
+    normalisation: str | None = None
     overwrite: bool = False
 
     def __post_init__(self) -> None:
@@ -163,6 +165,7 @@ def _from_checkpoint(path: Path, settings: ImportSettings) -> _Imported:
         mean=settings.mean,
         std=settings.std,
         interpolation=settings.interpolation,
+        normalisation=settings.normalisation,
     )
     how = [f"masks of {state.masked} layers"] if state.masked else []
     how += [f"STR thresholds of {state.thresholded} layers"] if state.thresholded else []
@@ -190,7 +193,7 @@ def _from_onnx(path: Path, settings: ImportSettings) -> _Imported:
         raise UsageError("--architecture is for checkpoints; an ONNX file carries its own graph")
     model = load_canonical(path)
     renamed = name_weights(model)
-    _, fixed_size = input_layout(model)
+    layout, fixed_size = input_layout(model)
     read = read_card(path, model, fixed_size)
     card = override(
         replace(read, features=None) if renamed and read.features in renamed else read,
@@ -199,16 +202,18 @@ def _from_onnx(path: Path, settings: ImportSettings) -> _Imported:
         mean=settings.mean,
         std=settings.std,
         interpolation=settings.interpolation,
+        normalisation=settings.normalisation,
     )
     # The card beside the new file speaks for it alone.
     kept = [item for item in model.metadata_props if item.key != METADATA_KEY]
     del model.metadata_props[:]
     model.metadata_props.extend(kept)
     warnings = []
-    if read.assumed and (settings.mean is None or settings.std is None):
+    known = settings.normalisation or (settings.mean and settings.std)
+    if read.assumed and not known:
         warnings.append(
-            f"{path.name} has no card: ImageNet's preprocessing is written into the new one; if "
-            "it was trained otherwise, set --mean, --std, --size, --resize and --interpolation"
+            f"{path.name} has no card: ImageNet's preprocessing is written into the new one; "
+            + what_normalises(model, layout, path.name)
         )
     details = {
         "format": "onnx",

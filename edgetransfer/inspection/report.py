@@ -76,7 +76,11 @@ def inspect_backbone(
     return {
         "name": opened.name,
         "sha256": opened.sha256,
-        "features": {"tensor": opened.cut.tensor, "dim": opened.dimension},
+        "features": {
+            "tensor": opened.cut.tensor,
+            "dim": opened.dimension,
+            "cut": opened.cut.what,
+        },
         "input": {"size": opened.preprocessing.size},
         "card": asdict(opened.card),
         "sparsity": report.sparsity,

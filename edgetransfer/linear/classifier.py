@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from edgetransfer.backbones import Backbone
 from edgetransfer.backbones.catalogue import bundled
 from edgetransfer.data import Sample, load_labelled
 from edgetransfer.engines import open_engine
@@ -18,13 +19,13 @@ from edgetransfer.errors import BackboneError, RunFolderError, UsageError
 from edgetransfer.features import FeatureExtractor, default_cache_folder, plan_for
 from edgetransfer.heads import LinearHead
 from edgetransfer.images import SUFFIXES
-from edgetransfer.linear.opening import limited_threads, open_backbone
+from edgetransfer.linear.opening import limited_threads
 from edgetransfer.linear.settings import LinearTraining
 from edgetransfer.linear.skipping import SkippedImages
 from edgetransfer.metrics import Accuracy, StageClock
 from edgetransfer.reports import RunFolder
 from edgetransfer.reports.run_folder import BACKBONE, HEAD
-from edgetransfer.types import Float32Array, Progress, no_progress
+from edgetransfer.types import Float32Array, Preprocessing, Progress, no_progress
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +93,9 @@ class Classifier:
                 f"{settings.backbone}: the run's backbone is no longer there; if it was moved, "
                 "give --backbone FILE"
             )
-        opened = open_backbone(settings)
+        # Preprocessing is the head's own: what a card says by now must not change what it predicts.
+        given = _preprocessing_of(folder, head)
+        opened = Backbone.open(settings.backbone, features=settings.features).seeing(given)
         head.check_backbone(opened.identity, folder.file(HEAD))
         started = open_engine(
             opened.frozen(settings.batch_size),
@@ -197,20 +200,31 @@ def _is_there(backbone: str) -> bool:
     return Path(backbone).is_file() or backbone in bundled()
 
 
+def _preprocessing_of(folder: RunFolder, head: LinearHead) -> Preprocessing:
+    try:
+        values = json.loads(head.metadata["preprocessing"])
+        for name in ("mean", "std"):
+            values[name] = tuple(values[name])
+        return Preprocessing(**values)
+    except (KeyError, TypeError, ValueError, UsageError) as error:
+        raise RunFolderError(
+            f"{folder.file(HEAD)}: its preprocessing is not of this version: {error}"
+        ) from error
+
+
 def _settings_of(
     folder: RunFolder, head: LinearHead, *, backbone: str | None, batch_size: int | None
 ) -> LinearTraining:
     """The settings of a run, as far as opening its backbone goes.
 
-    Preprocessing and feature tensor are the head's own: what a card says by now, or another
-    place of the file, must not change what it predicts.
+    The feature tensor is the head's own: another place of the file must not change what it
+    predicts.
     """
     config = folder.read_config()
     for name in ("stream", "finetune", "plan"):  # these say nothing of its backbone
         config.pop(name, None)
     if folder.file(BACKBONE).is_file():
         config["backbone"] = str(folder.file(BACKBONE))
-    config |= json.loads(head.metadata["preprocessing"])
     config["features"] = head.metadata["features"]
     for name in ("mean", "std"):
         if name in config:

@@ -89,6 +89,7 @@ class LinearTraining:
     mean: tuple[float, float, float] | None = None
     std: tuple[float, float, float] | None = None
     interpolation: Interpolation | None = None
+    normalisation: str | None = None
     checkpoint_seconds: float = 20.0
 
     def __post_init__(self) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from edgetransfer.backbones import Backbone
+from edgetransfer.backbones import Backbone, warn_of_logits
 from edgetransfer.data import DataSplits, Sample
 from edgetransfer.engines import EnginePlan, available_cores
 from edgetransfer.errors import DataError
@@ -62,6 +62,7 @@ def train_linear(
     """
     backbone = open_backbone(settings)
     splits = load_splits(settings)
+    warn_of_logits(backbone, len(splits.classes))
     entered = enter_run(
         settings.out, resume=resume, overwrite=overwrite, difference=settings.difference
     )

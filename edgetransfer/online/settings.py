@@ -167,6 +167,7 @@ class StreamSettings:
     mean: tuple[float, float, float] | None = None
     std: tuple[float, float, float] | None = None
     interpolation: Interpolation | None = None
+    normalisation: str | None = None
     limit: int | None = None
     nice: int = 0
     max_memory: int | None = None
@@ -200,7 +201,7 @@ class StreamSettings:
             "seed": self.learning.seed,
             "engine": self.engine,
         }
-        for name in ("features", "size", "resize", "interpolation"):
+        for name in ("features", "size", "resize", "interpolation", "normalisation"):
             config[name] = getattr(self, name)
         for name in ("mean", "std"):
             value = getattr(self, name)

@@ -51,7 +51,7 @@ class Sparsification:
         Bytes for tensors that are kept between layers.
     engine, threads, batch_size
         Of the speed measurements; threads also of the rest.
-    features, size, resize, mean, std, interpolation
+    features, size, resize, mean, std, interpolation, normalisation
         As in `Backbone.open`.
     """
 
@@ -77,6 +77,7 @@ class Sparsification:
     mean: tuple[float, float, float] | None = None
     std: tuple[float, float, float] | None = None
     interpolation: Interpolation | None = None
+    normalisation: str | None = None
 
     def __post_init__(self) -> None:
         if self.method not in get_args(Method):

@@ -129,7 +129,8 @@ def test_predict_of_a_broken_photo_still_predicts_the_others(trained, photos, tm
 def test_inspect_json(backbone, capsys):
     assert main(["inspect", str(backbone), "--json", "--engine", "onnxruntime"]) == 0
     result = json.loads(capsys.readouterr().out)
-    assert result["features"] == {"tensor": "y", "dim": 8}
+    cut = "nothing is cut off: no classifier was found at the end"
+    assert result["features"] == {"tensor": "y", "dim": 8, "cut": cut}
     assert result["input"] == {"size": 32}
     assert result["sparsity"] == 0.5
     # 3x3 filters over 3 channels at stride 2 on 32 pixels: 15 x 15 positions, 8 x 27 weights.

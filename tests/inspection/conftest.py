@@ -1,0 +1,5 @@
+"""Fixtures of this folder; see `tests.photos`."""
+
+from tests.photos import backbone, photos
+
+__all__ = ["backbone", "photos"]
