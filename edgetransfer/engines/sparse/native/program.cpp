@@ -4,10 +4,14 @@
 #include <limits>
 #include <optional>
 
+#include "threads.h"
+
 namespace sparse {
 namespace {
 
 constexpr int64_t kPage = 4096;
+// A layer with more code than this is shared among threads by output channels, not by rows.
+constexpr int64_t kSharedCode = 256 << 10;
 // Layers whose code and weights are larger than this run whole, one after the other, so that they
 // are fetched once; those before them row by row, so that activations stay in the caches.
 constexpr int64_t kStreamedCode = 1 << 20;
@@ -136,6 +140,7 @@ Program::Program(const Network& net, Lanes16 l, int t) : network(net), lanes(l),
   choose_walks();
   order();
   allocate();
+  divide();
 }
 
 void Program::place(const Tensor& tensor) {
@@ -145,6 +150,29 @@ void Program::place(const Tensor& tensor) {
   s.width = tile(tensor.width, lanes.tiles_x);
   s.pixel_bytes = tensor.pixel_bytes();
   storages.push_back(s);
+}
+
+bool Program::shares_channels(const Step& step) const {
+  const Work& work = works[step.work];
+  if (work.task != Task::compute) return false;
+  const Operator& op = network.operators[work.op];
+  if (op.kind == Kind::global_average) return true;
+  return op.kind == Kind::convolution &&
+         (step.last_row - step.first_row < threads || op.code_bytes > kSharedCode);
+}
+
+// Two parts a thread where each is large enough, so that a thread that is held up leaves one.
+void Program::divide() {
+  for (const Step& step : steps) {
+    const Work& work = works[step.work];
+    int most = step.last_row - step.first_row;
+    if (shares_channels(step)) {
+      const Operator& op = network.operators[work.op];
+      most = op.kind == Kind::convolution ? op.blocks_of(op.form) : storages[work.out].channels;
+    }
+    const int wanted = most >= 4 * threads ? 2 * threads : threads;
+    parts.push_back(static_cast<uint8_t>(std::clamp(std::min(wanted, most), 1, Relay::kMostParts)));
+  }
 }
 
 // The storage that a windowed operator reads in a tiled program: each tile with the pixels around
