@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -122,7 +124,7 @@ def test_depthwise_convolutions(isa, case, channels, activation, batch, seed) ->
 )  # fmt: skip
 def test_poolings(isa, case, channels, batch, seed, maximum, counts) -> None:
     window, size, sides = case
-    window.dilation = (1, 1)
+    window = replace(window, dilation=(1, 1))
     x = np.random.default_rng(seed).normal(size=(batch, channels, *size)).astype(np.float32)
     plan = one_operator(
         (channels, *size), (channels, *sides), window=window, counts_padding=counts,

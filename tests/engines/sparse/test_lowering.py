@@ -172,7 +172,8 @@ REFUSED: dict[str, tuple[Build, str]] = {
     "other_axis": (lambda n, x: n.add("Concat", x, x, axis=2), "channels alone"),
     "mean_of_rows": (lambda n, x: n.add("ReduceMean", x, axes=[2]), "all of an image"),
     "reflected": (
-        lambda n, x: n.add("Pad", x, n.constant([0] * 8, np.int64), mode="reflect"), "zeros alone"
+        lambda n, x: n.add("Pad", x, n.constant([0, 0, 1, 1] * 2, np.int64), mode="reflect"),
+        "a number alone",
     ),
     "permuted": (lambda n, x: n.add("Transpose", x, perm=[0, 1, 3, 2]), "permutes axes"),
     "channels_last": (
