@@ -11,6 +11,8 @@ import onnx
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
+from edgetransfer.engines.onnxruntime_engine import UNSOUND
+
 LIGHT_FOLDER = Path(onnx.__file__).parent / "backend" / "test" / "data" / "light"
 
 # Feature dimension: what the last fully connected layer reads, by its weights' shape.
@@ -272,7 +274,10 @@ def session(model: onnx.ModelProto, *, optimised: bool = True) -> onnxruntime.In
     if not optimised:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     return onnxruntime.InferenceSession(
-        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+        model.SerializeToString(),
+        options,
+        providers=["CPUExecutionProvider"],
+        disabled_optimizers=UNSOUND,
     )
 
 

@@ -3,7 +3,9 @@
 Scales are folded into the weights before them, residual additions and activations into the
 epilogue of the operator before them, zeros around an image into the windows that read them. What
 is read is counted by tensor, never by a name of the graph: an operator changes only while what it
-writes has one reader, whatever names the graph gives to it.
+writes has one reader, whatever names the graph gives to it. It then writes its reader's tensor, and
+the old one is gone: a reader that was overlooked leaves a plan that cannot be numbered, never one
+that computes something else.
 """
 
 from __future__ import annotations
