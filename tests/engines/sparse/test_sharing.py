@@ -22,7 +22,6 @@ Step = Callable[[Net, str], str]
 NAMES: dict[str, Step] = {
     "none": lambda n, x: x,
     "identity": lambda n, x: n.add("Identity", x),
-    "twice": lambda n, x: n.add("Identity", n.add("Identity", x)),
     "dropout": lambda n, x: n.add("Dropout", x),
     "cast": lambda n, x: n.add("Cast", x, to=TensorProto.FLOAT),
     "reshape": lambda n, x: n.add("Reshape", x, n.constant([2, 8, -1, 12], np.int64)),
