@@ -17,6 +17,7 @@ import numpy as np
 
 from edgetransfer.engines.sparse.plan import (
     EPILOGUES,
+    FARTHEST,
     Activation,
     Kind,
     Operator,
@@ -96,9 +97,22 @@ class _Fusion:
         if place is None or not (operator.is_convolution or self._is_frame(operator)):
             return None
         writer = self.kept[place]
+        if not self._is_frame(writer):
+            return None
+        if operator.kind is Kind.COPY:
+            return writer if writer.fill == operator.fill else None
         # What a convolution finds outside of its image is zero.
-        fill = operator.fill if operator.kind is Kind.COPY else 0.0
-        return writer if self._is_frame(writer) and writer.fill == fill else None
+        return writer if writer.fill == 0 and self._reaches(operator, writer) else None
+
+    def _reaches(self, operator: Operator, frame: Operator) -> bool:
+        """Whether a convolution's windows may begin in a frame's last row and column."""
+        source, out = self.plan.shapes[frame.source], self.plan.shapes[operator.out]
+        window = operator.window
+        return all(
+            (out[i + 1] - 1) * window.stride[i] - window.padding[i] - frame.offset[i + 1]
+            < source[i + 1] + FARTHEST
+            for i in range(2)
+        )
 
     def _is_frame(self, operator: Operator) -> bool:
         """Whether it copies all channels of its source, and no other copy writes beside it."""

@@ -17,6 +17,8 @@ from edgetransfer.types import Float32Array
 
 MAGIC = 0x5350525345
 VERSION = 1
+# How far below or right of its image a window may begin; the native library's number.
+FARTHEST = 256
 
 Shape = tuple[int, int, int]
 Words = np.ndarray[Any, np.dtype[np.int64]]

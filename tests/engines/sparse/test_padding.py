@@ -106,3 +106,18 @@ def test_a_pad_costs_nothing_where_convolutions_alone_read_it() -> None:
 
     assert kinds(alone) == [Kind.CONVOLUTION]
     assert kinds(shared) == [Kind.COPY, Kind.CONVOLUTION]
+
+
+@pytest.mark.parametrize(("frame", "kinds"), [
+    ((0, 0, 200, 0), [Kind.CONVOLUTION]),
+    ((0, 0, 300, 0), [Kind.COPY, Kind.CONVOLUTION]),
+    ((0, 300, 0, 300), [Kind.COPY, Kind.CONVOLUTION]),
+    ((300, 300, 0, 0), [Kind.CONVOLUTION]),
+])  # fmt: skip
+def test_a_frame_wider_than_windows_reach_is_a_copy(
+    frame: tuple[int, ...], kinds: list[Kind]
+) -> None:
+    model = flat(graph(lambda n, x: n.conv(pad(n, x, frame), (8, 2), kernel=1)))
+    assert [operator.kind for operator in lower(model).operators] == kinds
+    found = compared(model, counts=(1,))
+    assert not found.faulty, found
