@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -68,3 +69,7 @@ class Growth:
     def renamed(self, x: Tensor, name: str) -> Tensor:
         """Another name for a tensor."""
         return replace(x, name=name)
+
+
+# What it does to a tensor of the graph, or None where it does not fit that one.
+Step = Callable[[Growth, Tensor], Tensor | None]
