@@ -34,8 +34,8 @@ def fuse(plan: Plan) -> None:
 class _Fusion:
     """A plan while it shrinks.
 
-    `kept` are the operators so far, None where one was taken away; `writers` the last of them
-    that writes a tensor; `readers` how often each tensor is read, by the user as well.
+    `kept` are the operators so far; `writers` the place of the last of them that writes a tensor;
+    `readers` how often each tensor is read, by the user as well.
     """
 
     def __init__(self, plan: Plan) -> None:
