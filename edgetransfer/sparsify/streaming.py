@@ -11,6 +11,7 @@ import onnx
 from numpy.typing import NDArray
 
 from edgetransfer.backbones.graph import Graph, dims_of, subgraph
+from edgetransfer.engines.onnxruntime_engine import inference_session
 from edgetransfer.sparsify.photos import CalibrationViews
 from edgetransfer.types import Float32Array
 
@@ -142,8 +143,6 @@ class _Part:
         self._session: Any = None
         if not self._outputs:
             return
-        import onnxruntime
-
         part = subgraph(
             model,
             [_value(name, shapes) for name in inputs],
@@ -153,13 +152,7 @@ class _Part:
         for value in [v for v in part.graph.input if v.name not in used]:
             part.graph.input.remove(value)
         self._inputs = [value.name for value in part.graph.input]
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3
-        options.intra_op_num_threads = threads or 0
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        self._session = onnxruntime.InferenceSession(
-            part.SerializeToString(), options, providers=["CPUExecutionProvider"]
-        )
+        self._session = inference_session(part, threads=threads)
 
     def __call__(self, given: Tensors, count: int) -> Tensors:
         found = {name: given[name][:count] for name in self._passed}

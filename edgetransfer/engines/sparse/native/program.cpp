@@ -184,9 +184,12 @@ int Program::retiled(const Operator& op, Work& work) {
   const bool copies = op.kind == Kind::copy;
   const int step_y = op.stride_y * out.height, step_x = op.stride_x * out.width;
   const bool point = op.kernel_h == 1 && op.kernel_w == 1 && !op.pad_top && !op.pad_left;
+  // Beyond its image a tile holds anything; who reads further must be given what stands there.
+  const Tensor& made = network.tensors[op.out];
+  const bool covered = made.height <= whole.height && made.width <= whole.width;
   const bool aligned = step_y == op.stride_y * in.height && step_x == op.stride_x * in.width &&
                        op.stride_y == 1 && op.stride_x == 1;
-  if (point && aligned && (!copies || (!op.row_offset && !op.column_offset))) return op.in;
+  if (point && aligned && covered && (!copies || (!op.row_offset && !op.column_offset))) return op.in;
   Storage s = in;
   s.height = (out.height - 1) * op.stride_y + (op.kernel_h - 1) * op.dilation_y + 1;
   s.width = (out.width - 1) * op.stride_x + (op.kernel_w - 1) * op.dilation_x + 1;
@@ -212,17 +215,17 @@ int Program::retiled(const Operator& op, Work& work) {
         retiling.from.push_back((from_y % in.height) * in_row + (from_x % in.width) * in.pixel_bytes +
                                 lane * static_cast<int64_t>(sizeof(float)));
       }
-  const int made = static_cast<int>(storages.size());
+  const int number = static_cast<int>(storages.size());
   storages.push_back(s);
   retilings.push_back(std::move(retiling));
   Work retile{};
   retile.task = Task::retile;
   retile.in = op.in;
-  retile.out = made;
+  retile.out = number;
   retile.retiling = static_cast<int>(retilings.size()) - 1;
   works.push_back(retile);
   work.pad_top = work.pad_left = 0;
-  return made;
+  return number;
 }
 
 // Room for the zeros left and right of each row; a retiled source is read by its width alone.
