@@ -15,7 +15,7 @@ from edgetransfer.backbones import BackboneCard
 from edgetransfer.backbones.architectures import architecture, build
 from edgetransfer.backbones.canonical import load_canonical
 from edgetransfer.backbones.card import METADATA_KEY, override, read_card
-from edgetransfer.backbones.checkpoints import find_state, kind_of, match, read_checkpoint
+from edgetransfer.backbones.checkpoints import find_parameters, kind_of, match, read_checkpoint
 from edgetransfer.backbones.freeze import input_layout
 from edgetransfer.backbones.image_signs import what_normalises
 from edgetransfer.backbones.writing import check_target, write_backbone
@@ -23,7 +23,7 @@ from edgetransfer.errors import BackboneError, UsageError
 from edgetransfer.features import default_cache_folder
 from edgetransfer.importing.download import LICENCE, TORCHVISION, download, published
 from edgetransfer.importing.onnx_names import name_weights
-from edgetransfer.types import Interpolation, Preprocessing, Progress, default_resize, no_progress
+from edgetransfer.types import Interpolation, Progress, no_progress
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +40,8 @@ class ImportSettings:
         The name of published weights, in place of ``source``.
     architecture
         The only architecture to try; recognised if None.
+    scheme
+        Whose names the parameters have, where several spell alike; found if None.
     name, licence, pruning
         For the card.
     size, resize, mean, std, interpolation, normalisation
@@ -52,6 +54,7 @@ class ImportSettings:
     out: Path
     download: str | None = None
     architecture: str | None = None
+    scheme: str | None = None
     name: str | None = None
     licence: str | None = None
     pruning: str | None = None
@@ -147,43 +150,46 @@ def _source(
 
 def _from_checkpoint(path: Path, settings: ImportSettings) -> _Imported:
     checkpoint = read_checkpoint(path)
-    state = find_state(checkpoint.tree)
     wanted = architecture(settings.architecture) if settings.architecture else None
-    found = match(state.parameters, wanted, ordered=checkpoint.kind != "safetensors")
+    found = match(find_parameters(checkpoint.tree), wanted, scheme=settings.scheme, file=path.name)
     known = published(settings.download) if settings.download else None
-    size = settings.size or 224
-    model = build(found.architecture, found.parameters, size=size, classifier=found.classes > 0)
-    _check_finite(model)
-    preprocessing = Preprocessing(
-        size=size,
-        resize=known.resize if known and size == 224 else default_resize(size),
-        interpolation="bicubic" if found.architecture.name == "resnet50_tf" else "bilinear",
-    )
+    usual = replace(found.scheme.card, resize=known.resize) if known else found.scheme.card
     card = override(
-        BackboneCard(name=settings.out.stem, preprocessing=preprocessing),
+        BackboneCard(name=settings.out.stem, preprocessing=usual),
+        size=settings.size,
         resize=settings.resize,
         mean=settings.mean,
         std=settings.std,
         interpolation=settings.interpolation,
         normalisation=settings.normalisation,
     )
-    how = [f"masks of {state.masked} layers"] if state.masked else []
-    how += [f"STR thresholds of {state.thresholded} layers"] if state.thresholded else []
+    model = build(
+        found.architecture,
+        found.parameters,
+        size=card.preprocessing.size,
+        classifier=found.classes > 0,
+    )
+    _check_finite(model)
+    how = [f"masks of {found.masked} layers"] if found.masked else []
+    how += [f"STR thresholds of {found.thresholded} layers"] if found.thresholded else []
     card = replace(card, pruning=f"as trained elsewhere; {', '.join(how)}" if how else None)
     details = {
         "format": checkpoint.kind,
         "architecture": found.architecture.name,
-        "naming": found.naming,
+        "naming": found.scheme.name,
+        "root": found.root,
         "classes": found.classes,
-        "masked_layers": state.masked,
-        "thresholded_layers": state.thresholded,
+        "other_widths": found.widths,
+        "left": list(found.left),
+        "masked_layers": found.masked,
+        "thresholded_layers": found.thresholded,
         "passed_over": list(checkpoint.passed_over),
     }
     warnings = []
-    if "order" in found.naming:
+    if found.left:
         warnings.append(
-            f"{path.name}: its names are not known here; layers were told apart by their order "
-            "and shapes. Compare a few predictions before you trust it"
+            f"{path.name}: the network was taken from {found.root or 'the top'!r}; left in the "
+            f"file: {', '.join(found.left[:6])}{' and others' if len(found.left) > 6 else ''}"
         )
     return _Imported(model=model, card=card, details=details, warnings=tuple(warnings))
 

@@ -2,16 +2,28 @@
 
 from edgetransfer.backbones.architectures.building import build
 from edgetransfer.backbones.architectures.catalogue import ARCHITECTURES, architecture
-from edgetransfer.backbones.architectures.layers import Architecture, ConvLayer, PoolLayer
+from edgetransfer.backbones.architectures.layers import (
+    Architecture,
+    Conventions,
+    ConvLayer,
+    GateLayer,
+    NeckLayer,
+    PoolLayer,
+)
 from edgetransfer.backbones.architectures.random_weights import random_parameters, synthetic
+from edgetransfer.backbones.architectures.widths import with_widths
 
 __all__ = [
     "ARCHITECTURES",
     "Architecture",
     "ConvLayer",
+    "Conventions",
+    "GateLayer",
+    "NeckLayer",
     "PoolLayer",
     "architecture",
     "build",
     "random_parameters",
     "synthetic",
+    "with_widths",
 ]

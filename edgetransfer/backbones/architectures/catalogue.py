@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from edgetransfer.backbones.architectures.efficientnet import efficientnet
 from edgetransfer.backbones.architectures.layers import Architecture
 from edgetransfer.backbones.architectures.mobilenet import mobilenet_v1, mobilenet_v2
 from edgetransfer.backbones.architectures.resnet import resnet
@@ -18,6 +19,14 @@ ARCHITECTURES: dict[str, Architecture] = {
         resnet("resnet50_tf", (3, 4, 6, 3), bottleneck=True, pool_pads=(0, 0, 1, 1)),
         mobilenet_v1(),
         mobilenet_v2(),
+        efficientnet("efficientnet_lite0", width=1.0, depth=1.0, lite=True),
+        efficientnet("efficientnet_lite1", width=1.0, depth=1.1, lite=True),
+        efficientnet("efficientnet_lite2", width=1.1, depth=1.2, lite=True),
+        efficientnet("efficientnet_lite3", width=1.2, depth=1.4, lite=True),
+        efficientnet("efficientnet_lite4", width=1.4, depth=1.8, lite=True),
+        efficientnet("efficientnet_b0", width=1.0, depth=1.0, lite=False),
+        efficientnet("efficientnet_b1", width=1.0, depth=1.1, lite=False),
+        efficientnet("efficientnet_b2", width=1.1, depth=1.2, lite=False),
     )
 }
 
