@@ -9,6 +9,7 @@ import pytest
 from edgetransfer.backbones import Backbone
 from edgetransfer.backbones.architectures import (
     ARCHITECTURES,
+    Conventions,
     architecture,
     build,
     random_parameters,
@@ -26,6 +27,15 @@ PARAMETERS = {
     "resnet101": 44_549_160,
     "mobilenet_v1": 4_231_976,
     "mobilenet_v2": 3_504_872,
+    # EfficientNet-Lite-PyTorch's own count, and torchvision's pages.
+    "efficientnet_lite0": 4_652_008,
+    "efficientnet_lite1": 5_416_680,
+    "efficientnet_lite2": 6_092_072,
+    "efficientnet_lite3": 8_197_096,
+    "efficientnet_lite4": 13_006_568,
+    "efficientnet_b0": 5_288_548,
+    "efficientnet_b1": 7_794_184,
+    "efficientnet_b2": 9_109_994,
 }
 # Giga multiply-adds at 224 pixels with the classifier, from the same pages.
 GIGA_MACS = {
@@ -65,7 +75,13 @@ def test_deeper_networks_have_the_published_multiply_adds(name):
     assert (total + 1000 * table.dimension) / 1e9 == pytest.approx(GIGA_MACS[name], abs=0.0006)
 
 
-@pytest.mark.parametrize("name", ["resnet18", "resnet50", "mobilenet_v1", "mobilenet_v2"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("resnet18", "resnet50", "mobilenet_v1", "mobilenet_v2"),
+        *("efficientnet_lite0", "efficientnet_lite2", "efficientnet_b0", "efficientnet_b1"),
+    ],
+)
 def test_the_graph_computes_what_torch_does(name):
     pytest.importorskip("torch", reason="torch is not installed")
     table = ARCHITECTURES[name]
@@ -73,7 +89,22 @@ def test_the_graph_computes_what_torch_does(name):
     images = noise(2, 3, 32, 32)
     model = build(table, parameters, size=32, classifier=True)
     onnx.checker.check_model(model, full_check=True)
-    assert relative_difference(run(model, images), forward(name, parameters, images)) < 1e-4
+    expected = forward(name, parameters, images, table.conventions)
+    assert relative_difference(run(model, images), expected) < 1e-4
+
+
+@pytest.mark.parametrize("padding", ["symmetric", "same"])
+@pytest.mark.parametrize("activation", ["relu", "relu6", "silu", "hardswish"])
+@pytest.mark.parametrize("size", [32, 35, 37])
+def test_conventions_are_what_they_say(padding, activation, size):
+    pytest.importorskip("torch", reason="torch is not installed")
+    under = Conventions(padding=padding, activation=activation, epsilon=0.01)
+    table = ARCHITECTURES["mobilenet_v1"].under(under)
+    parameters = trained_parameters(table, seed=5, classes=10)
+    images = noise(2, 3, size, size)
+    model = build(table, parameters, size=size, classifier=True)
+    expected = forward("mobilenet_v1", parameters, images, under)
+    assert relative_difference(run(model, images), expected) < 1e-4
 
 
 def test_the_classifier_is_cut_off_by_itself(tmp_path):

@@ -94,7 +94,10 @@ def match(
                 continue
             for root in roots(parameters, table, candidate):
                 found = fit(parameters, root, table, candidate)
-                (fits if isinstance(found, Fit) else misses).append(found)  # type: ignore[attr-defined]
+                if isinstance(found, Fit):
+                    fits.append(found)
+                else:
+                    misses.append(found)
     if not fits:
         raise _refusal(misses)
     return _read(parameters, _choose(fits, file))
@@ -164,17 +167,15 @@ def _shortened(names: list[str], root: str) -> tuple[str, ...]:
 
 
 def _refusal(misses: list[Miss]) -> BackboneError:
-    known = ", ".join(ARCHITECTURES)
-    near = ""
-    if misses:
-        nearest = max(misses, key=lambda miss: miss.near)
-        if nearest.fitting:
-            near = (
-                f"; the nearest is {nearest.scheme.architecture} under the names of "
-                f"{nearest.scheme.name}, of whose {nearest.of} convolutions {nearest.fitting} "
-                f"fit, but {nearest.reason}"
-            )
+    other = "Other networks: export them to ONNX, and import that"
+    nearest = max(misses, key=lambda miss: miss.near, default=None)
+    if nearest is None or not nearest.fitting:
+        return BackboneError(
+            f"the weights are of no architecture that is known here ({', '.join(ARCHITECTURES)}), "
+            f"or have names that are not. {other}"
+        )
     return BackboneError(
-        f"the weights are of no architecture that is known here ({known}){near}. Other networks: "
-        "export them to ONNX, and import that"
+        f"the weights are of no architecture that is known here: the nearest is "
+        f"{nearest.scheme.architecture} under the names of {nearest.scheme.name}, of whose "
+        f"{nearest.of} convolutions {nearest.fitting} fit, but {nearest.reason}. {other}"
     )
