@@ -86,7 +86,7 @@ WRAPPINGS = {
             "meta": {},
             "state_dict": {
                 **put("backbone.", b),
-                **put("head.fc.", {k: v for k, v in list(s.items())[len(b) :]}),
+                **{f"head.fc.{k.rpartition('.')[2]}": s[k] for k in list(s)[len(b) :]},
             },
         },
         None,  # its head stands under a name that is not the scheme's

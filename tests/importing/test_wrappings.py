@@ -57,7 +57,7 @@ any_scheme = st.sampled_from(ALL)
 any_wrapping = st.sampled_from(sorted(WRAPPINGS))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(any_scheme, any_wrapping, st.randoms(use_true_random=False))
 def test_every_wrapping_and_any_order(scheme, wrapping, random):
     names = list(STATES[scheme])
@@ -90,7 +90,7 @@ ADDED = {
 }
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(any_scheme, any_wrapping, st.sampled_from(sorted(ADDED)), st.data())
 def test_what_is_added_is_refused_by_name(scheme, wrapping, kind, data):
     state = STATES[scheme]
@@ -104,7 +104,7 @@ def test_what_is_added_is_refused_by_name(scheme, wrapping, kind, data):
     assert next(iter(added)) in str(caught.value)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(any_scheme, any_wrapping, st.data())
 def test_what_is_missing_is_named(scheme, wrapping, data):
     state = dict(STATES[scheme])
@@ -116,7 +116,7 @@ def test_what_is_missing_is_named(scheme, wrapping, data):
     assert gone in str(caught.value)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(any_scheme, any_wrapping, st.data())
 def test_a_shape_that_does_not_fit_is_named(scheme, wrapping, data):
     state = dict(STATES[scheme])
@@ -126,7 +126,7 @@ def test_a_shape_that_does_not_fit_is_named(scheme, wrapping, data):
     axis = data.draw(st.integers(0, len(shape) - 1))
     shape[axis] += 2
     state[name] = np.broadcast_to(np.float32(1), shape)
-    with pytest.raises(BackboneError, match="shape|channels"):
+    with pytest.raises(BackboneError, match=r"shape|channels"):
         recognised(scheme, wrapping, state)
 
 

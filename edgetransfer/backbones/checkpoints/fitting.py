@@ -222,10 +222,10 @@ class _Names:
         if found:
             classes = self._plain(found, dimension)
             return classes, [] if classes else found
-        outside = [name for name in self.parameters if name not in set(self.inside)]
         above = self.root.rstrip(".").rpartition(".")[0]
         above = f"{above}." if above else ""
-        beside = [name for name in outside if name.startswith(above)]
+        inside = set(self.inside)
+        beside = [n for n in self.parameters if n.startswith(above) and n not in inside]
         if beside and all(self._behind(n.removeprefix(above), set()) for n in beside):
             return self._plain(beside, dimension), []
         return 0, []
