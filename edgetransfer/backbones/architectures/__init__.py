@@ -1,6 +1,6 @@
 """ImageNet architectures as tables of layers, and the ONNX graphs that weights make of them."""
 
-from edgetransfer.backbones.architectures.building import build
+from edgetransfer.backbones.architectures.building import build, multiply_adds
 from edgetransfer.backbones.architectures.catalogue import ARCHITECTURES, architecture
 from edgetransfer.backbones.architectures.layers import (
     Architecture,
@@ -23,6 +23,7 @@ __all__ = [
     "PoolLayer",
     "architecture",
     "build",
+    "multiply_adds",
     "random_parameters",
     "synthetic",
     "with_widths",

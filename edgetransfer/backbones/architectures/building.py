@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -81,6 +82,24 @@ def build(
     )
     model.ir_version = IR_VERSION
     return model
+
+
+def multiply_adds(architecture: Architecture, size: int) -> int:
+    """Multiply-adds for the features of one image of so many pixels a side; biases not counted."""
+    sides, total = {INPUT: size}, 0
+    for layer in architecture.layers:
+        side = sides[layer.source]
+        if isinstance(layer, ConvLayer):
+            pads = padding(layer, architecture.conventions.padding, side)
+            side = sides[layer.name] = (side + pads[0] + pads[2] - layer.kernel) // layer.stride + 1
+            total += math.prod(layer.shape) * side**2
+        elif isinstance(layer, PoolLayer):
+            around = layer.pads[0] + layer.pads[2]
+            sides[layer.name] = (side + around - layer.kernel) // layer.stride + 1
+        else:
+            sides[layer.name] = side
+            total += 2 * layer.channels * layer.hidden
+    return total + sum(step.inputs * step.outputs for step in architecture.neck)
 
 
 def folded_convolution(
