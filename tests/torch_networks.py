@@ -119,11 +119,65 @@ def forward(
         x = act(conv_bn(x, "_conv_head", "_bn1"), usual)
         return F.linear(x.mean((2, 3)), p["_fc.weight"], p["_fc.bias"])
 
-    family = name.rpartition("_")[0] if name.startswith("efficientnet") else name
+    def mobilenet_v3(x):
+        # Tables 1 and 2 of the paper: the stride of each block, and where hardswish begins.
+        strides, hard = {
+            "mobilenet_v3_large": ((1, 2, 1, 2, 1, 1, 2, 1, 1, 1, 1, 1, 2, 1, 1), 7),
+            "mobilenet_v3_small": ((2, 2, 1, 2, 1, 1, 1, 1, 2, 1, 1), 4),
+        }[name]
+        x = F.hardswish(conv_bn(x, "features.0.0", "features.0.1", 2))
+        for index, stride in enumerate(strides, start=1):
+            usual = "hardswish" if index >= hard else "relu"
+            at, y, step = f"features.{index}.block", x, 0
+            while f"{at}.{step}.0.weight" in p or f"{at}.{step}.fc1.weight" in p:
+                if f"{at}.{step}.fc1.weight" in p:
+                    y = gated(y, f"{at}.{step}.fc1", f"{at}.{step}.fc2", F.relu, F.hardsigmoid)
+                else:
+                    depthwise = p[f"{at}.{step}.0.weight"].shape[1] == 1
+                    ends = f"{at}.{step + 1}.0.weight" not in p and not any(
+                        f"{at}.{later}.0.weight" in p for later in (step + 1, step + 2)
+                    )
+                    y = conv_bn(
+                        y,
+                        f"{at}.{step}.0",
+                        f"{at}.{step}.1",
+                        stride if depthwise else 1,
+                        groups=y.shape[1] if depthwise else 1,
+                    )
+                    y = y if ends else act(y, usual)
+                step += 1
+            x = x + y if stride == 1 and x.shape == y.shape else y
+        last = f"features.{len(strides) + 1}"
+        x = F.hardswish(conv_bn(x, f"{last}.0", f"{last}.1")).mean((2, 3))
+        x = F.hardswish(F.linear(x, p["classifier.0.weight"], p["classifier.0.bias"]))
+        return F.linear(x, p["classifier.3.weight"], p["classifier.3.bias"])
+
+    def regnet_y(x):
+        x = F.relu(conv_bn(x, "stem.0", "stem.1", 2))
+        for stage in (1, 2, 3, 4):
+            block = 0
+            while f"trunk_output.block{stage}.block{stage}-{block}.f.a.0.weight" in p:
+                at, stride = f"trunk_output.block{stage}.block{stage}-{block}", 1 + (block == 0)
+                y = F.relu(conv_bn(x, f"{at}.f.a.0", f"{at}.f.a.1"))
+                groups = y.shape[1] // 8
+                y = F.relu(conv_bn(y, f"{at}.f.b.0", f"{at}.f.b.1", stride, groups=groups))
+                y = gated(y, f"{at}.f.se.fc1", f"{at}.f.se.fc2", F.relu, torch.sigmoid)
+                y = conv_bn(y, f"{at}.f.c.0", f"{at}.f.c.1")
+                if block == 0:
+                    x = conv_bn(x, f"{at}.proj.0", f"{at}.proj.1", stride)
+                x = F.relu(x + y)
+                block += 1
+        return F.linear(x.mean((2, 3)), p["fc.weight"], p["fc.bias"])
+
+    family = name.rpartition("_")[0] if name.startswith(("efficientnet", "regnet")) else name
     network = {
         "mobilenet_v1": mobilenet_v1,
         "mobilenet_v2": mobilenet_v2,
+        "mobilenet_v3_large": mobilenet_v3,
+        "mobilenet_v3_small": mobilenet_v3,
         "efficientnet": efficientnet,
+        "efficientnet_lite": efficientnet,
+        "regnet_y": regnet_y,
     }.get(family, resnet)
     with torch.inference_mode():
         return network(torch.from_numpy(images)).numpy()

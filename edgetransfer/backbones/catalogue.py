@@ -83,8 +83,6 @@ def _near(backbone: str | Path) -> str:
     close += [name for plain, name in known.items() if wanted in plain and name not in close][:3]
     if not close:
         return f"here are: {', '.join(here) or 'none'}; `edgetransfer backbones` lists all"
-    told = [
-        name if name in here else f"{name} (`edgetransfer backbones get {name}` brings it)"
-        for name in close
-    ]
-    return f"near it: {', '.join(told)}"
+    away = [name for name in close if name not in here]
+    get = f"; `edgetransfer backbones get {away[0]}` brings one" if away else ""
+    return f"near it: {', '.join(close)}{get}"

@@ -213,6 +213,27 @@ RECORDS: tuple[BackboneRecord, ...] = (
         0.80608,
         size=288,
     ),
+    _torchvision(
+        "mobilenet-v3-small", "mobilenet_v3_small", "mobilenet_v3_small-047dcff4.pth", 0.67668
+    ),
+    _torchvision(
+        "mobilenet-v3-large", "mobilenet_v3_large", "mobilenet_v3_large-8738ca79.pth", 0.74042
+    ),
+    _torchvision(
+        "mobilenet-v3-large-v2",
+        "mobilenet_v3_large",
+        "mobilenet_v3_large-5c1a4163.pth",
+        0.75274,
+        resize=232,
+    ),
+    _torchvision("regnet-y-400mf", "regnet_y_400mf", "regnet_y_400mf-c65dace8.pth", 0.74046),
+    _torchvision(
+        "regnet-y-400mf-v2",
+        "regnet_y_400mf",
+        "regnet_y_400mf-e6988f5f.pth",
+        0.75804,
+        resize=232,
+    ),
     _torchvision("resnet18", "resnet18", "resnet18-f37072fd.pth", 0.69758),
     _torchvision("resnet34", "resnet34", "resnet34-b627a593.pth", 0.73314),
     _torchvision("resnet50", "resnet50", "resnet50-0676ba61.pth", 0.76130),

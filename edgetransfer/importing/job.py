@@ -207,7 +207,7 @@ def _from_checkpoint(path: Path, settings: ImportSettings) -> _Imported:
         "thresholded_layers": found.thresholded,
         "passed_over": list(checkpoint.passed_over),
     }
-    warnings = []
+    warnings = [f"{path.name}: {found.scheme.remark}"] if found.scheme.remark else []
     if found.left:
         warnings.append(
             f"{path.name}: the network was taken from {found.root or 'the top'!r}; left in the "

@@ -43,6 +43,10 @@ PARAMETERS = {
     "efficientnet_b0": 5_288_548,
     "efficientnet_b1": 7_794_184,
     "efficientnet_b2": 9_109_994,
+    "mobilenet_v3_small": 2_542_856,
+    "mobilenet_v3_large": 5_483_032,
+    "regnet_y_200mf": 3_162_996,  # timm's page
+    "regnet_y_400mf": 4_344_144,
 }
 # Giga multiply-adds at 224 pixels with the classifier, from the same pages.
 GIGA_MACS = {
@@ -87,6 +91,7 @@ def test_deeper_networks_have_the_published_multiply_adds(name):
     [
         *("resnet18", "resnet50", "mobilenet_v1", "mobilenet_v2"),
         *("efficientnet_lite0", "efficientnet_lite2", "efficientnet_b0", "efficientnet_b1"),
+        *("mobilenet_v3_small", "mobilenet_v3_large", "regnet_y_200mf", "regnet_y_400mf"),
     ],
 )
 def test_the_graph_computes_what_torch_does(name):

@@ -204,7 +204,7 @@ def test_an_address_is_fetched_on_the_person_s_word_alone(net):
     [
         (
             "efficientnet_lite",
-            "efficientnet-lite0 (`edgetransfer backbones get efficientnet-lite0`",
+            "`edgetransfer backbones get efficientnet-lite",
         ),
         ("lite0.onnx", "efficientnet-lite0"),
         ("mobilenet2", "mobilenet-v2"),

@@ -4,13 +4,21 @@ Each scheme spells an architecture's own prefixes (torchvision's, where it has t
 some published checkpoints do.
 """
 
-from edgetransfer.backbones.checkpoints.naming import efficientnets, mobilenets, resnets
+from edgetransfer.backbones.checkpoints.naming import (
+    efficientnets,
+    mobilenets,
+    mobilenets_v3,
+    regnets,
+    resnets,
+)
 from edgetransfer.backbones.checkpoints.naming.scheme import Scheme
 
 SCHEMES: dict[str, tuple[Scheme, ...]] = {
     **resnets.SCHEMES,
     **mobilenets.SCHEMES,
+    **mobilenets_v3.SCHEMES,
     **efficientnets.SCHEMES,
+    **regnets.SCHEMES,
 }
 
 __all__ = ["SCHEMES", "Scheme"]

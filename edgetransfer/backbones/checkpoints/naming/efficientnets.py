@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from edgetransfer.backbones.architectures import Conventions
 from edgetransfer.backbones.architectures.efficientnet import TENSORFLOW, repetitions
+from edgetransfer.backbones.checkpoints.naming.mobilenets_v3 import OTHERS
 from edgetransfer.backbones.checkpoints.naming.scheme import (
     Scheme,
     bicubic,
@@ -134,8 +135,9 @@ def _b(number: int) -> tuple[Scheme, ...]:
             architecture=name,
             spell=timm,
             classifier="classifier",
-            card=bicubic(size, size + MARGIN),
+            card=bicubic(*crop),
             mark="efficientnet_b",
+            remark=OTHERS,
         ),
     )
 

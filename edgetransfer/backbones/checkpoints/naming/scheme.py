@@ -30,6 +30,8 @@ class Scheme:
         The prefix of its fully connected layer, as it spells it.
     mark
         What the names of its files begin with, for schemes that spell alike.
+    remark
+        What a person should know who imports such a file.
     """
 
     name: str
@@ -39,6 +41,7 @@ class Scheme:
     card: Preprocessing = field(default_factory=Preprocessing)
     conventions: Conventions = field(default_factory=Conventions)
     mark: str = ""
+    remark: str = ""
 
 
 def same(name: str) -> str:
