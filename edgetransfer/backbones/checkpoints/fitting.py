@@ -72,20 +72,18 @@ class Miss:
     reason: str
 
 
-def fit(
-    parameters: Mapping[str, Parameter], root: str, table: Architecture, scheme: Scheme
-) -> Fit | Miss:
+def fit(at: Roots, root: str, table: Architecture, scheme: Scheme) -> Fit | Miss:
     """Compare every parameter whose path begins with `root` with an architecture.
 
     Each of the architecture's parameters must be there with a shape that fits, and each that is
     there must be the architecture's, a counter of its batch-norms', or behind its pooling.
     """
-    found = _Names(parameters, root, table, scheme)
+    found = _Names(at, root, table, scheme)
     convolutions = list(table.convolutions)
     fitting = sum(found.has(f"{layer.name}.weight", layer.shape) for layer in convolutions)
     reason, adapted, left = "", table, list[str]()
     try:
-        adapted = with_widths(table, found.shape_of)
+        adapted = with_widths(table, found.shape_of, found.path)
         found.take(adapted)
     except BackboneError as error:
         reason = str(error)
@@ -98,8 +96,8 @@ def fit(
                 "computes something else may have the same names"
             )
     if reason:
-        kernels = sum(len(parameters[name].shape) == 4 for name in left)
-        near = fitting / (len(convolutions) + kernels / 2)
+        kernels = sum(len(at.parameters[name].shape) == 4 for name in found.inside)
+        near = fitting / (len(convolutions) + kernels - fitting)  # of both, over of either
         return Miss(scheme=scheme, fitting=fitting, of=len(convolutions), near=near, reason=reason)
     strange = sum(a != b for a, b in zip(adapted.layers, table.layers, strict=True))
     return Fit(
@@ -113,37 +111,53 @@ def fit(
     )
 
 
-def roots(parameters: Mapping[str, Parameter], table: Architecture, scheme: Scheme) -> list[str]:
-    """What stands before the name of an architecture's first weights, wherever they are."""
-    first = f"{scheme.spell(next(table.convolutions).name)}.weight"
-    return [
-        name.removesuffix(first)
-        for name in parameters
-        if name == first or name.endswith(f".{first}")
-    ]
+class Roots:
+    """Finds what stands before a network's names, wherever in a checkpoint it is."""
+
+    def __init__(self, parameters: Mapping[str, Parameter]) -> None:
+        self.parameters = parameters
+        self._ends: dict[str, list[str]] = {}
+        for name in parameters:
+            self._ends.setdefault(_end(name), []).append(name)
+
+    def of(self, table: Architecture, scheme: Scheme) -> list[str]:
+        """The paths, with their dots, before the name of the first weights."""
+        first = f"{scheme.spell(next(table.convolutions).name)}.weight"
+        return [
+            name.removesuffix(first)
+            for name in self._ends.get(_end(first), ())
+            if name == first or name.endswith(f".{first}")
+        ]
+
+    def complete(self, table: Architecture, scheme: Scheme) -> list[str]:
+        """Those below which all of the network's weights are."""
+        names = [f"{scheme.spell(layer.name)}.weight" for layer in table.convolutions]
+        return [
+            root
+            for root in self.of(table, scheme)
+            if all(f"{root}{name}" in self.parameters for name in names)
+        ]
+
+
+def _end(name: str) -> str:
+    return ".".join(name.split(".")[-2:])
 
 
 class _Names:
     """Looks up an architecture's own names among paths, and remembers which were taken."""
 
-    def __init__(
-        self, parameters: Mapping[str, Parameter], root: str, table: Architecture, scheme: Scheme
-    ) -> None:
-        self.parameters, self.root, self.scheme = parameters, root, scheme
+    def __init__(self, found: Roots, root: str, table: Architecture, scheme: Scheme) -> None:
+        self.parameters, self.root, self.scheme = found.parameters, root, scheme
         # Another copy of the network deeper down (a momentum encoder, an average) is not of it.
-        names = [f"{scheme.spell(layer.name)}.weight" for layer in table.convolutions]
-        deeper = [
+        deeper = tuple(
             other
-            for other in roots(parameters, table, scheme)
-            if other != root and all(f"{other}{name}" in parameters for name in names)
-        ]
+            for other in found.complete(table, scheme)
+            if other.startswith(root) and other != root
+        )
         self.inside = [
             name
-            for name in parameters
-            if name.startswith(root)
-            and not any(
-                other.startswith(root) and name.startswith(other) for other in deeper if other
-            )
+            for name in self.parameters
+            if name.startswith(root) and not (deeper and name.startswith(deeper))
         ]
         self.names: dict[str, str] = {}
         self.taken: set[str] = set()

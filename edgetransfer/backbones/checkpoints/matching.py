@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from edgetransfer.backbones.architectures import ARCHITECTURES, Architecture
-from edgetransfer.backbones.checkpoints.fitting import CLASSIFIER, Fit, Miss, fit, roots
+from edgetransfer.backbones.checkpoints.fitting import CLASSIFIER, Fit, Miss, Roots, fit
 from edgetransfer.backbones.checkpoints.naming import SCHEMES, Scheme
 from edgetransfer.backbones.checkpoints.state_dict import Parameter
 from edgetransfer.backbones.graph import Array
@@ -86,14 +86,15 @@ def match(
         If no architecture fits; it names the nearest and what does not fit. Or if two networks
         that compute different things have these names.
     """
+    at = Roots(parameters)
     fits: list[Fit] = []
     misses: list[Miss] = []
     for table in [wanted] if wanted is not None else ARCHITECTURES.values():
         for candidate in SCHEMES[table.name]:
             if scheme is not None and candidate.name != scheme:
                 continue
-            for root in roots(parameters, table, candidate):
-                found = fit(parameters, root, table, candidate)
+            for root in at.of(table, candidate):
+                found = fit(at, root, table, candidate)
                 if isinstance(found, Fit):
                     fits.append(found)
                 else:
@@ -107,6 +108,12 @@ def _choose(fits: list[Fit], file: str) -> Fit:
     least = min(found.strange for found in fits)
     fits = [found for found in fits if found.strange == least]
     first = fits[0].table.name
+    foreign = next((mark for mark in fits[0].scheme.foreign if file.startswith(mark)), None)
+    if foreign is not None:
+        raise BackboneError(
+            f"the parameters are those of {first}, but networks whose files are called {foreign}… "
+            "compute something else with them; export it to ONNX, and import that"
+        )
     fits = [found for found in fits if found.table.name == first]
     roots = sorted({found.root for found in fits}, key=lambda root: _is_copy(root))
     fits = [found for found in fits if found.root == roots[0]]

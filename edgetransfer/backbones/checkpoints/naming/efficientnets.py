@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from edgetransfer.backbones.architectures import Conventions
 from edgetransfer.backbones.architectures.efficientnet import TENSORFLOW, repetitions
-from edgetransfer.backbones.checkpoints.naming.mobilenets_v3 import OTHERS
+from edgetransfer.backbones.checkpoints.naming.mobilenets_v3 import HALF, OTHERS
 from edgetransfer.backbones.checkpoints.naming.scheme import (
     Scheme,
     bicubic,
@@ -84,7 +84,7 @@ def _lite(number: int) -> tuple[Scheme, ...]:
             architecture=name,
             spell=timm,
             classifier="classifier",
-            card=_sized(inception(), TIMM_LITE[number]),
+            card=_sized(HALF if number > 2 else inception(), TIMM_LITE[number]),
             conventions=TENSORFLOW,
             mark="tf_",
         ),

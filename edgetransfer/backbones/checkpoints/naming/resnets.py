@@ -17,7 +17,13 @@ def _sparseml(name: str) -> str:
 
 def _schemes(architecture: str) -> tuple[Scheme, ...]:
     return (
-        Scheme(name="torchvision", architecture=architecture, spell=same, classifier="fc"),
+        Scheme(
+            name="torchvision",
+            architecture=architecture,
+            spell=same,
+            classifier="fc",
+            foreign=("resnetaa", "resnetblur"),  # timm's: low-pass filters, which keep no weights
+        ),
         Scheme(
             name="torchvision, with shortcut for downsample",
             architecture=architecture,

@@ -30,6 +30,8 @@ class Scheme:
         The prefix of its fully connected layer, as it spells it.
     mark
         What the names of its files begin with, for schemes that spell alike.
+    foreign
+        What the names of files begin with that have the same parameters and are other networks.
     remark
         What a person should know who imports such a file.
     """
@@ -41,6 +43,7 @@ class Scheme:
     card: Preprocessing = field(default_factory=Preprocessing)
     conventions: Conventions = field(default_factory=Conventions)
     mark: str = ""
+    foreign: tuple[str, ...] = ()
     remark: str = ""
 
 
