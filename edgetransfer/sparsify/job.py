@@ -96,8 +96,8 @@ class _Job:
     def run(self, *, resume: bool) -> dict[str, Any]:
         settings = self.settings
         work = WorkFolder(settings.out, self._belongs_to())
-        work.begin(resume=resume)
         upstream = {"dense": self._upstream(self.backbone.path)}
+        work.begin(resume=resume)
         frozen = self.backbone.frozen(settings.batch_size)
         stopwatch = self._stopwatch(frozen)
         budget = self._budget(frozen, stopwatch, work)

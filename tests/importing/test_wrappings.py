@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -169,6 +171,30 @@ def test_norms_without_scale_are_such_throughout():
     assert "model.3.4.weight" not in recognised(scheme, "plain", bare).parameters
     with pytest.raises(BackboneError, match=r"bn1\.(weight|bias)' is missing"):
         recognised(scheme, "plain", {**bare, "blocks.1.0.bn2.weight": np.ones(128)})
+
+
+# The published widths of MobileNetV1 at half the multiply-adds (He et al., AMC, 2018).
+AMC = (24, 48, 96, 80, 192, 200, 328, 352, 368, 360, 328, 400, 736, 752)
+
+
+@settings(max_examples=5, deadline=None)
+@given(st.sampled_from(SCHEMES["mobilenet_v1"]), any_wrapping)
+def test_channel_pruned_networks_are_recognised(scheme, wrapping):
+    channels, layers = 3, []
+    for place, layer in enumerate(ARCHITECTURES["mobilenet_v1"].layers):
+        width = channels if layer.depthwise else AMC[(place + 1) // 2]
+        groups = channels if layer.depthwise else 1
+        layers.append(replace(layer, inputs=channels, outputs=width, groups=groups))
+        channels = width
+    table = replace(ARCHITECTURES["mobilenet_v1"], layers=tuple(layers))
+    state = state_dict(scheme, table=table)
+    found = recognised(scheme, wrapping, state)
+    assert found.architecture == table.under(scheme.conventions)
+    assert found.widths == len(layers)
+    expected = own_names(scheme, state, bool(found.classes), table)
+    assert found.parameters.keys() == expected.keys()
+    for name, value in expected.items():
+        np.testing.assert_array_equal(found.parameters[name], value)
 
 
 @pytest.mark.parametrize("file", ["resnetblur18-84f4748f.pth", "resnetaa18_a1h.pth"])
