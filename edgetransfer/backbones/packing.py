@@ -4,7 +4,7 @@ A packed file unpacks to the bytes of the ONNX file that it was made from, so th
 one sha256 on every machine, whatever wrote it. It holds, in this order:
 
 ====================  ============================================================================
-``ETPACK\\x00\\x01``    magic and version, 8 bytes
+``ETPACK``, 0, 1      magic and version, 8 bytes
 header length         uint32, little-endian
 header                JSON: ``sha256`` and ``size`` of the ONNX file; ``tensors``, [offset in the
                       ONNX file, number of float32 values, number of non-zeros] each, ascending;
