@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import difflib
+import hashlib
 from pathlib import Path
 
+from edgetransfer.atomic import write_atomically
+from edgetransfer.backbones.card import card_path
+from edgetransfer.backbones.packing import PACKED, packed_sha256, unpack
 from edgetransfer.backbones.records import RECORDS, plain_name, record_of
 from edgetransfer.errors import BackboneError
 from edgetransfer.paths import default_cache_folder
@@ -23,8 +27,8 @@ def installed_folder() -> Path:
 
 
 def bundled() -> dict[str, Path]:
-    """Name and ONNX file of every bundled backbone: ``models/NAME/NAME.onnx``."""
-    found = sorted(models_folder().glob("*/*.onnx"))
+    """Name and file of every bundled backbone, ``models/NAME/NAME.onnx`` or ``.etpack``."""
+    found = sorted(p for p in models_folder().glob("*/*") if p.suffix in (".onnx", PACKED))
     return {path.stem: path for path in found if path.stem == path.parent.name}
 
 
@@ -55,7 +59,7 @@ def resolve(backbone: str | Path) -> Path:
         return path
     found = _named(str(backbone))
     if found is not None:
-        return found
+        return expanded(found) if found.suffix == PACKED else found
     if path.is_dir():
         raise BackboneError(f"{backbone}: is a folder; give the ONNX file in it, or a name")
     record = record_of(str(backbone))
@@ -66,6 +70,46 @@ def resolve(backbone: str | Path) -> Path:
     raise BackboneError(
         f"{backbone}: no such file, and no backbone has that name; {_near(backbone)}"
     )
+
+
+def expanded(packed: Path) -> Path:
+    """The ONNX file of a packed one, in the cache folder, with its card; made once.
+
+    What is there is taken only if it has the bytes that it should have.
+
+    Raises
+    ------
+    BackboneError
+        If the packed file is damaged, or the cache folder cannot be written.
+    """
+    sha256 = packed_sha256(packed)
+    folder = default_cache_folder() / "bundled" / f"{packed.stem}-{sha256[:12]}"
+    out, card = folder / f"{packed.stem}.onnx", card_path(packed)
+    if not (out.is_file() and _sha256(out) == sha256):
+        try:
+            content = unpack(packed.read_bytes())
+        except BackboneError as error:
+            raise BackboneError(f"{packed}: {error}") from error
+        _keep(out, content)
+    if not (card_path(out).is_file() and card_path(out).read_bytes() == card.read_bytes()):
+        _keep(card_path(out), card.read_bytes())
+    return out
+
+
+def _keep(path: Path, content: bytes) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, content)
+    except OSError as error:
+        raise BackboneError(
+            f"{path}: the bundled backbone cannot be kept in the cache folder ({error.strerror}); "
+            "EDGETRANSFER_CACHE names another"
+        ) from error
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _named(name: str) -> Path | None:

@@ -24,6 +24,7 @@ import hashlib
 import json
 import struct
 import zlib
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -33,7 +34,9 @@ from onnx import numpy_helper
 from edgetransfer.errors import BackboneError
 
 MAGIC = b"ETPACK\x00\x01"
+PACKED = ".etpack"
 SMALLEST = 64  # values; a smaller tensor costs less in the rest
+LONGEST_HEADER = 1 << 20
 LARGEST = 1 << 30  # bytes of an ONNX file: what says more is not a packed one
 
 
@@ -102,6 +105,26 @@ def pack(content: bytes) -> bytes:
     }
     text = json.dumps(header).encode()
     return b"".join([MAGIC, struct.pack("<I", len(text)), text, *parts])
+
+
+def packed_sha256(path: Path) -> str:
+    """The sha256 of the ONNX file that a packed file unpacks to, by its header alone.
+
+    Raises
+    ------
+    BackboneError
+        If it is no packed backbone.
+    """
+    try:
+        with path.open("rb") as file:
+            start = file.read(len(MAGIC) + 4)
+            (length,) = struct.unpack_from("<I", start, len(MAGIC))
+            header = json.loads(file.read(min(length, LONGEST_HEADER)))
+        if start[: len(MAGIC)] != MAGIC:
+            raise ValueError("another format")
+        return str(header["sha256"])
+    except (OSError, ValueError, KeyError, TypeError, struct.error) as error:
+        raise BackboneError(f"{path}: is not a packed backbone ({error})") from error
 
 
 def unpack(packed: bytes) -> bytes:

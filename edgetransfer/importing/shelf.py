@@ -133,7 +133,7 @@ def _here(name: str, path: Path, where: str) -> dict[str, Any]:
     record = record_of(name)
     entry = _entry(name, where, record)
     try:
-        backbone = Backbone.open(path)
+        backbone = Backbone.open(name if where == "bundled" else path)
         report = backbone.sparsity_report
     except EdgeTransferError as error:
         return entry | {"broken": str(error)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import struct
 
@@ -13,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import numpy_helper
 
+from edgetransfer.backbones import Backbone, BackboneCard, catalogue
 from edgetransfer.backbones.packing import MAGIC, pack, rounded, unpack
 from edgetransfer.errors import BackboneError
 from tests.graphs import tiny
@@ -117,3 +119,52 @@ def test_a_file_whose_weights_lie_elsewhere_has_nothing_to_pack(tmp_path) -> Non
     onnx.save(model, str(tmp_path / "net.onnx"), save_as_external_data=True, size_threshold=0)
     content = (tmp_path / "net.onnx").read_bytes()
     assert unpack(pack(content)) == content
+
+
+@pytest.fixture
+def shelf(tmp_path, monkeypatch):
+    """A folder of models with one packed backbone in it, and an empty cache."""
+    folder = tmp_path / "models" / "small-80"
+    folder.mkdir(parents=True)
+    content = content_of()
+    (folder / "small-80.etpack").write_bytes(pack(content))
+    card = BackboneCard(name="small-80", sha256=hashlib.sha256(content).hexdigest())
+    (folder / "small-80.toml").write_text(card.to_toml())
+    monkeypatch.setattr(catalogue, "models_folder", lambda: tmp_path / "models")
+    monkeypatch.setenv("EDGETRANSFER_CACHE", str(tmp_path / "cache"))
+    return folder, content
+
+
+def test_a_packed_backbone_is_taken_by_its_name_and_expanded_once(shelf) -> None:
+    _, content = shelf
+    path = catalogue.resolve("small-80")
+    assert path.read_bytes() == content
+    assert Backbone.open("small-80").name == "small-80"
+    written = path.stat().st_mtime_ns
+    assert catalogue.resolve("Small_80") == path
+    assert path.stat().st_mtime_ns == written
+
+
+@pytest.mark.parametrize("part", ["network", "card"])
+def test_what_was_changed_in_the_cache_is_made_anew(shelf, part) -> None:
+    folder, content = shelf
+    path = catalogue.resolve("small-80")
+    victim = path if part == "network" else path.with_suffix(".toml")
+    victim.write_bytes(victim.read_bytes()[:-7])
+    assert catalogue.resolve("small-80").read_bytes() == content
+    assert path.with_suffix(".toml").read_bytes() == (folder / "small-80.toml").read_bytes()
+
+
+def test_a_damaged_bundle_is_named(shelf) -> None:
+    folder, _ = shelf
+    packed = folder / "small-80.etpack"
+    packed.write_bytes(packed.read_bytes()[:-7])
+    with pytest.raises(BackboneError, match=r"small-80\.etpack: is damaged.*install"):
+        catalogue.resolve("small-80")
+
+
+def test_a_cache_that_cannot_be_written_is_named(shelf, tmp_path, monkeypatch) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("EDGETRANSFER_CACHE", str(tmp_path / "file"))
+    with pytest.raises(BackboneError, match="EDGETRANSFER_CACHE"):
+        catalogue.resolve("small-80")
