@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from edgetransfer import __version__
+from edgetransfer.cli.backbones import backbones
 from edgetransfer.cli.benchmark import benchmark
 from edgetransfer.cli.compact import compact
 from edgetransfer.cli.demo import demo
@@ -36,6 +37,7 @@ for command in (
 ):
     app.command()(with_exit_codes(command))
 app.command("import")(with_exit_codes(import_))
+app.add_typer(backbones, name="backbones")
 
 
 def _show_version(wanted: bool) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -84,11 +83,3 @@ class FeatureCache:
 def content_key(data: bytes) -> bytes:
     """The key of an image: the sha256 of its file's bytes, 32 bytes."""
     return hashlib.sha256(data).digest()
-
-
-def default_cache_folder() -> Path:
-    """The user's own cache folder; ``EDGETRANSFER_CACHE`` names another."""
-    import platformdirs
-
-    named = os.environ.get("EDGETRANSFER_CACHE")
-    return Path(named) if named else Path(platformdirs.user_cache_dir("edgetransfer"))

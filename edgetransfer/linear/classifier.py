@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from edgetransfer.backbones import Backbone
-from edgetransfer.backbones.catalogue import bundled
+from edgetransfer.backbones.catalogue import is_known
 from edgetransfer.data import Sample, load_labelled
 from edgetransfer.engines import open_engine
 from edgetransfer.errors import BackboneError, RunFolderError, UsageError
@@ -88,7 +88,7 @@ class Classifier:
         folder = RunFolder.open(Path(run))
         head = LinearHead.load(folder.file(HEAD))
         settings = _settings_of(folder, head, backbone=backbone, batch_size=batch_size)
-        if backbone is None and not _is_there(settings.backbone):
+        if backbone is None and not is_known(settings.backbone):
             raise BackboneError(
                 f"{settings.backbone}: the run's backbone is no longer there; if it was moved, "
                 "give --backbone FILE"
@@ -194,10 +194,6 @@ def _as_sample(image: Sample | Path | bytes, index: int) -> Sample:
     if isinstance(image, Sample):
         return image
     return Sample(id=f"image {index}" if isinstance(image, bytes) else str(image), source=image)
-
-
-def _is_there(backbone: str) -> bool:
-    return Path(backbone).is_file() or backbone in bundled()
 
 
 def _preprocessing_of(folder: RunFolder, head: LinearHead) -> Preprocessing:

@@ -15,6 +15,7 @@ from edgetransfer.backbones import Backbone, open_with
 from edgetransfer.backbones.sparsity import measure_sparsity
 from edgetransfer.errors import BackboneError, EngineError
 from edgetransfer.features import default_cache_folder
+from edgetransfer.linear.upstream import UpstreamTest, evaluate_upstream
 from edgetransfer.metrics.memory import peak_memory_bytes
 from edgetransfer.sparsify.budget import Budget, plan
 from edgetransfer.sparsify.evaluation import compare_features
@@ -95,6 +96,7 @@ class _Job:
     def run(self, *, resume: bool) -> dict[str, Any]:
         settings = self.settings
         work = WorkFolder(settings.out, self._belongs_to())
+        upstream = {"dense": self._upstream(self.backbone.path)}
         work.begin(resume=resume)
         frozen = self.backbone.frozen(settings.batch_size)
         stopwatch = self._stopwatch(frozen)
@@ -135,6 +137,9 @@ class _Job:
             how_made(settings, self.views),
             counted.sparsity,
         )
+        if upstream["dense"] is not None:
+            upstream["sparse"] = self._upstream(settings.out)
+            report["upstream"] = upstream
         work.remove()
         return report
 
@@ -170,6 +175,19 @@ class _Job:
             workers=settings.threads,
             progress=self.progress,
         )
+
+    def _upstream(self, path: Path) -> dict[str, Any] | None:
+        """The accuracy of a whole network, with its own classifier."""
+        settings = self.settings
+        if settings.evaluate is None:
+            return None
+        test = UpstreamTest(
+            data=settings.evaluate,
+            engine=settings.engine,
+            threads=settings.threads,
+            batch_size=settings.batch_size,
+        )
+        return evaluate_upstream(path, test, self.progress)
 
     def _belongs_to(self) -> dict[str, Any]:
         photos = None if self.views is None else fingerprint(self.views)
