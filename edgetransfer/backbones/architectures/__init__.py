@@ -8,6 +8,7 @@ from edgetransfer.backbones.architectures.layers import (
     ConvLayer,
     GateLayer,
     NeckLayer,
+    NormLayer,
     PoolLayer,
 )
 from edgetransfer.backbones.architectures.random_weights import random_parameters, synthetic
@@ -20,6 +21,7 @@ __all__ = [
     "Conventions",
     "GateLayer",
     "NeckLayer",
+    "NormLayer",
     "PoolLayer",
     "architecture",
     "build",

@@ -12,6 +12,7 @@ from edgetransfer.backbones.architectures.layers import (
     GateLayer,
     Layer,
     NeckLayer,
+    NormLayer,
 )
 from edgetransfer.errors import BackboneError
 
@@ -50,14 +51,21 @@ def with_widths(
         elif isinstance(layer, GateLayer):
             found = _gate(layer, channels[layer.source], shape_of, called)
             channels[layer.name] = found.channels
+        elif isinstance(layer, NormLayer):
+            found = replace(layer, channels=channels[layer.source])
+            channels[layer.name] = found.channels
         else:
             channels[layer.name] = channels[layer.source]
         layers.append(found)
-    neck = []
+    neck: list[NeckLayer | NormLayer] = []
     width = channels[architecture.layers[-1].name]
     for step in architecture.neck:
-        neck.append(_neck(step, width, shape_of, called))
-        width = neck[-1].outputs
+        if isinstance(step, NormLayer):
+            neck.append(replace(step, channels=width))
+            continue
+        connected = _neck(step, width, shape_of, called)
+        neck.append(connected)
+        width = connected.outputs
     return replace(architecture, layers=tuple(layers), neck=tuple(neck))
 
 

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from edgetransfer.backbones.architectures import (
     Architecture,
     ConvLayer,
-    GateLayer,
-    NeckLayer,
+    NormLayer,
     with_widths,
 )
 from edgetransfer.backbones.checkpoints.naming import Scheme
@@ -194,16 +193,20 @@ class _Names:
         affine = any(
             self.path(f"{layer.norm}.{part}") in self.parameters
             for layer in table.convolutions
+            if layer.norm
             for part in AFFINE
         )
-        for layer in (*table.layers, *table.neck):
-            if isinstance(layer, ConvLayer):
-                self._take_convolution(layer, affine=affine)
-            elif isinstance(layer, GateLayer | NeckLayer):
-                for name, shape in layer.shapes.items():
-                    self._take(name, shape, reshaped=True)
+        for layer in table.convolutions:
+            self._take_convolution(layer, affine=affine)
+        for other in table.others:
+            for name, shape in other.shapes.items():
+                self._take(name, shape, reshaped=not isinstance(other, NormLayer))
 
     def _take_convolution(self, layer: ConvLayer, *, affine: bool) -> None:
+        if not layer.norm:
+            for name, shape in layer.shapes.items():
+                self._take(name, shape)
+            return
         self._take(f"{layer.name}.weight", layer.shape)
         bias = f"{layer.name}.bias"
         if self.path(bias) in self.parameters:
