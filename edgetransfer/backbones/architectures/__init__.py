@@ -12,7 +12,7 @@ from edgetransfer.backbones.architectures.layers import (
     PoolLayer,
 )
 from edgetransfer.backbones.architectures.random_weights import random_parameters, synthetic
-from edgetransfer.backbones.architectures.widths import with_widths
+from edgetransfer.backbones.architectures.widths import with_widths, without_ones
 
 __all__ = [
     "ARCHITECTURES",
@@ -29,4 +29,5 @@ __all__ = [
     "random_parameters",
     "synthetic",
     "with_widths",
+    "without_ones",
 ]

@@ -103,7 +103,7 @@ def _gate(layer: GateLayer, channels: int, shape_of: ShapeOf, called: Called) ->
     found = replace(layer, channels=channels, hidden=shape_of(f"{layer.reduce}.weight")[0])
     for name, shape in found.shapes.items():
         # Gates are written as convolutions of one pixel or as fully connected layers.
-        if _without_ones(shape_of(name)) != _without_ones(shape):
+        if without_ones(shape_of(name)) != without_ones(shape):
             raise BackboneError(f"{called(name)!r} has shape {shape_of(name)}, not {shape}")
     return found
 
@@ -111,10 +111,11 @@ def _gate(layer: GateLayer, channels: int, shape_of: ShapeOf, called: Called) ->
 def _neck(step: NeckLayer, width: int, shape_of: ShapeOf, called: Called) -> NeckLayer:
     found = replace(step, inputs=width, outputs=shape_of(f"{step.name}.weight")[0])
     for name, shape in found.shapes.items():
-        if _without_ones(shape_of(name)) != _without_ones(shape):
+        if without_ones(shape_of(name)) != without_ones(shape):
             raise BackboneError(f"{called(name)!r} has shape {shape_of(name)}, not {shape}")
     return found
 
 
-def _without_ones(shape: tuple[int, ...]) -> tuple[int, ...]:
+def without_ones(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """A weight's shape as that of a fully connected layer, where it is of a 1x1 convolution."""
     return shape[:2] if shape[2:] == (1, 1) else shape

@@ -10,6 +10,7 @@ from edgetransfer.backbones.architectures import (
     ConvLayer,
     NormLayer,
     with_widths,
+    without_ones,
 )
 from edgetransfer.backbones.checkpoints.naming import Scheme
 from edgetransfer.backbones.checkpoints.state_dict import Parameter
@@ -45,8 +46,6 @@ class Fit:
         Each parameter's path by the architecture's own name.
     classes
         Outputs of the classifier, 0 if there is none.
-    head
-        Paths behind the pooling that are not a plain classifier.
     strange
         How many layers have other widths than the architecture's own.
     """
@@ -56,7 +55,6 @@ class Fit:
     root: str
     names: dict[str, str]
     classes: int
-    head: tuple[str, ...]
     strange: int
 
 
@@ -105,7 +103,6 @@ def fit(at: Roots, root: str, table: Architecture, scheme: Scheme) -> Fit | Miss
         root=root,
         names=found.names,
         classes=classes,
-        head=tuple(head),
         strange=strange,
     )
 
@@ -221,7 +218,8 @@ class _Names:
 
     def _take(self, name: str, shape: tuple[int, ...], *, reshaped: bool = False) -> None:
         found = self.shape_of(name)
-        if found != shape and not (reshaped and (*found, 1, 1)[: len(shape)] == shape):
+        # Gates and necks are written as fully connected layers or as 1x1 convolutions.
+        if found != shape and not (reshaped and without_ones(found) == without_ones(shape)):
             raise BackboneError(f"{self.path(name)!r} has shape {found}, not {shape}")
         self.names[name] = self.path(name)
         self.taken.add(self.path(name))
