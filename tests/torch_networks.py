@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from edgetransfer.backbones.architectures import Architecture, Conventions, random_parameters
+from edgetransfer.backbones.architectures import (
+    Architecture,
+    Conventions,
+    NormLayer,
+    random_parameters,
+)
 
 
 def trained_parameters(table: Architecture, seed: int, classes: int = 1000) -> dict:
@@ -13,10 +18,19 @@ def trained_parameters(table: Architecture, seed: int, classes: int = 1000) -> d
     rng = np.random.default_rng(seed)
     for layer in table.convolutions:
         n = layer.outputs
+        if layer.scale:
+            found[layer.scale] = rng.uniform(0.2, 0.5, n).astype(np.float32)
+        if not layer.norm:
+            found[f"{layer.name}.bias"] = rng.normal(0, 0.2, n).astype(np.float32)
+            continue
         found[f"{layer.norm}.weight"] = rng.uniform(0.5, 1.0, n).astype(np.float32)
         found[f"{layer.norm}.bias"] = rng.normal(0, 0.2, n).astype(np.float32)
         found[f"{layer.norm}.running_mean"] = rng.normal(0, 0.2, n).astype(np.float32)
         found[f"{layer.norm}.running_var"] = rng.uniform(0.5, 1.5, n).astype(np.float32)
+    for layer in table.others:
+        if isinstance(layer, NormLayer):
+            found[f"{layer.name}.weight"] = rng.uniform(0.5, 1.5, layer.channels).astype("f4")
+            found[f"{layer.name}.bias"] = rng.normal(0, 0.2, layer.channels).astype("f4")
     return found
 
 
@@ -169,7 +183,31 @@ def forward(
                 block += 1
         return F.linear(x.mean((2, 3)), p["fc.weight"], p["fc.bias"])
 
-    family = name.rpartition("_")[0] if name.startswith(("efficientnet", "regnet")) else name
+    def convnext(x):
+        def conv(x, at, stride=1, margin=0, groups=1):
+            return F.conv2d(x, p[f"{at}.weight"], p[f"{at}.bias"], stride, margin, groups=groups)
+
+        def norm(x, at):
+            x = F.layer_norm(
+                x.movedim(1, -1), x.shape[1:2], p[f"{at}.weight"], p[f"{at}.bias"], 1e-6
+            )
+            return x.movedim(-1, 1)
+
+        x = norm(conv(x, "stem.0", 4), "stem.1")
+        for stage, depth in enumerate((2, 2, 6, 2)):
+            if stage:
+                x = norm(x, f"stages.{stage}.downsample.0")
+                x = conv(x, f"stages.{stage}.downsample.1", 2)
+            for block in range(depth):
+                at = f"stages.{stage}.blocks.{block}"
+                y = norm(conv(x, f"{at}.conv_dw", 1, 3, x.shape[1]), f"{at}.norm")
+                y = conv(F.gelu(conv(y, f"{at}.mlp.fc1")), f"{at}.mlp.fc2")
+                x = x + p[f"{at}.gamma"][:, None, None] * y
+        x = norm(x.mean((2, 3)), "head.norm")
+        return F.linear(x, p["head.fc.weight"], p["head.fc.bias"])
+
+    prefixed = name.startswith(("efficientnet", "regnet", "convnext"))
+    family = name.rpartition("_")[0] if prefixed else name
     network = {
         "mobilenet_v1": mobilenet_v1,
         "mobilenet_v2": mobilenet_v2,
@@ -178,6 +216,7 @@ def forward(
         "efficientnet": efficientnet,
         "efficientnet_lite": efficientnet,
         "regnet_y": regnet_y,
+        "convnext": convnext,
     }.get(family, resnet)
     with torch.inference_mode():
         return network(torch.from_numpy(images)).numpy()

@@ -9,6 +9,7 @@ from edgetransfer.types import Interpolation
 
 TORCHVISION = "https://download.pytorch.org/models/"
 
+TIMM = "https://github.com/huggingface/pytorch-image-models/releases/download/"
 BSD = "BSD-3-Clause"
 APACHE = "Apache-2.0"
 
@@ -118,6 +119,21 @@ def _torchvision(
     )
 
 
+def _timm(
+    name: str, architecture: str, file: str, top1: float, *, size: int = 224, tensorflow: bool
+) -> BackboneRecord:
+    release = "v0.1-weights/" if tensorflow else "v0.1-rsb-weights/"
+    return BackboneRecord(
+        name=name,
+        architecture=architecture,
+        scheme="timm, trained in TensorFlow" if tensorflow else "timm",
+        sources=(PublishedFile(file=file, base=TIMM + release),),
+        size=size,
+        licence=APACHE,
+        top1=top1,
+    )
+
+
 def _lite(
     number: int, size: int, file: str, sha256: str, top1: float, transfer: float | None
 ) -> BackboneRecord:
@@ -142,7 +158,8 @@ def _lite(
     )
 
 
-# Top-1 of the Lites as in TensorFlow's own table, of the others as on torchvision's pages.
+# Top-1 of the Lites as in TensorFlow's own table, of the others as on torchvision's pages or in
+# timm's release notes.
 RECORDS: tuple[BackboneRecord, ...] = (
     _lite(
         0,
@@ -167,6 +184,36 @@ RECORDS: tuple[BackboneRecord, ...] = (
         "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
         0.776,
         None,
+    ),
+    _timm(
+        "efficientnet-lite3",
+        "efficientnet_lite3",
+        "tf_efficientnet_lite3-b733e338.pth",
+        0.798,
+        size=300,
+        tensorflow=True,
+    ),
+    _timm(
+        "efficientnet-lite4",
+        "efficientnet_lite4",
+        "tf_efficientnet_lite4-741542c3.pth",
+        0.815,
+        size=380,
+        tensorflow=True,
+    ),
+    _timm(
+        "convnext-atto",
+        "convnext_atto",
+        "convnext_atto_d2-01bb0f51.pth",
+        0.757,
+        tensorflow=False,
+    ),
+    _timm(
+        "convnext-femto",
+        "convnext_femto",
+        "convnext_femto_d1-d71d5b4c.pth",
+        0.775,
+        tensorflow=False,
     ),
     _torchvision(
         "mobilenet-v2",

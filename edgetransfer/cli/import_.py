@@ -36,7 +36,7 @@ def import_(
         typer.Option(
             "--download",
             metavar="NAME",
-            help="Fetch published weights: resnet18, 34, 50, 101, mobilenet_v2, or with -v2.",
+            help="Fetch published weights, by a name that `edgetransfer backbones` lists.",
         ),
     ] = None,
     architecture: Annotated[
@@ -76,10 +76,11 @@ def import_(
 ) -> None:
     """Make an ONNX backbone, with a card, of a checkpoint or of another tool's ONNX file.
 
-    ResNets, MobileNets, EfficientNets and EfficientNet-Lites under the names of torchvision, timm,
-    transformers, mmpretrain, AC/DC, STR, RigL, SparseML, AMC and others, also channel-pruned and
-    inside a trainer's wrapping; masks are kept. What computes something else under these names is
-    refused. No code in the file is ever run. Nothing is fetched without --download.
+    ResNets, MobileNets and small EfficientNets, RegNetYs and ConvNeXts, under the names of
+    torchvision, timm, transformers, mmpretrain, AC/DC, STR, RigL, SparseML, AMC and others, also
+    channel-pruned and inside a trainer's wrapping; masks are kept. What computes something else
+    under these names is refused. No code in the file is ever run. Nothing is fetched without
+    --download.
 
     Examples
     --------

@@ -47,6 +47,8 @@ PARAMETERS = {
     "mobilenet_v3_large": 5_483_032,
     "regnet_y_200mf": 3_162_996,  # timm's page
     "regnet_y_400mf": 4_344_144,
+    "convnext_atto": 3_695_520,  # timm's modules
+    "convnext_femto": 5_217_784,
 }
 # Giga multiply-adds at 224 pixels with the classifier, from the same pages.
 GIGA_MACS = {
@@ -92,6 +94,7 @@ def test_deeper_networks_have_the_published_multiply_adds(name):
         *("resnet18", "resnet50", "mobilenet_v1", "mobilenet_v2"),
         *("efficientnet_lite0", "efficientnet_lite2", "efficientnet_b0", "efficientnet_b1"),
         *("mobilenet_v3_small", "mobilenet_v3_large", "regnet_y_200mf", "regnet_y_400mf"),
+        "convnext_atto",
     ],
 )
 def test_the_graph_computes_what_torch_does(name):

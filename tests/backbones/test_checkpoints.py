@@ -211,3 +211,10 @@ def test_a_whole_pickled_model_gives_its_parameters(tmp_path):
         "1.num_batches_tracked",
     }
     np.testing.assert_array_equal(found["0.weight"].read(), net[0].weight.detach().numpy())
+
+
+def test_a_small_file_of_endless_dictionaries_is_walked_once():
+    tree = {"a.weight": KERNEL}
+    for _ in range(11):
+        tree = {f"d{i}": tree for i in range(30)}
+    assert len(find_parameters(tree)) == 1

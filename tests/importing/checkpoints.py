@@ -18,7 +18,7 @@ def state_dict(scheme, *, classes=CLASSES, table=None):
     for name, shape in table.parameter_shapes().items():
         prefix, _, last = name.rpartition(".")
         shapes[f"{scheme.spell(prefix)}.{last}"] = shape
-    for layer in table.convolutions:
+    for layer in (layer for layer in table.convolutions if layer.norm):
         norm = scheme.spell(layer.norm)
         shapes[f"{norm}.running_mean"] = shapes[f"{norm}.running_var"] = (layer.outputs,)
         shapes[f"{norm}.num_batches_tracked"] = ()
@@ -34,7 +34,7 @@ def state_dict(scheme, *, classes=CLASSES, table=None):
 def own_names(scheme, state, classes, table=None):
     """The parameters of a state dict under the architecture's own names."""
     table = table or ARCHITECTURES[scheme.architecture]
-    norms = [layer.norm for layer in table.convolutions]
+    norms = [layer.norm for layer in table.convolutions if layer.norm]
     names = [*table.parameter_shapes()]
     names += [f"{norm}.{part}" for norm in norms for part in ("running_mean", "running_var")]
     found = {}

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from edgetransfer.backbones.architectures import ARCHITECTURES
 from edgetransfer.backbones.checkpoints import find_parameters, match
 from edgetransfer.backbones.checkpoints.naming import SCHEMES
-from edgetransfer.errors import BackboneError
+from edgetransfer.errors import BackboneError, UsageError
 from tests.importing.checkpoints import ALL, CLASSES, WRAPPINGS, own_names, state_dict, without
 
 STATES = {scheme: state_dict(scheme) for scheme in ALL}
@@ -159,6 +159,13 @@ def test_names_that_two_networks_share_are_asked_about():
     assert match(parameters, file="tf_efficientnet_b0_ns-c0e6a31c.pth").scheme is tf
     assert match(parameters, file="efficientnet_b0_ra-3dd342df.pth").scheme is own
     assert match(parameters, file="model.pth", scheme="timm").scheme is own
+
+
+def test_every_architecture_has_schemes_and_unknown_ones_are_told():
+    assert SCHEMES.keys() == ARCHITECTURES.keys()
+    parameters = find_parameters(STATES[ALL[0]])
+    with pytest.raises(UsageError, match=r"called 'Timm'; known are: torchvision, .*timm"):
+        match(parameters, scheme="Timm")
 
 
 def test_norms_without_scale_are_such_throughout():

@@ -8,10 +8,11 @@ from edgetransfer.backbones.architectures.layers import (
     ConvLayer,
     GateLayer,
     NeckLayer,
+    NormLayer,
     PoolLayer,
 )
 from edgetransfer.backbones.architectures.random_weights import random_parameters, synthetic
-from edgetransfer.backbones.architectures.widths import with_widths
+from edgetransfer.backbones.architectures.widths import with_widths, without_ones
 
 __all__ = [
     "ARCHITECTURES",
@@ -20,6 +21,7 @@ __all__ = [
     "Conventions",
     "GateLayer",
     "NeckLayer",
+    "NormLayer",
     "PoolLayer",
     "architecture",
     "build",
@@ -27,4 +29,5 @@ __all__ = [
     "random_parameters",
     "synthetic",
     "with_widths",
+    "without_ones",
 ]

@@ -16,6 +16,7 @@ from edgetransfer.backbones.architectures.layers import (
     ConvLayer,
     GateLayer,
     NeckLayer,
+    NormLayer,
     Padding,
     PoolLayer,
 )
@@ -63,6 +64,8 @@ def build(
             writer.pool(layer)
         elif isinstance(layer, GateLayer):
             writer.gate(layer)
+        elif isinstance(layer, NormLayer):
+            writer.normalisation(layer)
         else:
             writer.convolution(layer)
     output = writer.features()
@@ -98,8 +101,10 @@ def multiply_adds(architecture: Architecture, size: int) -> int:
             sides[layer.name] = (side + around - layer.kernel) // layer.stride + 1
         else:
             sides[layer.name] = side
+        if isinstance(layer, GateLayer):
             total += 2 * layer.channels * layer.hidden
-    return total + sum(step.inputs * step.outputs for step in architecture.neck)
+    connected = (step for step in architecture.neck if isinstance(step, NeckLayer))
+    return total + sum(step.inputs * step.outputs for step in connected)
 
 
 def folded_convolution(
@@ -115,7 +120,10 @@ def folded_convolution(
     channels = (layer.outputs,)
     weight = _wanted(parameters, f"{layer.name}.weight", layer.shape).astype(np.float64)
     bias = _found(parameters, f"{layer.name}.bias", channels, default=0.0)
-    if f"{layer.norm}.running_mean" in parameters:
+    if layer.scale is not None:
+        factor = _wanted(parameters, layer.scale, channels).astype(np.float64)
+        weight, bias = weight * factor[:, None, None, None], bias * factor
+    if layer.norm and f"{layer.norm}.running_mean" in parameters:
         mean = _wanted(parameters, f"{layer.norm}.running_mean", channels).astype(np.float64)
         variance = _wanted(parameters, f"{layer.norm}.running_var", channels).astype(np.float64)
         scale = _found(parameters, f"{layer.norm}.weight", channels, default=1.0)
@@ -125,9 +133,10 @@ def folded_convolution(
         )
         weight = weight * scale[:, None, None, None]
     elif f"{layer.name}.bias" not in parameters:
+        norm = f"a batch-norm {layer.norm!r}" if layer.norm else "a batch-norm"
         raise BackboneError(
-            f"the parameters have neither a batch-norm {layer.norm!r} nor a bias for "
-            f"{layer.name!r}: statistics are needed to run the network"
+            f"the parameters have neither {norm} nor a bias for {layer.name!r}: statistics are "
+            "needed to run the network"
         )
     return np.ascontiguousarray(weight, np.float32), bias.astype(np.float32)
 
@@ -210,17 +219,28 @@ class _Writer:
         self.outputs[layer.name] = self.node("Mul", [x, y], layer.name)
         self.sides[layer.name] = self.sides[layer.source]
 
+    def normalisation(self, layer: NormLayer) -> None:
+        """Layer normalisation over channels; the sum of squares is of differences."""
+        x = self.outputs[layer.source]
+        self.outputs[layer.name] = self._normalised(layer, x, positions=2)
+        self.sides[layer.name] = self.sides[layer.source]
+
     def activation(self, kind: Activation, x: str, prefix: str) -> str:
         """Append an activation; its output is PREFIX.KIND."""
         name = f"{prefix}.{kind}"
         if kind == "relu":
             return self.node("Relu", [x], name)
         if kind == "relu6":
-            self.weights["zero"] = np.array(0, np.float32)
-            self.weights["six"] = np.array(6, np.float32)
-            return self.node("Clip", [x, "zero", "six"], name)
+            limits = [self._number("zero", 0), self._number("six", 6)]
+            return self.node("Clip", [x, *limits], name)
         if kind == "silu":
             return self.node("Mul", [x, self.node("Sigmoid", [x], f"{prefix}.sigmoid")], name)
+        if kind == "gelu":
+            scaled = self.node("Mul", [x, self._number("half_root", 0.5**0.5)], f"{prefix}.scaled")
+            erf = self.node("Erf", [scaled], f"{prefix}.erf")
+            share = self.node("Add", [erf, self._number("one", 1)], f"{prefix}.share")
+            half = self.node("Mul", [x, self._number("half", 0.5)], f"{prefix}.half")
+            return self.node("Mul", [half, share], name)
         return self.node("Mul", [x, self._hard_sigmoid(x, f"{prefix}.hardsigmoid")], name)
 
     def features(self) -> str:
@@ -230,7 +250,10 @@ class _Writer:
         neck = self.architecture.neck
         x = self.node("Flatten", [pooled], "flattened" if neck else FEATURES, axis=1)
         for step in neck:
-            x = self._fully_connected(step, x)
+            if isinstance(step, NormLayer):
+                x = self._normalised(step, x, positions=0)
+            else:
+                x = self._fully_connected(step, x)
         if neck:
             self.nodes[-1].output[0] = FEATURES
         return FEATURES
@@ -256,6 +279,28 @@ class _Writer:
             step.activation, self.node("Gemm", inputs, step.name, transB=1), step.name
         )
 
+    def _normalised(self, layer: NormLayer, x: str, *, positions: int) -> str:
+        """X of (N, C) or, with as many dimensions more, of (N, C, H, W), normalised over C."""
+        name = layer.name
+        for key, shape in layer.shapes.items():
+            value = _wanted(self.parameters, key, shape).astype(np.float32)
+            self.weights[key] = value.reshape(1, -1, *(1,) * positions)
+        mean = self.node("ReduceMean", [x], f"{name}.mean", axes=[1])
+        moved = self.node("Sub", [x, mean], f"{name}.moved")
+        square = self.node("Mul", [moved, moved], f"{name}.square")
+        variance = self.node("ReduceMean", [square], f"{name}.variance", axes=[1])
+        epsilon = self._number(f"epsilon_{layer.epsilon:g}", layer.epsilon)
+        steady = self.node("Add", [variance, epsilon], f"{name}.steady")
+        deviation = self.node("Sqrt", [steady], f"{name}.deviation")
+        unit = self.node("Div", [moved, deviation], f"{name}.unit")
+        scaled = self.node("Mul", [unit, f"{name}.weight"], f"{name}.scaled")
+        return self.node("Add", [scaled, f"{name}.bias"], name)
+
+    def _number(self, name: str, value: float) -> str:
+        """A constant under its name, once."""
+        self.weights[name] = np.array(value, np.float32)
+        return name
+
     def _hard_sigmoid(self, x: str, name: str) -> str:
         return self.node("HardSigmoid", [x], name, alpha=1 / 6, beta=0.5)
 
@@ -273,6 +318,8 @@ class _Writer:
 
 def padding(layer: ConvLayer, kind: Padding, side: int) -> tuple[int, int, int, int]:
     """Pixels added at the top, left, bottom and right of an input of ``side`` pixels."""
+    if not layer.padded:
+        return 0, 0, 0, 0
     if kind == "symmetric":
         margin = layer.kernel // 2
         return margin, margin, margin, margin

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from edgetransfer.backbones.architectures.convnext import convnext
 from edgetransfer.backbones.architectures.efficientnet import efficientnet
 from edgetransfer.backbones.architectures.layers import Architecture
 from edgetransfer.backbones.architectures.mobilenet import mobilenet_v1, mobilenet_v2
@@ -33,6 +34,8 @@ ARCHITECTURES: dict[str, Architecture] = {
         efficientnet("efficientnet_b2", width=1.1, depth=1.2, lite=False),
         regnet_y("regnet_y_200mf", ((24, 1), (56, 1), (152, 4), (368, 7))),
         regnet_y("regnet_y_400mf", ((48, 1), (104, 3), (208, 6), (440, 6))),
+        convnext("convnext_atto", (40, 80, 160, 320), (2, 2, 6, 2)),
+        convnext("convnext_femto", (48, 96, 192, 384), (2, 2, 6, 2)),
     )
 }
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 INPUT = "input"
-Activation = Literal["relu", "relu6", "silu", "hardswish"]
+Activation = Literal["relu", "relu6", "silu", "hardswish", "gelu"]
 Gate = Literal["sigmoid", "hardsigmoid"]
 Padding = Literal["symmetric", "same"]
 
@@ -22,7 +22,7 @@ class ConvLayer:
         The convolution's prefix in a state dict: its weights are ``NAME.weight``. The layer's
         output goes by this name in `source` and `shortcut`.
     norm
-        The batch-norm's prefix in a state dict.
+        The batch-norm's prefix in a state dict; empty for a layer with a bias and none.
     source
         The layer whose output it reads, or ``input``.
     inputs, outputs
@@ -35,14 +35,18 @@ class ConvLayer:
         None for a linear output.
     shortcut
         The layer whose output is added after the batch-norm, before the activation.
+    scale
+        The parameter that multiplies each channel before the sum, if there is one.
+    padded
+        Whether the input is padded at all.
     entry
         For the last layer of a block without a shortcut: the layer whose output would be added
         if it had as many channels.
     """
 
     name: str
-    norm: str
     source: str
+    norm: str = ""
     inputs: int
     outputs: int
     kernel: int
@@ -50,6 +54,8 @@ class ConvLayer:
     groups: int = 1
     activation: Activation | None = "relu"
     shortcut: str | None = None
+    scale: str | None = None
+    padded: bool = True
     entry: str | None = None
 
     @property
@@ -61,6 +67,17 @@ class ConvLayer:
     def depthwise(self) -> bool:
         """Whether each channel is filtered by itself."""
         return self.groups == self.inputs == self.outputs > 1
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shapes of the trained parameters by name, without a bias beside a batch-norm."""
+        channels = (self.outputs,)
+        own: dict[str, tuple[int, ...]] = {f"{self.name}.weight": self.shape}
+        if self.norm:
+            return own | {f"{self.norm}.weight": channels, f"{self.norm}.bias": channels}
+        return (
+            own | {f"{self.name}.bias": channels} | ({self.scale: channels} if self.scale else {})
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,7 +149,22 @@ class NeckLayer:
         }
 
 
-Layer = ConvLayer | PoolLayer | GateLayer
+@dataclass(frozen=True, kw_only=True)
+class NormLayer:
+    """Layer normalisation over the channels of each position (Ba et al., 2016)."""
+
+    name: str
+    source: str
+    channels: int
+    epsilon: float = 1e-6
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shapes of the parameters by name."""
+        return {f"{self.name}.weight": (self.channels,), f"{self.name}.bias": (self.channels,)}
+
+
+Layer = ConvLayer | PoolLayer | GateLayer | NormLayer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,7 +202,7 @@ class Architecture:
     classifier
         The fully connected layer's prefix in a state dict.
     neck
-        Fully connected layers before the features.
+        Fully connected and normalising layers before the features.
     conventions
         What else its layers have in common.
     """
@@ -178,7 +210,7 @@ class Architecture:
     name: str
     layers: tuple[Layer, ...]
     classifier: str
-    neck: tuple[NeckLayer, ...] = ()
+    neck: tuple[NeckLayer | NormLayer, ...] = ()
     conventions: Conventions = field(default_factory=Conventions)
 
     @property
@@ -187,9 +219,10 @@ class Architecture:
         return (layer for layer in self.layers if isinstance(layer, ConvLayer))
 
     @property
-    def gates(self) -> Iterator[GateLayer]:
-        """The squeeze-and-excitation layers, in the order in which they run."""
-        return (layer for layer in self.layers if isinstance(layer, GateLayer))
+    def others(self) -> Iterator[GateLayer | NeckLayer | NormLayer]:
+        """What else has parameters, in the order in which it runs."""
+        yield from (layer for layer in self.layers if isinstance(layer, GateLayer | NormLayer))
+        yield from self.neck
 
     @property
     def pooled(self) -> int:
@@ -199,7 +232,8 @@ class Architecture:
     @property
     def dimension(self) -> int:
         """The length of a feature vector."""
-        return self.neck[-1].outputs if self.neck else self.pooled
+        connected = [step for step in self.neck if isinstance(step, NeckLayer)]
+        return connected[-1].outputs if connected else self.pooled
 
     def under(self, conventions: Conventions) -> Architecture:
         """The same layers, trained under other conventions."""
@@ -215,11 +249,7 @@ class Architecture:
         """
         shapes: dict[str, tuple[int, ...]] = {}
         for layer in self.layers:
-            if isinstance(layer, ConvLayer):
-                shapes[f"{layer.name}.weight"] = layer.shape
-                shapes[f"{layer.norm}.weight"] = (layer.outputs,)
-                shapes[f"{layer.norm}.bias"] = (layer.outputs,)
-            elif isinstance(layer, GateLayer):
+            if not isinstance(layer, PoolLayer):
                 shapes |= layer.shapes
         for step in self.neck:
             shapes |= step.shapes

@@ -7,7 +7,7 @@ import onnx
 
 from edgetransfer.backbones.architectures.building import build
 from edgetransfer.backbones.architectures.catalogue import architecture as by_name
-from edgetransfer.backbones.architectures.layers import Architecture, GateLayer, NeckLayer
+from edgetransfer.backbones.architectures.layers import Architecture, NormLayer
 from edgetransfer.backbones.pruning import Distribution, prune_by_magnitude
 from edgetransfer.types import Float32Array
 
@@ -20,7 +20,7 @@ def random_parameters(
     """Parameters of an untrained network, as in a state dict.
 
     Convolutions are Kaiming-normal by their fan-out (He et al., 2015, section 2.2; torchvision's
-    choice), as are those of gates and necks by their fan-in, batch-norms the identity, the
+    choice), as are those of gates and necks by their fan-in, normalisations the identity, the
     classifier uniform within 1 / sqrt(dimension). Each layer is drawn by (seed, its position)
     alone.
     """
@@ -30,10 +30,19 @@ def random_parameters(
         fan_out = layer.outputs * layer.kernel**2 // layer.groups
         weight = rng.standard_normal(layer.shape, np.float32)
         found[f"{layer.name}.weight"] = weight * np.float32(np.sqrt(2 / fan_out))
-        for name, value in (("weight", 1), ("bias", 0), ("running_mean", 0), ("running_var", 1)):
-            found[f"{layer.norm}.{name}"] = np.full(layer.outputs, value, np.float32)
-    inner_layers: list[GateLayer | NeckLayer] = [*architecture.gates, *architecture.neck]
-    for index, inner in enumerate(inner_layers):
+        if layer.norm:
+            statistics = (("running_mean", 0), ("running_var", 1))
+            for name, value in (("weight", 1), ("bias", 0), *statistics):
+                found[f"{layer.norm}.{name}"] = np.full(layer.outputs, value, np.float32)
+        else:
+            found[f"{layer.name}.bias"] = np.zeros(layer.outputs, np.float32)
+        if layer.scale:
+            found[layer.scale] = np.ones(layer.outputs, np.float32)
+    for index, inner in enumerate(architecture.others):
+        if isinstance(inner, NormLayer):
+            found[f"{inner.name}.weight"] = np.ones(inner.channels, np.float32)
+            found[f"{inner.name}.bias"] = np.zeros(inner.channels, np.float32)
+            continue
         rng = np.random.default_rng((seed, len(architecture.layers), index))
         for name, shape in inner.shapes.items():
             spread = np.sqrt(2 / np.prod(shape[1:])) if len(shape) > 1 else 0

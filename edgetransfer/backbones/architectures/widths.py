@@ -12,6 +12,7 @@ from edgetransfer.backbones.architectures.layers import (
     GateLayer,
     Layer,
     NeckLayer,
+    NormLayer,
 )
 from edgetransfer.errors import BackboneError
 
@@ -50,14 +51,21 @@ def with_widths(
         elif isinstance(layer, GateLayer):
             found = _gate(layer, channels[layer.source], shape_of, called)
             channels[layer.name] = found.channels
+        elif isinstance(layer, NormLayer):
+            found = replace(layer, channels=channels[layer.source])
+            channels[layer.name] = found.channels
         else:
             channels[layer.name] = channels[layer.source]
         layers.append(found)
-    neck = []
+    neck: list[NeckLayer | NormLayer] = []
     width = channels[architecture.layers[-1].name]
     for step in architecture.neck:
-        neck.append(_neck(step, width, shape_of, called))
-        width = neck[-1].outputs
+        if isinstance(step, NormLayer):
+            neck.append(replace(step, channels=width))
+            continue
+        connected = _neck(step, width, shape_of, called)
+        neck.append(connected)
+        width = connected.outputs
     return replace(architecture, layers=tuple(layers), neck=tuple(neck))
 
 
@@ -95,7 +103,7 @@ def _gate(layer: GateLayer, channels: int, shape_of: ShapeOf, called: Called) ->
     found = replace(layer, channels=channels, hidden=shape_of(f"{layer.reduce}.weight")[0])
     for name, shape in found.shapes.items():
         # Gates are written as convolutions of one pixel or as fully connected layers.
-        if _without_ones(shape_of(name)) != _without_ones(shape):
+        if without_ones(shape_of(name)) != without_ones(shape):
             raise BackboneError(f"{called(name)!r} has shape {shape_of(name)}, not {shape}")
     return found
 
@@ -103,10 +111,11 @@ def _gate(layer: GateLayer, channels: int, shape_of: ShapeOf, called: Called) ->
 def _neck(step: NeckLayer, width: int, shape_of: ShapeOf, called: Called) -> NeckLayer:
     found = replace(step, inputs=width, outputs=shape_of(f"{step.name}.weight")[0])
     for name, shape in found.shapes.items():
-        if _without_ones(shape_of(name)) != _without_ones(shape):
+        if without_ones(shape_of(name)) != without_ones(shape):
             raise BackboneError(f"{called(name)!r} has shape {shape_of(name)}, not {shape}")
     return found
 
 
-def _without_ones(shape: tuple[int, ...]) -> tuple[int, ...]:
+def without_ones(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """A weight's shape as that of a fully connected layer, where it is of a 1x1 convolution."""
     return shape[:2] if shape[2:] == (1, 1) else shape

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from edgetransfer.backbones.architectures import (
     Architecture,
     ConvLayer,
-    GateLayer,
-    NeckLayer,
+    NormLayer,
     with_widths,
+    without_ones,
 )
 from edgetransfer.backbones.checkpoints.naming import Scheme
 from edgetransfer.backbones.checkpoints.state_dict import Parameter
@@ -46,8 +46,6 @@ class Fit:
         Each parameter's path by the architecture's own name.
     classes
         Outputs of the classifier, 0 if there is none.
-    head
-        Paths behind the pooling that are not a plain classifier.
     strange
         How many layers have other widths than the architecture's own.
     """
@@ -57,7 +55,6 @@ class Fit:
     root: str
     names: dict[str, str]
     classes: int
-    head: tuple[str, ...]
     strange: int
 
 
@@ -106,7 +103,6 @@ def fit(at: Roots, root: str, table: Architecture, scheme: Scheme) -> Fit | Miss
         root=root,
         names=found.names,
         classes=classes,
-        head=tuple(head),
         strange=strange,
     )
 
@@ -194,16 +190,20 @@ class _Names:
         affine = any(
             self.path(f"{layer.norm}.{part}") in self.parameters
             for layer in table.convolutions
+            if layer.norm
             for part in AFFINE
         )
-        for layer in (*table.layers, *table.neck):
-            if isinstance(layer, ConvLayer):
-                self._take_convolution(layer, affine=affine)
-            elif isinstance(layer, GateLayer | NeckLayer):
-                for name, shape in layer.shapes.items():
-                    self._take(name, shape, reshaped=True)
+        for layer in table.convolutions:
+            self._take_convolution(layer, affine=affine)
+        for other in table.others:
+            for name, shape in other.shapes.items():
+                self._take(name, shape, reshaped=not isinstance(other, NormLayer))
 
     def _take_convolution(self, layer: ConvLayer, *, affine: bool) -> None:
+        if not layer.norm:
+            for name, shape in layer.shapes.items():
+                self._take(name, shape)
+            return
         self._take(f"{layer.name}.weight", layer.shape)
         bias = f"{layer.name}.bias"
         if self.path(bias) in self.parameters:
@@ -218,7 +218,8 @@ class _Names:
 
     def _take(self, name: str, shape: tuple[int, ...], *, reshaped: bool = False) -> None:
         found = self.shape_of(name)
-        if found != shape and not (reshaped and (*found, 1, 1)[: len(shape)] == shape):
+        # Gates and necks are written as fully connected layers or as 1x1 convolutions.
+        if found != shape and not (reshaped and without_ones(found) == without_ones(shape)):
             raise BackboneError(f"{self.path(name)!r} has shape {found}, not {shape}")
         self.names[name] = self.path(name)
         self.taken.add(self.path(name))

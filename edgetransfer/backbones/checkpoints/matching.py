@@ -10,7 +10,7 @@ from edgetransfer.backbones.checkpoints.fitting import CLASSIFIER, Fit, Miss, Ro
 from edgetransfer.backbones.checkpoints.naming import SCHEMES, Scheme
 from edgetransfer.backbones.checkpoints.state_dict import Parameter
 from edgetransfer.backbones.graph import Array
-from edgetransfer.errors import BackboneError
+from edgetransfer.errors import BackboneError, UsageError
 
 # Copies that a training keeps beside the network that it trains; where there is another, not
 # these. DINO's authors evaluate the teacher.
@@ -85,7 +85,12 @@ def match(
     BackboneError
         If no architecture fits; it names the nearest and what does not fit. Or if two networks
         that compute different things have these names.
+    UsageError
+        If there is no such scheme.
     """
+    names = dict.fromkeys(known.name for schemes in SCHEMES.values() for known in schemes)
+    if scheme is not None and scheme not in names:
+        raise UsageError(f"no naming scheme is called {scheme!r}; known are: {', '.join(names)}")
     at = Roots(parameters)
     fits: list[Fit] = []
     misses: list[Miss] = []

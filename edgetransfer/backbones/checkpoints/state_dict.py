@@ -67,7 +67,7 @@ def find_parameters(tree: Any) -> dict[str, Parameter]:
     BackboneError
         If there are no convolution weights.
     """
-    tensors = _plain_paths(dict(_walk(tree)))
+    tensors = _plain_paths(dict(_walk(tree, seen=set())))
     if not any(len(value.shape) == 4 for value in tensors.values()):
         raise BackboneError(
             "no weights of convolutions were found; save the network's state_dict() and import that"
@@ -149,17 +149,23 @@ def _array(value: Any) -> Array:
     return value.array() if isinstance(value, LazyTensor) else np.asarray(value)
 
 
-def _walk(tree: Any, path: str = "", depth: int = DEPTH) -> Iterator[tuple[str, Any]]:
-    """Path and value of every tensor in dictionaries and whole pickled modules."""
+def _walk(
+    tree: Any, path: str = "", depth: int = DEPTH, *, seen: set[int]
+) -> Iterator[tuple[str, Any]]:
+    """Path and value of every tensor in dictionaries and whole pickled modules.
+
+    A dictionary that is there twice is walked once, or a small file could hold endless ones.
+    """
     if _is_tensor(tree):
         yield path, tree
     elif isinstance(tree, Inert) and depth:
         for kept in ("_parameters", "_buffers", "_modules"):
             values = tree.state.get(kept) if isinstance(tree.state, Mapping) else None
-            yield from _walk(values, path, depth)
-    elif isinstance(tree, Mapping) and depth:
+            yield from _walk(values, path, depth, seen=seen)
+    elif isinstance(tree, Mapping) and depth and id(tree) not in seen:
+        seen.add(id(tree))
         for key, value in tree.items():
-            yield from _walk(value, f"{path}.{key}" if path else str(key), depth - 1)
+            yield from _walk(value, f"{path}.{key}" if path else str(key), depth - 1, seen=seen)
 
 
 def _plain_paths(tensors: dict[str, Any]) -> dict[str, Any]:

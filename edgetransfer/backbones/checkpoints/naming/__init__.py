@@ -5,6 +5,7 @@ some published checkpoints do.
 """
 
 from edgetransfer.backbones.checkpoints.naming import (
+    convnexts,
     efficientnets,
     mobilenets,
     mobilenets_v3,
@@ -19,6 +20,7 @@ SCHEMES: dict[str, tuple[Scheme, ...]] = {
     **mobilenets_v3.SCHEMES,
     **efficientnets.SCHEMES,
     **regnets.SCHEMES,
+    **convnexts.SCHEMES,
 }
 
 __all__ = ["SCHEMES", "Scheme"]
