@@ -151,7 +151,7 @@ def export(run: Path, out: Path) -> dict[str, Any]:
         If it is no stream's run, has learned nothing yet, or ``out`` is taken.
     """
     from edgetransfer.heads import LinearHead
-    from edgetransfer.reports.run_folder import HEAD, LABELS, REPORT
+    from edgetransfer.reports.run_folder import HEAD, REPORT
 
     folder = _stream_folder(run)
     checkpoint = _steady(folder)
@@ -172,7 +172,7 @@ def export(run: Path, out: Path) -> dict[str, Any]:
         "confusion": arrays["scores.confusion"].tolist(),
     }
     head.save(exported.file(HEAD), checkpoint.run["head"])
-    exported.write(LABELS, "".join(f"{name}\n" for name in classes))
+    exported.write_labels(classes)
     exported.write_json(REPORT, report)
     exported.write_config({**folder.read_config(), "out": str(out.resolve())})
     return report

@@ -82,7 +82,7 @@ def test_numbers_as_labels_are_names(tmp_path: Path) -> None:
         ("m.csv", "path,label\n", "no rows"),
         ("m.csv", "path,label\n1.png,a\n2.png,\n", "line 3: needs a path and a label"),
         ("m.csv", "path,label\n1.png\n", "line 2: needs a path and a label"),
-        ("m.csv", "path,label,split\n1.png,a,dev\n", "line 2: split is train, val or test"),
+        ("m.csv", "path,label,split\n1.png,a,later\n", "line 2: split is train, val or test"),
         ("m.jsonl", '{"path": "1.png", "label": "a"}\n{"path": \n', "line 2"),
         ("m.jsonl", '{"path": "1.png", "label": "a"}\n\n[1]\n', "line 3: not a JSON object"),
         ("m.jsonl", '{"path": "1.png"}\n', "line 1: needs a path and a label"),
