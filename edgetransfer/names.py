@@ -12,8 +12,9 @@ import json
 import re
 from typing import Any
 
-# All that moves a cursor or colours a terminal; tabs and line breaks are our own layout.
-_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+# Bytes that are not UTF-8, and all that moves a cursor or colours a terminal; tabs and line breaks
+# are our own layout.
+_UNSEEMLY = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\udc80-\udcff]")
 
 
 def json_text(value: Any, *, indent: int | None = None) -> str:
@@ -27,8 +28,8 @@ def json_text(value: Any, *, indent: int | None = None) -> str:
 
 def readable(text: str) -> str:
     """The text for people and for metadata: what is not Unicode, and controls, are escaped."""
-    plain = text.encode("utf-8", "backslashreplace").decode()
-    return _CONTROLS.sub(lambda found: f"\\x{ord(found[0]):02x}", plain)
+    escaped = _UNSEEMLY.sub(lambda found: f"\\x{ord(found[0]) & 0xFF:02x}", text)
+    return escaped.encode("utf-8", "backslashreplace").decode()
 
 
 def is_file_name(text: str) -> bool:

@@ -251,7 +251,7 @@ class TestJsonLines:
             {"base64": "a"},
             {"base64": 1},
             {"path": True},
-            {"path": "a", "label": "x" * 201},
+            {"path": "a", "label": "x" * 256},
             {"path": "a", "label": "a\tb"},
             {"path": "a", "id": "\ud800"},
             {"path": "a", "id": 2**70},
