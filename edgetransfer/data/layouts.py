@@ -225,7 +225,7 @@ class _Reader:
         return not folder.folders and self._direct(folder) > 0
 
     def _beside(self, folder: Folder) -> None:
-        if folder.folders and (beside := self._direct(folder)):
+        if beside := self._direct(folder):
             where = f" in {readable(folder.path)}" if folder.path else ""
             self._remarks.append(f"ignored {beside} images beside the class folders{where}")
 

@@ -216,15 +216,26 @@ class _Table:
     def _check_line_breaks(self, line: int, record: Mapping[str, str]) -> None:
         """A cell of several lines is what it seems, or a quotation mark that swallowed rows."""
         folder = self._path.parent
-        real = {record.get("path", "")} if (folder / record.get("path", "")).exists() else set()
-        for cell in set(record.values()) - real:
-            names = [name for row in cell.splitlines() for name in row.split(self._delimiter)]
-            if cell == record.get("path") or any(n and (folder / n).is_file() for n in names):
-                raise DataError(
-                    f"{_where(self._path, line)}: a quotation mark opens a cell here that ends "
-                    f"in line {self._reader.line_num}; if it belongs to a name, it is written "
-                    'doubled and in a quoted cell, """…"'
-                )
+        path = record.get("path", "")
+        wrong = any(mark in path for mark in "\r\n") and not _is_there(folder, path)
+        for cell in record.values():
+            if "\n" in cell and cell != path:
+                names = (name for row in cell.splitlines() for name in row.split(self._delimiter))
+                wrong = wrong or any(_is_there(folder, name) for name in names)
+        if wrong:
+            raise DataError(
+                f"{_where(self._path, line)}: a quotation mark opens a cell here that ends in "
+                f"line {self._reader.line_num}; if it belongs to a name, it is written doubled "
+                'and in a quoted cell, """…"'
+            )
+
+
+def _is_there(folder: Path, name: str) -> bool:
+    """Whether a file of this name is in the folder."""
+    try:
+        return (folder / name).is_file()
+    except (OSError, ValueError):  # no file can be called so
+        return False
 
 
 def _where(path: Path, line: int) -> str:
