@@ -173,7 +173,7 @@ def test_names_that_are_not_utf8_are_escaped_in_json_lines(tmp_path: Path) -> No
 
 UNSAFE = {"Cc", "Cs", "Zl", "Zp"}
 WORDS = st.text(st.characters(exclude_categories=tuple(UNSAFE)), min_size=1, max_size=12)
-QUOTED = st.text(list(" \",'\t;#\\ab.é"), min_size=1, max_size=8).filter(lambda t: "\t" not in t)
+QUOTED = st.text(list(" \",';#\\ab.é"), min_size=1, max_size=8)
 CELLS = (WORDS | QUOTED).filter(lambda text: bool(text.strip()) and len(text.encode()) < 200)
 
 
