@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import unicodedata
 from collections.abc import Iterable
 
 from edgetransfer.errors import DataError
 from edgetransfer.names import readable
+
+logger = logging.getLogger(__name__)
 
 LONGEST_LABEL = 255  # characters; as long as a folder's name may be
 _UNWRITABLE = {
@@ -53,3 +56,31 @@ def look_of(label: str) -> str:
         for letter in folded
         if not letter.isspace() and unicodedata.category(letter) not in ("Cf", "Zs")
     )
+
+
+class Spellings:
+    """Remarks, once each, on labels of a stream that are easily confused with an earlier one.
+
+    Parameters
+    ----------
+    labels
+        That are known already.
+    """
+
+    def __init__(self, labels: Iterable[str]) -> None:
+        self._known = {label: look_of(label) for label in labels}
+        self._first = {look: label for label, look in reversed(self._known.items())}
+
+    def see(self, label: str) -> None:
+        """Look at a label that came."""
+        if label in self._known:
+            return
+        look = self._known[label] = look_of(label)
+        first = self._first.setdefault(look, label)
+        if first != label:
+            logger.warning(
+                "a new class %r differs from %r in case, blanks or invisible characters only; if "
+                "they are one, give it one name",
+                label,
+                first,
+            )
