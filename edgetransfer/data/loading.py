@@ -160,6 +160,8 @@ def training_part(
         If the data set is not there any more, or not as it was.
     """
     train = _found(path, suffixes).of("train")
+    if not train:
+        raise DataError(f"{path}: no training images are there any more")
     index = {name: i for i, name in enumerate(sorted({photo.label for photo in train}))}
     samples = _samples(train, tuple(index), path)
     if val_fraction:
