@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 LABEL = ".cls"
 HELD_BYTES = 64 * 2**20  # photos that wait for their label
@@ -40,7 +41,7 @@ class ShardSample:
     problem: str | None = None
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, slots=True)
 class _Family:
     """Files whose names agree up to the first dot."""
 
@@ -75,10 +76,14 @@ class ShardSamples:
     def add(self, path: str, content: bytes | None) -> Iterator[ShardSample]:
         """Take the next file in; ``content`` may be None where it is not wanted."""
         name, key, ending = _split(path)
-        if name != self._last and self._last is not None:
-            yield from self._settled(self._last)
-        self._last = name
-        family = self._families.setdefault(name, _Family())
+        family = self._families.get(name)
+        if name != self._last:
+            if self._last in self._labels:
+                yield from self._settled(self._last)
+            self._last = name
+            if family is None:
+                family = self._families[name] = _Family()
+        assert family is not None
         if content is None:
             return
         if ending == LABEL:
@@ -100,11 +105,12 @@ class ShardSamples:
             else:
                 self._images[key] = content
                 self._bytes += len(content)
-                yield from self._overflowing()
+                if self._bytes > self._held_bytes:
+                    yield from self._overflowing()
 
     def rest(self, *, torn: bool) -> Iterator[ShardSample]:
         """What has not met, in the order that it came in; ``torn`` if the shard ended early."""
-        if self._last is not None:
+        if self._last in self._labels:
             yield from self._settled(self._last)
         torn = torn and any(family.labels for family in self._families.values())
         for name, family in self._families.items():
@@ -126,7 +132,7 @@ class ShardSamples:
     def _settled(self, name: str) -> Iterator[ShardSample]:
         """A family that may be through: ``1.input.jpg`` is labelled by ``1.cls`` if it is alone."""
         family = self._families[name]
-        if name in self._labels and len(family.images) == 1:
+        if len(family.images) == 1:
             (key,) = family.images
             if key in self._images:
                 yield self._met(key, self._labels.pop(name))
@@ -144,6 +150,7 @@ class ShardSamples:
             yield ShardSample(key=key, image=image)
 
 
+@lru_cache(maxsize=16)  # each is asked for twice, one after the other
 def _split(path: str) -> tuple[str, str, str]:
     """The name up to its first dot, the name without its last ending, and that ending."""
     folder, slash, file = path.rpartition("/")
