@@ -9,7 +9,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from edgetransfer.data.copies import copies_of, groups_of_copies
+from edgetransfer.data.copies import groups_of_copies
+from edgetransfer.data.held_out import hold_out, some_of, with_learned_too
 from edgetransfer.data.labels import checked_label, easily_confused
 from edgetransfer.data.layouts import layout_of
 from edgetransfer.data.manifests import ENDINGS, read_manifest
@@ -20,8 +21,6 @@ from edgetransfer.errors import DataError, UsageError
 from edgetransfer.names import readable
 
 logger = logging.getLogger(__name__)
-
-NAMED = 3  # of many, how many are named in a line
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,15 +107,8 @@ def load_data(
     if test_data is not None:
         splits = replace(splits, test=load_labelled(test_data, classes, suffixes=suffixes))
     if not splits.val and val_fraction:
-        copies = groups_of_copies(splits.train)
-        if copies:
-            _say_copies(splits, copies)
-        rest, held = split_off(splits.train, val_fraction, seed, copies)
-        splits = replace(splits, train=rest, val=held)
-        parts = {"test": splits.test}
-    else:
-        parts = {"val": splits.val, "test": splits.test}
-    return replace(splits, learned_too=_learned_too(splits.train, parts))
+        splits = hold_out(splits, val_fraction, seed)
+    return with_learned_too(splits)
 
 
 def load_labelled(
@@ -187,7 +179,7 @@ def remarks_on(left_out: dict[str, list[str]]) -> tuple[Remark, ...]:
     return tuple(
         (
             logging.INFO if kind in (HIDDEN, APPLE_DOUBLE) else logging.WARNING,
-            f"left out {len(paths)} {kind}: {_some(paths)}",
+            f"left out {len(paths)} {kind}: {some_of(paths)}",
         )
         for kind, paths in sorted(left_out.items())
     )
@@ -268,7 +260,7 @@ def _in_manifest(path: Path) -> _Found:
     manifest = read_manifest(path)
     remarks: tuple[Remark, ...] = ()
     if again := manifest.repeated:
-        some = _some(f"{row.path} in line {row.line}" for row in again)
+        some = some_of(f"{row.path} in line {row.line}" for row in again)
         text = f"{len(again)} rows name a file again, and count once: {some}"
         remarks = ((logging.WARNING, text),)
     photos = tuple(
@@ -299,46 +291,3 @@ def _composed(name: str) -> str:
         return checked_label(name)
     except DataError:
         return name
-
-
-def _say_copies(splits: DataSplits, copies: Sequence[Sequence[int]]) -> None:
-    train = splits.train
-    logger.warning(
-        "%d training photos are copies of others, and stay on one side of what is held out: %s",
-        sum(len(group) - 1 for group in copies),
-        _some(f"{train[group[1]].id} of {train[group[0]].id}" for group in copies),
-    )
-    torn = [group for group in copies if len({train[i].label for i in group}) > 1]
-    if torn:
-        logger.warning(
-            "%d photos stand in several classes: %s",
-            len(torn),
-            _some(" and ".join(train[i].id for i in group[:3]) for group in torn),
-        )
-
-
-def _learned_too(
-    train: Sequence[Sample], parts: dict[str, tuple[Sample, ...]]
-) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    """By split, the ids of photos that are copies of training photos; they are logged."""
-    found = []
-    for name, samples in parts.items():
-        copies = copies_of(samples, train)
-        if not copies:
-            continue
-        logger.warning(
-            "%d of %d %s photos stand in the training set too, so what they say of new photos is "
-            "too good: %s",
-            len(copies),
-            len(samples),
-            name,
-            _some(f"{samples[i].id} is {original.id}" for i, original in copies.items()),
-        )
-        found.append((name, tuple(samples[i].id for i in copies)))
-    return tuple(found)
-
-
-def _some(names: Iterable[str]) -> str:
-    listed = [readable(name) for name in names]
-    more = f" and {len(listed) - NAMED} more" if len(listed) > NAMED else ""
-    return ", ".join(listed[:NAMED]) + more
