@@ -33,10 +33,11 @@ def hold_out(splits: DataSplits, fraction: float, seed: int) -> DataSplits:
     return replace(splits, train=rest, val=held)
 
 
-def with_learned_too(splits: DataSplits) -> DataSplits:
-    """Note, and log, the validation and test photos that are copies of training photos."""
+def with_learned_too(splits: DataSplits, parts: Sequence[str]) -> DataSplits:
+    """Note, and log, which photos of the named parts are copies of training photos."""
     found = []
-    for name, samples in (("val", splits.val), ("test", splits.test)):
+    for name in parts:
+        samples = splits.val if name == "val" else splits.test
         copies = copies_of(samples, splits.train)
         if not copies:
             continue

@@ -106,9 +106,9 @@ def load_data(
     )
     if test_data is not None:
         splits = replace(splits, test=load_labelled(test_data, classes, suffixes=suffixes))
-    if not splits.val and val_fraction:
-        splits = hold_out(splits, val_fraction, seed)
-    return with_learned_too(splits)
+    if splits.val or not val_fraction:
+        return with_learned_too(splits, ("val", "test"))
+    return with_learned_too(hold_out(splits, val_fraction, seed), ("test",))
 
 
 def load_labelled(

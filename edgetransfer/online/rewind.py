@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
+import unicodedata
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -129,7 +130,11 @@ def forget(run: Path, *, ids: frozenset[str], classes: frozenset[str]) -> dict[s
     with blas_on_one_thread():
         durable = _open(_stream_folder(run))
         try:
-            unknown = sorted(classes - set(durable.learner.classes))
+            known = set(durable.learner.classes)
+            classes = frozenset(
+                name if name in known else unicodedata.normalize("NFC", name) for name in classes
+            )
+            unknown = sorted(classes - known)
             if unknown:
                 raise UsageError(f"{run}: no class {unknown[0]!r} was learned")
             removed = durable.learner.forget(ids, classes)

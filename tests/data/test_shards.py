@@ -12,7 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgetransfer.data.streams import Arrival, TarSource
-from edgetransfer.data.streams.shard_samples import NO_IMAGE, TORN, UNCLEAR, ShardSamples
+from edgetransfer.data.streams.shard_samples import (
+    NO_CLASS,
+    NO_IMAGE,
+    TOO_LARGE,
+    TORN,
+    UNCLEAR,
+    ShardSamples,
+)
 from tests.data.test_streams import SUFFIXES, Known, shard
 
 
@@ -61,6 +68,24 @@ def test_what_does_not_meet_is_there_or_named(files: list[int], missing: str) ->
         assert odd.problem == NO_IMAGE
     else:
         assert (odd.image, odd.label, odd.problem) == (b"content", None, None)
+
+
+def test_what_is_too_large_to_be_read_is_named() -> None:
+    samples = ShardSamples(SUFFIXES)
+    assert samples.wanted("1.jpg", 2**28)
+    assert not samples.wanted("1.jpg", 2**28 + 1)
+    assert not samples.wanted("1.cls", 4097)
+    assert not samples.wanted("1.txt", 1)
+    files = [("1.jpg", None), ("1.cls", b"cat"), ("2.jpg", b"2"), ("2.cls", None), ("3.txt", None)]
+    found = [sample for file, content in files for sample in samples.add(file, content)]
+    found += samples.rest(torn=False)
+    assert [(s.key, s.image, s.problem) for s in found] == [
+        ("1", None, TOO_LARGE),
+        ("1", None, None),
+        ("2", None, NO_CLASS),
+        ("2", b"2", None),
+        ("3", None, NO_IMAGE),
+    ]
 
 
 def test_labels_far_from_their_photos(tmp_path: Path) -> None:

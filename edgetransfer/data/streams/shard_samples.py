@@ -15,9 +15,13 @@ from functools import lru_cache
 
 LABEL = ".cls"
 HELD_BYTES = 64 * 2**20  # photos that wait for their label
+LARGEST_IMAGE = 256 * 2**20  # bytes of a file
+LONGEST_LABEL_FILE = 4096
 
 NO_IMAGE = "no image of a known ending"
 UNCLEAR = "its label cannot be told: one .cls file stands for several images"
+TOO_LARGE = f"larger than {LARGEST_IMAGE >> 20} MiB"
+NO_CLASS = "its .cls file holds no class name"
 TORN = "its label may lie in the part of the shard that cannot be read"
 
 
@@ -68,13 +72,15 @@ class ShardSamples:
         self._bytes = 0
         self._last: str | None = None
 
-    def wanted(self, path: str) -> bool:
-        """Whether the content of a file is needed."""
+    def wanted(self, path: str, size: int = 0) -> bool:
+        """Whether the content of a file of so many bytes is to be read."""
         ending = _split(path)[2]
-        return ending in self._suffixes or ending == LABEL
+        if ending == LABEL:
+            return size <= LONGEST_LABEL_FILE
+        return ending in self._suffixes and size <= LARGEST_IMAGE
 
     def add(self, path: str, content: bytes | None) -> Iterator[ShardSample]:
-        """Take the next file in; ``content`` may be None where it is not wanted."""
+        """Take the next file in; ``content`` is None where it was not wanted."""
         name, key, ending = _split(path)
         family = self._families.get(name)
         if name != self._last:
@@ -85,6 +91,10 @@ class ShardSamples:
                 family = self._families[name] = _Family()
         assert family is not None
         if content is None:
+            if ending == LABEL or ending in self._suffixes:
+                parts = family.labels if ending == LABEL else family.images
+                parts.add(key)
+                yield ShardSample(key=key, problem=NO_CLASS if ending == LABEL else TOO_LARGE)
             return
         if ending == LABEL:
             if key in family.labels:

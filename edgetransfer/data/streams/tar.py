@@ -13,7 +13,7 @@ from threading import Event
 
 from edgetransfer.data.labels import checked_label
 from edgetransfer.data.streams.arrivals import Arrival, Ledger
-from edgetransfer.data.streams.shard_samples import ShardSample, ShardSamples
+from edgetransfer.data.streams.shard_samples import NO_CLASS, ShardSample, ShardSamples
 from edgetransfer.data.streams.tar_members import tar_members
 from edgetransfer.data.walking import passed_over
 from edgetransfer.errors import DataError
@@ -115,7 +115,7 @@ class TarSource:
         except UnicodeDecodeError:
             return Arrival(id=sample_id, problem="its .cls file is not text")
         except DataError as error:
-            return Arrival(id=sample_id, problem=f"its .cls file holds no class name: {error}")
+            return Arrival(id=sample_id, problem=f"{NO_CLASS}: {error}")
         if label is None and sample.image is None:
             return None  # an empty label for a photo that went before
         return Arrival(id=sample_id, source=None if known else sample.image, label=label)
