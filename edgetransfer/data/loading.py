@@ -105,7 +105,11 @@ def load_data(
         left_out=found.left_out,
     )
     if test_data is not None:
-        splits = replace(splits, test=load_labelled(test_data, classes, suffixes=suffixes))
+        taken = {sample.id for part in (splits.train, splits.val) for sample in part}
+        test = load_labelled(test_data, classes, suffixes=suffixes)
+        # Two data sets may use one name for two photos, and what is skipped is told by its id.
+        named = (replace(s, id=str(s.source)) if s.id in taken else s for s in test)
+        splits = replace(splits, test=tuple(named))
     if splits.val or not val_fraction:
         return with_learned_too(splits, ("val", "test"))
     return with_learned_too(hold_out(splits, val_fraction, seed), ("test",))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from edgetransfer.data import Sample, copies_of, find_images, training_part
-from edgetransfer.errors import EdgeTransferError
+from edgetransfer.errors import DataError, EdgeTransferError
 from edgetransfer.images import SUFFIXES
 
 logger = logging.getLogger(__name__)
@@ -35,6 +35,8 @@ def seen_in_training(config: Mapping[str, Any], samples: Sequence[Sample]) -> di
 
 def _trained_on(config: Mapping[str, Any]) -> tuple[Sample, ...]:
     data = str(config.get("data", ""))
+    if not data:
+        raise DataError("the run does not say what it was trained on")
     if "stream" not in config:
         return training_part(
             Path(data),

@@ -25,6 +25,7 @@ def samples_of(contents: list[bytes]) -> list[Sample]:
     return [Sample(id=str(i), source=content) for i, content in enumerate(contents)]
 
 
+@settings(deadline=None)
 @given(CONTENTS)
 def test_groups_are_those_of_equal_content(contents: list[bytes]) -> None:
     expected: dict[bytes, list[int]] = {}
@@ -34,6 +35,7 @@ def test_groups_are_those_of_equal_content(contents: list[bytes]) -> None:
     assert groups == sorted(group for group in expected.values() if len(group) > 1)
 
 
+@settings(deadline=None)
 @given(CONTENTS, CONTENTS)
 def test_a_copy_is_found_with_its_first_original(a: list[bytes], b: list[bytes]) -> None:
     found = copies_of(samples_of(a), samples_of(b))
@@ -104,6 +106,7 @@ def test_copies_stay_on_one_side(photos: list[tuple[int, int]], fraction: float,
     assert split_off(samples, fraction, seed, copies) == (rest, held)
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.integers(0, 5), min_size=1, max_size=60), st.floats(0.01, 0.99), st.integers(0, 9)
 )
@@ -158,4 +161,12 @@ def test_photos_that_are_trained_on_too_are_named(
 def test_so_are_those_of_test_data_of_their_own(tmp_path: Path) -> None:
     make(tmp_path, "a/1.png", "b/2.png")
     splits = load_data(tmp_path, suffixes=SUFFIXES, test_data=tmp_path)
-    assert splits.learned_too == (("test", ("a/1.png", "b/2.png")),)
+    ids = (str(tmp_path / "a/1.png"), str(tmp_path / "b/2.png"))
+    assert splits.learned_too == (("test", ids),)
+
+
+def test_photos_of_one_name_in_two_data_sets_are_two(tmp_path: Path) -> None:
+    make(tmp_path, "one/a/1.png", "one/b/2.png", "two/a/1.png", "two/b/3.png")
+    splits = load_data(tmp_path / "one", suffixes=SUFFIXES, test_data=tmp_path / "two")
+    assert [s.id for s in splits.test] == [str(tmp_path / "two/a/1.png"), "b/3.png"]
+    assert len({s.id for s in (*splits.train, *splits.test)}) == 4

@@ -8,7 +8,9 @@ from dataclasses import replace
 import pytest
 
 from edgetransfer import Classifier, LinearTraining, train_linear
+from edgetransfer.data import Sample
 from edgetransfer.errors import DataError
+from edgetransfer.linear.seen_before import seen_in_training
 
 
 @pytest.fixture
@@ -72,3 +74,15 @@ def test_nothing_is_said_of_the_training_set_itself(settings, photos, caplog):
     evaluated(settings, photos / "test")
     assert "notes" not in caplog.text
     assert ".txt" not in caplog.text
+
+
+def test_a_run_that_does_not_say_is_not_compared_with_what_lies_around(caplog):
+    assert seen_in_training({}, [Sample(id="a", source=b"a")]) == {}
+    assert "does not say what it was trained on" in caplog.text
+
+
+def test_a_streams_photos_are_known_by_its_folder(photos):
+    samples = [Sample(id=p.name, source=p.read_bytes()) for p in (photos / "test/red").iterdir()]
+    config = {"stream": {}, "data": f"folder:{photos / 'test'}"}
+    assert len(seen_in_training(config, samples)) == len(samples) == 5
+    assert seen_in_training({"stream": {}, "data": "http:8000"}, samples) == {}
