@@ -160,6 +160,7 @@ class _Reader:
             for name, folder in folders.items():
                 yield Part(split=None, class_name=name, folder=folder)
             return
+        self._refuse_several(folders, inside)
         for name, folder in folders.items():
             splits = inside[name]
             rest = {n: f for n, f in folder.folders.items() if n not in splits and self._count(f)}
@@ -172,6 +173,23 @@ class _Reader:
                 yield Part(split=kind, class_name=name, folder=folder.folders[below])
             if not splits:  # it has no photo: the class is there all the same
                 yield Part(split="train", class_name=name, folder=folder)
+
+    def _refuse_several(
+        self, folders: dict[str, Folder], inside: dict[str, dict[str, Split]]
+    ) -> None:
+        """Folds or domains, each a split data set of the same classes, are no classes."""
+        splits = {name: [folders[name].folders[s] for s in inside[name]] for name in folders}
+        if any(self._direct(split) for found in splits.values() for split in found):
+            return
+        times = Counter(
+            label for found in splits.values() for label in {n for s in found for n in s.folders}
+        )
+        shared = [label for label, n in times.items() if n > 1 and not label.isdecimal()]
+        if shared:
+            raise DataError(
+                f"{_listed(folders)} each hold the splits of {_listed(shared)}: they would be data "
+                "sets of their own; give the folder of one"
+            )
 
     def _splits_inside(self, folder: Folder) -> dict[str, Split]:
         """The splits that a class folder holds."""

@@ -177,6 +177,14 @@ def test_classes_that_hold_splits_and_photos_in_none_are_refused(more: str) -> N
         read("cat/train/1.png", "cat/test/2.png", "dog/train/1.png", more)
 
 
+def test_folds_and_domains_of_the_same_classes_are_refused() -> None:
+    folds = [f"fold{i}/{split}/{c}/1.png" for i in "12" for split in ("train", "val") for c in "ab"]
+    with pytest.raises(DataError, match="data sets of their own; give the folder of one"):
+        read(*folds)
+    years = [f"{c}/{split}/2020/1.png" for c in "ab" for split in ("train", "val")]
+    assert set(photos(read(*years))) == {"train", "val"}
+
+
 def test_a_folder_around_the_splits_is_refused_by_name() -> None:
     with pytest.raises(DataError, match="give the folder archive itself"):
         read("archive/train/cat/1.png", "archive/test/cat/1.png", "archive.md")
