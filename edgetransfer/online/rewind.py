@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import shutil
-import unicodedata
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -130,11 +129,7 @@ def forget(run: Path, *, ids: frozenset[str], classes: frozenset[str]) -> dict[s
     with blas_on_one_thread():
         durable = _open(_stream_folder(run))
         try:
-            known = set(durable.learner.classes)
-            classes = frozenset(
-                name if name in known else unicodedata.normalize("NFC", name) for name in classes
-            )
-            unknown = sorted(classes - known)
+            unknown = sorted(classes - set(durable.learner.classes))
             if unknown:
                 raise UsageError(f"{run}: no class {unknown[0]!r} was learned")
             removed = durable.learner.forget(ids, classes)
@@ -156,7 +151,7 @@ def export(run: Path, out: Path) -> dict[str, Any]:
         If it is no stream's run, has learned nothing yet, or ``out`` is taken.
     """
     from edgetransfer.heads import LinearHead
-    from edgetransfer.reports.run_folder import HEAD, REPORT
+    from edgetransfer.reports.run_folder import HEAD, LABELS, REPORT
 
     folder = _stream_folder(run)
     checkpoint = _steady(folder)
@@ -177,7 +172,7 @@ def export(run: Path, out: Path) -> dict[str, Any]:
         "confusion": arrays["scores.confusion"].tolist(),
     }
     head.save(exported.file(HEAD), checkpoint.run["head"])
-    exported.write_labels(classes)
+    exported.write(LABELS, "".join(f"{name}\n" for name in classes))
     exported.write_json(REPORT, report)
     exported.write_config({**folder.read_config(), "out": str(out.resolve())})
     return report
