@@ -52,6 +52,10 @@ def evaluate(
             help="For --classifier: the name of each output, one a line; ImageNet's are known.",
         ),
     ] = None,
+    training_photos: Annotated[
+        bool,
+        typer.Option("--training-photos", help="Test on photos that the run was trained on, too."),
+    ] = False,
     max_bad: MaxBadOption = 0.05,
     backbone: Annotated[
         str | None,
@@ -97,6 +101,7 @@ def evaluate(
     _evaluate_run(
         run,
         data,
+        training_photos=training_photos,
         max_bad=max_bad,
         backbone=backbone,
         engine=engine,
@@ -109,6 +114,7 @@ def _evaluate_run(
     run: Path,
     data: Path,
     *,
+    training_photos: bool,
     max_bad: float,
     backbone: str | None,
     engine: str,
@@ -121,13 +127,17 @@ def _evaluate_run(
         Classifier.load(run, backbone=backbone, engine=engine, threads=threads) as classifier,
         shown_progress() as progress,
     ):
-        result = classifier.evaluate(data, max_bad=max_bad, progress=progress)
+        result = classifier.evaluate(
+            data, training_photos=training_photos, max_bad=max_bad, progress=progress
+        )
     if json_output:
         print_json(result)
         return
     say(f"top-1           {result['top1']:.1%}")
     say(f"mean per class  {result['mean_per_class']:.1%}")
     say(f"images          {result['n']}, {len(result['skipped'])} skipped")
+    if result["trained_on"]:
+        say(f"left out        {len(result['trained_on'])} that the run was trained on")
     say("hardest classes:")
     for name, value in sorted(result["per_class"].items(), key=lambda item: item[1])[:WORST]:
         say(f"  {value:6.1%}  {name}")

@@ -21,6 +21,7 @@ from edgetransfer.cli.predict import predict
 from edgetransfer.cli.rewind import export, forget, rollback
 from edgetransfer.cli.sparsify import sparsify
 from edgetransfer.cli.stream import stream
+from edgetransfer.cli.terminal import never_fail_to_write
 from edgetransfer.cli.train import train
 from edgetransfer.cli.tune import tune
 
@@ -58,6 +59,7 @@ def _root(
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit code, as in `with_exit_codes`."""
+    never_fail_to_write()
     try:
         app(args=arguments)
     except SystemExit as leaving:

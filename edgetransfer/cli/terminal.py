@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import sys
@@ -9,6 +10,8 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
+
+from edgetransfer.names import json_text, readable
 
 if TYPE_CHECKING:
     from edgetransfer.types import Progress
@@ -78,17 +81,35 @@ def show_log(json_output: bool) -> None:
 
 class _PlainLines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        text = record.getMessage()
+        text = readable(record.getMessage())
         return f"warning: {text}" if record.levelno >= logging.WARNING else text
 
 
 def say(text: str = "") -> None:
     """One line for people, to stderr."""
-    print(text, file=sys.stderr)
+    print(readable(text), file=sys.stderr)
+
+
+def print_line(text: str) -> None:
+    """One line of a result that is no JSON, to stdout."""
+    print(readable(text).replace("\n", "\\n"))
 
 
 def print_json(value: Any) -> None:
-    """One JSON object to stdout; nan becomes null."""
+    """One JSON object to stdout; nan becomes null, and what stdout cannot encode is escaped."""
     from edgetransfer.reports.json_values import finite
 
-    print(json.dumps(finite(value), ensure_ascii=False))
+    value = finite(value)
+    text = json_text(value)
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        text = json.dumps(value)
+    print(text)
+
+
+def never_fail_to_write() -> None:
+    """Let stdout and stderr escape what the terminal's encoding does not have."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")

@@ -11,6 +11,7 @@ import numpy as np
 
 from edgetransfer.atomic import write_atomically
 from edgetransfer.errors import HeadError
+from edgetransfer.names import json_text, readable
 from edgetransfer.types import Float32Array, IntArray
 
 FORMAT = "edgetransfer-head-1"
@@ -103,9 +104,9 @@ class LinearHead:
         content = save(
             {"weights": np.ascontiguousarray(self.weights), "bias": self.bias},
             metadata={
-                **metadata,
+                **{name: readable(value) for name, value in metadata.items()},
                 "format": FORMAT,
-                "classes": json.dumps(self.classes, ensure_ascii=False),
+                "classes": json_text(self.classes),
             },
         )
         write_atomically(path, _ordered(content))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Sequence
 from time import monotonic, time
@@ -23,7 +22,7 @@ from edgetransfer.online.run_lock import RunLock
 from edgetransfer.online.settings import KeepingSettings, LearningSettings
 from edgetransfer.online.views import mean_views
 from edgetransfer.reports import RunFolder
-from edgetransfer.reports.run_folder import CURVE, HEAD, LABELS, METRICS, REPORT
+from edgetransfer.reports.run_folder import CURVE, HEAD, METRICS, REPORT
 
 logger = logging.getLogger(__name__)
 
@@ -317,5 +316,5 @@ class DurableLearner:
         head = self.learner.head
         if head.classes:
             head.save(self.run.file(HEAD), self._head_metadata)
-        self.run.write(LABELS, "".join(f"{name}\n" for name in head.classes))
-        self.run.write(REPORT, json.dumps(self.report(), indent=2, ensure_ascii=False) + "\n")
+        self.run.write_labels(head.classes)
+        self.run.write_json(REPORT, self.report())

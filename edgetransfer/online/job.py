@@ -11,6 +11,7 @@ from threading import Event, RLock
 from time import monotonic
 from typing import Any
 
+from edgetransfer.data.labels import Spellings
 from edgetransfer.data.streams import Arrival, Source
 from edgetransfer.errors import EdgeTransferError
 from edgetransfer.features import FeatureBatch, ViewBatch
@@ -90,6 +91,7 @@ class StreamJob:
             pause_on_battery=settings.pause_on_battery, max_memory=settings.max_memory
         )
         self._refusals = Refusals(self.durable.run)
+        self._spellings = Spellings(self.durable.learner.classes)
 
     def run(self) -> dict[str, Any]:
         """From now to the end."""
@@ -251,6 +253,8 @@ class StreamJob:
                 )
             else:
                 given = None if image is None else rows[image]
+                if arrival.label is not None:
+                    self._spellings.see(arrival.label)
                 offers.append(Offer(id=arrival.id, label=arrival.label, rows=given))
                 offered.append((arrival, came))
         receipts: list[Receipt] = []

@@ -11,7 +11,7 @@ from types import TracebackType
 
 import numpy as np
 
-from edgetransfer.data import Sample, load_labelled
+from edgetransfer.data import Sample, checked_label, load_labelled
 from edgetransfer.data.streams import Arrival
 from edgetransfer.errors import UsageError
 from edgetransfer.features import FeatureBatch, FeatureExtractor, TrainView, ViewBatch
@@ -116,9 +116,12 @@ class OnlineLearner:
 
         Raises
         ------
+        DataError
+            If no class can be called so.
         JournalFullError
             If the disk is full; the call may be repeated.
         """
+        label = None if label is None else checked_label(label)
         arrival = _arrival(image, label, id)
         rows, problems = self.rows([arrival])
         if problems:
@@ -127,7 +130,8 @@ class OnlineLearner:
             return self.durable.accept([Offer(id=arrival.id, label=label, rows=rows[0])])[0]
 
     def label(self, id: str, label: str) -> Receipt:  # noqa: A002
-        """Give an earlier, unlabelled sample its label, and learn it."""
+        """Give an earlier, unlabelled sample its label, and learn it; errors as of `learn`."""
+        label = checked_label(label)
         with blas_on_one_thread():
             return self.durable.accept([Offer(id=id, label=label, rows=None)])[0]
 

@@ -135,6 +135,28 @@ class TestFolder:
         put(tmp_path / "cat/1.png", b"mended, and longer")
         assert len(all_of(source, Known())) == 1
 
+    @pytest.mark.parametrize(
+        "names",
+        [
+            ("train/a/1.png", "train/b/2.png", "test/a/3.png"),
+            ("a/train/1.png", "a/test/2.png", "b/train/1.png"),
+            ("train/1.png", "test/2.png"),
+        ],
+    )
+    def test_splits_are_not_learned_as_classes(
+        self, names: tuple[str, ...], tmp_path: Path
+    ) -> None:
+        for name in names:
+            put(tmp_path / name)
+        with pytest.raises(DataError, match="give it the folder of one split"):
+            all_of(FolderSource(tmp_path, suffixes=SUFFIXES, once=True), Known())
+
+    def test_a_sidecar_may_write_names_in_another_unicode_form(self, tmp_path: Path) -> None:
+        put(tmp_path / "e\u0301.png")
+        (tmp_path / "labels.csv").write_text("path,label\n./\u00e9.png,cat\n")
+        (found,) = all_of(FolderSource(tmp_path, suffixes=SUFFIXES, once=True), Known())
+        assert (found.id, found.label) == ("e\u0301.png", "cat")
+
     def test_a_missing_folder_is_named(self, tmp_path: Path) -> None:
         with pytest.raises(DataError, match="no such folder to watch"):
             FolderSource(tmp_path / "none", suffixes=SUFFIXES)
@@ -251,7 +273,7 @@ class TestJsonLines:
             {"base64": "a"},
             {"base64": 1},
             {"path": True},
-            {"path": "a", "label": "x" * 201},
+            {"path": "a", "label": "x" * 256},
             {"path": "a", "label": "a\tb"},
             {"path": "a", "id": "\ud800"},
             {"path": "a", "id": 2**70},
@@ -261,6 +283,11 @@ class TestJsonLines:
     def test_fields_are_checked(self, record: dict[str, object]) -> None:
         with pytest.raises(DataError):
             read_fields(record, files=True)
+
+    def test_a_path_may_hold_bytes_that_are_not_utf8(self) -> None:
+        name = os.fsdecode(b"gr\xfcn.jpg")
+        (found,) = lines(json.dumps({"path": name, "label": "a"}).encode())
+        assert (found.id, found.source) == (name, Path(name))
 
     def test_paths_may_be_forbidden(self) -> None:
         with pytest.raises(DataError, match="not allowed"):

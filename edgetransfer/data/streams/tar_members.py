@@ -62,6 +62,8 @@ def _plain_members(
         at += len(header)
         if not extended and begin and (not header or not any(header)):
             return None
+        if begin and 0 < len(header) < BLOCK:
+            raise tarfile.ReadError("unexpected end of data")
         size = _size_of(header)
         kind = header[156:157]
         if size is None or kind not in (b"0", b"\0", b"x") or header[257:265] not in _PLAIN:

@@ -17,6 +17,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from edgetransfer.data.streams.arrivals import Arrival, read_fields
 from edgetransfer.errors import DataError, EdgeTransferError, UsageError
+from edgetransfer.names import json_text
 from edgetransfer.online.http.openapi import openapi
 from edgetransfer.online.http.prometheus import CONTENT_TYPE, exposition
 from edgetransfer.online.ids import id_key
@@ -227,7 +228,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def _metrics(self, _query: dict[str, str]) -> None:
         text = exposition(self.server.board.snapshot)
-        self._send_bytes(200, text.encode(), CONTENT_TYPE)
+        self._send_bytes(200, text.encode(errors="replace"), CONTENT_TYPE)
 
     def _predict_known(self, query: dict[str, str]) -> None:
         if "id" not in query:
@@ -309,8 +310,7 @@ class Handler(BaseHTTPRequestHandler):
         return body
 
     def _send(self, status: int, value: Mapping[str, Any]) -> None:
-        text = json.dumps(value, ensure_ascii=False)
-        self._send_bytes(status, text.encode(errors="replace"), JSON)
+        self._send_bytes(status, json_text(value).encode(), JSON)
 
     def _send_bytes(self, status: int, body: bytes, kind: str) -> None:
         try:
