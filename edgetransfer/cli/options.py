@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from edgetransfer.defaults import ENGINES
 from edgetransfer.errors import UsageError
 
 _BACKBONE = "Backbone: how it is read"
@@ -83,7 +84,7 @@ EngineOption = Annotated[
     str,
     typer.Option(
         "--engine",
-        metavar="auto|sparse|deepsparse|openvino|openvino-bf16|onnxruntime",
+        metavar="|".join(ENGINES),
         help="auto: what `edgetransfer tune` measured to be fastest; before that, the project's "
         "own sparse engine, else DeepSparse where a trial succeeds, else ONNX Runtime.",
         rich_help_panel=_MACHINE,
