@@ -19,6 +19,7 @@ logger = logging.getLogger(__name__)
 WEAK = 0.7  # mean per-class accuracy below which a larger learning rate pays
 PAPERS_RATE, LARGER_RATE = 0.001, 0.01
 HELD_OUT = 0.2
+VALIDATION = "validation"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +86,7 @@ def linear_baseline(
     result = LBFGSSolver().fit(
         features[~held], labels[~held], classes, seed=seed, progress=progress
     )
-    on = "validation" if len(val.labels) else "held out"
+    on = VALIDATION if len(val.labels) else "held out"
     tested = val.features if len(val.labels) else features[held]
     known = val.labels if len(val.labels) else labels[held]
     accuracy = accuracy_of(known, result.head.predict(tested), len(classes))

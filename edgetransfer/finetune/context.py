@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import onnx
+import psutil
 
 from edgetransfer.backbones import Backbone
 from edgetransfer.data import DataSplits, Sample
@@ -42,6 +43,8 @@ class Context:
         Told of all that goes on.
     computed, from_cache
         Feature rows so far.
+    memory_before
+        Bytes that the process had when it began.
     """
 
     training: LinearTraining
@@ -54,6 +57,7 @@ class Context:
     clock: StageClock = field(default_factory=StageClock)
     computed: int = 0
     from_cache: int = 0
+    memory_before: int = field(default_factory=lambda: int(psutil.Process().memory_info().rss))
 
     @property
     def workers(self) -> int | None:

@@ -17,6 +17,7 @@ from edgetransfer.backbones.card import METADATA_KEY, card_path
 from edgetransfer.backbones.graph import Array
 from edgetransfer.errors import RunFolderError
 from edgetransfer.finetune.batchnorm import Statistics, fold, restore
+from edgetransfer.finetune.checking import check_merged
 from edgetransfer.finetune.initializers import with_initializers
 from edgetransfer.heads import LinearHead
 from edgetransfer.reports import RunFolder
@@ -134,6 +135,8 @@ def export_run(run: Path, out: Path, *, merge_head: bool = False) -> dict[str, A
     ------
     RunFolderError
         If the run is no finished finetuning, or ``out`` is taken.
+    EdgeTransferError
+        If the merged graph does not give what its two parts give; nothing is written then.
     """
     folder = RunFolder.open(run)
     report = folder.read_report()
@@ -141,16 +144,21 @@ def export_run(run: Path, out: Path, *, merge_head: bool = False) -> dict[str, A
         raise RunFolderError(f"{run}: not a finished finetuning; `edgetransfer finetune` makes one")
     backbone = Backbone.open(folder.file(BACKBONE))
     head = LinearHead.load(folder.file(HEAD), backbone=backbone.identity)
+    whole, difference = None, None
+    if merge_head:
+        whole = merged(backbone, head)
+        difference = check_merged(whole, backbone, head)
     exported = RunFolder.begin(out, resume=False, overwrite=False)
     for name in (BACKBONE, CARD, HEAD, LABELS):
         exported.write(name, folder.file(name).read_bytes())
-    if merge_head:
-        exported.write(MODEL, merged(backbone, head).SerializeToString(deterministic=True))
+    if whole is not None:
+        exported.write(MODEL, whole.SerializeToString(deterministic=True))
     exported.write_json(REPORT, report)
     exported.write_config({**folder.read_config(), "out": str(out.resolve())})
     return {
         "run": str(run.resolve()),
         "classes": len(head.classes),
         "sparsity": backbone.sparsity,
+        "merged_difference": difference,
         "files": sorted(path.name for path in out.iterdir()),
     }

@@ -61,7 +61,8 @@ def run_finetuning(
         resume=resume,
         overwrite=overwrite,
         difference=lambda config: (
-            training.difference(config) or own.difference(config.get("finetune", {}))
+            training.difference(config, free=() if own.is_partial else ("engine",))
+            or own.difference(config.get("finetune", {}))
         ),
         command="finetune",
     )

@@ -171,10 +171,11 @@ class FullFinetuner:
 
     @contextlib.contextmanager
     def in_float32(self) -> Iterator[None]:
-        """Compute in full precision for a while."""
+        """Compute in full precision for a while; a GPU's convolutions too."""
         before, self._runner.bfloat16 = self._runner.bfloat16, False
         try:
-            yield
+            with torch.backends.cudnn.flags(allow_tf32=False):
+                yield
         finally:
             self._runner.bfloat16 = before
 

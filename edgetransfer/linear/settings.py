@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
@@ -152,10 +153,17 @@ class LinearTraining:
         values["epochs"] = self.n_epochs if self.solver == "sgd" else None
         return values
 
-    def difference(self, config: dict[str, Any]) -> str | None:
-        """The first setting that differs from a saved configuration and would change the result."""
+    def difference(self, config: dict[str, Any], *, free: Sequence[str] = ()) -> str | None:
+        """The first setting that differs from a saved configuration and would change the result.
+
+        A setting that the configuration lacks has the default that stands here. ``free`` names
+        settings that change nothing in this training.
+        """
+        usual = {field.name: field.default for field in fields(self)}
         for name, value in self.to_config().items():
-            if name not in FREE_ON_RESUME and config.get(name) != value:
-                was = config.get(name, "not set")
+            if name in FREE_ON_RESUME or name in free:
+                continue
+            if (before := config.get(name, usual[name])) != value:
+                was = "not set" if before is None else before
                 return f"{name} was {was} and is now {'not set' if value is None else value}"
         return None
