@@ -19,6 +19,18 @@ WEIGHT_INPUTS: dict[str, tuple[int, int | None]] = {
     "QLinearConv": (3, 5),
     "QLinearMatMul": (3, 5),
 }
+QUANTISED = frozenset(
+    (
+        *("ConvInteger", "MatMulInteger", "QLinearConv", "QLinearMatMul"),
+        *("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear"),
+    )
+)
+"""Operators whose weights or inputs are whole numbers with a scale."""
+
+
+def quantised_node(model: onnx.ModelProto) -> onnx.NodeProto | None:
+    """The first node of a quantised graph that says so; None if it is not quantised."""
+    return next((node for node in model.graph.node if node.op_type in QUANTISED), None)
 
 
 @dataclass(frozen=True, kw_only=True)

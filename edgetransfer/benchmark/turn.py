@@ -17,6 +17,8 @@ from pathlib import Path
 from time import perf_counter, process_time
 from typing import Any, TextIO
 
+import numpy as np
+
 from edgetransfer.atomic import write_atomically
 from edgetransfer.benchmark.floor import (
     Floor,
@@ -26,7 +28,7 @@ from edgetransfer.benchmark.floor import (
     pipeline_rate,
 )
 from edgetransfer.data import DataSplits, Sample, load_data
-from edgetransfer.errors import BackboneError, EdgeTransferError, EngineError
+from edgetransfer.errors import BackboneError, DataError, EdgeTransferError, EngineError
 from edgetransfer.features import (
     FeatureCache,
     FeatureExtractor,
@@ -209,6 +211,8 @@ class _Epoch:
         finally:
             stream.close()
         seconds = perf_counter() - start
+        if not np.isfinite(self.solver.head.weights).all():
+            raise DataError("the training diverged: the head is not finite; lower --learning-rate")
         usage = machine.since(seconds)
         self._save_head()
         stages = {name: value - before[name] for name, value in clock.seconds.items()}

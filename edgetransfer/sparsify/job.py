@@ -28,7 +28,7 @@ from edgetransfer.sparsify.photos import (
 )
 from edgetransfer.sparsify.pruning import correct_all, prune_by_magnitude, reconstruct_all
 from edgetransfer.sparsify.refine import check_torch, refine
-from edgetransfer.sparsify.remarks import doubts, how_made, left_out
+from edgetransfer.sparsify.remarks import doubts, how_made, left_out, shortcomings
 from edgetransfer.sparsify.result import check_out, write_backbone, write_report
 from edgetransfer.sparsify.settings import Sparsification
 from edgetransfer.sparsify.streaming import NetworkPair, shapes_of
@@ -110,6 +110,7 @@ class _Job:
             "layers": records,
             "refinement": refined,
             "speed": None,
+            "features": None,
         }
         if self.views is not None:
             closeness = compare_features(self._pair(self.dense, self.pruned))
@@ -124,7 +125,10 @@ class _Job:
             self._time_layers(frozen, stopwatch, records)
             stopwatch.close()
         report["measured"] = budget.measured
-        for text in doubts(records, self.views):
+        target = None if settings.target_speedup is not None else settings.target_sparsity
+        if settings.distribution == "time":
+            target = None  # as fast as that sparsity everywhere
+        for text in [*doubts(records, self.views), *shortcomings(report, target)]:
             self._warn(text)
         report["warnings"] = self.warnings
         write_backbone(
