@@ -15,6 +15,7 @@ from typing import Any
 
 from edgetransfer.atomic import write_atomically
 from edgetransfer.errors import RunFolderError
+from edgetransfer.owning import is_empty
 from edgetransfer.reports.json_values import finite
 
 CONFIG, TURNS, SYNTHETIC, REPORT = "benchmark.json", "turns", "synthetic", "report.json"
@@ -39,7 +40,7 @@ class BenchmarkFolder:
             raise RunFolderError(
                 f"{self.path}: a file of that name is in the way; choose another --out"
             )
-        if self.path.is_dir() and any(self.path.iterdir()) and not self.file(CONFIG).is_file():
+        if self.path.is_dir() and not is_empty(self.path) and not self.file(CONFIG).is_file():
             raise RunFolderError(
                 f"{self.path}: not empty, and not a benchmark's folder; choose another --out"
             )

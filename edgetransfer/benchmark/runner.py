@@ -19,6 +19,8 @@ from edgetransfer.benchmark.rows import Cell, Round, error_increases, rows_of
 from edgetransfer.benchmark.settings import HELD_OUT, BenchmarkSettings
 from edgetransfer.benchmark.turn import TurnRequest, load_splits, tested_on
 from edgetransfer.data import DataSplits
+from edgetransfer.linear.inputs import record_of
+from edgetransfer.owning import owned
 from edgetransfer.reports.benchmark_page import benchmark_page
 from edgetransfer.reports.benchmark_plots import benchmark_plots, can_plot
 from edgetransfer.types import Progress, no_progress
@@ -85,12 +87,25 @@ def run_benchmark(
             "%s: the baseline is itself sparse: %.0f %% of its weights are zero",
             *(files[0].name, 100 * files[0].backbone.sparsity),
         )
+    with owned(settings.out, "benchmark"):
+        return _run(settings, folder, files, data, overwrite, progress, measure)
+
+
+def _run(
+    settings: BenchmarkSettings,
+    folder: BenchmarkFolder,
+    files: Sequence[Contestant],
+    data: Sequence[DataSet],
+    overwrite: bool,
+    progress: Progress,
+    measure: Measure,
+) -> dict[str, Any]:
     machine = machine_state()
     folder.begin(
         {
             **settings.to_config(),
             "sha256": [contestant.backbone.sha256 for contestant in files],
-            "content": [d.splits.fingerprint for d in data],
+            "photos": [record_of(d.splits) for d in data],
             **machine_identity(machine),
         },
         overwrite=overwrite,

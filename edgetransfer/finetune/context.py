@@ -41,6 +41,8 @@ class Context:
         With the normalisation that the finetuned one will have.
     progress
         Told of all that goes on.
+    doubts
+        Warnings that belong into the report.
     computed, from_cache
         Feature rows so far.
     memory_before
@@ -55,6 +57,7 @@ class Context:
     progress: Progress
     skipped: SkippedImages
     clock: StageClock = field(default_factory=StageClock)
+    doubts: list[str] = field(default_factory=list)
     computed: int = 0
     from_cache: int = 0
     memory_before: int = field(default_factory=lambda: int(psutil.Process().memory_info().rss))

@@ -20,6 +20,7 @@ from edgetransfer.finetune.batchnorm import Statistics, fold, restore
 from edgetransfer.finetune.checking import check_merged
 from edgetransfer.finetune.initializers import with_initializers
 from edgetransfer.heads import LinearHead
+from edgetransfer.owning import owned
 from edgetransfer.reports import RunFolder
 from edgetransfer.reports.run_folder import BACKBONE, CARD, HEAD, LABELS, REPORT
 
@@ -148,13 +149,15 @@ def export_run(run: Path, out: Path, *, merge_head: bool = False) -> dict[str, A
     if merge_head:
         whole = merged(backbone, head)
         difference = check_merged(whole, backbone, head)
-    exported = RunFolder.begin(out, resume=False, overwrite=False)
-    for name in (BACKBONE, CARD, HEAD, LABELS):
-        exported.write(name, folder.file(name).read_bytes())
-    if whole is not None:
-        exported.write(MODEL, whole.SerializeToString(deterministic=True))
-    exported.write_json(REPORT, report)
-    exported.write_config({**folder.read_config(), "out": str(out.resolve())})
+    RunFolder.check(out)
+    with owned(out, "export"):
+        exported = RunFolder.begin(out, resume=False, overwrite=False)
+        for name in (BACKBONE, CARD, HEAD, LABELS):
+            exported.write(name, folder.file(name).read_bytes())
+        if whole is not None:
+            exported.write(MODEL, whole.SerializeToString(deterministic=True))
+        exported.write_json(REPORT, report)
+        exported.write_config({**folder.read_config(), "out": str(out.resolve())})
     return {
         "run": str(run.resolve()),
         "classes": len(head.classes),

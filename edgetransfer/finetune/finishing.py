@@ -59,7 +59,7 @@ def finish(
     common = common_report(context.training, context.backbone, engine, splits, context.skipped)
     report = {
         **common,
-        "warnings": [*common["warnings"], *warnings],
+        "warnings": [*common["warnings"], *context.doubts, *warnings],
         "n_test": len(test.labels),
         "epochs": state.history,
         "final": final,

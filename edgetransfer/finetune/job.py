@@ -30,8 +30,9 @@ from edgetransfer.finetune.solver import FullFinetuner
 from edgetransfer.linear import LinearTraining
 from edgetransfer.linear.checkpoint import TrainingState, load_checkpoint
 from edgetransfer.linear.epochs import CachedEpochs, EpochSource, OnlineEpochs
+from edgetransfer.linear.inputs import write_inputs
 from edgetransfer.linear.opening import limited_threads, load_splits, open_backbone
-from edgetransfer.linear.runs import check_finished, enter_run, replacing
+from edgetransfer.linear.runs import check_finished, entered_run, replacing
 from edgetransfer.linear.sgd_training import SGDTraining
 from edgetransfer.linear.skipping import SkippedImages
 from edgetransfer.metrics import Accuracy
@@ -56,8 +57,9 @@ def run_finetuning(
     splits = load_splits(training)
     warn_of_logits(backbone, len(splits.classes))
     plan = make_plan(backbone, training, own)
-    entered = enter_run(
+    with entered_run(
         training.out,
+        splits,
         resume=resume,
         overwrite=overwrite,
         difference=lambda config: (
@@ -65,32 +67,34 @@ def run_finetuning(
             or own.difference(config.get("finetune", {}))
         ),
         command="finetune",
-    )
-    run = entered.run
-    if entered.finished is not None:
-        check_finished(run, Backbone.open(run.file(BACKBONE)).identity)
-        return entered.finished
-    total = len(splits.train) + len(splits.val) + len(splits.test)
-    context = Context(
-        training=training,
-        own=own,
-        backbone=backbone,
-        splits=splits,
-        plan=plan,
-        progress=Forecast(progress, training.n_epochs),
-        skipped=SkippedImages(total, training.max_bad),
-    )
-    with (
-        limited_threads(training.threads),
-        torch_threads(training.threads),
-        replacing(run, overwrite=overwrite),
-    ):
-        run.write_config({**training.to_config(), "finetune": own.to_config()})
-        run.write_labels(splits.classes)
-        try:
-            return _train(context, run)
-        finally:
-            run.write_lines(SKIPPED, context.skipped.records)
+    ) as entered:
+        run = entered.run
+        if entered.finished is not None:
+            check_finished(run, Backbone.open(run.file(BACKBONE)).identity)
+            return entered.finished
+        total = len(splits.train) + len(splits.val) + len(splits.test)
+        context = Context(
+            training=training,
+            own=own,
+            backbone=backbone,
+            splits=splits,
+            plan=plan,
+            progress=Forecast(progress, training.n_epochs),
+            skipped=SkippedImages(total, training.max_bad),
+            doubts=list(entered.doubts),
+        )
+        with (
+            limited_threads(training.threads),
+            torch_threads(training.threads),
+            replacing(run, overwrite=overwrite),
+        ):
+            run.write_config({**training.to_config(), "finetune": own.to_config()})
+            run.write_labels(splits.classes)
+            write_inputs(run, splits)
+            try:
+                return _train(context, run)
+            finally:
+                run.write_lines(SKIPPED, context.skipped.records)
 
 
 def _train(context: Context, run: RunFolder) -> dict[str, Any]:

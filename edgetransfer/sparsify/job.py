@@ -16,6 +16,7 @@ from edgetransfer.backbones.sparsity import measure_sparsity
 from edgetransfer.errors import BackboneError, EngineError
 from edgetransfer.features import default_cache_folder
 from edgetransfer.metrics.memory import peak_memory_bytes
+from edgetransfer.owning import owned
 from edgetransfer.sparsify.budget import Budget, plan
 from edgetransfer.sparsify.evaluation import compare_features
 from edgetransfer.sparsify.layers import Layer, find_layers
@@ -34,7 +35,7 @@ from edgetransfer.sparsify.settings import Sparsification
 from edgetransfer.sparsify.streaming import NetworkPair, shapes_of
 from edgetransfer.sparsify.timing import Stopwatch
 from edgetransfer.sparsify.weights import NetworkWeights
-from edgetransfer.sparsify.work import WorkFolder
+from edgetransfer.sparsify.work import WorkFolder, work_path
 from edgetransfer.types import Progress, no_progress
 
 logger = logging.getLogger(__name__)
@@ -69,10 +70,12 @@ def sparsify(
     start = monotonic()
     backbone = open_with(settings.dense, settings)
     check_out(settings, backbone, overwrite=overwrite)
-    report = _Job(settings, backbone, progress).run(resume=resume)
-    report["seconds"] = round(monotonic() - start, 1)
-    report["peak_memory_bytes"] = peak_memory_bytes()
-    write_report(settings.out, report)
+    with owned(work_path(settings.out), "sparsify", temporary=True):
+        check_out(settings, backbone, overwrite=overwrite)  # another one may have ended meanwhile
+        report = _Job(settings, backbone, progress).run(resume=resume)
+        report["seconds"] = round(monotonic() - start, 1)
+        report["peak_memory_bytes"] = peak_memory_bytes()
+        write_report(settings.out, report)
     return report
 
 

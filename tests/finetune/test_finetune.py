@@ -65,7 +65,7 @@ def test_run_folder_report_and_predictions(settings: LinearTraining, photos: Pat
     assert json.loads((settings.out / "report.json").read_text()) == report
     assert {p.name for p in settings.out.iterdir()} == {
         *("config.toml", "head.safetensors", "metrics.jsonl", "labels.txt", "skipped.jsonl"),
-        *("report.json", "backbone.onnx", "backbone.toml"),
+        *("report.json", "backbone.onnx", "backbone.toml", "data.json"),
     }
     parent, exported = (
         Backbone.open(settings.backbone, size=32),
