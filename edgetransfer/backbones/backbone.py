@@ -43,6 +43,8 @@ class Backbone:
         The graph from the feature tensor to the outputs; None where there was none.
     warnings
         What a person should know before trusting the result.
+    variant
+        In what ``body`` is not the file's; empty where it is.
     """
 
     path: Path
@@ -52,6 +54,7 @@ class Backbone:
     body: onnx.ModelProto
     classifier: onnx.ModelProto | None
     warnings: tuple[str, ...] = ()
+    variant: str = ""
 
     @classmethod
     def open(
@@ -187,7 +190,8 @@ class Backbone:
     @property
     def identity(self) -> str:
         """Two backbones with equal identity make the same features of the same input."""
-        return f"{self.sha256}:{self.cut.tensor}"
+        of_file = f"{self.sha256}:{self.cut.tensor}"
+        return f"{of_file}:{self.variant}" if self.variant else of_file
 
     @property
     def workload(self) -> str:

@@ -15,6 +15,7 @@ from typing import Any
 
 from edgetransfer.atomic import write_atomically
 from edgetransfer.errors import RunFolderError
+from edgetransfer.owning import NAME as LOCK
 from edgetransfer.owning import is_empty
 from edgetransfer.reports.json_values import finite
 
@@ -40,6 +41,11 @@ class BenchmarkFolder:
             raise RunFolderError(
                 f"{self.path}: a file of that name is in the way; choose another --out"
             )
+        if self.file(LOCK).exists():
+            return  # who wants to own it is told; `begin` looks again
+        self._check_contents()
+
+    def _check_contents(self) -> None:
         if self.path.is_dir() and not is_empty(self.path) and not self.file(CONFIG).is_file():
             raise RunFolderError(
                 f"{self.path}: not empty, and not a benchmark's folder; choose another --out"
@@ -53,7 +59,7 @@ class BenchmarkFolder:
         RunFolderError
             If another benchmark is here and is not to be overwritten.
         """
-        self.check()
+        self._check_contents()
         config = json.loads(json.dumps(finite(config), default=str))
         if self.file(CONFIG).is_file():
             if overwrite:

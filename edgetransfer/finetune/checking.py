@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from typing import TYPE_CHECKING
 
 import numpy as np
 import onnx
@@ -13,10 +14,12 @@ from edgetransfer.data import Sample
 from edgetransfer.engines import engine_kind, open_engine, reference_kind
 from edgetransfer.errors import EdgeTransferError, EngineError
 from edgetransfer.features import FeatureExtractor
-from edgetransfer.finetune.context import Context
-from edgetransfer.finetune.solver import FullFinetuner
 from edgetransfer.heads import LinearHead
 from edgetransfer.types import Float32Array
+
+if TYPE_CHECKING:  # `export` checks without torch
+    from edgetransfer.finetune.context import Context
+    from edgetransfer.finetune.solver import FullFinetuner
 
 logger = logging.getLogger(__name__)
 

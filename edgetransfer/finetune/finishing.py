@@ -12,9 +12,11 @@ from edgetransfer.finetune.checking import check_zeros, compare_with_torch, doub
 from edgetransfer.finetune.context import Context
 from edgetransfer.finetune.export import save_backbone, trained_body
 from edgetransfer.finetune.plan import memory_of
+from edgetransfer.finetune.recipe import departures
 from edgetransfer.finetune.solver import FullFinetuner
 from edgetransfer.linear.checkpoint import TrainingState
 from edgetransfer.linear.opening import head_metadata
+from edgetransfer.linear.recipe import recipe_report
 from edgetransfer.linear.runs import common_report
 from edgetransfer.metrics import accuracy_of, peak_memory_bytes
 from edgetransfer.reports import RunFolder
@@ -52,13 +54,14 @@ def finish(
     warnings = doubts(
         before=linear if linear is not None and linear["on"] == VALIDATION else None,
         after=state.history[-1],
-        metric="mean_per_class",
+        metric=context.training.judged_by.name,
         estimated=estimated,
         taken=(peak_memory_bytes() or 0) - context.memory_before,
     )
     common = common_report(context.training, context.backbone, engine, splits, context.skipped)
     report = {
         **common,
+        "recipe": recipe_report(context.training.recipe, departures(context.training, context.own)),
         "warnings": [*common["warnings"], *context.doubts, *warnings],
         "n_test": len(test.labels),
         "epochs": state.history,

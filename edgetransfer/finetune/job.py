@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,7 @@ from edgetransfer.finetune.context import Context
 from edgetransfer.finetune.finishing import finish
 from edgetransfer.finetune.forecast import Forecast
 from edgetransfer.finetune.partition import size_of
-from edgetransfer.finetune.plan import make_plan
+from edgetransfer.finetune.plan import make_plan, masked
 from edgetransfer.finetune.preparation import (
     baseline,
     frozen_engine,
@@ -24,6 +23,7 @@ from edgetransfer.finetune.preparation import (
     normalised,
     statistics_of,
 )
+from edgetransfer.finetune.recipe import departures, resolved
 from edgetransfer.finetune.running import torch_threads
 from edgetransfer.finetune.settings import FinetuneSettings
 from edgetransfer.finetune.solver import FullFinetuner
@@ -32,6 +32,7 @@ from edgetransfer.linear.checkpoint import TrainingState, load_checkpoint
 from edgetransfer.linear.epochs import CachedEpochs, EpochSource, OnlineEpochs
 from edgetransfer.linear.inputs import write_inputs
 from edgetransfer.linear.opening import limited_threads, load_splits, open_backbone
+from edgetransfer.linear.recipe import warning_of
 from edgetransfer.linear.runs import check_finished, entered_run, replacing
 from edgetransfer.linear.sgd_training import SGDTraining
 from edgetransfer.linear.skipping import SkippedImages
@@ -52,7 +53,10 @@ def run_finetuning(
     progress: Progress,
 ) -> dict[str, Any]:
     """See `edgetransfer.finetune.finetune`."""
-    training = replace(training, mode="cached" if own.cached_frozen else "online", solver="sgd")
+    training, own = resolved(training, own)
+    departed = departures(training, own)
+    for text in warning_of(departed):
+        logger.warning("%s", text)
     backbone = open_backbone(training)
     splits = load_splits(training)
     warn_of_logits(backbone, len(splits.classes))
@@ -76,12 +80,12 @@ def run_finetuning(
         context = Context(
             training=training,
             own=own,
-            backbone=backbone,
+            backbone=masked(backbone, plan, own),
             splits=splits,
             plan=plan,
             progress=Forecast(progress, training.n_epochs),
             skipped=SkippedImages(total, training.max_bad),
-            doubts=list(entered.doubts),
+            doubts=[*entered.doubts, *warning_of(departed)],
         )
         with (
             limited_threads(training.threads),

@@ -15,6 +15,7 @@ from edgetransfer.engines import Engine
 from edgetransfer.errors import HeadError, RunFolderError, UsageError
 from edgetransfer.heads import LinearHead
 from edgetransfer.linear.inputs import changed_inputs
+from edgetransfer.linear.recipe import recipe_report
 from edgetransfer.linear.settings import LinearTraining
 from edgetransfer.linear.skipping import SkippedImages
 from edgetransfer.owning import owned
@@ -159,6 +160,8 @@ def common_report(
         "engine": asdict(engine.choice),
         "mode": settings.mode,
         "solver": settings.solver,
+        "metric": asdict(settings.judged_by),
+        "recipe": recipe_report(settings.recipe, settings.departures),
         "n_train": sum(s not in skipped for s in splits.train),
         "n_val": sum(s not in skipped for s in splits.val),
         "n_classes": len(splits.classes),

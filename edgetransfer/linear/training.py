@@ -33,6 +33,7 @@ from edgetransfer.linear.opening import (
     open_backbone,
     opened_extractor,
 )
+from edgetransfer.linear.recipe import warning_of
 from edgetransfer.linear.runs import check_finished, common_report, entered_run, replacing
 from edgetransfer.linear.settings import LinearTraining
 from edgetransfer.linear.sgd_training import SGDTraining
@@ -62,6 +63,9 @@ def train_linear(
     EdgeTransferError
         If the backbone, the data, the engine or the run folder cannot be used.
     """
+    departed = warning_of(settings.departures)
+    for text in departed:
+        logger.warning("%s", text)
     backbone = open_backbone(settings)
     splits = load_splits(settings)
     warn_of_logits(backbone, len(splits.classes))
@@ -83,7 +87,8 @@ def train_linear(
                 run.write_config({**settings.to_config(), "plan": plan.to_config()})
                 run.write_labels(splits.classes)
                 write_inputs(run, splits)
-                job = _Job(settings, backbone, splits, run, extractor, progress, entered.doubts)
+                doubts = [*departed, *entered.doubts]
+                job = _Job(settings, backbone, splits, run, extractor, progress, doubts)
                 return job.train()
 
 

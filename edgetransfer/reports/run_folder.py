@@ -65,7 +65,7 @@ class RunFolder:
             if it is not a run folder.
         """
         run = cls(path)
-        cls.check(path)
+        run._check()
         if path.is_dir() and not is_empty(path):
             run.give_back()
             if run.has_results and not resume and not overwrite:
@@ -80,6 +80,8 @@ class RunFolder:
     def check(cls, path: Path, *, passing: str | None = None) -> None:
         """Refuse a place that holds something else; nothing is written.
 
+        A folder that may have an owner is not looked into: who wants to own it is told.
+
         Parameters
         ----------
         passing
@@ -90,15 +92,19 @@ class RunFolder:
         RunFolderError
             If a file is in the way, or a folder that is not empty and no run's.
         """
-        run = cls(path)
+        if not (path / LOCK).exists():
+            cls(path)._check(passing)
+
+    def _check(self, passing: str | None = None) -> None:
+        path = self.path
         if path.exists() and not path.is_dir():
             raise RunFolderError(f"{path}: a file of that name is in the way; choose another --out")
-        if not path.is_dir() or run.is_run or run.file(PREVIOUS).is_dir():
+        if not path.is_dir():
             return
         odd = {entry.name for entry in path.iterdir()} - {LOCK}
         if passing is not None:
             odd -= {entry.name for entry in path.glob(passing)}
-        if odd:
+        if odd and not self.is_run and not self.file(PREVIOUS).is_dir():
             raise RunFolderError(f"{path}: not empty, and not a run folder; choose another --out")
 
     def put_aside(self) -> None:
