@@ -6,7 +6,6 @@ import math
 
 import pytest
 
-from edgetransfer.backbones import measure_sparsity
 from edgetransfer.backbones.architectures import architecture, synthetic
 from edgetransfer.backbones.architectures.profiles import (
     PUBLISHED,
@@ -14,6 +13,7 @@ from edgetransfer.backbones.architectures.profiles import (
     published,
 )
 from edgetransfer.backbones.freeze import freeze
+from edgetransfer.backbones.sparsity import measure_sparsity
 from edgetransfer.errors import UsageError
 
 ALL = [(name, profile, s) for (name, profile), found in PUBLISHED.items() for s in found]
@@ -45,7 +45,7 @@ def test_work_and_sparsity_are_the_published_ones(name: str, profile: str, spars
 
 def test_work_differs_where_sparsity_does_not() -> None:
     def early(profile: str) -> float:
-        return 1 - profile_sparsities("resnet50", profile, 0.9)["layer1.0.conv2.weight"]
+        return 1 - profile_sparsities("resnet50", profile, 0.9)["layer1.0.conv1.weight"]
 
     assert early("str") < 0.1 < early("woodfisher") < early("acdc") < early("rigl")
 

@@ -105,7 +105,8 @@ def published(name: str, profile: str, sparsity: float) -> Published:
         names = [a for a, p in PUBLISHED if p == profile]
         there = f"there are figures of {', '.join(dict.fromkeys(names))} alone"
     raise UsageError(
-        f"--pattern {profile}: nothing is published of {name} at a sparsity of {sparsity:g}; {there}"
+        f"--pattern {profile}: nothing is published of {name} at a sparsity of {sparsity:g}; "
+        f"{there}"
     )
 
 
