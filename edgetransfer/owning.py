@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from time import sleep
 
-from edgetransfer.errors import RunFolderError
+from edgetransfer.errors import RunFolderError, TakenError
 
 NAME = "lock"
 WAIT, TRIES = 0.02, 25  # seconds, how often: until an owner that has just begun has said who it is
@@ -127,7 +127,7 @@ def make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except FileExistsError:
-        raise RunFolderError(
+        raise TakenError(
             f"{folder}: a file of that name is in the way; choose another --out"
         ) from None
     except OSError as error:

@@ -16,7 +16,7 @@ from edgetransfer.backbones.cut import FeatureCut, check_tensor, cut, find_featu
 from edgetransfer.backbones.freeze import freeze, input_layout
 from edgetransfer.backbones.graph import dims_of
 from edgetransfer.backbones.image_signs import what_normalises
-from edgetransfer.backbones.sparsity import SparsityReport, measure_sparsity
+from edgetransfer.backbones.sparsity import SparsityReport, count_weights, measure_sparsity
 from edgetransfer.errors import BackboneError
 from edgetransfer.types import Interpolation, Preprocessing
 
@@ -186,6 +186,19 @@ class Backbone:
     def sparsity(self) -> float:
         """The share of weights that are zero, 0 to 1."""
         return self.sparsity_report.sparsity
+
+    @cached_property
+    def sparsity_with_classifier(self) -> float | None:
+        """The share of zeros with the classifier's weights, as the literature counts it.
+
+        None where the file has no classifier.
+        """
+        zeros, weights = (0, 0) if self.classifier is None else count_weights(self.classifier)
+        if not weights:
+            return None
+        layers = self.sparsity_report.layers
+        zeros += sum(layer.zeros for layer in layers)
+        return zeros / (weights + sum(layer.weights for layer in layers))
 
     @property
     def identity(self) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from edgetransfer.atomic import write_atomically
-from edgetransfer.errors import RunFolderError
+from edgetransfer.errors import RunFolderError, TakenError
 from edgetransfer.owning import NAME as LOCK
 from edgetransfer.owning import is_empty
 from edgetransfer.reports.json_values import finite
@@ -38,7 +38,7 @@ class BenchmarkFolder:
             If a file is in the way, or a folder that is not empty and no benchmark's.
         """
         if self.path.exists() and not self.path.is_dir():
-            raise RunFolderError(
+            raise TakenError(
                 f"{self.path}: a file of that name is in the way; choose another --out"
             )
         if self.file(LOCK).exists():
@@ -47,7 +47,7 @@ class BenchmarkFolder:
 
     def _check_contents(self) -> None:
         if self.path.is_dir() and not is_empty(self.path) and not self.file(CONFIG).is_file():
-            raise RunFolderError(
+            raise TakenError(
                 f"{self.path}: not empty, and not a benchmark's folder; choose another --out"
             )
 
@@ -82,7 +82,7 @@ class BenchmarkFolder:
             ) from error
         if names:
             was, now = before.get(names[0]), config.get(names[0])
-            raise RunFolderError(
+            raise TakenError(
                 f"{self.path}: holds a benchmark with other settings: {names[0]} was "
                 f"{_short(was)} and is now {_short(now)}; give the same settings to go on, "
                 "--overwrite to start anew, or another --out"

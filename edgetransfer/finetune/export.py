@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -11,10 +10,10 @@ from typing import Any
 import onnx
 from onnx import numpy_helper
 
-from edgetransfer.atomic import write_atomically
 from edgetransfer.backbones import Backbone
-from edgetransfer.backbones.card import METADATA_KEY, card_path
+from edgetransfer.backbones.card import METADATA_KEY
 from edgetransfer.backbones.graph import Array
+from edgetransfer.backbones.writing import write_backbone
 from edgetransfer.errors import RunFolderError
 from edgetransfer.finetune.batchnorm import Statistics, fold, restore
 from edgetransfer.finetune.checking import check_merged
@@ -48,23 +47,13 @@ def trained_body(
 
 def save_backbone(body: onnx.ModelProto, parent: Backbone, path: Path) -> Backbone:
     """Write a finetuned backbone and its card; returns it, opened."""
-    del body.metadata_props[:]  # an old card inside would say otherwise
-    content = body.SerializeToString(deterministic=True)
-    write_atomically(path, content)
     card = replace(
         parent.card,
         name=f"{parent.name.removesuffix('-finetuned')}-finetuned",
         features=body.graph.output[0].name,
-        dimension=parent.dimension,
-        sparsity=None,
-        sha256=hashlib.sha256(content).hexdigest(),
         parent=parent.sha256,
     )
-    write_atomically(card_path(path), card.to_toml().encode())
-    opened = Backbone.open(path)
-    card = replace(card, sparsity=opened.sparsity)
-    write_atomically(card_path(path), card.to_toml().encode())
-    return replace(opened, card=card)
+    return write_backbone(body, card, path, made_from=path)
 
 
 def merged(backbone: Backbone, head: LinearHead) -> onnx.ModelProto:

@@ -84,6 +84,7 @@ def inspect_backbone(
         "input": {"size": opened.preprocessing.size},
         "card": asdict(opened.card),
         "sparsity": report.sparsity,
+        "sparsity_with_classifier": opened.sparsity_with_classifier,
         "pruned_filters": report.pruned_filters,
         "macs": {"dense": report.dense_macs, "nonzero": report.nonzero_macs},
         "dead_channels": {

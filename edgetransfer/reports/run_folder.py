@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from edgetransfer.atomic import write_atomically
-from edgetransfer.errors import RunFolderError
+from edgetransfer.errors import RunFolderError, TakenError
 from edgetransfer.owning import NAME as LOCK
 from edgetransfer.owning import is_empty, make_folder
 from edgetransfer.reports.json_values import finite
@@ -69,7 +69,7 @@ class RunFolder:
         if path.is_dir() and not is_empty(path):
             run.give_back()
             if run.has_results and not resume and not overwrite:
-                raise RunFolderError(
+                raise TakenError(
                     f"{path}: holds a run already; give --resume to go on, --overwrite to start "
                     "anew, or another --out"
                 )
@@ -98,14 +98,14 @@ class RunFolder:
     def _check(self, passing: str | None = None) -> None:
         path = self.path
         if path.exists() and not path.is_dir():
-            raise RunFolderError(f"{path}: a file of that name is in the way; choose another --out")
+            raise TakenError(f"{path}: a file of that name is in the way; choose another --out")
         if not path.is_dir():
             return
         odd = {entry.name for entry in path.iterdir()} - {LOCK}
         if passing is not None:
             odd -= {entry.name for entry in path.glob(passing)}
         if odd and not self.is_run and not self.file(PREVIOUS).is_dir():
-            raise RunFolderError(f"{path}: not empty, and not a run folder; choose another --out")
+            raise TakenError(f"{path}: not empty, and not a run folder; choose another --out")
 
     def put_aside(self) -> None:
         """Make room for a new run; what is here comes back if that one leaves nothing."""

@@ -13,6 +13,7 @@ import onnx
 
 from edgetransfer.backbones import Backbone, open_with
 from edgetransfer.backbones.sparsity import measure_sparsity
+from edgetransfer.backbones.writing import check_target
 from edgetransfer.errors import BackboneError, EngineError
 from edgetransfer.features import default_cache_folder
 from edgetransfer.metrics.memory import peak_memory_bytes
@@ -30,7 +31,7 @@ from edgetransfer.sparsify.photos import (
 from edgetransfer.sparsify.pruning import correct_all, prune_by_magnitude, reconstruct_all
 from edgetransfer.sparsify.refine import check_torch, refine
 from edgetransfer.sparsify.remarks import doubts, how_made, left_out, shortcomings
-from edgetransfer.sparsify.result import check_out, write_backbone, write_report
+from edgetransfer.sparsify.result import write_report, write_sparse
 from edgetransfer.sparsify.settings import Sparsification
 from edgetransfer.sparsify.streaming import NetworkPair, shapes_of
 from edgetransfer.sparsify.timing import Stopwatch
@@ -69,9 +70,10 @@ def sparsify(
     """
     start = monotonic()
     backbone = open_with(settings.dense, settings)
-    check_out(settings, backbone, overwrite=overwrite)
+    check_target(settings.out, overwrite=overwrite, source=backbone.path)
     with owned(work_path(settings.out), "sparsify", temporary=True):
-        check_out(settings, backbone, overwrite=overwrite)  # another one may have ended meanwhile
+        # Another one may have ended meanwhile.
+        check_target(settings.out, overwrite=overwrite, source=backbone.path)
         report = _Job(settings, backbone, progress).run(resume=resume)
         report["seconds"] = round(monotonic() - start, 1)
         report["peak_memory_bytes"] = peak_memory_bytes()
@@ -134,13 +136,12 @@ class _Job:
         for text in [*doubts(records, self.views), *shortcomings(report, target)]:
             self._warn(text)
         report["warnings"] = self.warnings
-        write_backbone(
+        write_sparse(
             settings,
             self.backbone,
             self.layers,
             self.pruned,
             how_made(settings, self.views),
-            counted.sparsity,
         )
         work.remove()
         return report

@@ -294,7 +294,7 @@ def test_export_of_a_run_and_its_merged_model(
         normalise(shown, preprocessing, image)
     whole = run(onnx.load(str(out / "model.onnx")), images)
     np.testing.assert_allclose(whole, expected, rtol=1e-3, atol=1e-5)
-    assert main(["export", str(settings.out), "--out", str(out)]) == 1
+    assert main(["export", str(settings.out), "--out", str(out)]) == 2
     assert "holds a run already" in capsys.readouterr().err
 
 
