@@ -75,11 +75,17 @@ class BenchmarkFolder:
     def _compare(self, config: dict[str, Any]) -> None:
         try:
             before = json.loads(self.file(CONFIG).read_text(encoding="utf-8"))
-            names = [name for name in {**before, **config} if before.get(name) != config.get(name)]
+            # What an older version did not keep cannot be compared.
+            names = [name for name in before if before[name] != config.get(name)]
         except (OSError, ValueError, AttributeError, TypeError) as error:
             raise RunFolderError(
                 f"{self.file(CONFIG)}: cannot be read ({error}); --overwrite starts anew"
             ) from error
+        if names == ["photos"]:
+            raise TakenError(
+                f"{self.path}: holds a benchmark whose photos were written anew since it began; "
+                "give --overwrite to start anew, or another --out"
+            )
         if names:
             was, now = before.get(names[0]), config.get(names[0])
             raise TakenError(

@@ -19,7 +19,7 @@ from edgetransfer.benchmark.rows import Cell, Round, error_increases, rows_of
 from edgetransfer.benchmark.settings import HELD_OUT, BenchmarkSettings
 from edgetransfer.benchmark.turn import TurnRequest, tested_on
 from edgetransfer.data import DataSplits
-from edgetransfer.linear.inputs import record_of
+from edgetransfer.linear.inputs import stamp_of
 from edgetransfer.linear.opening import load_splits
 from edgetransfer.linear.recipe import recipe_report, warning_of
 from edgetransfer.metrics.conventions import Metric
@@ -110,7 +110,8 @@ def _run(
         {
             **settings.to_config(),
             "sha256": [contestant.backbone.sha256 for contestant in files],
-            "photos": [record_of(d.splits) for d in data],
+            "content": [d.splits.fingerprint for d in data],
+            "photos": [stamp_of(d.splits) for d in data],
             **machine_identity(machine),
         },
         overwrite=overwrite,

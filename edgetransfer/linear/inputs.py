@@ -23,6 +23,11 @@ def record_of(splits: DataSplits) -> dict[str, Any]:
     return {"set": splits.fingerprint, "stamps": "".join(map(_stamp, _samples(splits)))}
 
 
+def stamp_of(splits: DataSplits) -> str:
+    """A short checksum over the stamps of all photos."""
+    return f"{zlib.crc32(str(record_of(splits)['stamps']).encode()):08x}"
+
+
 def write_inputs(run: RunFolder, splits: DataSplits) -> None:
     """Keep what a run begins with; a run that goes on keeps what it began with."""
     if not run.file(DATA).is_file():

@@ -261,6 +261,20 @@ def test_the_gap_is_of_the_metric_that_counts(settings, photos, metric, counts):
     assert report["data"][0]["metric"] == {"name": counts, "reason": "asked for by --metric"}
 
 
+def test_photos_that_were_exchanged_in_place_end_a_benchmark(settings, photos):
+    settings = replace(settings, seeds=1, epochs=1)
+    run_benchmark(settings, measure=Turns())
+    path = photos / "train" / "red" / "003.png"
+    path.write_bytes(path.read_bytes())
+    with pytest.raises(RunFolderError, match="photos were written anew since it began"):
+        run_benchmark(settings, measure=Turns())
+    config = settings.out / "benchmark.json"
+    older = json.loads(config.read_text())
+    del older["photos"]  # of a version that did not keep them
+    config.write_text(json.dumps(older))
+    assert run_benchmark(settings, measure=Turns())["rows"]
+
+
 def test_a_head_that_diverges_ends_the_benchmark(settings):
     with pytest.raises(DataError, match="lower --learning-rate"):
         run_benchmark(replace(settings, learning_rate=1e30, seeds=1), measure=Turns())
