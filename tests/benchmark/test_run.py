@@ -186,7 +186,7 @@ def test_synthetic_weights_have_a_dense_twin_and_no_accuracy(settings):
         baseline=None,
         backbones=(),
         synthetic=(SyntheticFamily.parse("mobilenet_v1:0.9"),),
-        patterns=("uniform", "erk"),
+        patterns=("uniform", "erk", "acdc"),
         epochs=1,
         seeds=1,
         images=2,
@@ -194,8 +194,12 @@ def test_synthetic_weights_have_a_dense_twin_and_no_accuracy(settings):
     )
     report = run_benchmark(settings, measure=Turns())
     names = [row["backbone"] for row in report["rows"]]
-    assert names == ["mobilenet_v1-dense", "mobilenet_v1-90-uniform", "mobilenet_v1-90-erk"]
-    assert [row["baseline"] for row in report["rows"]] == [True, False, False]
+    patterns = ("uniform", "erk", "acdc")
+    assert names == ["mobilenet_v1-dense", *(f"mobilenet_v1-90-{name}" for name in patterns)]
+    assert [row["baseline"] for row in report["rows"]] == [True, False, False, False]
+    assert [row["published"] is not None for row in report["rows"]] == [False, False, False, True]
+    assert report["rows"][3]["published"]["work"] == 0.18
+    assert report["rows"][3]["published"]["work_reached"] == pytest.approx(0.18, abs=0.01)
     for row in report["rows"]:
         assert row["synthetic"]
         assert row["top1"] is None
