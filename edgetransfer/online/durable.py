@@ -18,9 +18,9 @@ from edgetransfer.online.journal import FULL, Journal
 from edgetransfer.online.metrics_log import MetricsLog, read_curve, standing
 from edgetransfer.online.offers import Offer, Receipt, Status
 from edgetransfer.online.records import Kind, Record
-from edgetransfer.online.run_lock import RunLock
 from edgetransfer.online.settings import KeepingSettings, LearningSettings
 from edgetransfer.online.views import mean_views
+from edgetransfer.owning import FolderOwner
 from edgetransfer.reports import RunFolder
 from edgetransfer.reports.run_folder import CURVE, HEAD, METRICS, REPORT
 
@@ -44,6 +44,9 @@ class DurableLearner:
         What the features depend on: backbone, preprocessing. A run keeps to one.
     head_metadata
         Saved with the head.
+    owner
+        Of the run folder, which this one lets go of in the end; it takes the folder itself if
+        None.
 
     Raises
     ------
@@ -64,12 +67,13 @@ class DurableLearner:
         *,
         identity: str,
         head_metadata: dict[str, str],
+        owner: FolderOwner | None = None,
     ) -> None:
         self.run = run
         self._keeping = keeping
         self._identity = identity
         self._head_metadata = head_metadata
-        self._lock = RunLock(run.path)
+        self._lock = owner if owner is not None else FolderOwner(run.path, "stream")
         try:
             self._recover(dimension, learning)
         except BaseException:

@@ -23,6 +23,7 @@ from edgetransfer.online.in_hand import InHand
 from edgetransfer.online.offers import Offer, Receipt
 from edgetransfer.online.opening import Eyes, open_eyes
 from edgetransfer.online.settings import StreamSettings
+from edgetransfer.owning import FolderOwner, make_folder
 from edgetransfer.reports import RunFolder
 from edgetransfer.reports.run_folder import CONFIG
 from edgetransfer.types import Float32Array
@@ -63,10 +64,17 @@ class OnlineLearner:
         self.settings = settings
         opened = eyes if eyes is not None else open_eyes(settings)
         self.engine = opened.engine
-        for left in settings.out.glob(f".{CONFIG}.*.tmp"):
-            left.unlink(missing_ok=True)  # of a process that was killed as it began
-        run = RunFolder.begin(settings.out, resume=True, overwrite=False)
-        _agree(run, settings)
+        RunFolder.check(settings.out, passing=f".{CONFIG}.*.tmp")
+        make_folder(settings.out)
+        owner = FolderOwner(settings.out, "stream")
+        try:
+            for left in settings.out.glob(f".{CONFIG}.*.tmp"):
+                left.unlink(missing_ok=True)  # of a process that was killed as it began
+            run = RunFolder.begin(settings.out, resume=True, overwrite=False)
+            _agree(run, settings)
+        except BaseException:
+            owner.release()
+            raise
         self.clock = StageClock()
         self.durable = DurableLearner(
             run,
@@ -75,6 +83,7 @@ class OnlineLearner:
             settings.keeping,
             identity=opened.identity,
             head_metadata=opened.metadata,
+            owner=owner,
         )
         try:
             self.in_hand = InHand(run.path, self.durable.ids.__contains__)

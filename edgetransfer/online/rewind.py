@@ -14,8 +14,8 @@ from edgetransfer.online.checkpoints import Checkpoint, CheckpointFolder, read_c
 from edgetransfer.online.durable import CHECKPOINTS, JOURNAL, DurableLearner
 from edgetransfer.online.journal import sync_folder
 from edgetransfer.online.learner import blas_on_one_thread
-from edgetransfer.online.run_lock import RunLock
 from edgetransfer.online.settings import KeepingSettings, LearningSettings
+from edgetransfer.owning import FolderOwner, owned
 from edgetransfer.reports import RunFolder
 
 logger = logging.getLogger(__name__)
@@ -70,7 +70,7 @@ def rollback(run: Path, to: str) -> SavedState:
         If it is no stream's run, or the stream is running.
     """
     folder = _stream_folder(run)
-    lock = RunLock(folder.path)
+    owner = FolderOwner(folder.path, "rollback")
     try:
         states = saved_states(run)
         count, moment = _parse(to)
@@ -99,9 +99,10 @@ def rollback(run: Path, to: str) -> SavedState:
             path.unlink()
         sync_folder(run / CHECKPOINTS)
         shutil.rmtree(aside, ignore_errors=True)
-    finally:
-        lock.release()
-    learner = _open(folder)
+    except BaseException:
+        owner.release()
+        raise
+    learner = _open(folder, owner)
     try:
         learner.checkpoint()
     finally:
@@ -127,7 +128,8 @@ def forget(run: Path, *, ids: frozenset[str], classes: frozenset[str]) -> dict[s
     if not ids and not classes:
         raise UsageError("what is to be forgotten? give --id or --class")
     with blas_on_one_thread():
-        durable = _open(_stream_folder(run))
+        folder = _stream_folder(run)
+        durable = _open(folder, FolderOwner(folder.path, "forget"))
         try:
             unknown = sorted(classes - set(durable.learner.classes))
             if unknown:
@@ -160,7 +162,6 @@ def export(run: Path, out: Path) -> dict[str, Any]:
     if not classes:
         raise RunFolderError(f"{run}: nothing was learned yet, so there is no head to export")
     head = LinearHead(weights=arrays["solver.weights"], bias=arrays["solver.bias"], classes=classes)
-    exported = RunFolder.begin(out, resume=False, overwrite=False)
     counts = values["counts"]
     report = {
         "run": str(run.resolve()),
@@ -171,10 +172,13 @@ def export(run: Path, out: Path) -> dict[str, Any]:
         "class_counts": dict(zip(classes, arrays["by_class"].tolist(), strict=True)),
         "confusion": arrays["scores.confusion"].tolist(),
     }
-    head.save(exported.file(HEAD), checkpoint.run["head"])
-    exported.write(LABELS, "".join(f"{name}\n" for name in classes))
-    exported.write_json(REPORT, report)
-    exported.write_config({**folder.read_config(), "out": str(out.resolve())})
+    RunFolder.check(out)
+    with owned(out, "export"):
+        exported = RunFolder.begin(out, resume=False, overwrite=False)
+        head.save(exported.file(HEAD), checkpoint.run["head"])
+        exported.write(LABELS, "".join(f"{name}\n" for name in classes))
+        exported.write_json(REPORT, report)
+        exported.write_config({**folder.read_config(), "out": str(out.resolve())})
     return report
 
 
@@ -194,16 +198,22 @@ def _stream_folder(run: Path) -> RunFolder:
     return folder
 
 
-def _open(folder: RunFolder) -> DurableLearner:
-    """The learner of a run, without its backbone."""
-    checkpoint = _steady(folder)
+def _open(folder: RunFolder, owner: FolderOwner) -> DurableLearner:
+    """The learner of a run, without its backbone; it lets go of the run in the end."""
+    try:
+        checkpoint = _steady(folder)
+        learning = LearningSettings(**folder.read_config()["stream"])
+    except BaseException:
+        owner.release()
+        raise
     return DurableLearner(
         folder,
         checkpoint.state.values["dimension"],
-        LearningSettings(**folder.read_config()["stream"]),
+        learning,
         KeepingSettings(),
         identity=checkpoint.run["identity"],
         head_metadata=checkpoint.run["head"],
+        owner=owner,
     )
 
 

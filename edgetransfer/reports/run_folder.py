@@ -10,6 +10,8 @@
     checkpoint.safetensors   while the training is unfinished
     backbone.onnx       the finetuned backbone, where it was trained too
     backbone.toml       its card
+    data.json           which photos it was begun with, to notice others
+    lock                while a process writes here: which, and since when
 
 Every file is written under a temporary name and renamed, so each is whole or not there.
 """
@@ -24,11 +26,13 @@ from pathlib import Path
 from typing import Any
 
 from edgetransfer.atomic import write_atomically
-from edgetransfer.errors import RunFolderError
+from edgetransfer.errors import RunFolderError, TakenError
 from edgetransfer.names import json_text, readable
+from edgetransfer.owning import NAME as LOCK
+from edgetransfer.owning import is_empty, make_folder
 from edgetransfer.reports.json_values import finite
 
-CONFIG, HEAD, LABELS, METRICS, CURVE, SKIPPED, REPORT, CHECKPOINT, BACKBONE, CARD = (
+CONFIG, HEAD, LABELS, METRICS, CURVE, SKIPPED, REPORT, CHECKPOINT, BACKBONE, CARD, DATA = (
     "config.toml",
     "head.safetensors",
     "labels.txt",
@@ -39,9 +43,10 @@ CONFIG, HEAD, LABELS, METRICS, CURVE, SKIPPED, REPORT, CHECKPOINT, BACKBONE, CAR
     "checkpoint.safetensors",
     "backbone.onnx",
     "backbone.toml",
+    "data.json",
 )
 PREVIOUS = ".previous"
-FILES = (CONFIG, HEAD, LABELS, METRICS, CURVE, SKIPPED, REPORT, CHECKPOINT, BACKBONE, CARD)
+FILES = (CONFIG, HEAD, LABELS, METRICS, CURVE, SKIPPED, REPORT, CHECKPOINT, BACKBONE, CARD, DATA)
 
 
 class RunFolder:
@@ -61,24 +66,47 @@ class RunFolder:
             if it is not a run folder.
         """
         run = cls(path)
-        if path.exists() and not path.is_dir():
-            raise RunFolderError(f"{path}: a file of that name is in the way; choose another --out")
-        if path.is_dir() and any(path.iterdir()):
-            if not run.is_run and not run.file(PREVIOUS).is_dir():
-                raise RunFolderError(
-                    f"{path}: not empty, and not a run folder; choose another --out"
-                )
+        run._check()
+        if path.is_dir() and not is_empty(path):
             run.give_back()
             if run.has_results and not resume and not overwrite:
-                raise RunFolderError(
+                raise TakenError(
                     f"{path}: holds a run already; give --resume to go on, --overwrite to start "
                     "anew, or another --out"
                 )
-        try:
-            path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise RunFolderError(f"{path}: cannot be made: {error.strerror}") from error
+        make_folder(path)
         return run
+
+    @classmethod
+    def check(cls, path: Path, *, passing: str | None = None) -> None:
+        """Refuse a place that holds something else; nothing is written.
+
+        A folder that may have an owner is not looked into: who wants to own it is told.
+
+        Parameters
+        ----------
+        passing
+            Files that do not count, as a pattern of their names.
+
+        Raises
+        ------
+        RunFolderError
+            If a file is in the way, or a folder that is not empty and no run's.
+        """
+        if not (path / LOCK).exists():
+            cls(path)._check(passing)
+
+    def _check(self, passing: str | None = None) -> None:
+        path = self.path
+        if path.exists() and not path.is_dir():
+            raise TakenError(f"{path}: a file of that name is in the way; choose another --out")
+        if not path.is_dir():
+            return
+        odd = {entry.name for entry in path.iterdir()} - {LOCK}
+        if passing is not None:
+            odd -= {entry.name for entry in path.glob(passing)}
+        if odd and not self.is_run and not self.file(PREVIOUS).is_dir():
+            raise TakenError(f"{path}: not empty, and not a run folder; choose another --out")
 
     def put_aside(self) -> None:
         """Make room for a new run; what is here comes back if that one leaves nothing."""

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from edgetransfer.cli.main import main
-from edgetransfer.machine import DEEPSPARSE_NOTICE
+from edgetransfer.defaults import ENGINES
+from edgetransfer.engines import engine_kind, engine_names
 
 HEAVY = ("torch", "deepsparse", "onnxruntime", "openvino", "sklearn", "scipy", "matplotlib")
 
@@ -146,7 +147,7 @@ def test_doctor_names_the_engine_and_the_licence(capsys):
     assert main(["doctor", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     here = sys.version_info < (3, 12) and found["packages"]["deepsparse"]
-    assert found["notice"] == (DEEPSPARSE_NOTICE if here else None)
+    assert found["notice"] == (engine_kind("deepsparse").notice if here else None)
     if found["sparse"]["absent"] is None:
         assert found["engine"]["name"] == "sparse"
         assert found["sparse"]["kernels"] in found["engine"]["reason"]
@@ -226,3 +227,7 @@ def test_interrupt_exits_130_and_the_run_can_be_resumed(backbone, photos, tmp_pa
     assert "--resume" in stderr
     assert "Traceback" not in stderr
     assert checkpoint.exists()
+
+
+def test_help_names_every_engine_of_the_registry():
+    assert engine_names() == ENGINES
