@@ -90,7 +90,10 @@ class _Reader:
     def _split_parts(self) -> list[Part] | None:
         """The parts of a split data set; None if the folders are classes."""
         splits = named_splits(self._root.folders)
-        roots = {name: self._unwrapped(self._root.folders[name], splits[name]) for name in splits}
+        tops = {name: self._root.folders[name] for name in splits}
+        # A class may be called as a wrapper is, and be the only one in a split.
+        classes = {n for top in tops.values() if len(top.folders) > 1 for n in top.folders}
+        roots = {n: self._unwrapped(top, splits[n], classes) for n, top in tops.items()}
         deep = {name: folder for name, folder in roots.items() if folder.folders}
         flat = {name: folder for name, folder in roots.items() if self._is_flat(folder)}
         others = {
@@ -135,13 +138,13 @@ class _Reader:
             ]
         return parts
 
-    def _unwrapped(self, folder: Folder, split: Split) -> Folder:
+    def _unwrapped(self, folder: Folder, split: Split, classes: set[str]) -> Folder:
         """The folder that holds the classes: ``seg_train/seg_train``, ``train/images``."""
         while len(folder.folders) == 1 and not self._direct(folder):
             ((name, inner),) = folder.folders.items()
             own = folder.path.rpartition("/")[2]
             same = name == own or named_splits([name]).get(name) == split or says_nothing(name)
-            if not same or not (inner.folders or self._is_flat(inner)):
+            if not same or name in classes or not (inner.folders or self._is_flat(inner)):
                 break
             folder = inner
         return folder

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import stat
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -34,8 +36,13 @@ class Sample:
     label: int = -1
 
     def read(self) -> bytes:
-        """The file's bytes; an `OSError` if it cannot be read."""
-        return self.source if isinstance(self.source, bytes) else self.source.read_bytes()
+        """The file's bytes; an `OSError` if it cannot be read, or is no file but a pipe or so."""
+        if isinstance(self.source, bytes):
+            return self.source
+        kind = self.source.stat().st_mode
+        if not (stat.S_ISREG(kind) or stat.S_ISDIR(kind)):  # it might never end
+            raise OSError(errno.EINVAL, "not a file", str(self.source))
+        return self.source.read_bytes()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -163,6 +163,14 @@ def test_a_photo_may_have_a_line_break_in_its_name(tmp_path: Path) -> None:
     assert [row.path for row in read_manifest(path).rows] == ["a\nb.png", "2.png"]
 
 
+def test_a_pipe_that_a_manifest_names_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "1.png")
+    path = tmp_path / "m.csv"
+    path.write_text("path,label\n1.png,a\n2.png,b\n")
+    with pytest.raises(OSError, match="not a file"):
+        load_data(path, suffixes=SUFFIXES).train[0].read()
+
+
 def test_names_that_are_not_utf8_are_escaped_in_json_lines(tmp_path: Path) -> None:
     name = os.fsdecode(b"gr\xfcn.png")
     path = tmp_path / "m.jsonl"

@@ -177,6 +177,13 @@ def test_classes_that_hold_splits_and_photos_in_none_are_refused(more: str) -> N
         read("cat/train/1.png", "cat/test/2.png", "dog/train/1.png", more)
 
 
+@pytest.mark.parametrize("name", ["new", "images", "train", "test"])
+def test_a_class_may_be_called_as_a_wrapper_is(name: str) -> None:
+    layout = read(f"train/{name}/1.png", "train/used/1.png", f"test/{name}/2.png")
+    assert photos(layout)["test"] == {(name, f"test/{name}/2.png")}
+    assert layout.remarks == ()
+
+
 def test_folds_and_domains_of_the_same_classes_are_refused() -> None:
     folds = [f"fold{i}/{split}/{c}/1.png" for i in "12" for split in ("train", "val") for c in "ab"]
     with pytest.raises(DataError, match="data sets of their own; give the folder of one"):
