@@ -31,7 +31,7 @@ from edgetransfer.sparsify.refine import check_torch, refine
 from edgetransfer.sparsify.remarks import doubts, how_made, left_out
 from edgetransfer.sparsify.result import check_out, write_backbone, write_report
 from edgetransfer.sparsify.settings import Sparsification
-from edgetransfer.sparsify.streaming import NetworkPair, shapes_of
+from edgetransfer.sparsify.streaming import NetworkPair, batch_axes, shapes_of
 from edgetransfer.sparsify.timing import Stopwatch
 from edgetransfer.sparsify.weights import NetworkWeights
 from edgetransfer.sparsify.work import WorkFolder
@@ -82,6 +82,7 @@ class _Job:
         self.backbone = backbone
         self.progress = progress
         self.dense = backbone.frozen(CHUNK)
+        self.axes = batch_axes(self.dense, backbone.frozen(CHUNK + 1))
         self.pruned = _copy(self.dense)
         self.layers = self._prunable_graph()
         if settings.refine_minutes:
@@ -141,7 +142,7 @@ class _Job:
     def _prunable_graph(self) -> list[Layer]:
         path = self.backbone.path
         try:
-            layers = find_layers(self.dense)
+            layers = find_layers(self.dense, self.axes)
         except BackboneError as error:
             raise BackboneError(f"{path}: {error}") from error
         weights = NetworkWeights(self.dense)
@@ -188,7 +189,14 @@ class _Job:
         views = self.views if views is None else views
         assert views is not None
         settings = self.settings
-        return NetworkPair(dense, pruned, views, budget=settings.memory, threads=settings.threads)
+        return NetworkPair(
+            dense,
+            pruned,
+            views,
+            budget=settings.memory,
+            threads=settings.threads,
+            axes=self.axes,
+        )
 
     @property
     def _views_to_correct(self) -> CalibrationViews | None:
