@@ -38,7 +38,7 @@ from edgetransfer.backbones.propagation import fold_constants
 from edgetransfer.backbones.quantised import QUANTISED_FORMS
 from edgetransfer.backbones.rewriting import rewrite
 from edgetransfer.backbones.structure import check_structure
-from edgetransfer.backbones.untrusted import one_line, read_model
+from edgetransfer.backbones.untrusted import one_line, read_model, refusing
 from edgetransfer.errors import BackboneError
 
 OLDEST_OPSET, NEWEST_OPSET = 13, 19  # DeepSparse 1.8 takes 11 to 19; below 13 axes are attributes
@@ -87,16 +87,10 @@ def read_canonical(path: Path) -> CanonicalFile:
     """
     read = read_model(path)
     try:
-        model, notes = _canonicalise(read.model)
+        with refusing():
+            model, notes = _canonicalise(read.model)
     except BackboneError as error:
         raise BackboneError(f"{path}: {error}") from error
-    except MemoryError as error:
-        raise BackboneError(f"{path}: the graph needs more memory than there is") from error
-    except Exception as error:
-        # A stranger's file may be wrong in ways that no check foresees; it is refused all the same.
-        raise BackboneError(
-            f"{path}: the graph does not hold together ({type(error).__name__}: {one_line(error)})"
-        ) from error
     return CanonicalFile(model=model, sha256=read.sha256, notes=notes)
 
 

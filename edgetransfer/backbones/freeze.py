@@ -11,9 +11,11 @@ import onnx
 from edgetransfer.backbones.graph import Graph, attribute, dims_of, graphs_in
 from edgetransfer.backbones.propagation import Walk
 from edgetransfer.backbones.rebatching import Rebatch
+from edgetransfer.backbones.untrusted import refusing
 from edgetransfer.errors import BackboneError
 
 INPUT, OUTPUT = "images", "features"
+MOST_PICTURES = 1 << 16  # in a batch
 Layout = Literal["NCHW", "NHWC"]
 
 
@@ -96,6 +98,8 @@ def freeze_opened(body: onnx.ModelProto, *, batch_size: int, size: int) -> Froze
     """
     _, fixed_size = input_layout(body)
     built_in = dims_of(body.graph.input[0])[0]
+    if built_in is not None and built_in > MOST_PICTURES:
+        raise BackboneError(f"a batch of {built_in} is built into the graph; export it with 1")
     try:
         if built_in is None or built_in == batch_size:
             try:
@@ -127,9 +131,10 @@ def _walked(
     model.CopyFrom(body)
     layout, _ = input_layout(model)
     _feed_nchw(model, layout, batch_size, size)
-    walk = Walk(model, shaped=True, adapt=rebatch)
     try:
-        walk.run()
+        walk = Walk(model, shaped=True, adapt=rebatch)
+        with refusing():
+            walk.run()
     except BackboneError as error:
         raise _OtherBatch(
             f"the graph does not fit a batch of {batch_size} images of {size} pixels: {error}"

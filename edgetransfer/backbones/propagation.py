@@ -17,6 +17,7 @@ from onnx import numpy_helper
 
 from edgetransfer.backbones.folding.bounds import TooLarge
 from edgetransfer.backbones.folding.evaluation import evaluate
+from edgetransfer.backbones.folding.rearranging import shape_value
 from edgetransfer.backbones.graph import (
     LARGE,
     STANDARD,
@@ -167,16 +168,15 @@ class Walk:
 
     def _compute(self, node: onnx.NodeProto) -> bool:
         """Compute a node from constants, or from a known shape."""
-        inputs: list[Array | None] = []
         shape = self.shape(node.input[0]) if len(node.input) == 1 else None
-        if node.op_type in ("Shape", "Size") and shape is not None:
-            inputs = [np.broadcast_to(np.zeros((), np.int8), shape)]  # nobody reads its values
-        elif any(True for _ in graphs_in(node)) or any(name and name not in self.stored for name in node.input):
+        if node.op_type in ("Shape", "Size") and node.domain in STANDARD and shape is not None:
+            self.store(tensor_of(node.output[0], shape_value(node, shape)))
+            return True
+        if any(True for _ in graphs_in(node)) or any(n and n not in self.stored for n in node.input):
             return False
-        else:
-            inputs = [self.value(name) if name else None for name in node.input]
-            if any(name and v is None for name, v in zip(node.input, inputs, strict=True)):
-                return False
+        inputs = [self.value(name) if name else None for name in node.input]
+        if any(name and v is None for name, v in zip(node.input, inputs, strict=True)):
+            return False
         try:
             made = evaluate(node, inputs, opset_of(self.model))
         except TooLarge as error:

@@ -15,6 +15,7 @@ import math
 import os
 import stat
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
@@ -89,6 +90,27 @@ def read_model(path: Path) -> ReadModel:
 def one_line(error: BaseException) -> str:
     """The first line of an error's text, or its kind."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+
+
+@contextmanager
+def refusing() -> Iterator[None]:
+    """Turn what no check foresaw into a refusal: a stranger's file may be wrong in any way.
+
+    Raises
+    ------
+    BackboneError
+        In place of any other error.
+    """
+    try:
+        yield
+    except BackboneError:
+        raise
+    except MemoryError as error:
+        raise BackboneError("the graph needs more memory than there is") from error
+    except Exception as error:
+        raise BackboneError(
+            f"the graph does not hold together ({type(error).__name__}: {one_line(error)})"
+        ) from error
 
 
 def graphs_of(model: onnx.ModelProto) -> Iterator[onnx.GraphProto]:
