@@ -26,16 +26,15 @@ from edgetransfer.backbones.graph import (
     Graph,
     attribute,
     dense_of,
-    fill_in,
     label,
     opset_of,
-    skeleton_of,
 )
 from edgetransfer.backbones.inference_form import bring_to_inference_form
 from edgetransfer.backbones.inlining import inline_functions
 from edgetransfer.backbones.precision import bring_to_float32
 from edgetransfer.backbones.propagation import fold_constants
 from edgetransfer.backbones.quantised import QUANTISED_FORMS
+from edgetransfer.backbones.raising import raise_opset
 from edgetransfer.backbones.rewriting import rewrite
 from edgetransfer.backbones.structure import check_structure
 from edgetransfer.backbones.untrusted import one_line, read_model, refusing
@@ -124,6 +123,8 @@ def _canonicalise(model: onnx.ModelProto) -> tuple[onnx.ModelProto, tuple[str, .
     del model.graph.input[:]
     model.graph.input.extend(images_only)
     _drop_dead(model)
+    if opset_of(model) < OLDEST_OPSET:
+        model = raise_opset(model)
     fold_constants(model)
     notes += bring_to_inference_form(model)
     _decompose(model)
@@ -132,9 +133,6 @@ def _canonicalise(model: onnx.ModelProto) -> tuple[onnx.ModelProto, tuple[str, .
         _lower_opset(model)
     model.ir_version = min(max(model.ir_version, 8), NEWEST_IR)
     del model.graph.value_info[:]
-    if opset_of(model) < OLDEST_OPSET:
-        model = _raise_opset(model)
-        fold_constants(model)
     check_finite(model)
     return model, tuple(notes)
 
@@ -190,15 +188,3 @@ def _lower_opset(model: onnx.ModelProto) -> None:
                 f"{NEWEST_OPSET} or lower"
             )
     _set_opset(model, NEWEST_OPSET)
-
-
-def _raise_opset(model: onnx.ModelProto) -> onnx.ModelProto:
-    try:
-        converted = onnx.version_converter.convert_version(skeleton_of(model), OLDEST_OPSET)
-    except Exception as error:
-        raise BackboneError(
-            f"opset {opset_of(model)} cannot be converted to {OLDEST_OPSET} "
-            f"({one_line(error)}); export the model anew with opset {OLDEST_OPSET}"
-        ) from error
-    fill_in(converted, model)
-    return converted

@@ -35,7 +35,7 @@ from edgetransfer.backbones.untrusted import one_line
 from edgetransfer.errors import BackboneError
 
 LARGEST_ACTIVATION = 1 << 28  # values for one picture: 1 GiB of float32
-LARGEST_CONSTANTS = 1 << 29  # values of all that is computed ahead together: 2 GiB
+LARGEST_CONSTANTS = 1 << 28  # values of all that is computed ahead together: 1 GiB
 FOLDABLE = frozenset((*range(1, 8), 9, *range(10, 14)))  # kinds that numpy computes in
 
 
@@ -195,7 +195,7 @@ class Walk:
             if self.computed > LARGEST_CONSTANTS:
                 raise BackboneError(
                     f"node {label(node)}: what the graph computes from constants alone would take "
-                    "more than 2 GiB"
+                    "more than 1 GiB"
                 )
             self.store(tensor_of(name, value))
         return True

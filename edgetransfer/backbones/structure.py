@@ -12,11 +12,12 @@ from collections.abc import Iterable
 
 import onnx
 
-from edgetransfer.backbones.graph import attribute, label, reads
+from edgetransfer.backbones.graph import STANDARD, attribute, label, opset_of, reads
+from edgetransfer.backbones.untrusted import graphs_of
 from edgetransfer.errors import BackboneError
 
-MOST_NODES = 200_000  # the deepest networks of images have a few thousand
-MOST_DEPTH = 16  # graphs inside graphs
+MOST_NODES = 50_000  # the deepest networks of images have a few thousand
+MOST_DEPTH = 8  # graphs inside graphs
 WINDOWED = frozenset(
     (
         *("Conv", "ConvInteger", "QLinearConv", "ConvTranspose", "DeformConv", "FusedConv"),
@@ -42,6 +43,28 @@ def check_structure(model: onnx.ModelProto) -> None:
     for function in model.functions:
         _check_nodes(function.node, set(function.input), set(), function.output)
     _check_graph(model.graph, set())
+    opset = opset_of(model)
+    for graph in graphs_of(model):
+        for node in graph.node:
+            _check_arity(node, opset)
+
+
+def _check_arity(node: onnx.NodeProto, opset: int) -> None:
+    """Whether a standard node has as many inputs and outputs as it must."""
+    if node.domain not in STANDARD:
+        return
+    try:
+        newest = min(opset, onnx.defs.onnx_opset_version())
+        schema = onnx.defs.get_schema(node.op_type, newest, "")
+    except Exception:  # SchemaError stands in different modules, by release
+        return
+    inputs, outputs = len(node.input), len(node.output)
+    # A node of a later opset may have more than this release of the library knows.
+    most = schema.max_input if opset == newest else inputs
+    if not schema.min_input <= inputs <= most or outputs < schema.min_output:
+        raise BackboneError(f"node {label(node)} has {inputs} inputs and {outputs} outputs")
+    if any(not name for name in node.input[: schema.min_input]) or not any(node.output):
+        raise BackboneError(f"node {label(node)} leaves out an input or output that it needs")
 
 
 def _count(nodes: Iterable[onnx.NodeProto], depth: int) -> int:

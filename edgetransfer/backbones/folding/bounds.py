@@ -11,7 +11,7 @@ import onnx
 
 from edgetransfer.backbones.graph import Array, attribute
 
-LARGEST = 1 << 29  # values: 2 GiB of float32, what one file may hold
+LARGEST = 1 << 28  # values: 1 GiB of float32
 Inputs = list[Array | None]
 
 
