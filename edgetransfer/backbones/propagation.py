@@ -144,6 +144,9 @@ class Walk:
             return
         if len(self.nodes) >= MOST_NODES:
             raise BackboneError(f"more than {MOST_NODES} nodes")
+        if self.shaped and node.op_type == "If" and node.domain in STANDARD:
+            # One condition for a whole batch: what it decides depends on a picture's neighbours.
+            raise BackboneError(self._reason(node))
         self.nodes.append(node)
         if self.shaped:
             self._tell(node)
