@@ -223,7 +223,13 @@ class Walk:
             and math.prod(self.stored[name].dims) <= LARGE
             and (value := self.value(name)) is not None
         }
-        found = infer(node, self.kinds, values, self.model.opset_import)
+        known = all(self.shape(name) is not None for name in names)
+        try:
+            found = infer(node, self.kinds, values, self.model.opset_import)
+        except BackboneError:
+            if known:
+                raise
+            return  # it cannot be told what it is given; where that began is noted
         untold = False
         for name, kind in zip(node.output, found, strict=True):
             if not name:
@@ -233,7 +239,7 @@ class Walk:
                 continue
             self.kinds[name] = kind
             self._check_activation(name, kind, f"node {label(node)}")
-        if untold and all(self.shape(name) is not None for name in names):
+        if untold and known:
             outputs = tuple(out for out in node.output if out)
             self.stops.append(Stop(outputs, self._reason(node)))
 

@@ -75,7 +75,8 @@ def check(
 def head(net: Net, x: str, channels: int) -> onnx.ModelProto:
     """Pooling and a classifier behind a map of so many channels."""
     x = net.add("Flatten", net.add("GlobalAveragePool", x), axis=1)
-    out = net.add("Gemm", x, net.weights(5, channels), transB=1)
+    bias = net.constant(np.linspace(-1, 1, 5))
+    out = net.add("Gemm", x, net.weights(5, channels), bias, transB=1)
     return net.model(["N", 3, 16, 16], {out: ["N", 5]})
 
 
