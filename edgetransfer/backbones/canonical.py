@@ -37,7 +37,7 @@ from edgetransfer.backbones.quantised import QUANTISED_FORMS
 from edgetransfer.backbones.raising import raise_opset
 from edgetransfer.backbones.rewriting import rewrite
 from edgetransfer.backbones.structure import check_structure
-from edgetransfer.backbones.untrusted import one_line, read_model, refusing
+from edgetransfer.backbones.untrusted import read_model, refusing
 from edgetransfer.errors import BackboneError
 
 OLDEST_OPSET, NEWEST_OPSET = 13, 19  # DeepSparse 1.8 takes 11 to 19; below 13 axes are attributes

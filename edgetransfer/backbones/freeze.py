@@ -15,6 +15,7 @@ from edgetransfer.backbones.untrusted import refusing
 from edgetransfer.errors import BackboneError
 
 INPUT, OUTPUT = "images", "features"
+SMALLEST_SIDE, LARGEST_SIDE = 8, 4096  # pixels, as `Preprocessing` takes them
 MOST_PICTURES = 1 << 16  # in a batch
 Layout = Literal["NCHW", "NHWC"]
 
@@ -48,7 +49,13 @@ def input_layout(model: onnx.ModelProto) -> tuple[Layout, int | None]:
         raise BackboneError(f"input {value.name!r} has shape {dims}: no dimension of 3 channels")
     if height is not None and width is not None and height != width:
         raise BackboneError(f"the backbone takes {height}x{width} images; only squares are fed")
-    return layout, height if height is not None else width
+    side = height if height is not None else width
+    if side is not None and not SMALLEST_SIDE <= side <= LARGEST_SIDE:
+        raise BackboneError(
+            f"input {value.name!r} takes images of {side} pixels; {SMALLEST_SIDE} to "
+            f"{LARGEST_SIDE} are fed"
+        )
+    return layout, side
 
 
 def _transposed_first(graph: Graph) -> bool:
@@ -104,7 +111,7 @@ def freeze_opened(body: onnx.ModelProto, *, batch_size: int, size: int) -> Froze
         if built_in is None or built_in == batch_size:
             try:
                 return Frozen(model=_walked(body, batch_size, size).model)
-            except _OtherBatch:
+            except _OtherBatchError:
                 built_in = 1  # an open input before a graph that is made for one picture
         before = _walked(body, built_in, size)
         rebatch = Rebatch(before, old=built_in, new=batch_size)
@@ -119,7 +126,7 @@ def freeze_opened(body: onnx.ModelProto, *, batch_size: int, size: int) -> Froze
         raise
 
 
-class _OtherBatch(BackboneError):
+class _OtherBatchError(BackboneError):
     """The graph is made for another batch than its input says."""
 
 
@@ -136,13 +143,13 @@ def _walked(
         with refusing():
             walk.run()
     except BackboneError as error:
-        raise _OtherBatch(
+        raise _OtherBatchError(
             f"the graph does not fit a batch of {batch_size} images of {size} pixels: {error}"
         ) from error
     shape = _output_shape(walk)
     _finish(model, shape)
     if shape[0] != batch_size or math.prod(shape) < 1:
-        raise _OtherBatch(
+        raise _OtherBatchError(
             f"with a batch of {batch_size} the features have shape {shape}: the batch size is "
             "built into the graph; export it with an open batch"
         )

@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 
 from edgetransfer.backbones.freeze import freeze
-from edgetransfer.backbones.graph import dims_of
+from edgetransfer.backbones.graph import Array, dims_of
 
 TOLERANCE = 1e-4  # of the largest feature: sums of other orders, not other pictures
 
@@ -33,7 +33,7 @@ def pictures_stay_apart(body: onnx.ModelProto, size: int) -> bool:
     )
 
 
-def _run(model: onnx.ModelProto, images: np.ndarray) -> np.ndarray:
+def _run(model: onnx.ModelProto, images: Array) -> Array:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

@@ -115,9 +115,7 @@ def _called(
     prefix = f"{call.name or call.output[0]}/{budget.calls}/"
     if len(call.input) > len(function.input) or len(call.output) > len(function.output):
         raise BackboneError(f"node {label(call)} has more inputs or outputs than its function")
-    names = dict.fromkeys(function.input, "") | dict(
-        zip(function.input, call.input, strict=False)
-    )
+    names = dict.fromkeys(function.input, "") | dict(zip(function.input, call.input, strict=False))
     outer = {i: o for i, o in zip(function.output, call.output, strict=False) if o}
     names |= {inner: name for inner, name in outer.items() if inner not in function.input}
     given = {a.name: a for a in getattr(function, "attribute_proto", ())}

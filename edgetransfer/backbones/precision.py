@@ -70,10 +70,11 @@ def _values(tensor: onnx.TensorProto) -> Array:
     if tensor.data_type != TensorProto.BFLOAT16:
         return np.asarray(numpy_helper.to_array(tensor))
     # bfloat16 is the upper half of a float32; releases of onnx differ in how they give it.
+    halves: Array
     if tensor.raw_data:
         halves = np.frombuffer(tensor.raw_data, "<u2").astype(np.uint32)
     else:
-        halves = np.array(tensor.int32_data, np.int64).astype(np.uint32) & 0xFFFF
+        halves = np.array(tensor.int32_data, np.int64).astype(np.uint32) & np.uint32(0xFFFF)
     return (halves << 16).view(np.float32).reshape(tuple(tensor.dims))
 
 

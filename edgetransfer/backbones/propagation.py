@@ -15,7 +15,7 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from edgetransfer.backbones.folding.bounds import TooLarge
+from edgetransfer.backbones.folding.bounds import TooLargeError
 from edgetransfer.backbones.folding.evaluation import evaluate
 from edgetransfer.backbones.folding.rearranging import shape_value
 from edgetransfer.backbones.graph import (
@@ -35,7 +35,8 @@ from edgetransfer.backbones.untrusted import one_line
 from edgetransfer.errors import BackboneError
 
 LARGEST_ACTIVATION = 1 << 28  # values for one picture: 1 GiB of float32
-LARGEST_CONSTANTS = 1 << 28  # values of all that is computed ahead together: 1 GiB
+# Values of all that is computed ahead together: 256 MiB, and more where the file itself is large.
+LARGEST_CONSTANTS, PER_STORED = 1 << 26, 4
 FOLDABLE = frozenset((*range(1, 8), 9, *range(10, 14)))  # kinds that numpy computes in
 
 
@@ -78,6 +79,8 @@ class Walk:
         self.read = {n for node in graph.node for n in reads(node)} | self.outputs
         for tensor in graph.initializer:
             self.store(tensor)
+        stored = sum(math.prod(tensor.dims) for tensor in graph.initializer)
+        self.most_computed = LARGEST_CONSTANTS + PER_STORED * stored
         for value in graph.input:
             kind = kind_of(value)
             if kind is not None and self.shaped:
@@ -175,14 +178,16 @@ class Walk:
         if node.op_type in ("Shape", "Size") and node.domain in STANDARD and shape is not None:
             self.store(tensor_of(node.output[0], shape_value(node, shape)))
             return True
-        if any(True for _ in graphs_in(node)) or any(n and n not in self.stored for n in node.input):
+        if any(True for _ in graphs_in(node)) or any(
+            n and n not in self.stored for n in node.input
+        ):
             return False
         inputs = [self.value(name) if name else None for name in node.input]
         if any(name and v is None for name, v in zip(node.input, inputs, strict=True)):
             return False
         try:
             made = evaluate(node, inputs, opset_of(self.model))
-        except TooLarge as error:
+        except TooLargeError as error:
             raise BackboneError(f"node {label(node)}: {error}") from error
         except (ValueError, IndexError, TypeError, OverflowError) as error:
             raise BackboneError(
@@ -195,10 +200,10 @@ class Walk:
             if not name:
                 continue
             self.computed += value.size
-            if self.computed > LARGEST_CONSTANTS:
+            if self.computed > self.most_computed:
                 raise BackboneError(
                     f"node {label(node)}: what the graph computes from constants alone would take "
-                    "more than 1 GiB"
+                    f"more than {self.most_computed >> 18} MiB"
                 )
             self.store(tensor_of(name, value))
         return True

@@ -71,7 +71,11 @@ def _gemm(r: Replacement, node: onnx.NodeProto) -> bool:
         if alpha != 1:
             scale = r.add("Mul", scale, r.constant(alpha))
         inputs.append(r.add("DequantizeLinear", _at(node, 6), scale, axis=0))
-    options = {"transA": int(attribute(node, "transA", 0)), "transB": turned, "alpha": alpha}
+    options: dict[str, Any] = {
+        "transA": int(attribute(node, "transA", 0)),
+        "transB": turned,
+        "alpha": alpha,
+    }
     if not _at(node, 7):
         r.add("Gemm", *inputs, out=node.output[0], **options)
         return True

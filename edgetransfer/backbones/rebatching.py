@@ -6,7 +6,8 @@ tensor: one with the batch that is built in, whose shapes are known throughout, 
 wanted batch, which has got as far as the node at hand. The axis whose length differs between
 them carries the batch, and a shape that a node has built in is multiplied there. Within an axis
 that it shares (heads of all pictures, tokens of all pictures) the batch stands outermost, or
-innermost where it was merged with the axis before it. Whether pictures stay apart is proved afterwards, by running them.
+innermost where it was merged with the axis before it. Whether pictures stay apart is proved
+afterwards, by running them.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from collections.abc import Callable
 import numpy as np
 import onnx
 
-from edgetransfer.backbones.graph import label
+from edgetransfer.backbones.graph import Array, label
 from edgetransfer.backbones.propagation import Walk
 from edgetransfer.backbones.shapes import tensor_of
 from edgetransfer.errors import BackboneError
@@ -113,9 +114,7 @@ class Rebatch:
             self.opened.append(label(node))
         self._replace(walk, node, 1, wanted)
 
-    def _asks_for(
-        self, target: np.ndarray, now: Shape, wanted: list[int], node: onnx.NodeProto
-    ) -> bool:
+    def _asks_for(self, target: Array, now: Shape, wanted: list[int], node: onnx.NodeProto) -> bool:
         """Whether a target makes the wanted shape as it is, by its 0 and -1."""
         dims = [int(d) for d in target.reshape(-1)]
         dims = [now[i] if d == 0 and i < len(now) else d for i, d in enumerate(dims)]

@@ -170,9 +170,9 @@ def _check_windows(node: onnx.NodeProto, inputs: list[Kind | None]) -> None:
         if weights is not None and weights.shape is not None:
             _check_weights(node, shape, weights.shape)
             kernel = kernel or list(weights.shape[2:])
-    lengths = {
-        len(attribute(node, name) or kernel or ()) for name in ("strides", "dilations")
-    } | ({len(kernel)} if kernel else set())
+    lengths = {len(attribute(node, name) or kernel or ()) for name in ("strides", "dilations")} | (
+        {len(kernel)} if kernel else set()
+    )
     pads = attribute(node, "pads") or [0] * 2 * spatial
     if lengths != {spatial} or len(pads) != 2 * spatial:
         raise BackboneError(
@@ -193,9 +193,7 @@ def _check_windows(node: onnx.NodeProto, inputs: list[Kind | None]) -> None:
         )
 
 
-def _check_weights(
-    node: onnx.NodeProto, image: tuple[int, ...], weights: tuple[int, ...]
-) -> None:
+def _check_weights(node: onnx.NodeProto, image: tuple[int, ...], weights: tuple[int, ...]) -> None:
     kernel = attribute(node, "kernel_shape")
     fits = len(weights) == len(image) and (not kernel or list(weights[2:]) == list(kernel))
     if fits and "Transpose" not in node.op_type:

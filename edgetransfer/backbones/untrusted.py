@@ -20,7 +20,6 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 import onnx
-from google.protobuf.message import DecodeError
 
 from edgetransfer.backbones.graph import graphs_in
 from edgetransfer.errors import BackboneError
@@ -31,8 +30,28 @@ LARGEST_DENSE = 1 << 29  # values of one sparse tensor written out: 2 GiB of flo
 # Bits a value takes in raw form, and the field that holds it otherwise; by the number of the
 # standard, because an older onnx library lacks the younger names.
 BITS = {
-    **{1: 32, 2: 8, 3: 8, 4: 16, 5: 16, 6: 32, 7: 64, 9: 8, 10: 16, 11: 64, 12: 32, 13: 64},
-    **{14: 64, 15: 128, 16: 16, 17: 8, 18: 8, 19: 8, 20: 8, 21: 4, 22: 4, 23: 4},
+    1: 32,
+    2: 8,
+    3: 8,
+    4: 16,
+    5: 16,
+    6: 32,
+    7: 64,
+    9: 8,
+    10: 16,
+    11: 64,
+    12: 32,
+    13: 64,
+    14: 64,
+    15: 128,
+    16: 16,
+    17: 8,
+    18: 8,
+    19: 8,
+    20: 8,
+    21: 4,
+    22: 4,
+    23: 4,
 }
 FIELD = {1: "float_data", 7: "int64_data", 11: "double_data", 12: "uint64_data", 13: "uint64_data"}
 COMPLEX, STRING = {14: "float_data", 15: "double_data"}, 8
@@ -66,7 +85,7 @@ def read_model(path: Path) -> ReadModel:
     digest = hashlib.sha256(content)
     try:
         model = onnx.ModelProto.FromString(content)
-    except (DecodeError, RecursionError) as error:
+    except Exception as error:  # DecodeError of protobuf, whose module has no types
         raise BackboneError(f"{path}: not an ONNX file ({one_line(error)})") from error
     if not model.HasField("graph") or not model.graph.node:
         raise BackboneError(f"{path}: an ONNX file without a graph; is it complete?")

@@ -21,7 +21,6 @@ import onnx
 
 from edgetransfer.atomic import write_atomically
 from edgetransfer.engines.registry import engine_kind
-from edgetransfer.errors import EngineError
 
 TIMEOUT = 300.0  # seconds: a ResNet50 compiles in four
 RULES = 2  # raised when a trial asks for more than before: what passed then is tried anew

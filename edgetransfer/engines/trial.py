@@ -1,6 +1,6 @@
 """The child's side of a trial: compile, run once, compare, answer in JSON.
 
-    python -m edgetransfer.engines.trial FROZEN.onnx THREADS ENGINE
+python -m edgetransfer.engines.trial FROZEN.onnx THREADS ENGINE
 """
 
 from __future__ import annotations

@@ -111,9 +111,7 @@ class Layer:
         return flat.reshape(self.shape)
 
 
-def find_layers(
-    model: onnx.ModelProto, streamed: Container[str] | None = None
-) -> list[Layer]:
+def find_layers(model: onnx.ModelProto, streamed: Container[str] | None = None) -> list[Layer]:
     """The layers of a frozen backbone, in graph order.
 
     Layers whose weights are shared, computed, or read in a form that is not known are left out.

@@ -6,20 +6,17 @@ it can run it; else the form that the file was made from.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import onnx
 import onnxruntime
-import pytest
-from onnx import TensorProto, helper, numpy_helper
 
 from edgetransfer.backbones import Backbone
 from edgetransfer.engines import open_engine
-from edgetransfer.errors import BackboneError, EngineError
-from tests.graphs import Net, noise, relative_difference, run, tiny
+from edgetransfer.errors import EngineError
+from tests.graphs import Net, noise, relative_difference
 
 IMAGES = noise(4, 3, 16, 16)
 Edit = Callable[[onnx.ModelProto], None]
@@ -42,8 +39,7 @@ def unoptimised(model: onnx.ModelProto, tensor: str, images: np.ndarray) -> np.n
     session = onnxruntime.InferenceSession(copy.SerializeToString(), options)
     name = session.get_inputs()[0].name
     rows = [session.run(None, {name: image[None]})[0] for image in images]
-    found = np.concatenate([np.asarray(row, np.float32).reshape(1, -1) for row in rows])
-    return found
+    return np.concatenate([np.asarray(row, np.float32).reshape(1, -1) for row in rows])
 
 
 def agree(backbone: Backbone, expected: np.ndarray, images: np.ndarray, tolerance: float) -> None:
@@ -78,5 +74,3 @@ def head(net: Net, x: str, channels: int) -> onnx.ModelProto:
     bias = net.constant(np.linspace(-1, 1, 5))
     out = net.add("Gemm", x, net.weights(5, channels), bias, transB=1)
     return net.model(["N", 3, 16, 16], {out: ["N", 5]})
-
-

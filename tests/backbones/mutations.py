@@ -47,13 +47,21 @@ def _shapes_in_the_graph() -> onnx.ModelProto:
     kept = net.add("Cast", zeros, to=TensorProto.INT64)
     pads = net.add("Concat", kept, rest, rest, kept, axis=0)
     x = net.add("Pad", x, pads)
-    counted = net.add("Range", net.constant(0, np.int64), net.constant(4, np.int64),
-                      net.constant(1, np.int64))
+    counted = net.add(
+        "Range", net.constant(0, np.int64), net.constant(4, np.int64), net.constant(1, np.int64)
+    )
     x = net.add("Gather", x, counted, axis=1)
-    token = net.add("Expand", net.constant(np.ones((1, 4, 1, 1))), net.constant([1, 4, 1, 1], np.int64))
+    token = net.add(
+        "Expand", net.constant(np.ones((1, 4, 1, 1))), net.constant([1, 4, 1, 1], np.int64)
+    )
     x = net.add("Mul", x, net.add("Tile", token, net.constant([1, 1, 1, 1], np.int64)))
-    x = net.add("Slice", x, net.constant([0], np.int64), net.constant([4], np.int64),
-                net.constant([2], np.int64))
+    x = net.add(
+        "Slice",
+        x,
+        net.constant([0], np.int64),
+        net.constant([4], np.int64),
+        net.constant([2], np.int64),
+    )
     x = net.add("MaxPool", x, kernel_shape=[2, 2], strides=[2, 2])
     x = net.add("Flatten", net.add("GlobalAveragePool", x))
     out = net.add("Gemm", x, net.weights(5, 4), transB=1)

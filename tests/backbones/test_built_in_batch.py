@@ -8,12 +8,11 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper, numpy_helper
 
 from edgetransfer.backbones import Backbone
 from edgetransfer.errors import BackboneError
-from tests.backbones.forms import IMAGES, agree, check, head, saved, unoptimised
-from tests.graphs import Net, noise, relative_difference, run, tiny
+from tests.backbones.forms import check, head, saved, unoptimised
+from tests.graphs import Net, noise, relative_difference, run
 
 # A batch of one, built in.
 
@@ -25,8 +24,11 @@ def transformer(batch: int | str, *, tokens_first: bool, heads: int = 2) -> onnx
     x = net.add("Conv", "x", net.weights(width, 3, 4, 4), strides=[4, 4])
     x = net.add("Reshape", x, net.constant([b, width, side * side], np.int64))
     x = net.add("Transpose", x, perm=[0, 2, 1])
-    token = net.add("Expand", net.constant(net.rng.normal(size=(1, 1, width))),
-                    net.constant([b, 1, width], np.int64))
+    token = net.add(
+        "Expand",
+        net.constant(net.rng.normal(size=(1, 1, width))),
+        net.constant([b, 1, width], np.int64),
+    )
     x = net.add("Concat", token, x, axis=1)
     tokens = side * side + 1
     x = net.add("Add", x, net.constant(net.rng.normal(size=(1, tokens, width))))
@@ -89,11 +91,12 @@ def test_a_graph_that_would_mix_pictures_is_refused(tmp_path: Path) -> None:
     x = net.add("Reshape", x, net.constant([16, 1, 64], np.int64))
     best = net.add("ReduceMax", x, axes=[1], keepdims=1)
     x = net.add("Sub", x, net.add("Mul", best, net.constant(0.5)))
-    x = net.add("Transpose", net.add("Reshape", x, net.constant([16, 1, 16, 4], np.int64)),
-                perm=[1, 3, 0, 2])
+    x = net.add(
+        "Transpose",
+        net.add("Reshape", x, net.constant([16, 1, 16, 4], np.int64)),
+        perm=[1, 3, 0, 2],
+    )
     backbone = Backbone.open(saved(head(net, x, 4), tmp_path))
     backbone.frozen(1)
     with pytest.raises(BackboneError, match="mixes them"):
         backbone.frozen(2)
-
-

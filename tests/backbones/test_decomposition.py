@@ -16,7 +16,7 @@ from edgetransfer.backbones import Backbone
 from edgetransfer.backbones.canonical import canonicalise
 from edgetransfer.errors import BackboneError
 from tests.backbones.forms import IMAGES, agree, check, head, saved, unoptimised
-from tests.graphs import Net, noise, relative_difference, run, tiny
+from tests.graphs import Net, relative_difference, run, tiny
 
 MICROSOFT = "com.microsoft"
 erf = np.vectorize(math.erf)

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 
 import numpy as np
-import onnx
 import pytest
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto
 
-from edgetransfer.backbones import Backbone
-from edgetransfer.errors import BackboneError
-from tests.backbones.forms import IMAGES, agree, check, head, saved, unoptimised
-from tests.graphs import Net, noise, relative_difference, run, tiny
+from tests.backbones.forms import check, head
+from tests.graphs import Net
 
 # What is computed in the graph.
 
@@ -35,7 +31,9 @@ def test_same_padding_worked_out_in_the_graph(
         if style == "ceil":
             real = net.add("Cast", side, to=TensorProto.FLOAT)
             out = net.add("Ceil", net.add("Div", real, net.constant(float(stride))))
-            last = net.add("Mul", net.add("Sub", out, net.constant(1.0)), net.constant(float(stride)))
+            last = net.add(
+                "Mul", net.add("Sub", out, net.constant(1.0)), net.constant(float(stride))
+            )
             total = net.add("Sub", net.add("Add", last, net.constant(float(kernel))), real)
             total = net.add("Clip", total, net.constant(0.0))
             total = net.add("Cast", total, to=TensorProto.INT64)
@@ -87,5 +85,3 @@ def test_standardised_weights_are_folded(form: str, tmp_path: Path) -> None:
     backbone = check(head(net, x, 6), tmp_path)
     assert [node.op_type for node in backbone.body.graph.node][:2] == ["Conv", "Relu"]
     assert not any("training" in text for text in backbone.warnings)
-
-

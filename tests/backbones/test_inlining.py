@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +11,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from edgetransfer.backbones import Backbone
 from edgetransfer.errors import BackboneError
-from tests.backbones.forms import IMAGES, agree, check, head, saved, unoptimised
-from tests.graphs import Net, noise, relative_difference, run, tiny
+from tests.backbones.forms import check, head, saved
+from tests.graphs import Net, tiny
 
 # Functions and branches.
 
@@ -97,5 +96,3 @@ def test_a_branch_that_the_picture_decides_is_named(tmp_path: Path) -> None:
     backbone = Backbone.open(saved(model, tmp_path))
     with pytest.raises(BackboneError, match=f"If '{name}' makes depends on '{condition}'"):
         backbone.frozen(1)
-
-

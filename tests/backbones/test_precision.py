@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 from edgetransfer.backbones import Backbone
 from edgetransfer.errors import BackboneError
 from tests.backbones.forms import IMAGES, agree, check, head, saved, unoptimised
-from tests.graphs import Net, noise, relative_difference, run, tiny
+from tests.graphs import Net, tiny
 
 # Precision.
 
@@ -47,8 +46,11 @@ def in_precision(model: onnx.ModelProto, kind: int, casts: bool) -> onnx.ModelPr
     return copy
 
 
-PRECISIONS = {"float16": TensorProto.FLOAT16, "bfloat16": TensorProto.BFLOAT16,
-              "float64": TensorProto.DOUBLE}
+PRECISIONS = {
+    "float16": TensorProto.FLOAT16,
+    "bfloat16": TensorProto.BFLOAT16,
+    "float64": TensorProto.DOUBLE,
+}
 
 
 @pytest.mark.parametrize("casts", [True, False])
@@ -154,5 +156,3 @@ def test_infinite_limits_and_masks_are_meant(tmp_path: Path) -> None:
     mask[:, 1::2] = -np.inf
     x = net.add("Mul", x, net.add("Softmax", net.add("Add", x, net.constant(mask)), axis=-1))
     check(head(net, x, 4), tmp_path)
-
-

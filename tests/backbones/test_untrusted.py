@@ -86,7 +86,7 @@ def test_links_that_lead_out_are_not_followed(how: str, home: Path) -> None:
     else:
         (home / "sub" / "w.bin").symlink_to("../../secret")
         (home / "w.bin").symlink_to("sub/w.bin")
-    with pytest.raises(BackboneError, match="is a link to .*secret, outside the model's folder"):
+    with pytest.raises(BackboneError, match=r"is a link to .*secret, outside the model's folder"):
         load_canonical(points_to(home, location))
 
 
@@ -131,7 +131,7 @@ def test_what_is_no_ordinary_file_neither_blocks_nor_is_read(what: str, home: Pa
         path.unlink()
         os.mkfifo(path)
     start = time.monotonic()
-    with pytest.raises(BackboneError, match="not an ordinary file|is a folder|no such file|read"):
+    with pytest.raises(BackboneError, match=r"not an ordinary file|is a folder|no such file|read"):
         load_canonical(path)
     assert time.monotonic() - start < 5
 
@@ -271,7 +271,9 @@ def knots() -> dict[str, Callable[[], onnx.ModelProto]]:
         "Tile": lambda: one("Tile", "x", np.array([1 << 40] * 4)),
         "Pad": lambda: one("Pad", "x", np.array([0, 0, 1 << 20, 1 << 20] * 2)),
         "Resize": lambda: one("Resize", "x", "", np.array([1, 1, 1e6, 1e6], np.float32)),
-        "Upsample by nothing": lambda: one("Resize", "x", "", np.array([1, 1, 0, np.nan], np.float32)),
+        "Upsample by nothing": lambda: one(
+            "Resize", "x", "", np.array([1, 1, 0, np.nan], np.float32)
+        ),
         "Reshape": lambda: one("Reshape", "x", np.array([-1, -1])),
         "Reshape to another size": lambda: one("Reshape", "x", np.array([1, 1 << 40])),
         "blocks of 0": lambda: one("DepthToSpace", "x", blocksize=0),
@@ -300,7 +302,7 @@ def test_knotted_graphs_are_refused_in_a_sentence(name: str, tmp_path: Path) -> 
     start = time.monotonic()
     with pytest.raises(BackboneError, match=r"knot\.onnx: ") as caught:
         Backbone.open(path).frozen(2)
-    assert time.monotonic() - start < 20
+    assert time.monotonic() - start < 60  # a bound on a busy machine; a second on a quiet one
     assert "does not hold together" not in str(caught.value)  # a check foresaw it
     assert len(str(caught.value)) < 1000
 

@@ -15,7 +15,7 @@ LARGEST = 1 << 28  # values: 1 GiB of float32
 Inputs = list[Array | None]
 
 
-class TooLarge(ValueError):
+class TooLargeError(ValueError):
     """A value that would not fit any network."""
 
 
@@ -24,7 +24,7 @@ def check_fits(shape: Iterable[Any]) -> None:
 
     Raises
     ------
-    TooLarge
+    TooLargeError
         If it would have more.
     ValueError
         If a dimension is negative.
@@ -33,7 +33,7 @@ def check_fits(shape: Iterable[Any]) -> None:
     if any(d < 0 for d in dims):
         raise ValueError(f"a shape has a negative dimension: {dims}")
     if math.prod(dims) > LARGEST:
-        raise TooLarge(f"it would make a constant of shape {dims}")
+        raise TooLargeError(f"it would make a constant of shape {dims}")
 
 
 def needed(inputs: Inputs, count: int) -> list[Array]:

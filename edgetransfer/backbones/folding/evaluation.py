@@ -11,7 +11,7 @@ import numpy as np
 import onnx
 
 from edgetransfer.backbones.folding.arithmetic import ARITHMETIC
-from edgetransfer.backbones.folding.bounds import Inputs, TooLarge, check_fits
+from edgetransfer.backbones.folding.bounds import Inputs, check_fits
 from edgetransfer.backbones.folding.rearranging import REARRANGING
 from edgetransfer.backbones.graph import STANDARD, Array, constant_of
 from edgetransfer.backbones.shapes import infer_single, single_node
@@ -42,7 +42,7 @@ def evaluate(node: onnx.NodeProto, inputs: Inputs, opset: int) -> list[Array] | 
 
     Raises
     ------
-    TooLarge
+    TooLargeError
         If the result would have more than `LARGEST` values.
     ValueError
         If the inputs do not fit the operator.
