@@ -113,7 +113,7 @@ def freeze_opened(body: onnx.ModelProto, *, batch_size: int, size: int) -> Froze
                 return Frozen(model=_walked(body, batch_size, size).model)
             except _OtherBatchError:
                 built_in = 1  # an open input before a graph that is made for one picture
-        before = _walked(body, built_in, size)
+        before = _walked(body, built_in, size, write=False)
         rebatch = Rebatch(before, old=built_in, new=batch_size)
         walk = _walked(body, batch_size, size, rebatch)
         return Frozen(model=walk.model, opened=tuple(rebatch.opened))
@@ -131,29 +131,56 @@ class _OtherBatchError(BackboneError):
 
 
 def _walked(
-    body: onnx.ModelProto, batch_size: int, size: int, rebatch: Rebatch | None = None
+    body: onnx.ModelProto,
+    batch_size: int,
+    size: int,
+    rebatch: Rebatch | None = None,
+    *,
+    write: bool = True,
 ) -> Walk:
     """Walk along a copy of a body with a fixed input, and finish its output."""
-    model = onnx.ModelProto()
-    model.CopyFrom(body)
+    if any(tensor.name in (INPUT, OUTPUT) for tensor in body.graph.initializer):
+        whole = onnx.ModelProto()
+        whole.CopyFrom(body)
+        for name in (INPUT, OUTPUT):
+            _fresh(whole, name)
+        body = whole
+    model = _without_weights(body)
     layout, _ = input_layout(model)
     _feed_nchw(model, layout, batch_size, size)
     try:
-        walk = Walk(model, shaped=True, adapt=rebatch)
+        walk = Walk(model, shaped=True, adapt=rebatch, weights=body.graph.initializer)
         with refusing():
-            walk.run()
+            walk.run(write=write)
     except BackboneError as error:
         raise _OtherBatchError(
             f"the graph does not fit a batch of {batch_size} images of {size} pixels: {error}"
         ) from error
     shape = _output_shape(walk)
-    _finish(model, shape)
+    if write:
+        _finish(model, shape)
     if shape[0] != batch_size or math.prod(shape) < 1:
         raise _OtherBatchError(
             f"with a batch of {batch_size} the features have shape {shape}: the batch size is "
             "built into the graph; export it with an open batch"
         )
     return walk
+
+
+def _without_weights(body: onnx.ModelProto) -> onnx.ModelProto:
+    model = onnx.ModelProto()
+    model.ir_version = body.ir_version
+    model.opset_import.extend(body.opset_import)
+    model.metadata_props.extend(body.metadata_props)
+    graph = model.graph
+    graph.name = body.graph.name or "backbone"
+    for kept, source in (
+        (graph.node, body.graph.node),
+        (graph.input, body.graph.input),
+        (graph.output, body.graph.output),
+    ):
+        kept.extend(source)
+    return model
 
 
 def _rename(model: onnx.ModelProto, old: str, new: str) -> None:
@@ -172,6 +199,7 @@ def _rename(model: onnx.ModelProto, old: str, new: str) -> None:
 def _fresh(model: onnx.ModelProto, name: str) -> str:
     """A tensor name that the graph does not use, taking the wanted one away from others."""
     taken = {n for node in model.graph.node for n in (*node.input, *node.output)}
+    taken.update(tensor.name for tensor in model.graph.initializer)
     if name in taken:
         other = next(f"{name}_{i}" for i in range(len(taken) + 1) if f"{name}_{i}" not in taken)
         _rename(model, name, other)

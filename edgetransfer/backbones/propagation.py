@@ -8,7 +8,7 @@ of their ``If``. The first node at which knowledge stops is kept with the reason
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -60,11 +60,15 @@ class Walk:
         Whether the input's shape is fixed, so that shapes are told; else only values are.
     adapt
         Called with each node before anything is told of it; it may change the node.
+    weights
+        The model's initializers, where they stand in another one: a large network's are not
+        copied more often than they must.
     """
 
     model: onnx.ModelProto
     shaped: bool
     adapt: Callable[[Walk, onnx.NodeProto], None] | None = None
+    weights: Iterable[onnx.TensorProto] | None = None
     kinds: dict[str, Kind] = field(default_factory=dict)
     stored: dict[str, onnx.TensorProto] = field(default_factory=dict)
     stops: list[Stop] = field(default_factory=list)
@@ -77,9 +81,9 @@ class Walk:
         graph = self.model.graph
         self.outputs = {value.name for value in graph.output}
         self.read = {n for node in graph.node for n in reads(node)} | self.outputs
-        for tensor in graph.initializer:
+        for tensor in graph.initializer if self.weights is None else self.weights:
             self.store(tensor)
-        stored = sum(math.prod(tensor.dims) for tensor in graph.initializer)
+        stored = sum(math.prod(tensor.dims) for tensor in self.stored.values())
         self.most_computed = LARGEST_CONSTANTS + PER_STORED * stored
         for value in graph.input:
             kind = kind_of(value)
@@ -104,8 +108,13 @@ class Walk:
         kind = self.kinds.get(name)
         return None if kind is None else kind.shape
 
-    def run(self) -> Walk:
+    def run(self, *, write: bool = True) -> Walk:
         """Walk along the whole graph and write what was found into the model.
+
+        Parameters
+        ----------
+        write
+            False to leave the model as it is, for the sake of what is known alone.
 
         Raises
         ------
@@ -116,6 +125,11 @@ class Walk:
             copy = onnx.NodeProto()
             copy.CopyFrom(node)
             self._take(copy)
+        if write:
+            self._write()
+        return self
+
+    def _write(self) -> None:
         graph = self.model.graph
         needed = {name for node in self.nodes for name in reads(node)} | self.outputs
         del graph.node[:]
@@ -131,7 +145,6 @@ class Walk:
                 for name in made
                 if name in self.kinds and name not in self.outputs
             )
-        return self
 
     def _take(self, node: onnx.NodeProto) -> None:
         if self.other_names:
