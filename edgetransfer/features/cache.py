@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from edgetransfer.atomic import write_atomically
+from edgetransfer.images import DECODING_VERSION
 from edgetransfer.types import Float32Array
 
 FORMAT = "edgetransfer-features-1"
@@ -18,6 +19,9 @@ FORMAT = "edgetransfer-features-1"
 
 class FeatureCache:
     """Feature rows by content: (backbone, preprocessing, engine) and the image file's sha256.
+
+    What an image file decodes to may change with a new version of this project: the version of
+    decoding is part of the key.
 
     A cache is a folder of shards, each a safetensors file of ``keys`` (n, 32) uint8 and
     ``features`` (n, D) float32. A shard is written whole under a temporary name and renamed, so
@@ -35,7 +39,8 @@ class FeatureCache:
     """
 
     def __init__(self, root: Path, identity: str, dimension: int) -> None:
-        self.folder = root / hashlib.sha256(f"{FORMAT}\0{identity}".encode()).hexdigest()[:32]
+        key = f"{FORMAT}\0{DECODING_VERSION}\0{identity}"
+        self.folder = root / hashlib.sha256(key.encode()).hexdigest()[:32]
         self.dimension = dimension
         self._rows: dict[bytes, Float32Array] = {}
         for keys, features in self._shards():

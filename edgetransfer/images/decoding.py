@@ -14,7 +14,7 @@ from edgetransfer.errors import ImageError
 from edgetransfer.images import limits
 from edgetransfer.images.file_kinds import refuse_what_is_no_photo
 from edgetransfer.images.mending import mended, png_pixels_damaged
-from edgetransfer.images.pillow_gaps import SIXTEEN_BIT_COLOURS, check_bmp, heed_png_depth
+from edgetransfer.images.pillow_gaps import check_bmp, heed_png_depth
 from edgetransfer.images.profiles import lab_to_srgb, to_srgb
 from edgetransfer.images.tiff_layout import (
     MARKS,
@@ -161,8 +161,6 @@ def _decoded(data: bytes, shrink: Shrink | None) -> Image.Image:
         if layout is not None:
             heed_byte_order(image)
         stored = 0 if layout is None else layout.samples * -(-max(layout.bits) // 8)
-        if image.format == "PNG" and data[24] == 16 and image.mode in ("RGB", "RGBA"):
-            stored = SIXTEEN_BIT_COLOURS
         needed = limits.bytes_needed(image, stored=stored)
         limits.check(needed, image)
         if image.format == "PNG" and png_pixels_damaged(data):

@@ -14,9 +14,10 @@ import numpy as np
 from PIL import Image
 
 from edgetransfer.errors import ImageError
+from edgetransfer.images import limits
 
 RLE_PIXELS = 20_000_000  # Pillow takes run-length coded BMP files apart in Python
-SIXTEEN_BIT_COLOURS = 28  # bytes a pixel more, where the lower bytes are looked at
+_BOTH_BYTES = 36  # bytes a pixel, where the lower ones are looked at as well
 _BITFIELDS = (3, 6)
 _TWELVE_BIT = 15  # the highest upper byte of a 12-bit value
 
@@ -64,6 +65,7 @@ def _sixteen_bit_colours(image: Image.Image, data: bytes, clear: Any) -> Image.I
     dark = all(isinstance(high, int) and high <= _TWELVE_BIT for _, high in bands)  # type: ignore[misc]
     if not dark and clear is None:
         return image
+    limits.check(_BOTH_BYTES * image.width * image.height, image)
     image.info.pop("transparency", None)
     values = np.asarray(image).astype(np.uint16) << 8
     with Image.open(io.BytesIO(data), formats=("PNG",)) as again:

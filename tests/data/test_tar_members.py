@@ -38,7 +38,7 @@ def by_tarfile(data: bytes) -> list[tuple[str, bytes]]:
 
 def ours(path: Path, data: bytes) -> list[tuple[str, bytes | None]]:
     path.write_bytes(data)
-    return list(tar_members(path, lambda name: True))
+    return list(tar_members(path, lambda name, size: True))
 
 
 @pytest.mark.parametrize("form", FORMATS.values(), ids=FORMATS)
@@ -95,7 +95,7 @@ def test_compressed(tmp_path: Path) -> None:
 def test_what_is_not_wanted_is_not_read(tmp_path: Path) -> None:
     data = archive(tarfile.PAX_FORMAT, [("1.jpg", b"1" * 700, 1.5), ("2.jpg", b"2", 1.5)])
     (tmp_path / "a.tar").write_bytes(data)
-    found = list(tar_members(tmp_path / "a.tar", lambda name: name == "2.jpg"))
+    found = list(tar_members(tmp_path / "a.tar", lambda name, size: name == "2.jpg"))
     assert found == [("1.jpg", None), ("2.jpg", b"2")]
 
 
@@ -107,7 +107,7 @@ def test_a_cut_archive_gives_whole_files_or_an_error(tmp_path: Path) -> None:
         found: list[tuple[str, bytes | None]] = []
         (tmp_path / "a.tar").write_bytes(data[:size])
         try:
-            found.extend(tar_members(tmp_path / "a.tar", lambda name: True))
+            found.extend(tar_members(tmp_path / "a.tar", lambda name, size: True))
         except (tarfile.TarError, EOFError):
             assert size < 3 * 1024
         assert found == whole[: len(found)]
@@ -116,11 +116,11 @@ def test_a_cut_archive_gives_whole_files_or_an_error(tmp_path: Path) -> None:
 def test_no_archive_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "a.tar").write_bytes(b"no tar" * 1000)
     with pytest.raises(tarfile.TarError):
-        list(tar_members(tmp_path / "a.tar", lambda name: True))
+        list(tar_members(tmp_path / "a.tar", lambda name, size: True))
 
 
 def test_a_cut_in_what_is_not_wanted_is_told(tmp_path: Path) -> None:
     data = archive(tarfile.USTAR_FORMAT, [("1.jpg", b"1", 0), ("2.json", b"2" * 5000, 0)])
     (tmp_path / "a.tar").write_bytes(data[:3000])
     with pytest.raises(tarfile.ReadError, match="unexpected end"):
-        list(tar_members(tmp_path / "a.tar", lambda name: name == "1.jpg"))
+        list(tar_members(tmp_path / "a.tar", lambda name, size: name == "1.jpg"))

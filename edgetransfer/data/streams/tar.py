@@ -17,6 +17,8 @@ from edgetransfer.errors import DataError
 logger = logging.getLogger(__name__)
 
 CLASS = ".cls"
+LARGEST_MEMBER = 256 * 2**20  # bytes of a photo's file
+LONGEST_CLASS = 4096  # bytes of a .cls file
 
 
 class TarSource:
@@ -74,7 +76,7 @@ class TarSource:
         """The samples of a shard; None for one that is known."""
         try:
             key: str | None = None
-            parts: dict[str, bytes] = {}
+            parts: dict[str, bytes | None] = {}
             for path, content in tar_members(shard, self._wanted):
                 folder, _, file = path.rpartition("/")
                 if file.startswith("."):
@@ -85,7 +87,7 @@ class TarSource:
                     if key is not None:
                         yield self._sample(name, key, number, parts, ledger)
                     key, parts = this, {}
-                if content is not None:
+                if content is not None or self._is_part(path):
                     parts["." + ending.lower()] = content
             if key is not None:
                 yield self._sample(name, key, number, parts, ledger)
@@ -93,25 +95,34 @@ class TarSource:
             logger.warning("%s: the rest of this shard cannot be read: %s", shard, error)
             yield Arrival(id=name, problem=f"the shard cannot be read: {error}")
 
-    def _wanted(self, path: str) -> bool:
+    def _wanted(self, path: str, size: int) -> bool:
+        longest = LONGEST_CLASS if path.lower().endswith(CLASS) else LARGEST_MEMBER
+        return size <= longest and self._is_part(path)
+
+    def _is_part(self, path: str) -> bool:
         ending = "." + path.rpartition("/")[2].partition(".")[2].lower()
         return ending in self._suffixes or ending == CLASS
 
     def _sample(
-        self, shard: str, key: str, number: int, parts: dict[str, bytes], ledger: Ledger
+        self, shard: str, key: str, number: int, parts: dict[str, bytes | None], ledger: Ledger
     ) -> Arrival | None:
         sample_id = f"{shard}/{key}" + (f"#{number}" if number else "")
         if ledger.known(sample_id):
             return None
-        image = next((parts[e] for e in sorted(parts) if e in self._suffixes), None)
+        image = next((e for e in sorted(parts) if e in self._suffixes), None)
         if image is None:
             return Arrival(id=sample_id, problem="no image of a known ending")
+        if parts[image] is None:
+            return Arrival(id=sample_id, problem=f"larger than {LARGEST_MEMBER >> 20} MiB")
         label = None
         if CLASS in parts:
+            named = parts[CLASS]
+            if named is None:
+                return Arrival(id=sample_id, problem="its .cls file holds no class name")
             try:
-                label = parts[CLASS].decode().strip()
+                label = named.decode().strip()
             except UnicodeDecodeError:
                 return Arrival(id=sample_id, problem="its .cls file is not text")
             if not label.isprintable() or len(label) > 200:
                 return Arrival(id=sample_id, problem="its .cls file holds no class name")
-        return Arrival(id=sample_id, source=image, label=label or None)
+        return Arrival(id=sample_id, source=parts[image], label=label or None)
