@@ -183,6 +183,8 @@ class StreamJob:
             known = arrival.learn and self.durable.known(arrival.id)
             if problem is None and not known and not isinstance(arrival.source, bytes | None):
                 problem = why_unreadable(arrival.source)
+            if problem is None and not known and arrival.source is not None:
+                problem = self.learner.in_hand.why_set_aside(arrival)
             if problem is not None:
                 refused[place] = problem
             elif arrival.source is not None and not known:

@@ -19,6 +19,7 @@ from edgetransfer.images import SUFFIXES
 from edgetransfer.metrics import Accuracy, StageClock
 from edgetransfer.online.durable import DurableLearner
 from edgetransfer.online.ids import id_key
+from edgetransfer.online.in_hand import InHand
 from edgetransfer.online.offers import Offer, Receipt
 from edgetransfer.online.opening import Eyes, open_eyes
 from edgetransfer.online.settings import StreamSettings
@@ -75,12 +76,18 @@ class OnlineLearner:
             identity=opened.identity,
             head_metadata=opened.metadata,
         )
+        try:
+            self.in_hand = InHand(run.path, self.durable.ids)
+        except BaseException:
+            self.durable.close()
+            raise
         self.extractor = FeatureExtractor(
             opened.engine,
             opened.preprocessing,
             workers=settings.workers or settings.threads,
             clock=self.clock,
             cores=settings.threads,
+            watch=self.in_hand,
         )
 
     def __enter__(self) -> OnlineLearner:
@@ -101,6 +108,7 @@ class OnlineLearner:
     def close(self) -> None:
         """Let go of the run without a checkpoint; nothing is lost by that."""
         self.extractor.close()
+        self.in_hand.close()
         self.engine.close()
         self.durable.close()
 
