@@ -1,7 +1,8 @@
 """Whether a JPEG without its end marker holds all of its pixels.
 
-A decoder makes up what is missing and goes on, so the picture is decoded twice, with different
-bytes behind the end: if all coefficients are there, neither is looked at. In a progressive file
+A decoder makes up what is missing and goes on, so the picture is decoded several times, with other
+bytes behind the end: if all coefficients are there, none of those is looked at. (Several: bytes that
+are no code are made up for as well.) In a progressive file
 every coefficient of every component must have been sent to its last bit as well (T.81, annex G).
 """
 
@@ -15,6 +16,7 @@ from PIL import Image
 from edgetransfer.images import limits
 
 END = b"\xff\xd9"
+_PATTERNS = (0x00, 0x55, 0xAA, 0x33, 0x6D, 0x92, 0xDB, 0xF7)
 _FRAMES = frozenset([0xC0, 0xC1, 0xC2, 0xC3, 0xC9, 0xCA])
 _NO_LENGTH = frozenset([0x01, *range(0xD0, 0xD9)])
 
@@ -23,9 +25,10 @@ def is_complete(data: bytes) -> bool:
     """Whether a JPEG that breaks off holds all pixels."""
     if not _all_sent(data):
         return False
-    # Bytes that stand for themselves whatever the code: none is a marker.
     noise = b"".join(hashlib.sha256(bytes([i])).digest() for i in range(64)).replace(b"\xff", b"")
-    return _digest(data + END) == _digest(data + noise + END)
+    behind = (noise, *(bytes([byte]) * len(noise) for byte in _PATTERNS))
+    nothing = _digest(data + END)
+    return all(_digest(data + more + END) == nothing for more in behind)
 
 
 def _digest(data: bytes) -> bytes:

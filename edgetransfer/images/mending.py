@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from edgetransfer.images.jpeg_end import is_complete
-from edgetransfer.images.tiff_layout import MARKS, SIZES, read_directory
+from edgetransfer.images.tiff_layout import MARKS, SIZES, Directory, read_directory
 
 PASSED_OVER = "damaged metadata passed over"
 NO_END = "the file ends early; all pixels are there"
@@ -27,6 +27,7 @@ _TIFF_PIXELS = frozenset(
     + [332, 338, 339, 347, *range(512, 522), 529, 530, 531, 532]
 )
 _TIFF_SAID = frozenset([274, 34675])
+_WEBP_SAID = frozenset([b"EXIF", b"ICCP", b"XMP "])
 _WEBP_PIXELS = frozenset([b"VP8 ", b"VP8L", b"ALPH", b"ANIM", b"ANMF"])
 
 
@@ -46,7 +47,7 @@ def mended(data: bytes) -> Iterator[Mended]:
         elif data.startswith(b"\xff\xd8"):
             found = _jpeg(data, said)
         elif data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-            found = None if said else _webp(data)
+            found = _webp(data, said)
         elif data[:4] in MARKS:
             found = _tiff(data, said)
         else:
@@ -70,15 +71,16 @@ def png_chunks(data: bytes) -> Iterator[tuple[bytes, bytes, bool]]:
 
 
 def png_pixels_damaged(data: bytes) -> bool:
-    """Whether a chunk of pixels fails its checksum, and the compressed data its own."""
+    """Whether a chunk of pixels fails its checksum, and they do not all come out of it either."""
     chunks = [(c, sound) for kind, c, sound in png_chunks(data) if kind == b"IDAT"]
     if all(sound for _, sound in chunks):
         return False
     header = next((content for kind, content, _ in png_chunks(data) if kind == b"IHDR"), b"")
     if len(header) != 13:
         return True
-    produced, ended = _inflated([content for content, _ in chunks], _png_bytes(header))
-    return produced is None or not ended
+    size = _png_bytes(header)
+    produced, _ = _inflated([content for content, _ in chunks], size)
+    return produced is None or produced < size
 
 
 def _png(data: bytes, said: bool) -> Mended | None:
@@ -156,7 +158,7 @@ def _jpeg(data: bytes, said: bool) -> Mended | None:
         after = at + 2 + length
         if 0xE0 <= marker <= 0xEF or marker == 0xFE:
             sound = data[after : after + 1] == b"\xff"
-            if sound and _jpeg_kept(marker, data[at + 4 : at + 18], said):
+            if sound and _jpeg_kept(marker, data[at + 4 : after], said):
                 kept += data[at:after]
             at = after if sound else _next_table(data, at + 4)
             continue
@@ -167,15 +169,17 @@ def _jpeg(data: bytes, said: bool) -> Mended | None:
     end = data.rfind(b"\xff\xd9", at)
     if end >= 0 and not data[end + 2 :].strip(b"\0"):
         return Mended(data=bytes(kept), note=PASSED_OVER)
-    whole = bytes(kept)
+    whole = bytes(kept).rstrip(b"\xff")
     return Mended(data=whole + b"\xff\xd9", note=NO_END) if is_complete(whole) else None
 
 
-def _jpeg_kept(marker: int, begins: bytes, said: bool) -> bool:
+def _jpeg_kept(marker: int, content: bytes, said: bool) -> bool:
     """Whether a decoder needs an application's segment."""
-    if (marker, begins[:5]) in ((0xE0, b"JFIF\0"), (0xEE, b"Adobe")):
-        return True
-    return said and (begins.startswith((b"Exif\0", b"ICC_PROFILE\0")))
+    if marker == 0xE0 and content.startswith(b"JFIF\0"):
+        return len(content) >= 14
+    if marker == 0xEE and content.startswith(b"Adobe"):
+        return len(content) >= 12
+    return said and content.startswith((b"Exif\0", b"ICC_PROFILE\0"))
 
 
 def _next_table(data: bytes, at: int) -> int:
@@ -187,14 +191,14 @@ def _next_table(data: bytes, at: int) -> int:
 # WebP (RFC 9649)
 
 
-def _webp(data: bytes) -> Mended | None:
+def _webp(data: bytes, said: bool) -> Mended | None:
     at, kept = 12, b""
     while at + 8 <= len(data):
         kind, length = data[at : at + 4], int.from_bytes(data[at + 4 : at + 8], "little")
         content = data[at + 8 : at + 8 + length]
-        if kind == b"VP8X" and length == 10:  # without the flags of profile, EXIF and XMP
+        if kind == b"VP8X" and length == 10 and not said:  # without the flags of profile, EXIF and XMP
             content = bytes([content[0] & ~0b101100]) + content[1:]
-        if kind in _WEBP_PIXELS or kind == b"VP8X":
+        if kind in _WEBP_PIXELS or kind == b"VP8X" or (said and kind in _WEBP_SAID):
             if len(content) < length:
                 return None
             kept += kind + data[at + 4 : at + 8] + content + b"\0" * (length % 2)
@@ -209,7 +213,7 @@ def _webp(data: bytes) -> Mended | None:
 def _tiff(data: bytes, said: bool) -> Mended | None:
     """The file with a directory of its own at its end, of the tags that pixels need."""
     directory = read_directory(data)
-    if directory is None:
+    if directory is None or not _tiff_is_whole(directory, data):
         return None
     order, big = directory.order, directory.big
     word = "Q" if big else "I"
@@ -240,3 +244,18 @@ def _tiff(data: bytes, said: bool) -> Mended | None:
         + bytes(inline),
         note=PASSED_OVER,
     )
+
+
+def _tiff_is_whole(directory: Directory, data: bytes) -> bool:
+    """Whether all strips or tiles lie within the file, and hold as much as they must."""
+    offsets = directory.values(data, 273) or directory.values(data, 324)
+    counts = directory.values(data, 279) or directory.values(data, 325)
+    if not offsets or len(offsets) != len(counts):
+        return False
+    if any(start + size > len(data) for start, size in zip(offsets, counts, strict=True)):
+        return False
+    (width, *_), (height, *_) = (directory.values(data, tag) or (0,) for tag in (256, 257))
+    samples = (directory.values(data, 277, 1) or (1,))[0]
+    bits = (directory.values(data, 258, 1) or (1,))[0]
+    plain = (directory.values(data, 259, 1) or (1,))[0] == 1
+    return not plain or sum(counts) >= width * height * samples * bits // 8

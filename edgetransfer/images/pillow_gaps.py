@@ -30,7 +30,7 @@ def check_bmp(data: bytes, pixels: int) -> None:
     ImageError
         If it is one of these.
     """
-    if len(data) < 70 or int.from_bytes(data[14:18], "little") < 40:
+    if len(data) < 54 or int.from_bytes(data[14:18], "little") < 40:
         return
     bits, compression = struct.unpack_from("<HI", data, 28)
     if compression in (1, 2) and pixels > RLE_PIXELS:

@@ -50,6 +50,14 @@ class Directory:
     big: bool
     entries: dict[int, Entry]
 
+    def values(self, data: bytes, tag: int, most: int | None = None) -> tuple[int, ...]:
+        """The whole numbers of a tag, not more than ``most``; none if it is not there."""
+        entry = self.entries.get(tag)
+        if entry is None or entry.kind not in _LETTERS:
+            return ()
+        count = entry.count if most is None else min(entry.count, most)
+        return struct.unpack_from(f"{self.order}{count}{_LETTERS[entry.kind]}", data, entry.place)
+
 
 @dataclass(frozen=True, kw_only=True)
 class TiffLayout:
@@ -105,12 +113,7 @@ def layout_of(data: bytes) -> TiffLayout | None:
         return None
 
     def values(tag: int, default: tuple[int, ...]) -> tuple[int, ...]:
-        entry = directory.entries.get(tag)
-        if entry is None or entry.kind not in _LETTERS:
-            return default
-        count = min(entry.count, _MOST_VALUES)
-        letters = f"{directory.order}{count}{_LETTERS[entry.kind]}"
-        return struct.unpack_from(letters, data, entry.place)
+        return directory.values(data, tag, _MOST_VALUES) or default
 
     photometric = values(262, ())
     bits = values(258, (1,))
