@@ -46,6 +46,8 @@ def to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image | None:
         transform = _transforms[key]
     if transform is None:
         return None
+    if isinstance(transform, list):
+        return image.point(transform).convert("RGB")
     converted: Image.Image = transform.apply(image)
     return converted
 
@@ -65,7 +67,7 @@ def _lab_transform() -> Any:
 
 
 def _transform(profile: bytes, mode: str) -> Any:
-    """From a profile to sRGB; None if it is not needed or cannot be."""
+    """From a profile to sRGB (of grey: the 256 levels); None if not needed or not possible."""
     try:
         from PIL import ImageCms
     except ImportError:
@@ -81,15 +83,20 @@ def _transform(profile: bytes, mode: str) -> Any:
             mode,
             "RGB",
             ImageCms.Intent.RELATIVE_COLORIMETRIC,
-            ImageCms.Flags.BLACKPOINTCOMPENSATION,
+            ImageCms.Flags.BLACKPOINTCOMPENSATION
+            | (ImageCms.Flags.NOOPTIMIZE if mode == "L" else ImageCms.Flags.NONE),
         )
     except (ImageCms.PyCMSError, OSError, ValueError, TypeError, AttributeError):
         return None
     if mode == "CMYK":
         return transform
-    patches = _patches() if mode == "RGB" else _patches().convert("L")
-    before = np.asarray(patches.convert("RGB"), np.int16)
-    after = np.asarray(transform.apply(patches), np.int16)
+    if mode == "L":
+        ramp = np.arange(256, dtype=np.uint8)[None]
+        levels = np.asarray(transform.apply(Image.fromarray(ramp)))[0, :, 1]
+        alike = np.abs(levels.astype(np.int16) - ramp[0]).max() <= ALIKE
+        return None if alike else levels.tolist()
+    patches = _patches()
+    before, after = np.asarray(patches, np.int16), np.asarray(transform.apply(patches), np.int16)
     return None if np.abs(after - before).max() <= ALIKE else transform
 
 
