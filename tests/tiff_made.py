@@ -38,9 +38,7 @@ class Layout:
 def tiff(stored: np.ndarray, layout: Layout) -> bytes:
     """A TIFF file of (H, W, S) stored sample values."""
     height, width, count = stored.shape
-    planes = (
-        [stored] if layout.planar == 1 else [stored[..., i : i + 1] for i in range(count)]
-    )
+    planes = [stored] if layout.planar == 1 else [stored[..., i : i + 1] for i in range(count)]
     segments = [_segment(part, layout) for plane in planes for part in _parts(plane, layout)]
     rows = layout.rows or height
     tags: dict[int, tuple[int, Sequence[int]]] = {
@@ -147,9 +145,7 @@ def _file(
     order, big = layout.order, layout.big
     word, inline = ("Q", 8) if big else ("I", 4)
     mark = b"II" if order == "<" else b"MM"
-    header = mark + (
-        struct.pack(order + "HHH", 43, 8, 0) if big else struct.pack(order + "H", 42)
-    )
+    header = mark + (struct.pack(order + "HHH", 43, 8, 0) if big else struct.pack(order + "H", 42))
     body = bytearray(header + bytes(inline))
     offsets = []
     for segment in segments:

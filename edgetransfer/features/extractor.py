@@ -314,9 +314,7 @@ class FeatureExtractor:
             if self._watch is not None:
                 self._watch.began(sample.id)
             try:
-                picture = open_upright(
-                    sample.read(), shrink, partial(self._notes.add, sample.id)
-                )
+                picture = open_upright(sample.read(), shrink, partial(self._notes.add, sample.id))
             except ImageError as error:
                 failed.append((index, str(error)))
                 continue

@@ -140,7 +140,7 @@ def _decoded_mended(data: bytes, shrink: Shrink | None, note: Note) -> Image.Ima
                 picture = _decoded(attempt.data, shrink)
             except ImageError:
                 raise
-            except Exception:  # noqa: S112  # as in `open_upright`; the next leaves out more
+            except Exception:  # as in `open_upright`; the next leaves out more
                 continue
             note(attempt.note)
             return picture

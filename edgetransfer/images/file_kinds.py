@@ -150,7 +150,11 @@ def _media(head: bytes) -> str:
 def _text_kind(head: bytes) -> str | None:
     """Of a file that is text."""
     text = head
-    for mark, encoding in ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16")):
+    for mark, encoding in (
+        (b"\xef\xbb\xbf", "utf-8"),
+        (b"\xff\xfe", "utf-16"),
+        (b"\xfe\xff", "utf-16"),
+    ):
         if head.startswith(mark):
             text = head.decode(encoding, "replace").lstrip("\ufeff").encode()
     text = text.lstrip()

@@ -196,7 +196,9 @@ def _webp(data: bytes, said: bool) -> Mended | None:
     while at + 8 <= len(data):
         kind, length = data[at : at + 4], int.from_bytes(data[at + 4 : at + 8], "little")
         content = data[at + 8 : at + 8 + length]
-        if kind == b"VP8X" and length == 10 and not said:  # without the flags of profile, EXIF and XMP
+        if (
+            kind == b"VP8X" and length == 10 and not said
+        ):  # without the flags of profile, EXIF and XMP
             content = bytes([content[0] & ~0b101100]) + content[1:]
         if kind in _WEBP_PIXELS or kind == b"VP8X" or (said and kind in _WEBP_SAID):
             if len(content) < length:

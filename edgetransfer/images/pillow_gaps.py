@@ -15,6 +15,7 @@ from PIL import Image
 
 from edgetransfer.errors import ImageError
 from edgetransfer.images import limits
+from edgetransfer.images.tiff_layout import with_arguments
 
 RLE_PIXELS = 20_000_000  # Pillow takes run-length coded BMP files apart in Python
 _BOTH_BYTES = 36  # bytes a pixel, where the lower ones are looked at as well
@@ -71,13 +72,7 @@ def _sixteen_bit_colours(image: Image.Image, data: bytes, clear: Any) -> Image.I
     with Image.open(io.BytesIO(data), formats=("PNG",)) as again:
         # Unpacked in the other byte order, the lower bytes come out.
         tile = again.tile[0]
-        codec, extents, offset, rawmode = tile
-        lower = str(rawmode).replace("16B", "16L")
-        again.tile = [
-            tile._replace(args=lower)
-            if hasattr(tile, "_replace")
-            else (codec, extents, offset, lower)
-        ]
+        again.tile = [with_arguments(tile, str(tile[3]).replace("16B", "16L"))]
         values |= np.asarray(again)
     alpha = None
     if clear is not None:

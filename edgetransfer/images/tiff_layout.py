@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageFile
 
 from edgetransfer.errors import ImageError
 from edgetransfer.images.wide import grey_of_wide
@@ -28,8 +28,12 @@ _NAMES = {0: "white-is-zero grey", 1: "grey", 2: "RGB", 3: "palette", 5: "CMYK",
 _NAMES |= {4: "mask", 8: "L*a*b*", 9: "L*a*b*", 10: "L*a*b*", 32803: "camera raw"}
 _KINDS = {1: "unsigned", 2: "signed", 3: "floating-point", 4: "untyped", 5: "complex"}
 _NATIVE = {
-    **{"F;32F": "F;32NF", "F;32BF": "F;32NF", "I;32S": "I;32NS", "I;32BS": "I;32NS"},
-    **{"I;16S": "I;16NS", "I;16BS": "I;16NS"},
+    "F;32F": "F;32NF",
+    "F;32BF": "F;32NF",
+    "I;32S": "I;32NS",
+    "I;32BS": "I;32NS",
+    "I;16S": "I;16NS",
+    "I;16BS": "I;16NS",
 }
 
 
@@ -130,7 +134,8 @@ def layout_of(data: bytes) -> TiffLayout | None:
         extra=values(338, ()),
         subsampled=values(530, (2, 2)) != (1, 1) or 529 in tags or 532 in tags,
         inks=values(332, (1,))[0],
-        raw=(reduced and 330 in tags) or (50706 in tags and photometric[:1] in ((32803,), (34892,))),
+        raw=(reduced and 330 in tags)
+        or (50706 in tags and photometric[:1] in ((32803,), (34892,))),
     )
 
 
@@ -169,12 +174,19 @@ def cannot_be_read(layout: TiffLayout | None) -> str:
     return f"a TIFF {what}, which cannot be read: save it as 8-bit RGB, or as PNG"
 
 
-def heed_byte_order(image: Image.Image) -> None:
-    """libtiff hands over samples in this machine's order, whatever the file's: Pillow forgets."""
-    codec, _, _, arguments = image.tile[0] if image.tile else ("", None, None, ())
-    if codec == "libtiff" and arguments[0] in _NATIVE:
-        arguments = (_NATIVE[arguments[0]], *arguments[1:])
-        image.tile = [image.tile[0]._replace(args=arguments)]
+def heed_byte_order(image: ImageFile.ImageFile) -> None:
+    """Libtiff hands over samples in this machine's order, whatever the file's: Pillow forgets."""
+    tile: Any = image.tile[0] if image.tile else None
+    if tile is None or tile[0] != "libtiff" or tile[3][0] not in _NATIVE:
+        return
+    image.tile = [with_arguments(tile, (_NATIVE[tile[3][0]], *tile[3][1:]))]
+
+
+def with_arguments(tile: Any, arguments: Any) -> Any:
+    """A tile with other arguments; a plain tuple before Pillow 11.1."""
+    if hasattr(tile, "_replace"):
+        return tile._replace(args=arguments)
+    return (*tile[:3], arguments)
 
 
 def wide_grey(image: Image.Image, layout: TiffLayout) -> Image.Image:

@@ -50,7 +50,7 @@ def grey_of_wide(
     step = max(1, _ROWS // max(1, values.shape[1]))
     kind = np.float64 if values.dtype.kind == "f" or values.dtype.itemsize > 2 else np.float32
     for y in range(0, len(values), step):
-        part = values[y : y + step].astype(kind)
+        part: np.ndarray[Any, Any] = values[y : y + step].astype(kind)
         if values.dtype.kind == "f":
             part = np.nan_to_num(part, copy=False, nan=0.0, posinf=high, neginf=0.0)
         part -= low

@@ -15,7 +15,7 @@ import logging
 import mmap
 import os
 import threading
-from collections.abc import Container
+from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 
@@ -42,7 +42,7 @@ class InHand:
     run
         The run's folder, which this process owns.
     accepted
-        Keys of samples that were accepted: they are suspects no longer.
+        Whether the sample of a key was accepted: it is a suspect no longer.
 
     Raises
     ------
@@ -50,7 +50,7 @@ class InHand:
         If the files cannot be written.
     """
 
-    def __init__(self, run: Path, accepted: Container[bytes]) -> None:
+    def __init__(self, run: Path, accepted: Callable[[bytes], bool]) -> None:
         self._suspects_path = run / SUSPECTS_FILE
         self._numbers = count()
         self._own = threading.local()
@@ -68,9 +68,9 @@ class InHand:
         finally:
             os.close(place)
         keys = {left[i : i + ID_BYTES] for i in range(0, size, ID_BYTES)} - {_EMPTY}
-        self._deaths = {k: n for k, n in self._read().items() if k not in accepted}
+        self._deaths = {k: n for k, n in self._read().items() if not accepted(k)}
         for key in keys:
-            if key not in accepted:
+            if not accepted(key):
                 self._deaths[key] = self._deaths.get(key, 0) + 1
         if keys:
             self._write()

@@ -77,7 +77,7 @@ class OnlineLearner:
             head_metadata=opened.metadata,
         )
         try:
-            self.in_hand = InHand(run.path, self.durable.ids)
+            self.in_hand = InHand(run.path, self.durable.ids.__contains__)
         except BaseException:
             self.durable.close()
             raise

@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import os
 import pickle
+import tracemalloc
 import zipfile
 from pathlib import Path
 
@@ -195,3 +196,40 @@ def test_a_whole_pickled_model_gives_its_parameters(tmp_path):
         *("0.weight", "0.bias", "1.weight", "1.bias", "1.running_mean", "1.running_var")
     }
     np.testing.assert_array_equal(state.parameters["0.weight"], net[0].weight.detach().numpy())
+
+
+GIB = 2**30
+# Bytes that make an unpickler ask for gigabytes before it finds out that there is nothing.
+HUNGRY = {
+    "a memo place as a number": b"\x80\x02]r" + (2**29).to_bytes(4, "little") + b".",
+    "a memo place as text": b"\x80\x02]p536870912\n.",
+    "a memo place below zero": b"\x80\x02]p-5\n.",
+    "a string": b"\x80\x04\x8d" + (8 * GIB).to_bytes(8, "little") + b"a.",
+    "bytes": b"\x80\x04\x8e" + (8 * GIB).to_bytes(8, "little") + b"a.",
+    "short bytes": b"\x80\x04B" + (2**32 - 1).to_bytes(4, "little") + b"a.",
+    "an array of bytes": b"\x80\x05\x96" + (8 * GIB).to_bytes(8, "little") + b"a.",
+    "a frame": b"\x80\x04\x95" + (8 * GIB).to_bytes(8, "little") + b"N.",
+    "a number": b"\x80\x02\x8b" + (2**31 - 1).to_bytes(4, "little") + b"1.",
+    "digits without end": b"\x80\x02I" + b"9" * 5000 + b"\n.",
+}
+
+
+@pytest.mark.parametrize("form", ["zip", "legacy", "legacy, later"])
+@pytest.mark.parametrize("name", HUNGRY)
+def test_a_pickle_that_asks_for_gigabytes_is_named(name, form, tmp_path):
+    path = tmp_path / "x.pt"
+    if form == "zip":
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("archive/data.pkl", HUNGRY[name])
+    else:
+        begin = [0x1950A86A20F9469CFC6C, 1001, {"little_endian": True}]
+        parts = [pickle.dumps(part, protocol=2) for part in begin]
+        parts = parts if form == "legacy, later" else []
+        path.write_bytes(b"".join(parts) + HUNGRY[name])
+    tracemalloc.start()
+    try:
+        with pytest.raises(BackboneError, match="x.pt"):
+            read_checkpoint(path)
+        assert tracemalloc.get_traced_memory()[1] < 2**26
+    finally:
+        tracemalloc.stop()

@@ -170,6 +170,20 @@ class TestTar:
             ("b.tar/x/3", "dog", b"3", False),
         ]
 
+    def test_what_is_too_large_is_named_and_the_rest_goes_on(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("edgetransfer.data.streams.tar.LARGEST_MEMBER", 99)
+        monkeypatch.setattr("edgetransfer.data.streams.tar.LONGEST_CLASS", 50)
+        members = [("1.jpg", bytes(100)), ("1.cls", b"cat"), ("2.jpg", b"2"), ("2.cls", bytes(51))]
+        shard(tmp_path / "a.tar", [*members, ("3.jpg", bytes(99)), ("3.json", bytes(5000))])
+        found = all_of(TarSource(f"{tmp_path}/a.tar", suffixes=SUFFIXES), Known())
+        assert [(a.id, a.problem and a.problem.split()[0]) for a in found] == [
+            ("a.tar/1", "larger"),
+            ("a.tar/2", "its"),
+            ("a.tar/3", None),
+        ]
+
     def test_repeat_gives_new_ids_each_time(self, tmp_path: Path) -> None:
         shard(tmp_path / "a.tar", [("1.jpg", b"1"), ("2.jpg", b"2")])
         source = TarSource(f"{tmp_path}/a.tar", suffixes=SUFFIXES, repeat=True)

@@ -238,3 +238,12 @@ def test_the_cache_folder_may_be_named(monkeypatch: pytest.MonkeyPatch) -> None:
     assert default_cache_folder() == Path("some/where")
     monkeypatch.delenv("EDGETRANSFER_CACHE")
     assert default_cache_folder().name == "edgetransfer"
+
+
+def test_another_version_of_decoding_is_another_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys, features = rows(3)
+    FeatureCache(tmp_path, "a", 5).add(keys, features)
+    monkeypatch.setattr("edgetransfer.features.cache.DECODING_VERSION", 10_000)
+    assert len(FeatureCache(tmp_path, "a", 5)) == 0

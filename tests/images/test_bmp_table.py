@@ -39,7 +39,9 @@ def by_masks(values: np.ndarray, masks: tuple[int, ...]) -> np.ndarray:
     return colours * fields[3][..., None] + 255 * (1 - fields[3][..., None])
 
 
-def files(shape: tuple[int, int], header: int, top_down: bool) -> Iterator[tuple[bytes, np.ndarray]]:
+def files(
+    shape: tuple[int, int], header: int, top_down: bool
+) -> Iterator[tuple[bytes, np.ndarray]]:
     rng = np.random.default_rng(0)
     form = {"header": header, "top_down": top_down}
     for bits in (1, 4, 8):

@@ -46,7 +46,9 @@ PNG_CHUNKS: dict[str, bytes] = {
     "exif checksum": bad_checksum(chunk(b"eXIf", b"II*\0\x08\0\0\0\0\0")),
     "short exif": chunk(b"eXIf", b"M"),
     "a profile that is cut": chunk(b"iCCP", b"name\0\0" + zlib.compress(bytes(500))[:9]),
-    "a profile of nonsense": chunk(b"iCCP", b"name\0\0" + zlib.compress(noise_pixels(9, 9).tobytes())),
+    "a profile of nonsense": chunk(
+        b"iCCP", b"name\0\0" + zlib.compress(noise_pixels(9, 9).tobytes())
+    ),
     "a short gamma": chunk(b"gAMA", b"\0"),
     "short chromaticities": chunk(b"cHRM", b"\0\0\0"),
     "a short density": chunk(b"pHYs", b"\0\0\0"),
@@ -90,7 +92,7 @@ JPEG_SEGMENTS: dict[str, bytes] = {
     "exif that points at itself": segment(0xE1, b"Exif\0\0II*\0\x08\0\0\0\x01\0\x69\x87\4\0\1\0\0\0\x08\0\0\0" + bytes(4)),
     "a short JFIF": segment(0xE0, b"JFIF\0"),
     "a short Adobe": segment(0xEE, b"Adobe\0d"),
-    "Photoshop's resources": segment(0xED, b"Photoshop 3.0\x008BIM\x04\x04\xff\xff\xff\xff\xff\xff"),
+    "Photoshop's resources": segment(0xED, b"Photoshop 3.0\x008BIM\x04\x04" + b"\xff" * 6),
     "a short profile": segment(0xE2, b"ICC_PROFILE\0\1"),
     "a profile without its second part": segment(0xE2, b"ICC_PROFILE\0\1\2" + bytes(200)),
     "a profile of nonsense": segment(0xE2, b"ICC_PROFILE\0\1\1" + bytes(range(200))),
@@ -246,6 +248,5 @@ def test_flipped_bits_are_a_picture_or_an_image_error(kind: str) -> None:
         try:
             decoded = decode_image(bytes(broken))
         except ImageError as error:
-            assert str(error).strip()
-        else:
-            assert decoded.ndim == 3
+            decoded = np.zeros((1, 1, 3 if str(error).strip() else 0))
+        assert decoded.shape[2] == 3

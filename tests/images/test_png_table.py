@@ -1,4 +1,4 @@
-"""Every colour type, depth, filter and interlacing of PNG, with a transparent colour and without."""
+"""Every colour type, depth, filter and interlacing of PNG, with transparency and without."""
 
 from __future__ import annotations
 
@@ -29,10 +29,16 @@ def test_layouts_decode_as_their_samples_say(colour: int, clear: bool) -> None:
         before, alpha = b"", np.ones(shape)
         if colour == 3:
             palette = rng.integers(0, 256, (most + 1, 3)).astype(np.uint8)
-            colours, before = palette[values[..., 0]].astype(float), chunk(b"PLTE", palette.tobytes())
+            colours, before = (
+                palette[values[..., 0]].astype(float),
+                chunk(b"PLTE", palette.tobytes()),
+            )
             if clear:
                 alphas = rng.integers(2, 256, most + 1).astype(np.uint8)
-                before, alpha = before + chunk(b"tRNS", alphas.tobytes()), alphas[values[..., 0]] / 255
+                before, alpha = (
+                    before + chunk(b"tRNS", alphas.tobytes()),
+                    alphas[values[..., 0]] / 255,
+                )
         else:
             grey = np.repeat(values[..., :1], 3, axis=2)
             colours = (grey if colour in (0, 4) else values[..., :3]) / most * 255

@@ -1,4 +1,4 @@
-"""Embedded colour profiles: another colour space is converted to sRGB, sRGB itself is left alone."""
+"""Embedded colour profiles: another colour space is converted to sRGB, sRGB left alone."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ SRGB_COLOURS = (
 )
 
 
-def profile_of(space: bytes, curves: dict[bytes, float], colours: dict[bytes, tuple[float, ...]]) -> bytes:
+def profile_of(
+    space: bytes, curves: dict[bytes, float], colours: dict[bytes, tuple[float, ...]]
+) -> bytes:
     """A small ICC profile (version 2) of gammas and a matrix, written by hand."""
 
     def fixed(value: float) -> bytes:
@@ -111,7 +113,8 @@ def test_srgb_and_what_is_no_profile_change_nothing(profile: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    ("mode", "profile"), [("L", ADOBE_RGB), ("CMYK", ADOBE_RGB), ("RGB", profile_of(b"GRAY", {b"kTRC": 1.0}, {}))]
+    ("mode", "profile"),
+    [("L", ADOBE_RGB), ("CMYK", ADOBE_RGB), ("RGB", profile_of(b"GRAY", {b"kTRC": 1.0}, {}))],
 )
 def test_a_profile_of_another_kind_of_colour_is_not_heeded(mode: str, profile: bytes) -> None:
     assert to_srgb(Image.new(mode, (4, 4)), profile) is None

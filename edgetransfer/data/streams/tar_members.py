@@ -79,7 +79,7 @@ def _other_members(file: BinaryIO, wanted: Wanted, *, compressed: bool) -> Membe
     opened: Any = file
     if compressed:
         opened = next((of(file) for mark, of in _COMPRESSED if magic.startswith(mark)), file)
-    most = size if opened is file else MOST_EXPANSION * size + ALLOWANCE
+    most = MOST_EXPANSION * size + ALLOWANCE  # one that is not compressed never gets there
     try:
         with tarfile.open(fileobj=_Bounded(opened), mode="r:") as archive:  # type: ignore[call-overload]
             at = -1
@@ -88,17 +88,22 @@ def _other_members(file: BinaryIO, wanted: Wanted, *, compressed: bool) -> Membe
                 if archive.offset <= at or member.size < 0:
                     raise tarfile.ReadError("a header that points backwards")
                 at = archive.offset
-                if at > most + BLOCK * tarfile.RECORDSIZE:
+                if opened is not file and at > most:
                     raise tarfile.ReadError(
                         f"it expands to more than {MOST_EXPANSION} times its size"
-                        if opened is not file
-                        else "unexpected end of data"
                     )
                 if member.isfile():
                     yield member.name, _content(archive, member, wanted)
     except (tarfile.TarError, OSError, EOFError):
         raise
-    except (ValueError, ArithmeticError, LookupError, TypeError, zlib.error, lzma.LZMAError) as error:
+    except (
+        ValueError,
+        ArithmeticError,
+        LookupError,
+        TypeError,
+        zlib.error,
+        lzma.LZMAError,
+    ) as error:
         # `tarfile` takes extended headers at their word.
         raise tarfile.ReadError(f"a damaged header or damaged compression: {error}") from error
 
