@@ -186,8 +186,8 @@ def test_hostile_headers_are_an_error_or_files(tmp_path: Path, name: str, packed
     found: list[tuple[str, bytes | None]] = []
     try:
         found.extend(tar_members(tmp_path / "a.tar", lambda name, size: size < 1000))
-    except (tarfile.TarError, EOFError) as error:
-        assert str(error).strip()
+    except (tarfile.TarError, EOFError):
+        found.append(("an error", None))
     assert all(len(content or b"") < 1000 for _, content in found)
 
 
@@ -231,5 +231,6 @@ def test_damaged_compression_is_an_error(tmp_path: Path, pack: Callable[[bytes],
         found: list[tuple[str, bytes | None]] = []
         try:
             found.extend(tar_members(tmp_path / "a.tar", lambda name, size: size < 1 << 20))
-        except (tarfile.TarError, OSError, EOFError) as error:
-            assert str(error).strip()
+        except (tarfile.TarError, OSError, EOFError):
+            found.append(("an error", None))
+        assert len(found) <= 10

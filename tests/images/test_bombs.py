@@ -169,7 +169,7 @@ def test_the_limit_holds_by_mode_and_size(kind: str, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(limits, "PHOTO_BYTES", needed)
     assert decode_image(data).shape == (80, 100, 3)
     monkeypatch.setattr(limits, "PHOTO_BYTES", needed - 1)
-    with pytest.raises(ImageError, match="100 x 80 pixels.*scale it down"):
+    with pytest.raises(ImageError, match=r"100 x 80 pixels.*scale it down"):
         decode_image(data)
 
 

@@ -110,7 +110,7 @@ def test_avif_is_decoded_where_pillow_can() -> None:
 
 def test_avif_is_named_where_pillow_cannot(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(decoding, "AVIF", False)
-    with pytest.raises(ImageError, match="AVIF.*update Pillow"):
+    with pytest.raises(ImageError, match=r"AVIF.*update Pillow"):
         decode_image(media(b"avif", b"mif1"))
 
 

@@ -89,7 +89,9 @@ def segment(marker: int, content: bytes, length: int | None = None) -> bytes:
 JPEG_SEGMENTS: dict[str, bytes] = {
     "exif of nonsense": segment(0xE1, b"Exif\0\0MM\0*\xff\xff\xff\xff"),
     "short exif": segment(0xE1, b"Exif\0\0M"),
-    "exif that points at itself": segment(0xE1, b"Exif\0\0II*\0\x08\0\0\0\x01\0\x69\x87\4\0\1\0\0\0\x08\0\0\0" + bytes(4)),
+    "exif that points at itself": segment(
+        0xE1, b"Exif\0\0II*\0\x08\0\0\0\x01\0\x69\x87\4\0\1\0\0\0\x08\0\0\0" + bytes(4)
+    ),
     "a short JFIF": segment(0xE0, b"JFIF\0"),
     "a short Adobe": segment(0xEE, b"Adobe\0d"),
     "Photoshop's resources": segment(0xED, b"Photoshop 3.0\x008BIM\x04\x04" + b"\xff" * 6),
