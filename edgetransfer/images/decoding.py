@@ -218,7 +218,10 @@ def _to_rgb(image: Image.Image, orientation: int, layout: TiffLayout | None) -> 
     if upright.mode == "LAB":
         return lab_to_srgb(upright)
     if upright.mode in ("RGB", "L", "CMYK") and "transparency" not in upright.info:
-        return to_srgb(upright, profile) or upright.convert("RGB")
+        converted = to_srgb(upright, profile)
+        if converted is None:
+            return upright if upright.mode == "RGB" else upright.convert("RGB")
+        return converted
     if upright.has_transparency_data:
         return _on_white(upright, profile)
     flat = upright.convert("RGB")

@@ -69,6 +69,7 @@ _BEGINNINGS = (
     (b"\0\x05\x16\x07", "what macOS keeps beside a file (AppleDouble), not the file"),
     (b"\x80\x04", "a Python pickle"),
 )
+_PHOTOS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF8")
 _PICTURES = ("picture", "camera raw", "Photoshop", "icon", "EXR", "FITS", "HEIC", "HEIF", "AVIF")
 _ARCHIVES = ("archive",)
 
@@ -88,6 +89,8 @@ def refuse_what_is_no_photo(data: bytes, *, avif: bool) -> None:
     ImageError
         What it is, and the mend.
     """
+    if data.startswith(_PHOTOS):
+        return
     kind = _kind(data)
     if kind is None or (kind == "an AVIF picture" and avif):
         return

@@ -2,7 +2,8 @@
 
 A decoder makes up what is missing and goes on, so the picture is decoded several times, with other
 bytes behind the end: if all coefficients are there, none of those is looked at. (Several times, as
-bytes that are no code are made up for as well.) In a progressive file every coefficient of every component must have been sent to its last bit as well (T.81, annex G).
+bytes that are no code are made up for as well.) In a progressive file every coefficient of every
+component must have been sent to its last bit as well (T.81, annex G).
 """
 
 from __future__ import annotations
