@@ -144,6 +144,19 @@ def test_heads_of_trainers_are_left_and_named():
     assert recognised(scheme, "dino", STATES[scheme]).root == "teacher.backbone"
 
 
+def test_projections_of_trainers_are_no_classifiers():
+    # As wide as the features, so that they might be: they are left, and named.
+    (scheme,) = [s for s in SCHEMES["resnet18"] if s.name == "torchvision"]
+    for wrapping, left in (
+        ("simsiam, one layer", "state_dict.predictor"),
+        ("dino, one layer", "teacher.head"),
+        ("moco, one layer", "encoder_q.projector"),
+    ):
+        found = recognised(scheme, wrapping, STATES[scheme])
+        assert found.classes == 0
+        assert left in found.left
+
+
 def test_two_layers_behind_the_pooling_are_no_classifier():
     (scheme,) = [s for s in SCHEMES["resnet18"] if s.name == "torchvision"]
     more = {**STATES[scheme], "head.weight": np.ones((512, 512))}
