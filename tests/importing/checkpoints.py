@@ -57,7 +57,7 @@ def without(scheme, state):
 
 def other(state):
     """A second copy with other values."""
-    return {name: -value for name, value in state.items()}
+    return {name: np.broadcast_to(-value.flat[0], value.shape) for name, value in state.items()}
 
 
 ONE = {"0.weight": np.ones((64, 512), np.float32)}

@@ -100,9 +100,13 @@ def fit(at: Roots, root: str, table: Architecture, scheme: Scheme) -> Fit | Miss
                 "computes something else may have the same names"
             )
     if reason:
-        kernels = sum(len(at.parameters[name].shape) == 4 for name in found.inside)
-        near = fitting / (len(convolutions) + kernels - fitting)  # of both, over of either
-        return Miss(scheme=scheme, fitting=fitting, of=len(convolutions), near=near, reason=reason)
+        return Miss(
+            scheme=scheme,
+            fitting=fitting,
+            of=len(convolutions),
+            near=found.overlap(table),
+            reason=reason,
+        )
     strange = sum(a != b for a, b in zip(adapted.layers, table.layers, strict=True))
     return Fit(
         scheme=scheme,
@@ -172,6 +176,14 @@ class _Names:
     def has(self, name: str, shape: tuple[int, ...]) -> bool:
         path = self.path(name)
         return path in self.parameters and self.parameters[path].shape == shape
+
+    def overlap(self, table: Architecture) -> float:
+        """Trained parameters that are the table's and there, over those that are either."""
+        shapes = table.parameter_shapes()
+        both = sum(self.has(name, shape) for name, shape in shapes.items())
+        untrained = (*STATISTICS, COUNTER)
+        there = sum(name.rpartition(".")[2] not in untrained for name in self.inside)
+        return both / (len(shapes) + there - both)
 
     def shape_of(self, name: str) -> tuple[int, ...]:
         """The shape of an own name's parameter.
