@@ -69,6 +69,7 @@ def test_help_loads_nothing_heavy_and_shows_examples():
         "sparsify",
         "compact",
         "import",
+        "backbones",
         "benchmark",
         "tune",
         "doctor",
