@@ -11,7 +11,6 @@ from edgetransfer.cli.options import JsonOption
 from edgetransfer.cli.terminal import print_json, say, show_log, shown_progress
 
 backbones = typer.Typer(
-    help="List the backbones that have a name, and bring one here.",
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
