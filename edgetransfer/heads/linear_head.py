@@ -11,6 +11,7 @@ import numpy as np
 
 from edgetransfer.atomic import write_atomically
 from edgetransfer.errors import HeadError
+from edgetransfer.heads.tensor_file import safetensors_bytes
 from edgetransfer.names import json_text, readable
 from edgetransfer.types import Float32Array, IntArray
 
@@ -99,17 +100,15 @@ class LinearHead:
 
     def save(self, path: Path, metadata: Mapping[str, str]) -> None:
         """Write the head as safetensors with its classes and ``metadata``, atomically."""
-        from safetensors.numpy import save
-
-        content = save(
+        content = safetensors_bytes(
             {"weights": np.ascontiguousarray(self.weights), "bias": self.bias},
-            metadata={
+            {
                 **{name: readable(value) for name, value in metadata.items()},
                 "format": FORMAT,
                 "classes": json_text(self.classes),
             },
         )
-        write_atomically(path, _ordered(content))
+        write_atomically(path, content)
 
     @classmethod
     def load(cls, path: Path, *, backbone: str | None = None) -> LinearHead:
@@ -160,11 +159,3 @@ class LinearHead:
                 f"{path}: this head was trained on backbone {trained_on[:12]}…, not on "
                 f"{backbone[:12]}…; its predictions would be meaningless"
             )
-
-
-def _ordered(content: bytes) -> bytes:
-    """A safetensors file with its header's keys sorted: the library orders them at random."""
-    length = int.from_bytes(content[:8], "little")
-    header = json.dumps(json.loads(content[8 : 8 + length]), sort_keys=True).encode()
-    header += b" " * (-len(header) % 8)
-    return len(header).to_bytes(8, "little") + header + content[8 + length :]
