@@ -272,6 +272,8 @@ def _show_honest(report: dict[str, Any]) -> None:
         f"{honest['mean_per_class']:.1%} mean per class ({honest['method']}, "
         f"{honest['n']} photos)"
     )
+    if "calibration" not in report:
+        return
     calibration = report["calibration"]
     say(
         f"certainty  off by {calibration['error']:.3f} on unseen photos "

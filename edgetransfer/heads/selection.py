@@ -111,7 +111,7 @@ class Votes:
 
     def accuracy(self, right: BoolArray) -> float:
         """The weighted share that is right; nan without samples."""
-        return float(self.weights @ right) if len(right) else float("nan")
+        return min(float(self.weights @ right), 1.0) if len(right) else float("nan")
 
     def choose(self, rights: Sequence[BoolArray], usual: int) -> int:
         """The place of the most accurate candidate, or ``usual`` if that may be as good."""
@@ -124,16 +124,22 @@ class Votes:
         return best if gain > error else usual
 
 
+def first_equal(features: Float32Array, labels: IntArray) -> IntArray:
+    """(N,), the index of the first row that is equal to each and has the same label."""
+    seen: dict[tuple[bytes, int], int] = {}
+    first = np.empty(len(labels), np.int64)
+    for index, (row, label) in enumerate(zip(features, labels.tolist(), strict=True)):
+        key = hashlib.blake2b(row.tobytes(), digest_size=16).digest(), label
+        first[index] = seen.setdefault(key, index)
+    return first
+
+
 def distinct_rows(features: Float32Array, labels: IntArray) -> IntArray:
     """The first of all rows that are equal and have the same label: (n,) sorted indices.
 
     The same photo twice must not stand on both sides of a test.
     """
-    seen: dict[tuple[bytes, int], int] = {}
-    for index, (row, label) in enumerate(zip(features, labels.tolist(), strict=True)):
-        key = hashlib.blake2b(row.tobytes(), digest_size=16).digest(), label
-        seen.setdefault(key, index)
-    return np.array(list(seen.values()), np.int64)
+    return np.unique(first_equal(features, labels))
 
 
 def check_rows(features: Float32Array, labels: IntArray, n_classes: int) -> None:

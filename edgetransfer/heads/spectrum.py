@@ -115,6 +115,10 @@ class Spectrum:
             weights=weights,
         )
 
+    def exact_rows(self, features: Float32Array) -> Float64Array:
+        """The rows of (N, D) features in float64."""
+        return (features - self.mean) @ self.basis
+
     @cached_property
     def squares(self) -> FloatArray:
         """(N, r), of ``rows``."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from edgetransfer.engines import available_cores
 from edgetransfer.features import FeatureTable
-from edgetransfer.heads import ClosedFormSolver, LBFGSSolver, LinearHead, SoftmaxLoss
+from edgetransfer.heads import ClosedFormSolver, LBFGSSolver, LinearHead, SoftmaxLoss, Trial
 from edgetransfer.heads.closed_form import Method
 from edgetransfer.heads.feature_maps import MapName
 from edgetransfer.linear.epochs import Scaling
@@ -22,7 +22,6 @@ METHODS: dict[str, tuple[Method, ...]] = {
     "lda": ("lda",),
     "ridge": ("ridge",),
 }
-SHOWN = 12  # rows of the table of candidates
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,8 +48,11 @@ def fit_head(
             "iterations": result.iterations,
             "tried": [{"l2": l2, "held_out_loss": loss} for l2, loss in result.tried],
         }
-        head = unscaled(result.head, scaling)
-        return FittedHead(head=head, loss=result.loss, details={"lbfgs": lbfgs})
+        details: dict[str, Any] = {"lbfgs": lbfgs}
+        if result.honest is not None:
+            details["honest"] = honest_report(result.honest, classes, len(table.labels))
+            warn_of_hidden(details["honest"])
+        return FittedHead(head=unscaled(result.head, scaling), loss=result.loss, details=details)
     return _closed_form(settings, table, features, scaling, classes, progress)
 
 
@@ -78,10 +80,14 @@ def _closed_form(
     details = {
         "honest": honest,
         "calibration": calibration_report(result.honest, result.uncalibrated),
-        "chosen": asdict(result.chosen),
-        "tried": [asdict(trial) for trial in result.tried],
+        "chosen": _record(result.chosen),
+        "tried": [_record(trial) for trial in result.tried],
     }
     return FittedHead(head=head, loss=loss, details=details)
+
+
+def _record(trial: Trial) -> dict[str, Any]:
+    return {**asdict(trial), "penalties": list(trial.penalties)}
 
 
 def _maps(settings: LinearTraining) -> tuple[MapName, ...]:
