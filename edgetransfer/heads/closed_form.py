@@ -38,10 +38,12 @@ from edgetransfer.types import Float32Array, IntArray, Progress, no_progress
 Method = Literal["lda", "ridge"]
 
 PENALTIES = (*(10.0 ** (e / 2) for e in range(-6, 5)), 1e4)  # the last: nearest class means
-# Best on the whole over four backbones, two data sets and 1 to 60 samples a class. A usual factor
-# is for the case that no sample has another of its class, by which one could be fitted.
+# Best on the whole over four backbones, two data sets and 1 to 60 samples a class.
 USUAL_PENALTY: dict[Method, float] = {"lda": PENALTIES[7], "ridge": PENALTIES[6]}
-USUAL_FACTOR: dict[Method, float] = {"lda": 0.3, "ridge": 20.0}
+# A class of one has nothing to leave out, and one of two is half of itself without one: heads of
+# so much less say little of what suits the whole, so that nothing is chosen by them.
+ENOUGH = 5  # samples of the middle class
+FEW_SPREAD = 2.5  # of each method's logits where there are fewer
 
 LEFT_OUT: dict[Method, Callable[[Spectrum, Products], FloatArray]] = {
     "ridge": ridge_left_out,
@@ -140,7 +142,7 @@ class ClosedFormSolver:
             votes = searches[0].votes
             rights = [search.right(parts) for search, parts in candidates]
             usual = len(searches[0].candidates) - 1
-            place = votes.choose(rights, usual)
+            place = usual if searches[0].few else votes.choose(rights, usual)
             search, parts = candidates[place]
             spectrum = search.spectrum
             if len(distinct) < len(labels):
@@ -186,6 +188,7 @@ class _MapSearch:
         self.mapping = mapping
         self.labels = labels
         self.counts = np.bincount(labels, minlength=n_classes)
+        self.few = float(np.median(self.counts)) < ENOUGH
         self.votes = Votes.of(labels, solver.class_weights)
         self.spectrum = self.decompose(rows, labels)
         self.penalties_tried: list[Trial] = []
@@ -217,11 +220,12 @@ class _MapSearch:
                 )
             )
         usual = penalties.index(USUAL_PENALTY[method]) if own is None else 0
-        penalty = penalties[self.votes.choose(rights, usual)]
+        penalty = penalties[usual if self.few else self.votes.choose(rights, usual)]
         scores = LEFT_OUT[method](self.spectrum, self.spectrum.products(penalty))
         scores = scores * scores.dtype.type(self._scale(method))
-        factor = USUAL_FACTOR[method]
-        if len(self.votes.tested):
+        if self.few:
+            factor = FEW_SPREAD / _spread(scores)
+        else:
             factor = fitted_temperature(scores, self.labels, self._shares(method))
         return _Part(method=method, penalty=penalty, scores=scores, factor=factor)
 
@@ -288,3 +292,13 @@ class _MapSearch:
             classes=classes,
             map=self.mapping,
         )
+
+
+def _spread(scores: FloatArray) -> float:
+    """The standard deviation of a sample's scores; 1 where they are equal."""
+    there = np.isfinite(scores)
+    counts = np.maximum(there.sum(axis=1, keepdims=True), 1)
+    finite = np.where(there, scores, 0).astype(np.float64)
+    deviations = np.where(there, finite - finite.sum(axis=1, keepdims=True) / counts, 0)
+    spread = float(np.sqrt(np.square(deviations).sum() / max(there.sum(), 1)))
+    return spread if spread > np.finfo(np.float32).tiny else 1.0

@@ -66,7 +66,7 @@ def test_threads_change_no_bit():
 @settings(max_examples=20, deadline=None)
 @given(
     seed=st.integers(0, 10**6),
-    per_class=st.lists(st.integers(1, 6), min_size=2, max_size=4),
+    per_class=st.lists(st.integers(1, 8), min_size=2, max_size=4),
     d=st.integers(2, 12),
     class_weights=st.sampled_from(["none", "balanced"]),
     map_name=st.sampled_from(["raw", "l2", "power", "power-l2", "relu"]),
