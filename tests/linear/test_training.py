@@ -370,3 +370,12 @@ def test_features_that_are_not_finite_name_their_photo(settings, monkeypatch):
 def test_senseless_settings_are_refused(settings, values):
     with pytest.raises(UsageError):
         replace(settings, **values)
+
+
+def test_run_of_a_version_without_an_option_goes_on_as_by_its_default(settings):
+    config = {k: v for k, v in settings.to_config().items() if v is not None}
+    for name in ("class_weights", "feature_map", "penalty"):
+        config.pop(name, None)
+    assert settings.difference(config) is None
+    config["learning_rate"] = 0.5
+    assert "learning_rate" in settings.difference(config)
