@@ -6,14 +6,18 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+from unicodedata import category
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgetransfer.atomic import write_atomically
 from edgetransfer.errors import HeadError
+from edgetransfer.sealing import BrokenSealError, has_seal, sealed
 from edgetransfer.types import Float32Array, IntArray
 
-FORMAT = "edgetransfer-head-1"
+UNSEALED, FORMAT = "edgetransfer-head-1", "edgetransfer-head-2"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,17 +102,18 @@ class LinearHead:
 
     def save(self, path: Path, metadata: Mapping[str, str]) -> None:
         """Write the head as safetensors with its classes and ``metadata``, atomically."""
-        from safetensors.numpy import save
+        write_atomically(path, self.content(metadata))
 
-        content = save(
+    def content(self, metadata: Mapping[str, str]) -> bytes:
+        """The file that `save` writes: the same for the same head."""
+        return sealed(
             {"weights": np.ascontiguousarray(self.weights), "bias": self.bias},
-            metadata={
+            {
                 **metadata,
                 "format": FORMAT,
                 "classes": json.dumps(self.classes, ensure_ascii=False),
             },
         )
-        write_atomically(path, _ordered(content))
 
     @classmethod
     def load(cls, path: Path, *, backbone: str | None = None) -> LinearHead:
@@ -127,19 +132,26 @@ class LinearHead:
         from safetensors import SafetensorError, safe_open
 
         try:
+            has = has_seal(path)
             with safe_open(str(path), framework="numpy") as file:
                 metadata = dict(file.metadata() or {})
                 weights, bias = file.get_tensor("weights"), file.get_tensor("bias")
         except FileNotFoundError:
             raise HeadError(f"{path}: no such file; has the training finished?") from None
+        except BrokenSealError as error:
+            raise HeadError(
+                f"{path}: a damaged head file ({error}); restore it from a copy, or train again"
+            ) from error
         except (SafetensorError, OSError) as error:
             raise HeadError(f"{path}: not a complete head file: {error}") from error
-        if metadata.get("format") != FORMAT:
+        if metadata.get("format") != (FORMAT if has else UNSEALED):
             raise HeadError(f"{path}: not a head that edgetransfer saved")
         try:
-            classes = tuple(json.loads(metadata["classes"]))
-            head = cls(weights=weights, bias=bias, classes=classes, metadata=metadata)
-        except (KeyError, ValueError, TypeError, HeadError) as error:
+            classes = tuple(map(_class_name, json.loads(metadata["classes"])))
+            head = cls(
+                weights=_numbers(weights), bias=_numbers(bias), classes=classes, metadata=metadata
+            )
+        except (KeyError, ValueError, TypeError, RecursionError, HeadError) as error:
             raise HeadError(f"{path}: a damaged head file: {error}") from error
         if backbone is not None:
             head.check_backbone(backbone, path)
@@ -161,9 +173,14 @@ class LinearHead:
             )
 
 
-def _ordered(content: bytes) -> bytes:
-    """A safetensors file with its header's keys sorted: the library orders them at random."""
-    length = int.from_bytes(content[:8], "little")
-    header = json.dumps(json.loads(content[8 : 8 + length]), sort_keys=True).encode()
-    header += b" " * (-len(header) % 8)
-    return len(header).to_bytes(8, "little") + header + content[8 + length :]
+def _class_name(name: object) -> str:
+    """A class's name from a file: it will be printed."""
+    if not isinstance(name, str) or any(category(c) in ("Cc", "Cs") for c in name):
+        raise HeadError(f"a class is named {name!r}")
+    return name
+
+
+def _numbers(values: NDArray[Any]) -> Float32Array:
+    if values.dtype != np.float32:
+        raise HeadError(f"its numbers are {values.dtype}, not float32")
+    return values
