@@ -26,6 +26,13 @@ class BrokenSealError(Exception):
 
 def sealed(arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, str]) -> bytes:
     """The content of a safetensors file, sealed; the same for the same arguments."""
+    return b"".join(sealed_parts(arrays, metadata))
+
+
+def sealed_parts(
+    arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, str]
+) -> tuple[bytes | memoryview, ...]:
+    """As `sealed`, in parts: a large file is not copied once more to be put together."""
     from safetensors.numpy import save
 
     content = save(dict(arrays), metadata={**metadata, "seal": _BLANK})
@@ -37,7 +44,7 @@ def sealed(arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, str]) -> b
     start = len(header).to_bytes(8, "little") + header
     checksum = zlib.crc32(body, zlib.crc32(start))
     place = start.index(_KEY) + len(_KEY)
-    return b"".join([start[:place], b"%08x" % checksum, start[place + 8 :], body])
+    return start[:place], b"%08x" % checksum, start[place + 8 :], body
 
 
 def has_seal(path: Path) -> bool:

@@ -1,11 +1,13 @@
 """The straight line over an endless stream: predict, score, learn, and lose nothing."""
 
 from edgetransfer.online.durable import DurableLearner
+from edgetransfer.online.exporting import export
 from edgetransfer.online.feature_learner import FeatureLearner
+from edgetransfer.online.forgetting import forget
 from edgetransfer.online.learner import OnlineLearner
 from edgetransfer.online.offers import Offer, Receipt
 from edgetransfer.online.opening import Eyes
-from edgetransfer.online.rewind import export, forget, rollback, saved_states
+from edgetransfer.online.rewind import RolledBack, SavedState, rollback, saved_states
 from edgetransfer.online.running import run_stream
 from edgetransfer.online.settings import KeepingSettings, LearningSettings, StreamSettings
 from edgetransfer.online.snapshot import Snapshot
@@ -19,6 +21,8 @@ __all__ = [
     "Offer",
     "OnlineLearner",
     "Receipt",
+    "RolledBack",
+    "SavedState",
     "Snapshot",
     "StreamSettings",
     "export",

@@ -2,34 +2,44 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Sequence
+from contextlib import ExitStack
 from time import monotonic, time
 from typing import Any
 
 import numpy as np
 
+from edgetransfer.atomic import write_atomically
 from edgetransfer.errors import UsageError
 from edgetransfer.online.checkpoints import Checkpoint, CheckpointFolder
+from edgetransfer.online.derived import derived_files, report_of, stale
 from edgetransfer.online.feature_learner import FeatureLearner
 from edgetransfer.online.id_file import IdFile
 from edgetransfer.online.ids import id_key
 from edgetransfer.online.journal import FULL, Journal
-from edgetransfer.online.metrics_log import MetricsLog, read_curve, standing
+from edgetransfer.online.mark import NAME as MARK
+from edgetransfer.online.mark import Mark
+from edgetransfer.online.metrics_log import MetricsLog, read_curve
 from edgetransfer.online.offers import Offer, Receipt, Status
 from edgetransfer.online.records import Kind, Record
+from edgetransfer.online.recovery import (
+    CHECKPOINTS,
+    IDS,
+    JOURNAL,
+    Found,
+    look,
+    restore,
+    set_aside,
+)
 from edgetransfer.online.run_lock import RunLock
-from edgetransfer.online.settings import KeepingSettings, LearningSettings
+from edgetransfer.online.settings import KeepingSettings, LearningSettings, learning_table
 from edgetransfer.online.views import mean_views
 from edgetransfer.reports import RunFolder
-from edgetransfer.reports.run_folder import CURVE, HEAD, LABELS, METRICS, REPORT
+from edgetransfer.reports.pending import finish
+from edgetransfer.reports.run_folder import CURVE, HEAD, METRICS
 
 logger = logging.getLogger(__name__)
-
-JOURNAL, CHECKPOINTS, IDS = "journal", "checkpoints", "ids.bin"
-
-MISTAKES = 10  # of all kinds, the most frequent that a report names
 
 
 class DurableLearner:
@@ -70,43 +80,61 @@ class DurableLearner:
         self._keeping = keeping
         self._identity = identity
         self._head_metadata = head_metadata
-        self._lock = RunLock(run.path)
+        self._derived_position = -1
+        self._held = ExitStack()
+        self._held.callback(RunLock(run.path).release)
         try:
             self._recover(dimension, learning)
         except BaseException:
-            self._lock.release()
+            self._held.close()
             raise
 
     def _recover(self, dimension: int, learning: LearningSettings) -> None:
         run = self.run
-        for left in run.path.glob(".*.tmp"):  # of a process that was killed
-            left.unlink(missing_ok=True)
+        done = finish(run.path)
+        if done is not None:
+            logger.warning("%s: %s was cut off, and is finished now", run.path, done)
+        # Everything is looked at before anything is changed: a start that fails has no effect.
+        found = look(run.path)
+        checkpoint = found.checkpoint
         self.learner = FeatureLearner(dimension, learning)
-        self.checkpoints = CheckpointFolder(run.path / CHECKPOINTS)
-        checkpoint = self.checkpoints.newest()
-        self._revision = 0
-        group = ids = 0
+        self._held.callback(self.learner.close)
+        self._revision, self._forgotten = 0, []
         if checkpoint is not None:
             self._check(checkpoint, dimension)
-            self.learner.restore(checkpoint.state)
+            restore(self.learner, checkpoint, run.path)
             self._revision = checkpoint.run["revision"]
-            group, ids = checkpoint.run["group"], checkpoint.run["ids"]
-        self.ids = IdFile(run.file(IDS), ids)
-        self._journal, records = Journal.open(
-            run.path / JOURNAL, self.learner.counts.position, group
-        )
+            self._forgotten = checkpoint.run.get("forgotten", [])
+        self.checkpoints = CheckpointFolder(run.path / CHECKPOINTS)
+        self.ids = IdFile(run.file(IDS), found.ids)
         self._metrics = MetricsLog(run.file(METRICS))
         self.learner.on_batch = self._metrics.record
+        records = found.journal.records
         for record in records:
             self._apply(record)
         if records:
             logger.info("replayed %d records of the journal", len(records))
-        self._metrics.rewind(self.learner.counts.batches)
         self._uncovered = sum(len(record.encoded()) for record in records)
         self._saved_at = monotonic()
         self._saved_position = -1 if checkpoint is None else checkpoint.position
+        self._mend(found)
         if checkpoint is None and not records:
             self.save()  # so that every run says what it was begun with
+        self._derive()
+
+    def _mend(self, found: Found) -> None:
+        """Make good what was found damaged, and open for writing what is whole."""
+        run = self.run.path
+        for remark in found.remarks:
+            logger.warning("%s", remark)
+        set_aside(run, found)
+        if not found.ids_intact:
+            write_atomically(self.ids.path, found.ids)
+        mark = Mark(run / MARK, found.journal.position)
+        self._held.callback(mark.close)
+        self._journal = Journal.going_on(run / JOURNAL, found.journal, mark)
+        self._held.callback(self._journal.close)
+        self._metrics.open(self.learner.counts.batches)
 
     def _check(self, checkpoint: Checkpoint, dimension: int) -> None:
         """A run goes on with the settings that it began with."""
@@ -174,11 +202,12 @@ class DurableLearner:
 
     def save(self) -> None:
         """Write a checkpoint, and the head beside it; a full disk only postpones it."""
-        if self._saved_position == self.position:
-            self._saved_at = monotonic()
-            return
         try:
-            self.checkpoint()
+            if self._saved_position != self.position:
+                self.checkpoint()
+            elif self._derived_position != self.position:
+                self._save_derived()
+            self._saved_at = monotonic()
         except OSError as error:
             if error.errno not in FULL:
                 raise
@@ -187,57 +216,38 @@ class DurableLearner:
             )
             self._saved_at = monotonic()
 
-    def checkpoint(self, *, revision: int | None = None) -> None:
+    def checkpoint(self) -> None:
         """Write a checkpoint; an `OSError` leaves everything as it was."""
-        if revision is not None:
-            self._revision = revision
-        state = self.learner.state()
-        self.checkpoints.save(
-            Checkpoint(
-                state=state,
-                run={
-                    "group": self._journal.group,
-                    "ids": self.ids.save(),
-                    "time": time(),
-                    "identity": self._identity,
-                    "revision": self._revision,
-                    "head": self._head_metadata,
-                },
-            )
-        )
+        self.checkpoints.save(self.standing())
         self._saved_at = monotonic()
         self._saved_position = self.position
         self._uncovered = 0
         self.checkpoints.prune(self._keeping.checkpoints)
         # The other half is for what comes until the next checkpoint.
         self._journal.rotate(self.checkpoints.covered(), self._keeping.journal_bytes // 2)
-        self._save_head()
+        self._save_derived()
 
-    def forget_history(self) -> None:
-        """Keep the state as it is now, and nothing of how it came about.
-
-        The new checkpoint comes first, so a kill at any moment leaves a whole run.
-        """
-        self.checkpoint(revision=self._revision + 1)
-        self.checkpoints.prune(1)
-        self._journal.rotate(self.position, 0)
+    def standing(self) -> Checkpoint:
+        """A checkpoint of the state as it is; the ids that it counts are on disk."""
+        count = self.ids.save()
+        return Checkpoint(
+            state=self.learner.state(),
+            run={
+                "group": self._journal.group,
+                "ids": count,
+                "ids_checksum": self.ids.checksum,
+                "time": time(),
+                "learning": learning_table(self.learner.settings),
+                "identity": self._identity,
+                "revision": self._revision,
+                "forgotten": self._forgotten,
+                "head": self._head_metadata,
+            },
+        )
 
     def report(self) -> dict[str, Any]:
         """How the run stands, as JSON values."""
-        learner = self.learner
-        return {
-            "accepted": learner.counts.accepted,
-            "labelled": learner.counts.labelled,
-            "learned": learner.counts.learned,
-            "expired": learner.counts.expired,
-            "classes": len(learner.classes),
-            "class_counts": learner.class_counts,
-            "confused": [
-                {"class": learner.classes[a], "predicted": learner.classes[b], "times": times}
-                for a, b, times in learner.scores.confused(MISTAKES)
-            ],
-            **standing(learner),
-        }
+        return report_of(self.learner)
 
     def draw_curve(self) -> list[dict[str, Any]]:
         """Points of the accuracy over the stream, of which ``curve.svg`` is drawn too."""
@@ -253,9 +263,7 @@ class DurableLearner:
 
     def close(self) -> None:
         """Let go of the run, without a checkpoint: the journal is enough."""
-        self.learner.close()
-        self._journal.close()
-        self._lock.release()
+        self._held.close()
 
     @property
     def journal_bytes(self) -> int:
@@ -313,9 +321,21 @@ class DurableLearner:
             self.ids.add(id_key(record.id))
         self.learner.apply(record)
 
-    def _save_head(self) -> None:
-        head = self.learner.head
-        if head.classes:
-            head.save(self.run.file(HEAD), self._head_metadata)
-        self.run.write(LABELS, "".join(f"{name}\n" for name in head.classes))
-        self.run.write(REPORT, json.dumps(self.report(), indent=2, ensure_ascii=False) + "\n")
+    def _derive(self) -> None:
+        """Write anew what follows from the state, where it is missing or stale."""
+        try:
+            if stale(self.run.path, derived_files(self.learner, self._head_metadata)):
+                self._save_derived()
+            self._derived_position = self.position
+        except OSError as error:
+            if error.errno not in FULL:
+                raise
+            logger.warning("%s: no room for the head; it follows later", self.run.path)
+
+    def _save_derived(self) -> None:
+        files = derived_files(self.learner, self._head_metadata)
+        for name, content in files.items():
+            self.run.write(name, content)
+        if HEAD not in files:
+            self.run.file(HEAD).unlink(missing_ok=True)
+        self._derived_position = self.position

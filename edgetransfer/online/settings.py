@@ -206,6 +206,10 @@ class StreamSettings:
         for name in ("mean", "std"):
             value = getattr(self, name)
             config[name] = None if value is None else list(value)
-        learning = asdict(self.learning)
-        config["stream"] = {key: value for key, value in learning.items() if value is not None}
+        config["stream"] = learning_table(self.learning)
         return config
+
+
+def learning_table(learning: LearningSettings) -> dict[str, Any]:
+    """How a run is learned, as its config and its checkpoints hold it."""
+    return {key: value for key, value in asdict(learning).items() if value is not None}

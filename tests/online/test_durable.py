@@ -14,6 +14,7 @@ import pytest
 from edgetransfer.errors import DataError, RunFolderError, UsageError
 from edgetransfer.online import DurableLearner, KeepingSettings, LearningSettings, Offer
 from edgetransfer.online.journal import JournalFullError, segments
+from edgetransfer.online.mark import encode_mark
 from edgetransfer.reports import RunFolder
 from tests.online.stream_pictures import final_state
 
@@ -114,6 +115,7 @@ def test_a_last_record_cut_at_every_byte(tmp_path: Path) -> None:
         shutil.rmtree(run, ignore_errors=True)
         shutil.copytree(saved, run)
         os.truncate(segments(run / "journal")[-1], size)
+        (run / "acknowledged").write_bytes(encode_mark(11))  # the last one was not
         durable = opened(run)
         assert durable.learner.counts.accepted == (12 if size == after else 11)
         (receipt,) = durable.accept([blob(11)])

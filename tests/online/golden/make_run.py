@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 from edgetransfer.online import OnlineLearner
@@ -23,7 +24,7 @@ ENDS = (0, 20, 40, 50)
 def main(folder: Path) -> None:
     settings = settings_for("", folder / "run-1", keeping=KEEPING, learning=LEARNING)
     learner = OnlineLearner(settings, eyes=fake_eyes())
-    for first, last in zip(ENDS, ENDS[1:], strict=False):
+    for first, last in pairwise(ENDS):
         learner.durable.save()
         for i in range(first, last):
             learner.learn(picture(i), None if i % 10 == 3 else label_of(i), id=f"n{i}")

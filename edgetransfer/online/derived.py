@@ -1,0 +1,57 @@
+"""What follows from a learner's state, and is written beside it for others to read."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from edgetransfer.online.feature_learner import FeatureLearner
+from edgetransfer.online.metrics_log import standing
+from edgetransfer.reports.run_folder import HEAD, LABELS, REPORT
+
+MISTAKES = 10  # of all kinds, the most frequent that a report names
+
+
+def report_of(learner: FeatureLearner) -> dict[str, Any]:
+    """How a run stands, as JSON values."""
+    return {
+        "accepted": learner.counts.accepted,
+        "labelled": learner.counts.labelled,
+        "learned": learner.counts.learned,
+        "expired": learner.counts.expired,
+        "classes": len(learner.classes),
+        "class_counts": learner.class_counts,
+        "confused": [
+            {"class": learner.classes[a], "predicted": learner.classes[b], "times": times}
+            for a, b, times in learner.scores.confused(MISTAKES)
+        ],
+        **standing(learner),
+    }
+
+
+def derived_files(learner: FeatureLearner, head_metadata: dict[str, str]) -> dict[str, bytes]:
+    """Head, labels and report, by name; no head before there is a class."""
+    head = learner.head
+    report = json.dumps(report_of(learner), indent=2, ensure_ascii=False) + "\n"
+    files = {
+        LABELS: "".join(f"{name}\n" for name in head.classes).encode(),
+        REPORT: report.encode(),
+    }
+    if head.classes:
+        files[HEAD] = head.content(head_metadata)
+    return files
+
+
+def stale(run: Path, files: dict[str, bytes]) -> bool:
+    """Whether any of them is not as it should be, or a head is there that should not be."""
+    return (HEAD not in files and (run / HEAD).exists()) or any(
+        _content(run / name) != content for name, content in files.items()
+    )
+
+
+def _content(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
