@@ -1,5 +1,6 @@
 """The straight line over an endless stream: predict, score, learn, and lose nothing."""
 
+from edgetransfer.online.checking import Check, check
 from edgetransfer.online.durable import DurableLearner
 from edgetransfer.online.exporting import export
 from edgetransfer.online.feature_learner import FeatureLearner
@@ -13,6 +14,7 @@ from edgetransfer.online.settings import KeepingSettings, LearningSettings, Stre
 from edgetransfer.online.snapshot import Snapshot
 
 __all__ = [
+    "Check",
     "DurableLearner",
     "Eyes",
     "FeatureLearner",
@@ -25,6 +27,7 @@ __all__ = [
     "SavedState",
     "Snapshot",
     "StreamSettings",
+    "check",
     "export",
     "forget",
     "rollback",

@@ -37,8 +37,9 @@ class Checkpoint:
         Of the learner.
     run
         What the run around it needs to go on: ``group``; ``ids`` and ``ids_checksum`` of the id
-        file; ``time``; ``learning``, its settings; ``identity``; ``revision``; ``head``, what is
-        saved with the head; ``forgotten``, keys of the classes that were forgotten.
+        file; ``time``; ``learning``, its settings; ``config``, a checksum of the run's config;
+        ``identity``; ``revision``; ``head``, what is saved with the head; ``forgotten``, keys of
+        the classes that were forgotten.
     """
 
     state: LearnerState

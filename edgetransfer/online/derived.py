@@ -43,11 +43,12 @@ def derived_files(learner: FeatureLearner, head_metadata: dict[str, str]) -> dic
     return files
 
 
-def stale(run: Path, files: dict[str, bytes]) -> bool:
-    """Whether any of them is not as it should be, or a head is there that should not be."""
-    return (HEAD not in files and (run / HEAD).exists()) or any(
-        _content(run / name) != content for name, content in files.items()
-    )
+def stale_names(run: Path, files: dict[str, bytes]) -> list[str]:
+    """Those that are not as they should be, and a head that should not be there."""
+    names = [name for name, content in files.items() if _content(run / name) != content]
+    if HEAD not in files and (run / HEAD).exists():
+        names.append(HEAD)
+    return names
 
 
 def _content(path: Path) -> bytes | None:

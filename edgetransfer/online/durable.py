@@ -13,7 +13,7 @@ import numpy as np
 from edgetransfer.atomic import write_atomically
 from edgetransfer.errors import UsageError
 from edgetransfer.online.checkpoints import Checkpoint, CheckpointFolder
-from edgetransfer.online.derived import derived_files, report_of, stale
+from edgetransfer.online.derived import derived_files, report_of, stale_names
 from edgetransfer.online.feature_learner import FeatureLearner
 from edgetransfer.online.id_file import IdFile
 from edgetransfer.online.ids import id_key
@@ -28,6 +28,7 @@ from edgetransfer.online.recovery import (
     IDS,
     JOURNAL,
     Found,
+    config_checksum,
     look,
     restore,
     set_aside,
@@ -238,6 +239,7 @@ class DurableLearner:
                 "ids_checksum": self.ids.checksum,
                 "time": time(),
                 "learning": learning_table(self.learner.settings),
+                "config": config_checksum(self.run.path),
                 "identity": self._identity,
                 "revision": self._revision,
                 "forgotten": self._forgotten,
@@ -324,7 +326,7 @@ class DurableLearner:
     def _derive(self) -> None:
         """Write anew what follows from the state, where it is missing or stale."""
         try:
-            if stale(self.run.path, derived_files(self.learner, self._head_metadata)):
+            if stale_names(self.run.path, derived_files(self.learner, self._head_metadata)):
                 self._save_derived()
             self._derived_position = self.position
         except OSError as error:

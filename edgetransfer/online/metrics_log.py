@@ -143,6 +143,11 @@ def metrics_until(path: Path, batches: int) -> bytes:
     return b"".join(line for at, line in _read(path)[0] if at <= batches)
 
 
+def damaged_lines(path: Path) -> int:
+    """How many lines of a file are not whole."""
+    return _read(path)[1]
+
+
 def parsed_line(text: bytes) -> dict[str, Any] | None:
     """What a line of the file says; None if it is damaged or torn."""
     start, mark, checksum = text.rpartition(_CHECKSUM)

@@ -18,6 +18,7 @@ from edgetransfer.online.journal import Reading, read_journal
 from edgetransfer.online.mark import NAME as MARK
 from edgetransfer.online.mark import read_mark
 from edgetransfer.reports.pending import ASIDE
+from edgetransfer.reports.run_folder import CONFIG
 
 JOURNAL, CHECKPOINTS, IDS = "journal", "checkpoints", "ids.bin"
 
@@ -95,6 +96,8 @@ def look_leniently(run: Path) -> Found:
     if checkpoint is not None:
         position, group = checkpoint.position, checkpoint.run["group"]
         count, checksum = checkpoint.run["ids"], checkpoint.run.get("ids_checksum")
+        if checkpoint.run.get("config") not in (None, config_checksum(run)):
+            remarks.append(f"{run / CONFIG}: not as it was; it was edited, or is damaged")
         if mark is None and checksum is not None:
             remarks.append(f"{run / MARK}: missing or damaged; it is written anew")
     journal = read_journal(run / JOURNAL, position, group, mark or 0)
@@ -135,6 +138,14 @@ def restore(learner: FeatureLearner, checkpoint: Checkpoint, run: Path) -> None:
             f"{run / CHECKPOINTS / checkpoint.name}: holds no state that edgetransfer saved "
             f"({type(error).__name__}: {error}); take the run from another copy"
         ) from error
+
+
+def config_checksum(run: Path) -> int | None:
+    """CRC-32 of a run's config; None if it has none."""
+    try:
+        return crc32((run / CONFIG).read_bytes())
+    except FileNotFoundError:
+        return None
 
 
 def set_aside(run: Path, found: Found) -> None:

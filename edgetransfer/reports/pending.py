@@ -103,6 +103,17 @@ class Staged:
             shutil.rmtree(self._stage, ignore_errors=True)
 
 
+def pending(run: Path) -> str | None:
+    """What is pending in a run; None if nothing is.
+
+    Raises
+    ------
+    DataError
+        If the record is damaged.
+    """
+    return _decoded(run / RECORD).what if (run / RECORD).exists() else None
+
+
 def finish(run: Path) -> str | None:
     """Carry out what is pending in a run, and say what it was; None if nothing is.
 

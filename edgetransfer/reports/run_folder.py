@@ -23,9 +23,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from edgetransfer.atomic import write_atomically
+from edgetransfer.atomic import is_leftover, write_atomically
 from edgetransfer.errors import RunFolderError
 from edgetransfer.reports.json_values import finite
+from edgetransfer.reports.run_entries import refuse_strange_entries
 
 CONFIG, HEAD, LABELS, METRICS, CURVE, SKIPPED, REPORT, CHECKPOINT, BACKBONE, CARD = (
     "config.toml",
@@ -62,7 +63,8 @@ class RunFolder:
         run = cls(path)
         if path.exists() and not path.is_dir():
             raise RunFolderError(f"{path}: a file of that name is in the way; choose another --out")
-        if path.is_dir() and any(path.iterdir()):
+        if path.is_dir() and any(not is_leftover(entry.name) for entry in path.iterdir()):
+            refuse_strange_entries(path)
             if not run.is_run and not run.file(PREVIOUS).is_dir():
                 raise RunFolderError(
                     f"{path}: not empty, and not a run folder; choose another --out"
@@ -138,12 +140,13 @@ class RunFolder:
         Raises
         ------
         RunFolderError
-            If it is not a run folder.
+            If it is not a run folder, or holds what leads out of it.
         """
         run = cls(path)
         if not run.is_run:
             kind = "not a run folder (it has no config.toml)" if path.is_dir() else "no such folder"
             raise RunFolderError(f"{path}: {kind}; `edgetransfer train --out {path}` makes one")
+        refuse_strange_entries(path)
         return run
 
     @property
@@ -190,7 +193,8 @@ class RunFolder:
             return tomllib.loads((self.path / CONFIG).read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise RunFolderError(
-                f"{self.path / CONFIG}: cannot be read ({error}); --overwrite starts anew"
+                f"{self.path / CONFIG}: cannot be read ({error}); restore it from a copy, or start "
+                "a training anew with --overwrite"
             ) from error
 
     def read_report(self) -> dict[str, Any] | None:
