@@ -8,8 +8,6 @@ from contextlib import ExitStack
 from time import monotonic, time
 from typing import Any
 
-import numpy as np
-
 from edgetransfer.atomic import write_atomically
 from edgetransfer.errors import UsageError
 from edgetransfer.online.checkpoints import Checkpoint, CheckpointFolder
@@ -22,6 +20,7 @@ from edgetransfer.online.mark import NAME as MARK
 from edgetransfer.online.mark import Mark
 from edgetransfer.online.metrics_log import MetricsLog, read_curve
 from edgetransfer.online.offers import Offer, Receipt, Status
+from edgetransfer.online.predictions import Predictions
 from edgetransfer.online.records import Kind, Record
 from edgetransfer.online.recovery import (
     CHECKPOINTS,
@@ -35,7 +34,7 @@ from edgetransfer.online.recovery import (
 )
 from edgetransfer.online.run_lock import RunLock
 from edgetransfer.online.settings import KeepingSettings, LearningSettings, learning_table
-from edgetransfer.online.views import mean_views
+from edgetransfer.online.views import predict_offers
 from edgetransfer.reports import RunFolder
 from edgetransfer.reports.pending import finish
 from edgetransfer.reports.run_folder import CURVE, HEAD, METRICS
@@ -109,6 +108,7 @@ class DurableLearner:
         self.checkpoints = CheckpointFolder(run.path / CHECKPOINTS)
         self.ids = IdFile(run.file(IDS), found.ids)
         self._metrics = MetricsLog(run.file(METRICS))
+        self._predictions = Predictions(run.path)
         self.learner.on_batch = self._metrics.record
         records = found.journal.records
         for record in records:
@@ -116,7 +116,7 @@ class DurableLearner:
         if records:
             logger.info("replayed %d records of the journal", len(records))
         self._uncovered = sum(len(record.encoded()) for record in records)
-        self._saved_at = monotonic()
+        self._saved_at = self._taken_in = monotonic()
         self._saved_position = -1 if checkpoint is None else checkpoint.position
         self._mend(found)
         if checkpoint is None and not records:
@@ -173,18 +173,23 @@ class DurableLearner:
         receipts: list[Receipt] = []
         admitted: list[tuple[Kind, Offer]] = []
         taken: dict[bytes, str | None] = {}
-        predictions = self._predict(offers)
+        unlabelled: list[tuple[str, str | None, float | None]] = []
+        predictions = predict_offers(self.learner.head, offers)
         for offer, (name, probability) in zip(offers, predictions, strict=True):
             if offer.label is not None and taken.get(id_key(offer.id), "") is None:
+                self._predictions.add(unlabelled)
                 self._write(admitted)  # its image is among these
-                admitted, taken = [], {}
+                admitted, taken, unlabelled = [], {}, []
             status, kind = self._admit(offer, taken)
             if kind is not None:
                 taken[id_key(offer.id)] = offer.label
                 admitted.append((kind, offer))
+                if offer.label is None:
+                    unlabelled.append((offer.id, name, probability))
             receipts.append(
                 Receipt(id=offer.id, status=status, predicted=name, probability=probability)
             )
+        self._predictions.add(unlabelled)
         if admitted:
             self._write(admitted)
         return receipts
@@ -200,6 +205,11 @@ class DurableLearner:
         if not self.learner.waiting:
             return
         self._write([("flush", Offer(id="", label=None, rows=None))])
+
+    @property
+    def waited(self) -> float:
+        """Seconds since a labelled sample was taken in that waits for a full batch; 0 for none."""
+        return monotonic() - self._taken_in if self.learner.waiting else 0.0
 
     def save(self) -> None:
         """Write a checkpoint, and the head beside it; a full disk only postpones it."""
@@ -284,18 +294,6 @@ class DurableLearner:
             return "unknown", None
         return "accepted", "sample"
 
-    def _predict(self, offers: Sequence[Offer]) -> list[tuple[str | None, float | None]]:
-        head = self.learner.head
-        result: list[tuple[str | None, float | None]] = [(None, None)] * len(offers)
-        given = [(i, offer.rows) for i, offer in enumerate(offers) if offer.rows is not None]
-        if head.classes and given:
-            views = np.array([len(rows) for _, rows in given])
-            rows = np.concatenate([rows for _, rows in given])
-            for (i, _), each in zip(given, mean_views(head, rows, views), strict=True):
-                best = int(each.argmax())
-                result[i] = (head.classes[best], float(each[best]))
-        return result
-
     def _write(self, admitted: Sequence[tuple[Kind, Offer]]) -> None:
         now = time()
         records = [
@@ -314,6 +312,7 @@ class DurableLearner:
         self._uncovered += self._journal.append(records)
         for record in records:
             self._apply(record)
+        self._taken_in = monotonic()
         due = monotonic() - self._saved_at > self._keeping.checkpoint_seconds
         if due or self._uncovered > self._keeping.journal_bytes // 2:
             self.save()

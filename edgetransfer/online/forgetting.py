@@ -11,6 +11,7 @@ from edgetransfer.online.derived import report_of
 from edgetransfer.online.history import Moment, held, journal_names, stage_moment
 from edgetransfer.online.ids import id_key
 from edgetransfer.online.learner import blas_on_one_thread
+from edgetransfer.online.predictions import NAME, OLDER, without
 from edgetransfer.online.recovery import CHECKPOINTS, look
 
 REMEMBERED = 1000  # forgotten classes whose names' keys are kept
@@ -48,19 +49,27 @@ def forget(run: Path, *, ids: frozenset[str], classes: frozenset[str]) -> dict[s
                 if id_key(name).hex() not in before:
                     raise UsageError(f"{run}: no class {name!r} was learned")
             removed = learner.forget(ids, classes)
-            _keep_only(folder.path, moment, [*before, *(k for k in gone if k not in before)])
+            predictions = {
+                name: without(folder.path / name, ids, classes)
+                for name in (NAME, OLDER)
+                if (folder.path / name).exists()
+            }
+            forgotten = [*before, *(key for key in gone if key not in before)]
+            _keep_only(folder.path, moment, forgotten, predictions)
             return {"removed": removed, **report_of(learner)}
         finally:
             moment.learner.close()
 
 
-def _keep_only(run: Path, moment: Moment, forgotten: list[str]) -> None:
-    """Make a moment all that there is of a run."""
+def _keep_only(run: Path, moment: Moment, forgotten: list[str], others: dict[str, bytes]) -> None:
+    """Make a moment all that there is of a run; ``others`` are files that lose some lines."""
     checkpoint = moment.checkpoint(
         revision=moment.run["revision"] + 1, forgotten=forgotten[-REMEMBERED:]
     )
     staged, gone = stage_moment(run, moment, checkpoint)
     try:
+        for name, content in others.items():
+            staged.write(name, content)
         names = CheckpointFolder(run / CHECKPOINTS).names()
         gone += [f"{CHECKPOINTS}/{path.name}" for path in names]
         staged.commit("forget", remove=[*gone, *journal_names(run)], aside=None)

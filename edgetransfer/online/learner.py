@@ -34,7 +34,8 @@ LARGEST_FILE = 256 * 2**20
 class OnlineLearner:
     """A classifier that learns images one after the other, and is on disk at every moment.
 
-    A run folder that exists is gone on with. A context manager; leaving it saves a checkpoint.
+    A run folder that exists is gone on with. A context manager; leaving it learns what
+    waits for a full batch, and saves a checkpoint.
 
     Parameters
     ----------
@@ -94,6 +95,8 @@ class OnlineLearner:
     ) -> None:
         try:
             if error is None:
+                with blas_on_one_thread():
+                    self.durable.flush()
                 self.durable.save()
         finally:
             self.close()

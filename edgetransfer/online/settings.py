@@ -18,7 +18,8 @@ class LearningSettings:
     ----------
     batch_size
         Labelled samples that are predicted, scored and then learned together. It counts
-        samples, never time, so how they arrive has no influence on the result.
+        samples, so how fast they arrive has no influence on the result, unless they pause: see
+        `KeepingSettings.flush_seconds`.
     replay
         Steps of SGD per batch: the first on the new samples and on remembered ones, the others
         on remembered ones alone.
@@ -100,17 +101,23 @@ class KeepingSettings:
         The longest time between checkpoints; a restart replays what came after the last.
     checkpoints
         How many are kept, for `rollback`.
+    flush_seconds
+        How long a labelled sample waits for a full batch while nothing else comes; then it is
+        learned with those that there are.
     """
 
     journal_bytes: int = 256 * 2**20
     checkpoint_seconds: float = 60.0
     checkpoints: int = 5
+    flush_seconds: float = 1.0
 
     def __post_init__(self) -> None:
         if self.journal_bytes < 2**16:
             raise UsageError(f"--journal-bytes must be at least 64K, not {self.journal_bytes}")
         if self.checkpoint_seconds < 0:
             raise UsageError("the time between checkpoints cannot be negative")
+        if self.flush_seconds < 0:
+            raise UsageError("the time that a sample waits cannot be negative")
         if self.checkpoints < 1:
             raise UsageError("at least one checkpoint is kept")
 
