@@ -192,6 +192,15 @@ def stream(
             rich_help_panel=_SOURCE,
         ),
     ] = None,
+    host_name: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--host-name",
+            metavar="NAME",
+            help="That the HTTP server answers to, beside its own; may be repeated.",
+            rich_help_panel=_SOURCE,
+        ),
+    ] = None,
     max_body: Annotated[
         str,
         typer.Option(
@@ -336,6 +345,7 @@ def stream(
         repeat=repeat,
         once=once,
         token=token,
+        host_names=tuple(host_name or ()),
         max_body=parse_bytes("--max-body", max_body),
     )
     show_log(json_output)

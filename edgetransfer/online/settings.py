@@ -154,6 +154,8 @@ class StreamSettings:
         End when all that is in a watched folder has been seen.
     token
         That HTTP clients must show; needed where the port is not bound to loopback.
+    host_names
+        Names that the HTTP server answers to, beside the one that it is bound to.
     max_body
         Bytes of one HTTP request or JSON line.
     """
@@ -185,6 +187,7 @@ class StreamSettings:
     repeat: bool = False
     once: bool = False
     token: str | None = None
+    host_names: tuple[str, ...] = ()
     max_body: int = 16 * 2**20
 
     def __post_init__(self) -> None:
@@ -192,6 +195,12 @@ class StreamSettings:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise UsageError(f"--{name.replace('_', '-')} must be at least 1, not {value}")
+        if self.token is not None and (
+            not self.token.strip()
+            or self.token != self.token.strip()
+            or not self.token.isprintable()
+        ):
+            raise UsageError("--token is not empty, and neither begins nor ends with a space")
         if not 0 <= self.nice <= 19:
             raise UsageError(f"--nice lies between 0 and 19, not {self.nice}")
         if self.metrics_port is not None and not 0 <= self.metrics_port <= 65535:
