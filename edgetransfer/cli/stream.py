@@ -239,6 +239,16 @@ def stream(
             rich_help_panel=_KEEPING,
         ),
     ] = 5,
+    max_classes: Annotated[
+        int,
+        typer.Option(
+            "--max-classes",
+            metavar="N",
+            min=1,
+            help="Samples of further classes are refused.",
+            rich_help_panel=_KEEPING,
+        ),
+    ] = 10_000,
     engine: EngineOption = "auto",
     engine_batch: Annotated[
         int,
@@ -323,6 +333,7 @@ def stream(
             journal_bytes=parse_bytes("--journal-bytes", journal_bytes),
             checkpoint_seconds=checkpoint_seconds,
             checkpoints=checkpoints,
+            max_classes=max_classes,
         ),
         engine=engine,
         engine_batch=engine_batch,

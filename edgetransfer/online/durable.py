@@ -10,6 +10,7 @@ from typing import Any
 
 from edgetransfer.atomic import write_atomically
 from edgetransfer.errors import UsageError
+from edgetransfer.online.admission import Admission, Taken
 from edgetransfer.online.checkpoints import Checkpoint, CheckpointFolder
 from edgetransfer.online.derived import derived_files, report_of, stale_names
 from edgetransfer.online.feature_learner import FeatureLearner
@@ -19,7 +20,7 @@ from edgetransfer.online.journal import FULL, Journal
 from edgetransfer.online.mark import NAME as MARK
 from edgetransfer.online.mark import Mark
 from edgetransfer.online.metrics_log import MetricsLog, read_curve
-from edgetransfer.online.offers import Offer, Receipt, Status
+from edgetransfer.online.offers import Offer, Receipt
 from edgetransfer.online.predictions import Predictions
 from edgetransfer.online.records import Kind, Record
 from edgetransfer.online.recovery import (
@@ -107,6 +108,7 @@ class DurableLearner:
             self._forgotten = checkpoint.run.get("forgotten", [])
         self.checkpoints = CheckpointFolder(run.path / CHECKPOINTS)
         self.ids = IdFile(run.file(IDS), found.ids)
+        self._admission = Admission(self.learner, self.ids, self._keeping.max_classes)
         self._metrics = MetricsLog(run.file(METRICS))
         self._predictions = Predictions(run.path)
         self.learner.on_batch = self._metrics.record
@@ -172,7 +174,7 @@ class DurableLearner:
         """
         receipts: list[Receipt] = []
         admitted: list[tuple[Kind, Offer]] = []
-        taken: dict[bytes, str | None] = {}
+        taken: Taken = {}
         unlabelled: list[tuple[str, str | None, float | None]] = []
         predictions = predict_offers(self.learner.head, offers)
         for offer, (name, probability) in zip(offers, predictions, strict=True):
@@ -180,14 +182,20 @@ class DurableLearner:
                 self._predictions.add(unlabelled)
                 self._write(admitted)  # its image is among these
                 admitted, taken, unlabelled = [], {}, []
-            status, kind = self._admit(offer, taken)
+            status, kind, reason = self._admission.of(offer, taken)
             if kind is not None:
                 taken[id_key(offer.id)] = offer.label
                 admitted.append((kind, offer))
                 if offer.label is None:
                     unlabelled.append((offer.id, name, probability))
             receipts.append(
-                Receipt(id=offer.id, status=status, predicted=name, probability=probability)
+                Receipt(
+                    id=offer.id,
+                    status=status,
+                    predicted=name,
+                    probability=probability,
+                    reason=reason,
+                )
             )
         self._predictions.add(unlabelled)
         if admitted:
@@ -281,18 +289,6 @@ class DurableLearner:
     def journal_bytes(self) -> int:
         """Disk that the journal takes."""
         return self._journal.size
-
-    def _admit(self, offer: Offer, taken: dict[bytes, str | None]) -> tuple[Status, Kind | None]:
-        key = id_key(offer.id)
-        if key in taken:
-            return "duplicate", None
-        if self.learner.pooled(key) is not None:
-            return ("labelled", "label") if offer.label is not None else ("duplicate", None)
-        if key in self.ids:
-            return "duplicate", None
-        if offer.rows is None:
-            return "unknown", None
-        return "accepted", "sample"
 
     def _write(self, admitted: Sequence[tuple[Kind, Offer]]) -> None:
         now = time()

@@ -10,10 +10,12 @@ from typing import Any
 from edgetransfer.errors import DataError, RunFolderError
 from edgetransfer.online.history import Moment, settled, stream_folder
 from edgetransfer.online.learner import blas_on_one_thread
+from edgetransfer.online.prequential import Prequential
 from edgetransfer.online.recovery import look
 from edgetransfer.reports import RunFolder
 from edgetransfer.reports.run_folder import HEAD, LABELS, REPORT
 
+DENSE = 1000  # classes: a matrix of more is no use to anybody
 TRIES, APART = 10, 0.05  # a running stream deletes files while they are looked at
 
 
@@ -21,7 +23,9 @@ def export(run: Path, out: Path) -> dict[str, Any]:
     """Write head, labels and report of a run, as it stands, to a folder; returns the report.
 
     The report holds the prequential confusion matrix, rows are true classes in the order of the
-    labels. The stream may run meanwhile. The folder can be given to ``predict`` and ``evaluate``.
+    labels; with more than a thousand classes ``confused`` instead, its cells that are not zero as
+    true class, predicted class and how often. The stream may run meanwhile. The folder can be
+    given to ``predict`` and ``evaluate``.
 
     Raises
     ------
@@ -44,13 +48,19 @@ def export(run: Path, out: Path) -> dict[str, Any]:
         "learned": learner.counts.learned,
         "classes": len(head.classes),
         "class_counts": learner.class_counts,
-        "confusion": learner.scores.confusion.tolist(),
+        **_confusion(learner.scores, len(head.classes)),
     }
     head.save(exported.file(HEAD), moment.run["head"])
     exported.write(LABELS, "".join(f"{name}\n" for name in head.classes))
     exported.write_json(REPORT, report)
     exported.write_config({**folder.read_config(), "out": str(out.resolve())})
     return report
+
+
+def _confusion(scores: Prequential, n_classes: int) -> dict[str, Any]:
+    if n_classes > DENSE:
+        return {"confused": scores.cells}
+    return {"confusion": scores.confusion.tolist()}
 
 
 def _now(folder: RunFolder) -> Moment:

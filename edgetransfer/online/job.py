@@ -278,6 +278,9 @@ class StreamJob:
         self._until_there_is_room(accept)
         now = monotonic()
         for (arrival, came), receipt in zip(offered, receipts, strict=True):
+            if receipt.status == "rejected":
+                self._refuse(arrival, str(receipt.reason))
+                continue
             arrival.reply(receipt.as_json())
             self._board.acknowledged(now - came)
 

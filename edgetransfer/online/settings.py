@@ -104,18 +104,23 @@ class KeepingSettings:
     flush_seconds
         How long a labelled sample waits for a full batch while nothing else comes; then it is
         learned with those that there are.
+    max_classes
+        Samples of further classes are refused: each class takes memory and time for good.
     """
 
     journal_bytes: int = 256 * 2**20
     checkpoint_seconds: float = 60.0
     checkpoints: int = 5
     flush_seconds: float = 1.0
+    max_classes: int = 10_000
 
     def __post_init__(self) -> None:
         if self.journal_bytes < 2**16:
             raise UsageError(f"--journal-bytes must be at least 64K, not {self.journal_bytes}")
         if self.checkpoint_seconds < 0:
             raise UsageError("the time between checkpoints cannot be negative")
+        if self.max_classes < 1:
+            raise UsageError("at least one class is learned")
         if self.flush_seconds < 0:
             raise UsageError("the time that a sample waits cannot be negative")
         if self.checkpoints < 1:

@@ -269,3 +269,21 @@ def test_metrics_have_each_line_once(tmp_path: Path) -> None:
     opened(tmp_path / "run").close()
     lines = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
     assert [json.loads(line)["batches"] for line in lines] == [8, 16, 24, 32]
+
+
+def test_classes_beyond_the_budget_are_refused(tmp_path: Path) -> None:
+    durable = opened(tmp_path / "run", max_classes=3)
+    row = blob(0).rows
+    labels = ["a", "b", "a", "c", "d", None, "c", "e"]
+    offers = [Offer(id=f"x{i}", label=label, rows=row) for i, label in enumerate(labels)]
+    statuses = [r.status for r in durable.accept(offers)]
+    assert statuses == ["accepted"] * 4 + ["rejected", "accepted", "accepted", "rejected"]
+    late = durable.accept([Offer(id="x5", label="f", rows=None)])[0]
+    assert late.status == "rejected"
+    assert "--max-classes" in str(late.reason)
+    assert durable.accept([Offer(id="x5", label="b", rows=None)])[0].status == "labelled"
+    assert durable.learner.classes == ["a", "b", "c"]
+    durable.close()
+    durable = opened(tmp_path / "run", max_classes=4)  # it may be raised
+    assert durable.accept([offers[4]])[0].status == "accepted"
+    durable.close()
