@@ -19,7 +19,10 @@ NAMES = frozenset(
     ]
 )
 FOLDERS = frozenset(
-    ["journal", "checkpoints", "set-aside", ".pending", ".previous", ".returning", ".dropped"]
+    [
+        *("journal", "checkpoints", "set-aside", ".pending"),
+        *(".previous", ".returning", ".staged", ".dropped"),
+    ]
 )
 
 

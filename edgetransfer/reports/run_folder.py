@@ -17,7 +17,6 @@ Every file is written under a temporary name and renamed, so each is whole or no
 from __future__ import annotations
 
 import json
-import os
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -26,6 +25,14 @@ from typing import Any
 from edgetransfer.atomic import is_leftover, write_atomically
 from edgetransfer.errors import RunFolderError
 from edgetransfer.reports.json_values import finite
+from edgetransfer.reports.previous import (
+    drop,
+    give_back,
+    is_kept,
+    put_aside,
+    settle,
+    whole_run,
+)
 from edgetransfer.reports.run_entries import refuse_strange_entries
 
 CONFIG, HEAD, LABELS, METRICS, CURVE, SKIPPED, REPORT, CHECKPOINT, BACKBONE, CARD = (
@@ -40,8 +47,9 @@ CONFIG, HEAD, LABELS, METRICS, CURVE, SKIPPED, REPORT, CHECKPOINT, BACKBONE, CAR
     "backbone.onnx",
     "backbone.toml",
 )
-PREVIOUS = ".previous"
 FILES = (CONFIG, HEAD, LABELS, METRICS, CURVE, SKIPPED, REPORT, CHECKPOINT, BACKBONE, CARD)
+# A report makes a finished run of a folder, the config a run: that goes first, this one last.
+LEAVING = (REPORT, *(name for name in FILES if name not in (REPORT, CONFIG)), CONFIG)
 
 
 class RunFolder:
@@ -65,7 +73,7 @@ class RunFolder:
             raise RunFolderError(f"{path}: a file of that name is in the way; choose another --out")
         if path.is_dir() and any(not is_leftover(entry.name) for entry in path.iterdir()):
             refuse_strange_entries(path)
-            if not run.is_run and not run.file(PREVIOUS).is_dir():
+            if not run.is_run and not is_kept(path):
                 raise RunFolderError(
                     f"{path}: not empty, and not a run folder; choose another --out"
                 )
@@ -83,34 +91,17 @@ class RunFolder:
 
     def put_aside(self) -> None:
         """Make room for a new run; what is here comes back if that one leaves nothing."""
-        aside = self.file(PREVIOUS)
-        present = [name for name in FILES if self.file(name).exists()]
-        if present and not aside.exists():
-            aside.mkdir()
-            # The config goes last and comes back first: it makes a run of a folder.
-            for name in sorted(present, key=lambda name: name == CONFIG):
-                os.replace(self.file(name), aside / name)
-        for name in FILES:
-            self.file(name).unlink(missing_ok=True)
+        put_aside(self.path, LEAVING)
 
     def give_back(self) -> None:
         """Bring back what was put aside, unless the new run has learned something by now."""
-        aside = self.file(PREVIOUS)
-        if not aside.is_dir() or self.has_results:
-            return
-        for name in FILES:
-            self.file(name).unlink(missing_ok=True)
-            if (aside / name).exists():
-                os.replace(aside / name, self.file(name))
-        aside.rmdir()
+        settle(self.path, FILES)
+        if is_kept(self.path) and not self.has_results:
+            give_back(self.path, FILES)
 
     def drop_aside(self) -> None:
         """Delete what was put aside: the new run is finished."""
-        aside = self.file(PREVIOUS)
-        if aside.is_dir():
-            for name in FILES:
-                (aside / name).unlink(missing_ok=True)
-            aside.rmdir()
+        drop(self.path)
 
     @property
     def is_stream(self) -> bool:
@@ -135,18 +126,21 @@ class RunFolder:
 
     @classmethod
     def open(cls, path: Path) -> RunFolder:
-        """Enter a folder that a training left.
+        """Enter a folder that a training left, to read it.
+
+        While a new run replaces an old one, that is the old one until the new one is finished.
 
         Raises
         ------
         RunFolderError
             If it is not a run folder, or holds what leads out of it.
         """
-        run = cls(path)
+        if path.is_dir():
+            refuse_strange_entries(path)
+        run = cls(whole_run(path, config=CONFIG, report=REPORT))
         if not run.is_run:
             kind = "not a run folder (it has no config.toml)" if path.is_dir() else "no such folder"
             raise RunFolderError(f"{path}: {kind}; `edgetransfer train --out {path}` makes one")
-        refuse_strange_entries(path)
         return run
 
     @property
