@@ -11,6 +11,7 @@ from typing import ParamSpec
 
 import typer
 
+from edgetransfer.cli.terminal import harmless
 from edgetransfer.errors import EdgeTransferError
 
 INTERRUPTED = 130
@@ -49,5 +50,5 @@ def with_exit_codes(command: Callable[Parameters, None]) -> Callable[Parameters,
 
 
 def _fail(message: str, code: int) -> None:
-    print(f"error: {message}", file=sys.stderr)
+    print(f"error: {harmless(message)}", file=sys.stderr)
     raise typer.Exit(code)

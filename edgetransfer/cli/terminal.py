@@ -78,17 +78,27 @@ def show_log(json_output: bool) -> None:
 
 class _PlainLines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        text = record.getMessage()
+        text = harmless(record.getMessage())
         return f"warning: {text}" if record.levelno >= logging.WARNING else text
 
 
 def say(text: str = "") -> None:
     """One line for people, to stderr."""
-    print(text, file=sys.stderr)
+    print(harmless(text), file=sys.stderr)
+
+
+def harmless(text: str) -> str:
+    """Text from files that may be anybody's: what would move a terminal's cursor is spelled out."""
+    return "".join(c if c in "\n\t" or not _is_control(c) else f"\\x{ord(c):02x}" for c in text)
+
+
+def _is_control(character: str) -> bool:
+    return character < " " or "\x7f" <= character <= "\x9f"
 
 
 def print_json(value: Any) -> None:
     """One JSON object to stdout; nan becomes null."""
     from edgetransfer.reports.json_values import finite
 
-    print(json.dumps(finite(value), ensure_ascii=False))
+    text = json.dumps(finite(value), ensure_ascii=False)  # which leaves the upper controls
+    print("".join(f"\\u{ord(c):04x}" if _is_control(c) else c for c in text))

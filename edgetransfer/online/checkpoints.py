@@ -131,9 +131,29 @@ def read_checkpoint(path: Path) -> Checkpoint | None:
         ):
             return None
         state = LearnerState(arrays=arrays, values=json.loads(metadata["values"]))
-        return Checkpoint(state=state, run=json.loads(metadata["run"]))
-    except (BrokenSealError, SafetensorError, OSError, KeyError, ValueError, RecursionError):
+        checkpoint = Checkpoint(state=state, run=json.loads(metadata["run"]))
+        return checkpoint if _fits(checkpoint) else None
+    except (BrokenSealError, SafetensorError, OSError, KeyError, ValueError, TypeError):
         return None
+    except (AttributeError, RecursionError):  # JSON of another form
+        return None
+
+
+def _fits(checkpoint: Checkpoint) -> bool:
+    """Whether what is needed to go on is there, and what it should be."""
+    run = checkpoint.run
+    numbers = (checkpoint.position, checkpoint.accepted, run["ids"], run["group"], run["revision"])
+    checksum, learning = run.get("ids_checksum", 0), run.get("learning", {})
+    return (
+        all(type(number) is int and 0 <= number < 2**62 for number in numbers)
+        and type(checksum) is int
+        and type(run["time"]) in (int, float)
+        and -(2.0**36) < run["time"] < 2.0**36
+        and isinstance(learning, dict)
+        and isinstance(run["identity"], str)
+        and isinstance(run.get("forgotten", []), list)
+        and all(isinstance(value, str) for value in run["head"].values())
+    )
 
 
 def _checksum(arrays: dict[str, NDArray[Any]]) -> int:

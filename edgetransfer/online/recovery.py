@@ -17,6 +17,7 @@ from edgetransfer.online.ids import ID_BYTES, id_key
 from edgetransfer.online.journal import Reading, read_journal
 from edgetransfer.online.mark import NAME as MARK
 from edgetransfer.online.mark import read_mark
+from edgetransfer.online.state_check import check_state
 from edgetransfer.reports.pending import ASIDE
 from edgetransfer.reports.run_folder import CONFIG
 
@@ -132,6 +133,7 @@ def restore(learner: FeatureLearner, checkpoint: Checkpoint, run: Path) -> None:
         If the checkpoint is whole, but holds no state of such a learner.
     """
     try:
+        check_state(checkpoint.state)
         learner.restore(checkpoint.state)
     except (KeyError, ValueError, TypeError, IndexError, AttributeError, OverflowError) as error:
         raise DataError(
