@@ -58,7 +58,8 @@ class Mark:
     def set(self, position: int) -> None:
         """Say that so many records were acknowledged; a mark that cannot be written is too low."""
         with contextlib.suppress(OSError):
-            os.pwrite(self._file, encode_mark(position), 0)
+            os.lseek(self._file, 0, os.SEEK_SET)
+            os.write(self._file, encode_mark(position))
 
     def close(self) -> None:
         """Let go of the file."""
