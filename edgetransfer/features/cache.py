@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from stat import S_ISREG
+from time import time
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgetransfer.atomic import write_atomically
+from edgetransfer.atomic import is_leftover, write_atomically
 from edgetransfer.sealing import BrokenSealError, has_seal, sealed
 from edgetransfer.types import Float32Array
 
 FORMAT = "edgetransfer-features-1"
 KEY_BYTES = 32
+LEFT_SECONDS = 24 * 3600  # after which a file that is still under its temporary name was left
 
 
 class FeatureCache:
@@ -42,6 +45,7 @@ class FeatureCache:
         self.folder = root / hashlib.sha256(f"{FORMAT}\0{identity}".encode()).hexdigest()[:32]
         self.dimension = dimension
         self._rows: dict[bytes, Float32Array] = {}
+        self._remove_leftovers()
         for keys, features in self._shards():
             self._rows.update(zip(keys, features, strict=True))
 
@@ -68,6 +72,13 @@ class FeatureCache:
         self.folder.mkdir(parents=True, exist_ok=True)
         write_atomically(self.folder / f"{uuid.uuid4().hex}.safetensors", content)
         self._rows.update(zip(keys, rows, strict=True))
+
+    def _remove_leftovers(self) -> None:
+        """Delete what killed processes left; what is young may be in the making."""
+        for path in self.folder.glob(".*"):
+            with contextlib.suppress(OSError):
+                if is_leftover(path.name) and time() - path.lstat().st_mtime > LEFT_SECONDS:
+                    path.unlink()
 
     def _shards(self) -> Iterator[tuple[list[bytes], Float32Array]]:
         for path in sorted(self.folder.glob("*.safetensors")):

@@ -299,3 +299,15 @@ def test_a_poisoned_shard_is_passed_over(kind: str, tmp_path: Path) -> None:
     row = again.get(b"k" * 32)
     assert row is not None
     assert row.tolist() == [5, 5, 5, 5]
+
+
+def test_what_a_killed_process_left_goes_after_a_day(tmp_path: Path) -> None:
+    cache = FeatureCache(tmp_path, "x", 4)
+    cache.add([b"k" * 32], np.ones((1, 4), np.float32))
+    old, young = (cache.folder / f".{name}.safetensors.0123abcd.tmp" for name in ("old", "young"))
+    for path in (old, young):
+        path.write_bytes(b"")
+    os.utime(old, (1e9, 1e9))
+    FeatureCache(tmp_path, "x", 4)
+    assert not old.exists()
+    assert young.exists()

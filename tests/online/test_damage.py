@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import random
 import shutil
 from pathlib import Path
@@ -215,3 +217,69 @@ def test_a_run_of_an_earlier_version_goes_on(tmp_path: Path) -> None:
     assert [json.loads(line)["batches"] for line in lines] == [8]
     assert check(tmp_path / "run").findings == ()
     assert rollback(tmp_path / "run", "30").accepted == 30
+
+
+def contents(run: Path) -> dict[str, bytes]:
+    return {name: (run / name).read_bytes() for name in files(run) if name != "lock"}
+
+
+@pytest.mark.parametrize("why", ["journal", "ids", "settings", "checkpoints"])
+def test_a_start_that_fails_changes_nothing(run: Path, tmp_path: Path, why: str) -> None:
+    copy = tmp_path / "run"
+    shutil.copytree(run, copy)
+    settings = settings_for("", copy, keeping=RARE, learning=LEARNING)
+    if why == "journal":
+        segments(copy / "journal")[-1].write_bytes(b"")
+    elif why == "ids":
+        segments(copy / "journal")[0].unlink()
+        (copy / "ids.bin").write_bytes(b"")
+    elif why == "settings":
+        settings = settings_for("", copy, keeping=RARE, learning={**LEARNING, "seed": 7})
+    else:
+        shutil.rmtree(copy / "journal")
+        for path in CheckpointFolder(copy / "checkpoints").names():
+            path.write_bytes(path.read_bytes()[:-1])
+    before = contents(copy)
+    for _ in range(2):
+        with pytest.raises(EdgeTransferError, match=str(copy)):
+            OnlineLearner(settings, eyes=fake_eyes())
+        assert contents(copy) == before
+
+
+@pytest.mark.parametrize("name", ["head.safetensors", "labels.txt", "report.json"])
+def test_a_head_that_could_not_be_written_follows(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """A full disk at the very end of a checkpoint: the next one, or the next start, makes up."""
+    copy = tmp_path / "run"
+    shutil.copytree(run, copy)
+    real = os.replace
+
+    def full(source: Any, target: Any) -> None:
+        if Path(target).name == name:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        real(source, target)
+
+    stream = learner(copy)
+    for i in (30, 31):
+        stream.learn(picture(i), "new", id=f"n{i}")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", full)
+        stream.durable.save()
+    assert name in " ".join(check_closed(stream, copy))
+    with learner(copy):
+        pass
+    assert check(copy).findings == ()
+    stream = learner(copy)
+    for i in (32, 33):
+        stream.learn(picture(i), "newer", id=f"n{i}")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", full)
+        stream.durable.save()
+    stream.durable.save()
+    assert check_closed(stream, copy) == ()
+
+
+def check_closed(stream: OnlineLearner, run: Path) -> tuple[str, ...]:
+    stream.close()
+    return check(run).findings
