@@ -38,10 +38,12 @@ def call(order: dict[str, object]) -> int:
         forget(run, ids=frozenset(order["ids"]), classes=frozenset(order["classes"]))  # type: ignore[call-overload]
     else:
         settings = settings_for("", run, **dict(order["settings"]))  # type: ignore[call-overload]
-        with OnlineLearner(settings, eyes=fake_eyes()) as learner:
-            for i in range(*order["pictures"]):  # type: ignore[misc]
-                learner.learn(picture(i), label_of(i), id=f"n{i}")
-                acknowledged(Path(str(order["acks"])), f"n{i}")
+        learner = OnlineLearner(settings, eyes=fake_eyes())
+        for i in range(*order["pictures"]):  # type: ignore[misc]
+            learner.learn(picture(i), label_of(i), id=f"n{i}")
+            acknowledged(Path(str(order["acks"])), f"n{i}")
+        learner.durable.save()
+        learner.close()
     return 0
 
 
