@@ -59,13 +59,18 @@ def test_a_kill_at_each_system_call(begun: Path, tmp_path: Path, command: str) -
         pytest.skip("tracing is not allowed here")
     assert first.returncode == 0, first.stderr[-2000:]
     expected = look(run, tmp_path / "out")
-    # strace counts the calls of each name apart.
+    # strace counts the calls of each name apart, and those of each thread.
     made = Counter(re.findall(r"^(?:\[pid +\d+\] )?(\w+)\(", first.stderr, re.MULTILINE))
-    assert made.total() > 20
+    kills = 0
     for name, count in made.items():
         for n in range(1, count + 1):
             fresh()
             killed = traced(command, run, "-e", f"inject={name}:signal=KILL:when={n}")
+            if killed.returncode == 0:
+                break  # no thread makes as many
             assert killed.returncode == -9
+            kills += 1
             assert traced(command, run).returncode == 0
             assert look(run, tmp_path / "out") == expected, (name, n)
+    print(f"{command}: {kills} kills")
+    assert kills > 15
