@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from edgetransfer.data import DataSplits, Sample
@@ -63,9 +64,9 @@ def _samples(splits: DataSplits) -> Iterator[Sample]:
 
 
 def _stamp(sample: Sample) -> str:
-    if isinstance(sample.source, bytes):
-        return f"{zlib.crc32(sample.source):08x}"
     try:
+        if not isinstance(sample.source, Path):
+            return f"{zlib.crc32(sample.read()):08x}"
         status = sample.source.stat()
     except OSError:
         return "0" * DIGITS

@@ -69,7 +69,13 @@ def settings(photos: Path, tmp_path: Path) -> LinearTraining:
 
 
 @pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
-@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param(name, marks=() if name in ("scaled", "not a number") else pytest.mark.slow)
+        for name in FAULTS
+    ],
+)
 def test_an_engine_that_disagrees_with_torch_ends_no_run(
     settings: LinearTraining, fault: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

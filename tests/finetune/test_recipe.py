@@ -114,7 +114,7 @@ def settings(photos: Path, tmp_path: Path) -> LinearTraining:
     )
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+@pytest.mark.parametrize("optimizer", [pytest.param("sgd", marks=pytest.mark.slow), "adam"])
 def test_python_and_the_command_line_train_alike(
     settings: LinearTraining, tmp_path: Path, optimizer: Any
 ) -> None:
