@@ -16,7 +16,7 @@ from edgetransfer.backbones.cut import FeatureCut, check_tensor, cut, find_featu
 from edgetransfer.backbones.freeze import freeze, input_layout
 from edgetransfer.backbones.graph import dims_of
 from edgetransfer.backbones.image_signs import what_normalises
-from edgetransfer.backbones.sparsity import SparsityReport, measure_sparsity
+from edgetransfer.backbones.sparsity import SparsityReport, count_weights, measure_sparsity
 from edgetransfer.errors import BackboneError
 from edgetransfer.types import Interpolation, Preprocessing
 
@@ -43,6 +43,8 @@ class Backbone:
         The graph from the feature tensor to the outputs; None where there was none.
     warnings
         What a person should know before trusting the result.
+    variant
+        In what ``body`` is not the file's; empty where it is.
     """
 
     path: Path
@@ -52,6 +54,7 @@ class Backbone:
     body: onnx.ModelProto
     classifier: onnx.ModelProto | None
     warnings: tuple[str, ...] = ()
+    variant: str = ""
 
     @classmethod
     def open(
@@ -184,10 +187,24 @@ class Backbone:
         """The share of weights that are zero, 0 to 1."""
         return self.sparsity_report.sparsity
 
+    @cached_property
+    def sparsity_with_classifier(self) -> float | None:
+        """The share of zeros with the classifier's weights, as the literature counts it.
+
+        None where the file has no classifier.
+        """
+        zeros, weights = (0, 0) if self.classifier is None else count_weights(self.classifier)
+        if not weights:
+            return None
+        layers = self.sparsity_report.layers
+        zeros += sum(layer.zeros for layer in layers)
+        return zeros / (weights + sum(layer.weights for layer in layers))
+
     @property
     def identity(self) -> str:
         """Two backbones with equal identity make the same features of the same input."""
-        return f"{self.sha256}:{self.cut.tensor}"
+        of_file = f"{self.sha256}:{self.cut.tensor}"
+        return f"{of_file}:{self.variant}" if self.variant else of_file
 
     @property
     def workload(self) -> str:

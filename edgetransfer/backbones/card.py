@@ -24,7 +24,7 @@ from edgetransfer.types import (
 
 METADATA_KEY = "edgetransfer.card"
 TEXTS = ("features", "pruning", "licence", "source", "sha256", "parent")
-NUMBERS = ("dimension", "sparsity")
+NUMBERS = ("dimension", "sparsity", "sparsity_with_classifier")
 PREPROCESSING = ("size", "resize", "mean", "std", "interpolation", "channels")
 KEYS = ("name", *PREPROCESSING, *NUMBERS, *TEXTS)
 
@@ -44,7 +44,9 @@ class BackboneCard:
     dimension
         The length of a feature vector.
     sparsity
-        The share of weights that are zero, 0 to 1.
+        The share of the feature extractor's weights that are zero, 0 to 1.
+    sparsity_with_classifier
+        The same with the classifier's weights, as the literature counts it.
     pruning
         How it was made sparse.
     licence, source
@@ -62,6 +64,7 @@ class BackboneCard:
     features: str | None = None
     dimension: int | None = None
     sparsity: float | None = None
+    sparsity_with_classifier: float | None = None
     pruning: str | None = None
     licence: str | None = None
     source: str | None = None
@@ -74,6 +77,7 @@ class BackboneCard:
         import tomli_w
 
         pre = self.preprocessing
+        whole = self.sparsity_with_classifier
         values = {
             "name": self.name,
             "size": pre.size,
@@ -85,6 +89,7 @@ class BackboneCard:
             "features": self.features,
             "dimension": self.dimension,
             "sparsity": None if self.sparsity is None else round(self.sparsity, 6),
+            "sparsity_with_classifier": None if whole is None else round(whole, 6),
             "pruning": self.pruning,
             "licence": self.licence,
             "source": self.source,

@@ -207,7 +207,7 @@ def _show(report: dict[str, Any], out: Path) -> None:
         f"sparsity   {report['pruned_layers_sparsity']:.1%} of the pruned layers' weights, "
         f"{report['sparsity']:.1%} of all"
     )
-    if "features" in report:
+    if report["features"]:
         closeness = report["features"].get("held_out", report["features"]["fitted"])
         say(
             f"features   cosine {closeness['cosine']:.4f} against dense on held-out photos, error "

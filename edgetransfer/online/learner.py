@@ -22,8 +22,8 @@ from edgetransfer.online.ids import id_key
 from edgetransfer.online.offers import Offer, Receipt
 from edgetransfer.online.opening import Eyes, open_eyes
 from edgetransfer.online.settings import StreamSettings
+from edgetransfer.owning import FolderOwner, make_folder
 from edgetransfer.reports import RunFolder
-from edgetransfer.reports.run_folder import CONFIG
 from edgetransfer.types import Float32Array
 
 logger = logging.getLogger(__name__)
@@ -63,10 +63,15 @@ class OnlineLearner:
         self.settings = settings
         opened = eyes if eyes is not None else open_eyes(settings)
         self.engine = opened.engine
-        for left in settings.out.glob(f".{CONFIG}.*.tmp"):
-            left.unlink(missing_ok=True)  # of a process that was killed as it began
-        run = RunFolder.begin(settings.out, resume=True, overwrite=False)
-        _agree(run, settings)
+        RunFolder.check(settings.out)
+        make_folder(settings.out)
+        owner = FolderOwner(settings.out, "stream")
+        try:
+            run = RunFolder.begin(settings.out, resume=True, overwrite=False)
+            _agree(run, settings)
+        except BaseException:
+            owner.release()
+            raise
         self.clock = StageClock()
         self.durable = DurableLearner(
             run,
@@ -75,6 +80,7 @@ class OnlineLearner:
             settings.keeping,
             identity=opened.identity,
             head_metadata=opened.metadata,
+            owner=owner,
         )
         self.extractor = FeatureExtractor(
             opened.engine,

@@ -13,9 +13,11 @@ import onnx
 
 from edgetransfer.backbones import Backbone, open_with
 from edgetransfer.backbones.sparsity import measure_sparsity
+from edgetransfer.backbones.writing import check_target
 from edgetransfer.errors import BackboneError, EngineError
 from edgetransfer.features import default_cache_folder
 from edgetransfer.metrics.memory import peak_memory_bytes
+from edgetransfer.owning import owned
 from edgetransfer.sparsify.budget import Budget, plan
 from edgetransfer.sparsify.evaluation import compare_features
 from edgetransfer.sparsify.layers import Layer, find_layers
@@ -28,13 +30,13 @@ from edgetransfer.sparsify.photos import (
 )
 from edgetransfer.sparsify.pruning import correct_all, prune_by_magnitude, reconstruct_all
 from edgetransfer.sparsify.refine import check_torch, refine
-from edgetransfer.sparsify.remarks import doubts, how_made, left_out
-from edgetransfer.sparsify.result import check_out, write_backbone, write_report
+from edgetransfer.sparsify.remarks import doubts, how_made, left_out, shortcomings
+from edgetransfer.sparsify.result import write_report, write_sparse
 from edgetransfer.sparsify.settings import Sparsification
 from edgetransfer.sparsify.streaming import NetworkPair, shapes_of
 from edgetransfer.sparsify.timing import Stopwatch
 from edgetransfer.sparsify.weights import NetworkWeights
-from edgetransfer.sparsify.work import WorkFolder
+from edgetransfer.sparsify.work import WorkFolder, work_path
 from edgetransfer.types import Progress, no_progress
 
 logger = logging.getLogger(__name__)
@@ -68,11 +70,14 @@ def sparsify(
     """
     start = monotonic()
     backbone = open_with(settings.dense, settings)
-    check_out(settings, backbone, overwrite=overwrite)
-    report = _Job(settings, backbone, progress).run(resume=resume)
-    report["seconds"] = round(monotonic() - start, 1)
-    report["peak_memory_bytes"] = peak_memory_bytes()
-    write_report(settings.out, report)
+    check_target(settings.out, overwrite=overwrite, source=backbone.path)
+    with owned(work_path(settings.out), "sparsify", temporary=True):
+        # Another one may have ended meanwhile.
+        check_target(settings.out, overwrite=overwrite, source=backbone.path)
+        report = _Job(settings, backbone, progress).run(resume=resume)
+        report["seconds"] = round(monotonic() - start, 1)
+        report["peak_memory_bytes"] = peak_memory_bytes()
+        write_report(settings.out, report)
     return report
 
 
@@ -110,6 +115,7 @@ class _Job:
             "layers": records,
             "refinement": refined,
             "speed": None,
+            "features": None,
         }
         if self.views is not None:
             closeness = compare_features(self._pair(self.dense, self.pruned))
@@ -124,16 +130,18 @@ class _Job:
             self._time_layers(frozen, stopwatch, records)
             stopwatch.close()
         report["measured"] = budget.measured
-        for text in doubts(records, self.views):
+        target = None if settings.target_speedup is not None else settings.target_sparsity
+        if settings.distribution == "time":
+            target = None  # as fast as that sparsity everywhere
+        for text in [*doubts(records, self.views), *shortcomings(report, target)]:
             self._warn(text)
         report["warnings"] = self.warnings
-        write_backbone(
+        write_sparse(
             settings,
             self.backbone,
             self.layers,
             self.pruned,
             how_made(settings, self.views),
-            counted.sparsity,
         )
         work.remove()
         return report

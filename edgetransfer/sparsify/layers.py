@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 
 from edgetransfer.backbones.graph import Graph, attribute, dims_of
+from edgetransfer.backbones.sparsity import quantised_node
 from edgetransfer.errors import BackboneError
 
 Float64Array = NDArray[np.float64]
 BiasHome = Literal["bias", "batch-norm", "new", "none"]
-QUANTISED = ("ConvInteger", "MatMulInteger", "QLinearConv", "QLinearMatMul", "DequantizeLinear")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,10 +120,10 @@ def find_layers(model: onnx.ModelProto) -> list[Layer]:
     BackboneError
         If the graph is quantised, or no layer of it can be pruned.
     """
-    quantised = [node for node in model.graph.node if node.op_type in QUANTISED]
-    if quantised:
+    quantised = quantised_node(model)
+    if quantised is not None:
         raise BackboneError(
-            f"the graph is quantised ({quantised[0].op_type}, making {quantised[0].output[0]!r}): "
+            f"the graph is quantised ({quantised.op_type}, making {quantised.output[0]!r}): "
             "sparsify the float32 model that it was made from"
         )
     found = all_layers(model)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
+from onnx import numpy_helper
 
 from edgetransfer.backbones import Backbone
 from edgetransfer.cli.main import main
-from edgetransfer.errors import BackboneError, DataError, EdgeTransferError, UsageError
+from edgetransfer.errors import BackboneError, DataError, EdgeTransferError, TakenError, UsageError
 from edgetransfer.sparsify import Sparsification, sparsify
 from edgetransfer.sparsify.result import report_path
 from tests.graphs import noise, run, tiny
@@ -33,6 +35,12 @@ def settings(dense: Path, textures: Path, **changes: object) -> Sparsification:
     return replace(base, **changes)  # type: ignore[arg-type]
 
 
+def _share_of_zeros(model: onnx.ModelProto) -> float:
+    arrays = [numpy_helper.to_array(t) for t in model.graph.initializer]
+    weights = [a for a in arrays if a.ndim in (2, 4)]
+    return sum(int((w == 0).sum()) for w in weights) / sum(w.size for w in weights)
+
+
 def test_a_residual_backbone_from_end_to_end(dense: Path, textures: Path) -> None:
     asked = settings(dense, textures)
     report = sparsify(asked)
@@ -44,6 +52,13 @@ def test_a_residual_backbone_from_end_to_end(dense: Path, textures: Path) -> Non
     assert after.preprocessing == before.preprocessing
     assert after.classifier is not None
     assert after.sparsity == pytest.approx(report["sparsity"])
+    # The card stands beside the file, as of every other command, and not in it.
+    assert tomllib.loads(asked.out.with_suffix(".toml").read_text())["sha256"] == after.sha256
+    assert not list(onnx.load(str(asked.out)).metadata_props)
+    assert after.card.sparsity_with_classifier == pytest.approx(
+        _share_of_zeros(onnx.load(str(asked.out))), abs=1e-6
+    )
+    assert after.card.sparsity_with_classifier < after.card.sparsity
     for layer in report["layers"]:
         assert layer["error"]["held_out"] <= layer["error"]["magnitude_held_out"] + 1e-9
     magnitude = sparsify(replace(asked, method="magnitude", out=dense.with_name("magnitude.onnx")))
@@ -158,7 +173,7 @@ def test_bad_input_is_named_and_nothing_is_written(
     sparse = tiny(size=SIZE, width=16, sparsity=0.7).save(tmp_path / "sparse_already.onnx")
     with pytest.raises(BackboneError, match="sparse already"):
         sparsify(replace(asked, dense=str(sparse)))
-    with pytest.raises(EdgeTransferError, match="dense backbone itself"):
+    with pytest.raises(TakenError, match="the file that is read"):
         sparsify(replace(asked, out=dense), overwrite=True)
     assert not asked.out.exists()
     assert not list(tmp_path.glob("*.partial"))
@@ -196,7 +211,7 @@ def test_the_command_prints_one_json_object(
     report = json.loads(capsys.readouterr().out)
     assert set(report) >= {"sparsity", "layers", "feature_cosine", "speed", "seconds"}
     assert set(report["speed"]) >= {"dense", "sparse"}
-    assert main([*arguments, *options]) == 1
+    assert main([*arguments, *options]) == 2
     assert "--overwrite" in capsys.readouterr().err
     assert main([*arguments, *options, "--overwrite"]) == 0
     assert "cosine" in capsys.readouterr().err

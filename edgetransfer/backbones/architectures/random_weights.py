@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import onnx
 
 from edgetransfer.backbones.architectures.building import build
 from edgetransfer.backbones.architectures.catalogue import architecture as by_name
 from edgetransfer.backbones.architectures.layers import Architecture
-from edgetransfer.backbones.pruning import Distribution, prune_by_magnitude
+from edgetransfer.backbones.architectures.profiles import (
+    Profile,
+    is_profile,
+    profile_sparsities,
+)
+from edgetransfer.backbones.pruning import (
+    Distribution,
+    apply_masks,
+    largest_mask,
+    prunable_weights,
+    prune_by_magnitude,
+)
 from edgetransfer.types import Float32Array
 
 CLASSES = 1000
@@ -44,7 +57,7 @@ def synthetic(
     name: str,
     *,
     sparsity: float = 0.0,
-    distribution: Distribution = "uniform",
+    distribution: Distribution | Profile = "uniform",
     seed: int = 0,
     size: int = 224,
     classifier: bool = False,
@@ -59,13 +72,26 @@ def synthetic(
     name
         As in `architecture`.
     sparsity, distribution
-        As in `prune_by_magnitude`.
+        As in `prune_by_magnitude`, or a published network's
+        (`edgetransfer.backbones.architectures.profiles`).
 
     Raises
     ------
     UsageError
-        If there is no such architecture, or the sparsity is not from 0 to below 1.
+        If there is no such architecture, the sparsity is not from 0 to below 1, or nothing is
+        published of it.
     """
     table = by_name(name)
+    shares = None
+    if sparsity and is_profile(distribution):
+        shares = profile_sparsities(name, distribution, sparsity)
     model = build(table, random_parameters(table, seed), size=size, classifier=classifier)
-    return prune_by_magnitude(model, sparsity, distribution) if sparsity else model
+    if shares is not None:
+        weights = prunable_weights(model, first=True, depthwise=True)
+        masks = {
+            name: largest_mask(values, round(shares[name] * values.size))
+            for name, values in weights.items()
+        }
+        return apply_masks(model, masks)
+    plain: Any = distribution
+    return prune_by_magnitude(model, sparsity, plain) if sparsity else model
