@@ -219,12 +219,12 @@ def test_acknowledged_damage_is_never_passed_over(tmp_path: Path) -> None:
 def test_a_full_disk_loses_nothing(
     tmp_path: Path, whole: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each third write fails half-way, as on a full disk; the call is repeated."""
+    """Each fifth write fails half-way, as on a full disk; the call is repeated."""
     real, calls = os.write, [0]
 
     def write(handle: int, data: bytes) -> int:
         calls[0] += 1
-        if calls[0] % 3 == 0:
+        if calls[0] % 5 == 0:
             real(handle, bytes(data)[: len(data) // 2])
             raise OSError(errno.ENOSPC, "No space left on device")
         return real(handle, data)

@@ -131,7 +131,7 @@ def test_a_run_keeps_its_settings(tmp_path: Path) -> None:
 
 def test_a_kill_at_the_very_start_is_no_obstacle(tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
-    (tmp_path / "run" / ".config.toml.123.tmp").write_text("backb")
+    (tmp_path / "run" / ".config.toml.0123abcd.tmp").write_text("backb")
     report = run_stream(
         settings_for(as_lines(tmp_path / "lines", 8), tmp_path / "run"), eyes=fake_eyes()
     )
