@@ -14,6 +14,7 @@ from typing import Any
 import onnx
 
 from edgetransfer.errors import BackboneError, UsageError
+from edgetransfer.names import readable
 from edgetransfer.types import (
     Channels,
     Interpolation,
@@ -96,7 +97,12 @@ class BackboneCard:
             "sha256": self.sha256,
             "parent": self.parent,
         }
-        return tomli_w.dumps({key: value for key, value in values.items() if value is not None})
+        written = {
+            key: readable(value) if isinstance(value, str) else value
+            for key, value in values.items()
+            if value is not None
+        }
+        return tomli_w.dumps(written)
 
 
 def card_path(backbone: Path) -> Path:

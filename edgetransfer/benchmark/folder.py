@@ -15,6 +15,7 @@ from typing import Any
 
 from edgetransfer.atomic import write_atomically
 from edgetransfer.errors import RunFolderError, TakenError
+from edgetransfer.names import json_text
 from edgetransfer.owning import NAME as LOCK
 from edgetransfer.owning import is_empty
 from edgetransfer.reports.json_values import finite
@@ -110,7 +111,7 @@ class BenchmarkFolder:
 
     def write_json(self, name: str, value: Any) -> None:
         """Write one JSON document."""
-        self.write(name, (json.dumps(finite(value), indent=2, ensure_ascii=False) + "\n").encode())
+        self.write(name, (json_text(finite(value), indent=2) + "\n").encode())
 
     def record(self, key: str) -> dict[str, Any] | None:
         """The record of a turn; None if it was not measured, or its file is broken."""

@@ -71,7 +71,11 @@ def parse_bytes(option: str, text: str) -> int:
 
 BackboneOption = Annotated[
     str,
-    typer.Option("--backbone", metavar="FILE|NAME", help="ONNX file, or a bundled backbone."),
+    typer.Option(
+        "--backbone",
+        metavar="FILE|NAME",
+        help="ONNX file, or a name that `edgetransfer backbones` lists.",
+    ),
 ]
 MovedBackbone = Annotated[
     str | None,

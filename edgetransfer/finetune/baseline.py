@@ -12,7 +12,7 @@ from edgetransfer.features import FeatureTable
 from edgetransfer.heads import LBFGSSolver, LinearHead
 from edgetransfer.metrics import accuracy_of
 from edgetransfer.metrics.conventions import Metric
-from edgetransfer.sampling import stratified_holdout
+from edgetransfer.sampling import equal_rows, stratified_holdout
 from edgetransfer.types import Progress
 
 logger = logging.getLogger(__name__)
@@ -82,7 +82,7 @@ def linear_baseline(
     labels, features = table.labels, table.features
     held = np.zeros(len(labels), bool)
     if not len(val.labels):
-        held = stratified_holdout(labels, HELD_OUT, seed)
+        held = stratified_holdout(labels, HELD_OUT, seed, equal_rows(features))
     result = LBFGSSolver().fit(
         features[~held], labels[~held], classes, seed=seed, progress=progress
     )

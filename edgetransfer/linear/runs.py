@@ -165,6 +165,12 @@ def common_report(
         "n_train": sum(s not in skipped for s in splits.train),
         "n_val": sum(s not in skipped for s in splits.val),
         "n_classes": len(splits.classes),
+        "data": {
+            "splits": splits.sizes,
+            "ignored": dict(splits.ignored),
+            "left_out": dict(splits.left_out),
+            "learned_too": {name: list(ids) for name, ids in splits.learned_too},
+        },
         "skipped": len(skipped),
         "warnings": [*backbone.warnings, *doubts],
     }

@@ -14,7 +14,7 @@ from edgetransfer.online.prequential import Prequential
 from edgetransfer.online.recovery import look
 from edgetransfer.owning import owned
 from edgetransfer.reports import RunFolder
-from edgetransfer.reports.run_folder import HEAD, LABELS, REPORT
+from edgetransfer.reports.run_folder import HEAD, REPORT
 
 DENSE = 1000  # classes: a matrix of more is no use to anybody
 TRIES, APART = 10, 0.05  # a running stream deletes files while they are looked at
@@ -54,7 +54,7 @@ def export(run: Path, out: Path) -> dict[str, Any]:
     with owned(out, "export"):
         exported = RunFolder.begin(out, resume=False, overwrite=False)
         head.save(exported.file(HEAD), moment.run["head"])
-        exported.write(LABELS, "".join(f"{name}\n" for name in head.classes))
+        exported.write_labels(head.classes)
         exported.write_json(REPORT, report)
         exported.write_config({**folder.read_config(), "out": str(out.resolve())})
     return report

@@ -26,6 +26,7 @@ from typing import Any
 
 from edgetransfer.atomic import is_leftover, write_atomically
 from edgetransfer.errors import RunFolderError, TakenError
+from edgetransfer.names import json_text, readable
 from edgetransfer.owning import NAME as LOCK
 from edgetransfer.owning import is_empty, make_folder
 from edgetransfer.reports.json_values import finite
@@ -184,23 +185,26 @@ class RunFolder:
 
     def write(self, name: str, content: str | bytes) -> None:
         """Write a file whole, or leave the old one."""
-        data = content.encode() if isinstance(content, str) else content
+        data = content.encode("utf-8", "surrogateescape") if isinstance(content, str) else content
         write_atomically(self.path / name, data)
 
     def write_labels(self, classes: Iterable[str]) -> None:
         """Write the class names, in label order."""
-        self.write(LABELS, "".join(f"{name}\n" for name in classes))
+        self.write(LABELS, "".join(f"{readable(name)}\n" for name in classes))
 
     def write_json(self, name: str, value: Any) -> None:
         """Write one JSON document."""
-        self.write(name, json.dumps(finite(value), indent=2, ensure_ascii=False) + "\n")
+        self.write(name, json_text(finite(value), indent=2) + "\n")
 
     def write_lines(self, name: str, records: Iterable[Mapping[str, Any]]) -> None:
         """Write JSON Lines."""
-        self.write(name, "".join(json.dumps(finite(r), ensure_ascii=False) + "\n" for r in records))
+        self.write(name, "".join(json_text(finite(record)) + "\n" for record in records))
 
     def write_config(self, config: Mapping[str, Any]) -> None:
-        """Write the settings; values that are None are left out."""
+        """Write the settings; values that are None are left out.
+
+        Paths that are not UTF-8 stand there as the bytes that they are.
+        """
         import tomli_w
 
         self.write(CONFIG, tomli_w.dumps({k: v for k, v in config.items() if v is not None}))
@@ -214,7 +218,8 @@ class RunFolder:
             If the file is broken.
         """
         try:
-            return tomllib.loads((self.path / CONFIG).read_text(encoding="utf-8"))
+            text = (self.path / CONFIG).read_text(encoding="utf-8", errors="surrogateescape")
+            return tomllib.loads(text)
         except (OSError, ValueError) as error:
             raise RunFolderError(
                 f"{self.path / CONFIG}: cannot be read ({error}); restore it from a copy, or start "

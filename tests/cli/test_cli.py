@@ -70,6 +70,7 @@ def test_help_loads_nothing_heavy_and_shows_examples():
         "sparsify",
         "compact",
         "import",
+        "backbones",
         "benchmark",
         "tune",
         "doctor",

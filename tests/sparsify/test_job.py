@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import tomllib
 from dataclasses import replace
 from pathlib import Path
@@ -11,10 +12,12 @@ import numpy as np
 import onnx
 import pytest
 from onnx import numpy_helper
+from PIL import Image
 
 from edgetransfer.backbones import Backbone
 from edgetransfer.cli.main import main
 from edgetransfer.errors import BackboneError, DataError, EdgeTransferError, TakenError, UsageError
+from edgetransfer.images import EvalTransform, decode_image, normalise, render
 from edgetransfer.sparsify import Sparsification, sparsify
 from edgetransfer.sparsify.result import report_path
 from tests.graphs import noise, run, tiny
@@ -217,3 +220,32 @@ def test_the_command_prints_one_json_object(
     assert "cosine" in capsys.readouterr().err
     assert main([*arguments, "--overwrite"]) == 2
     assert "--calibration" in capsys.readouterr().err
+
+
+def test_upstream_accuracy_is_told_before_and_after(
+    dense: Path, textures: Path, tmp_path: Path
+) -> None:
+    card = Backbone.open(dense).preprocessing
+    classes = run(onnx.load(str(dense)), noise(1, 3, SIZE, SIZE)).shape[1]
+    view = EvalTransform(size=card.size, resize=card.resize)
+    shown = []
+    for number, photo in enumerate(sorted(textures.iterdir())):
+        folder = tmp_path / "labelled" / f"{number % classes:04d}"
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copy(photo, folder)
+        picture = Image.fromarray(decode_image(photo))
+        pixels = np.empty((3, SIZE, SIZE), np.float32)
+        normalise(render(picture, view.view(*picture.size), picture.size, card), card, pixels)
+        shown.append(pixels)
+    asked = settings(dense, textures, method="magnitude", evaluate=tmp_path / "labelled")
+    upstream = sparsify(asked)["upstream"]
+    labels = np.arange(len(shown)) % classes
+    for name, path in (("dense", dense), ("sparse", asked.out)):
+        best = run(onnx.load(str(path)), np.stack(shown)).argmax(axis=1)
+        assert upstream[name]["n"] == len(shown)
+        assert upstream[name]["top1"] == pytest.approx(np.mean(best == labels))
+    assert upstream["sparse"]["backbone"]["sparsity"] > upstream["dense"]["backbone"]["sparsity"]
+    elsewhere = replace(asked, out=tmp_path / "b.onnx", evaluate=tmp_path / "gone")
+    with pytest.raises(DataError, match="no such folder"):
+        sparsify(elsewhere)
+    assert not list(tmp_path.glob("b.*"))

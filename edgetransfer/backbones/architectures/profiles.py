@@ -170,7 +170,7 @@ def _layers_of(table: Architecture) -> list[_Layer]:
     """The convolutions in order, and the fully connected layer at the end."""
     side = {"input": SIZE}
     for layer in table.layers:
-        side[layer.name] = -(-side[layer.source] // layer.stride)
+        side[layer.name] = -(-side[layer.source] // getattr(layer, "stride", 1))
     found = [
         _Layer(name=layer.name, shape=layer.shape, positions=side[layer.name] ** 2)
         for layer in table.convolutions

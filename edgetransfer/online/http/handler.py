@@ -15,6 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from edgetransfer.data.streams.arrivals import Arrival, read_fields
 from edgetransfer.errors import DataError
+from edgetransfer.names import json_text
 from edgetransfer.online.http.bodies import CHUNK
 from edgetransfer.online.http.connections import TimedReader
 from edgetransfer.online.http.openapi import openapi
@@ -263,8 +264,7 @@ class Handler(BaseHTTPRequestHandler):
         return b"".join(parts)
 
     def _send(self, status: int, value: Mapping[str, Any]) -> None:
-        text = json.dumps(value, ensure_ascii=False)
-        self._send_bytes(status, text.encode(errors="replace"), JSON)
+        self._send_bytes(status, json_text(value).encode(), JSON)
 
     def _send_bytes(self, status: int, body: bytes, kind: str) -> None:
         try:
