@@ -167,7 +167,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def _metrics(self, _query: dict[str, str]) -> None:
         text = exposition(self.server.board.snapshot)
-        self._send_bytes(200, text.encode(), CONTENT_TYPE)
+        self._send_bytes(200, text.encode(errors="replace"), CONTENT_TYPE)
 
     def _predict_known(self, query: dict[str, str]) -> None:
         if "id" not in query:
