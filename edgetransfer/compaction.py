@@ -14,14 +14,13 @@ from edgetransfer.backbones.canonical import load_canonical
 from edgetransfer.backbones.catalogue import resolve
 from edgetransfer.backbones.compact import compact
 from edgetransfer.backbones.graph import Array
-from edgetransfer.backbones.sparsity import SparsityReport
+from edgetransfer.backbones.sparsity import SparsityReport, quantised_node
 from edgetransfer.backbones.writing import check_target, write_backbone
-from edgetransfer.engines import open_engine
-from edgetransfer.errors import BackboneError
+from edgetransfer.engines import open_engine, reference_kind
+from edgetransfer.errors import BackboneError, EdgeTransferError
 
 TOLERANCE = 1e-5  # of the largest feature
 TRIALS = 3
-QUANTISED = frozenset(("QLinearConv", "ConvInteger", "DequantizeLinear", "QuantizeLinear"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,13 +48,15 @@ class Compaction:
 def compact_backbone(settings: Compaction) -> dict[str, Any]:
     """Cut dead channels away and write what is left; the keys are those of the JSON.
 
-    The features of both are compared in ONNX Runtime, on seeded random images, before anything
-    is written. Where nothing is dead, nothing is written and ``out`` is None.
+    The features of both are compared in the reference engine, on seeded random images, before
+    anything is written. Where nothing is dead, nothing is written and ``out`` is None.
 
     Raises
     ------
     BackboneError
-        If the backbone cannot be read, is quantised, or the features would differ.
+        If the backbone cannot be read, or is quantised.
+    EdgeTransferError
+        If the features would differ; nothing is written then.
     UsageError
         If ``out`` cannot be written.
     """
@@ -63,10 +64,10 @@ def compact_backbone(settings: Compaction) -> dict[str, Any]:
     check_target(settings.out, overwrite=settings.overwrite, source=path)
     before = Backbone.open(path, features=settings.features)
     model = load_canonical(path)
-    quantised = [node.op_type for node in model.graph.node if node.op_type in QUANTISED]
-    if quantised:
+    quantised = quantised_node(model)
+    if quantised is not None:
         raise BackboneError(
-            f"{path}: it is quantised ({quantised[0]}); channels are cut away before that: "
+            f"{path}: it is quantised ({quantised.op_type}); channels are cut away before that: "
             "compact the float32 network it was made from"
         )
     smaller, found = compact(model, keep=frozenset((before.cut.tensor,)))
@@ -90,7 +91,7 @@ def compact_backbone(settings: Compaction) -> dict[str, Any]:
         return {**result, "after": result["before"], "largest_difference": 0.0}
     difference = _largest_difference(before, smaller)
     if not difference <= TOLERANCE:
-        raise BackboneError(
+        raise EdgeTransferError(
             f"{path}: without its dead channels the features differ by {difference:.1e} of the "
             "largest one; nothing was written. Please report this network"
         )
@@ -132,7 +133,7 @@ def _largest_difference(before: Backbone, smaller: onnx.ModelProto) -> float:
     images = [*noise, np.full((1, 3, size, size), 2, np.float32)]
     features: list[list[Array]] = []
     for model in (before.frozen(1), freeze(body, batch_size=1, size=size)):
-        engine = open_engine(model, engine="onnxruntime")
+        engine = open_engine(model, engine=reference_kind().name)
         features.append([engine.run(image) for image in images])
         engine.close()
     largest = max(float(np.abs(rows).max()) for rows in features[0])

@@ -9,6 +9,7 @@ import numpy as np
 
 from edgetransfer.defaults import DEFAULT_BACKBONE
 from edgetransfer.linear import Classifier, LinearTraining, train_linear
+from edgetransfer.owning import owned
 from edgetransfer.types import Progress, no_progress
 
 EPOCHS = 20
@@ -38,6 +39,11 @@ def run_demo(
     out: Path, *, threads: int | None = None, progress: Progress = no_progress
 ) -> dict[str, Any]:
     """Write the digits, train online by SGD, then by L-BFGS on cached features, and predict."""
+    with owned(out, "demo"):
+        return _run(out, threads, progress)
+
+
+def _run(out: Path, threads: int | None, progress: Progress) -> dict[str, Any]:
     data = out / "digits"
     write_digits(data)
     shared: dict[str, Any] = {

@@ -2,7 +2,8 @@
 
     EdgeTransferError          1   something failed
     ├── UsageError             2   the call itself does not fit together
-    ├── RunFolderError         1   a run folder that is missing, taken, or not one
+    │   └── TakenError         2   --out names something that is there (also a RunFolderError)
+    ├── RunFolderError         1   a run folder that is missing, not one, or another process's
     ├── DataError              3   what was given to learn from cannot be used
     │   ├── ImageError         3   one image that cannot be decoded
     │   ├── BackboneError      3   an ONNX file or card that cannot be used
@@ -28,7 +29,14 @@ class UsageError(EdgeTransferError):
 
 
 class RunFolderError(EdgeTransferError):
-    """A run folder that is missing, taken by another run, or not a run folder."""
+    """A run folder that is missing, owned by another process, or not a run folder."""
+
+
+class TakenError(UsageError, RunFolderError):
+    """A place to write to that is taken: another file or folder, or one that may not be replaced.
+
+    One exit code for every ``--out``, whether a file or a run folder is to be made.
+    """
 
 
 class DataError(EdgeTransferError):

@@ -19,33 +19,28 @@ PACKAGES = (
     "torch",
 )
 USEFUL_FLAGS = ("avx2", "fma", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile")
-DEEPSPARSE_NOTICE = (
-    "DeepSparse's licence allows development, test and evaluation, not production; it has reached "
-    "its end of life. --engine sparse and onnxruntime need neither."
-)
 
 
 def describe_machine() -> dict[str, Any]:
     """Versions, processor, the engine that ``auto`` takes and why; for bug reports too."""
     from edgetransfer.backbones.catalogue import bundled
     from edgetransfer.engines import KINDS, EngineKind, available_cores, saved_plans
-    from edgetransfer.engines.deepsparse_engine import why_absent
     from edgetransfer.engines.processor import cpu_flags, cpu_model
-    from edgetransfer.engines.sparse.opening import describe
     from edgetransfer.features import default_cache_folder
 
-    absent = why_absent()
-    sparse = describe()
+    absent = {kind.name: kind.why_absent() for kind in KINDS}
+    details = {kind.name: kind.describe() for kind in KINDS if kind.describe is not None}
 
     def usual(kind: EngineKind) -> bool:
-        return kind.unmeasured is not None and kind.why_absent() is None
+        return kind.unmeasured is not None and absent[kind.name] is None
 
     first = next(kind for kind in KINDS if usual(kind))
     reason = f"{first.unmeasured}; each backbone is tried first"
-    if first.name == "sparse":
-        reason = f"its {sparse['kernels']} kernels run here; {reason}"
-    elif not first.aborts:
-        reason = absent or reason
+    kernels = details.get(first.name, {}).get("kernels")
+    if kernels is not None:
+        reason = f"its {kernels} kernels run here; {reason}"
+    passed_over = [absent[kind.name] for kind in KINDS[: KINDS.index(first)] if kind.unmeasured]
+    reason = "; ".join([*filter(None, passed_over), reason])
     cache = default_cache_folder()
     return {
         "python": f"{platform.python_implementation()} {platform.python_version()}",
@@ -58,13 +53,13 @@ def describe_machine() -> dict[str, Any]:
             "flags": [flag for flag in cpu_flags() if flag in USEFUL_FLAGS],
         },
         "engine": {"name": first.name, "reason": reason},
-        "sparse": sparse,
-        "engines": {kind.name: kind.why_absent() for kind in KINDS},
+        **details,
+        "engines": absent,
         "tuned": [
             {"backbone": name, "engine": plan.engine, "reason": plan.reason}
             for name, plan in saved_plans(cache)
         ],
-        "notice": DEEPSPARSE_NOTICE if absent is None else None,
+        "notice": " ".join(k.notice for k in KINDS if k.notice and absent[k.name] is None) or None,
         "backbones": sorted(bundled()),
         "cache": str(cache),
     }

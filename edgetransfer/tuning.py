@@ -26,13 +26,14 @@ from edgetransfer.engines import (
     images_per_second,
     open_engine,
     open_streams,
+    reference_kind,
     save_plan,
 )
 from edgetransfer.engines.processor import cpu_model
 from edgetransfer.errors import DataError, EngineError, UsageError
 from edgetransfer.features import FeatureExtractor, TrainView, default_cache_folder, workload_of
 from edgetransfer.images import SUFFIXES
-from edgetransfer.types import Progress, no_progress
+from edgetransfer.types import Float32Array, Progress, no_progress
 
 logger = logging.getLogger(__name__)
 
@@ -41,6 +42,8 @@ BUSY = 0.5  # of the cores, in programs that want to run
 DECIDED = 1.02  # a more intricate way must be faster by this factor
 PHOTOS = 256
 TRIAL_SECONDS = 1.5
+AGREED = 1e-3  # of the largest feature: more than sums in another order explain
+COMPARED = 4  # random images that engines are compared on
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +99,9 @@ def tune_backbone(
     busy = _others_load(available_cores())
     begun = monotonic()
     tuning = _Tuning(opened, samples, threads, cache, begun + seconds, progress)
-    engines = [tuning.engine_alone(kind) for kind in KINDS]
+    # The reference first: the others are compared with it.
+    engines = [tuning.engine_alone(kind) for kind in reversed(KINDS)][::-1]
+    apart = [r["reason"] for r in engines if (r["difference"] or 0.0) > AGREED and not r["reduced"]]
     exact = [r for r in engines if r["images_per_second"] and not r["reduced"]]
     if not exact:
         reasons = "; ".join(f"{r['name']}: {r['reason']}" for r in engines)
@@ -118,7 +123,7 @@ def tune_backbone(
         "plan": plan.to_config(),
         "file": file,
         "seconds": monotonic() - begun,
-        "warnings": [*opened.warnings, *busy],
+        "warnings": [*opened.warnings, *busy, *apart],
     }
 
 
@@ -164,11 +169,15 @@ class _Tuning:
         self.deadline = deadline
         self.progress = progress
         self.trials: list[Trial] = []
+        self._expected: Float32Array | None = None
 
     def engine_alone(self, kind: EngineKind) -> dict[str, Any]:
-        """Images a second of one engine in small batches; or why there are none."""
-        self.progress("engines", KINDS.index(kind), len(KINDS))
-        row: dict[str, Any] = {"name": kind.name, "reduced": kind.reduced}
+        """Images a second of one engine in small batches; or why there are none.
+
+        One that makes other features than the reference, in the same precision, has none.
+        """
+        self.progress("engines", len(KINDS) - 1 - KINDS.index(kind), len(KINDS))
+        row: dict[str, Any] = {"name": kind.name, "reduced": kind.reduced, "difference": None}
         try:
             engine = open_engine(
                 self.backbone.frozen(BATCHES[1]),  # the largest takes slow ones too long
@@ -176,13 +185,38 @@ class _Tuning:
                 threads=self.threads,
                 cache=self.cache,
             )
+            row["difference"] = self._difference(kind, engine)
             speed = images_per_second(engine)
             engine.close()
         except EngineError as error:
             reason = str(error).removesuffix(f"; use --engine {KINDS[-1].name}")
             return {**row, "version": None, "images_per_second": None, "reason": reason}
-        version = engine.choice.version
-        return {**row, "version": version, "images_per_second": round(speed, 1), "reason": None}
+        row["version"] = engine.choice.version
+        if (row["difference"] or 0.0) > AGREED and not kind.reduced:
+            reason = (
+                f"{kind.title} makes other features of this backbone than "
+                f"{reference_kind().title}: they differ by {row['difference']:.2g} of the largest "
+                "one, so it is not used; please report this network"
+            )
+            logger.warning("%s", reason)
+            return {**row, "images_per_second": None, "reason": reason}
+        return {**row, "images_per_second": round(speed, 1), "reason": None}
+
+    def _difference(self, kind: EngineKind, engine: Engine) -> float | None:
+        """The largest difference from the reference's features over the largest of these.
+
+        None of the reference itself, and where it cannot run; infinite where features are not
+        finite.
+        """
+        shape = (COMPARED, *engine.input_shape[1:])
+        found = engine.run(np.random.default_rng(0).standard_normal(shape, np.float32))
+        if kind.name == reference_kind().name:
+            self._expected = found
+        if self._expected is None or found is self._expected:
+            return None
+        largest = float(np.abs(self._expected).max()) or 1.0
+        difference = float(np.abs(found - self._expected).max()) / largest
+        return difference if np.isfinite(difference) else float("inf")
 
     def search(self, plan: EnginePlan) -> list[Trial]:
         """Try ways to run the pipeline, coordinate by coordinate."""

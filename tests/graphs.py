@@ -11,6 +11,8 @@ import onnx
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
+from edgetransfer.engines.onnxruntime_engine import UNSOUND
+
 LIGHT_FOLDER = Path(onnx.__file__).parent / "backend" / "test" / "data" / "light"
 
 # Feature dimension: what the last fully connected layer reads, by its weights' shape.
@@ -265,12 +267,17 @@ def weights_in_sparse_initializers(
     return copy
 
 
-def session(model: onnx.ModelProto) -> onnxruntime.InferenceSession:
+def session(model: onnx.ModelProto, *, optimised: bool = True) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
-    options.intra_op_num_threads = 2
+    options.intra_op_num_threads = 2 if optimised else 1
+    if not optimised:
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     return onnxruntime.InferenceSession(
-        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+        model.SerializeToString(),
+        options,
+        providers=["CPUExecutionProvider"],
+        disabled_optimizers=UNSOUND,
     )
 
 
@@ -278,6 +285,11 @@ def run(model: onnx.ModelProto, images: np.ndarray) -> np.ndarray:
     """The first output of a model with one input."""
     opened = session(model)
     return opened.run(None, {opened.get_inputs()[0].name: images})[0]
+
+
+def unoptimised(model: onnx.ModelProto, images: np.ndarray) -> np.ndarray:
+    """As `run`, node by node as the model stands; on one thread, for graphs that are small."""
+    return session(model, optimised=False).run(None, {model.graph.input[0].name: images})[0]
 
 
 def tensor_of(model: onnx.ModelProto, tensor: str, images: np.ndarray) -> np.ndarray:

@@ -6,6 +6,7 @@ import json
 import tomllib
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from edgetransfer import tuning
@@ -14,6 +15,7 @@ from edgetransfer.engines import EngineKind, EnginePlan, FakeEngine, Workload, r
 from edgetransfer.engines.onnxruntime_engine import OnnxRuntimeEngine
 from edgetransfer.errors import DataError, EngineError
 from edgetransfer.tuning import Trial, best_of, tune_backbone
+from edgetransfer.types import Float32Array
 from tests.photos import backbone, photos  # noqa: F401
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -184,3 +186,33 @@ def test_tune_and_doctor_on_the_command_line(
     assert tuned["backbone"] == "small"
     assert tuned["engine"] == "onnxruntime"
     assert main(["tune", str(tmp_path / "absent.onnx")]) == 3
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize(("factor", "reduced"), [(1.008, None), (1.008, "bf16"), (1.0, None)])
+def test_an_engine_that_makes_other_features_is_not_chosen(
+    factor: float,
+    reduced: str | None,
+    backbone: Path,  # noqa: F811
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Other(OnnxRuntimeEngine):
+        def run(self, images: Float32Array) -> Float32Array:
+            return super().run(images) * np.float32(factor)
+
+    other = EngineKind(
+        name="other", title="Other", package="numpy", open=Other, reduced=reduced, unmeasured="so"
+    )
+    for module in ("tuning", "engines.registry", "engines.plan", "engines.opening"):
+        monkeypatch.setattr(f"edgetransfer.{module}.KINDS", (other, registry.KINDS[-1]))
+    # Whatever is measured, the other one is the faster of the two.
+    monkeypatch.setattr(tuning, "images_per_second", lambda e: 1e6 if type(e) is Other else 1.0)
+    result = tune_backbone(str(backbone), cache=tmp_path, seconds=0)
+    row = result["engines"][0]
+    assert row["difference"] == pytest.approx(factor - 1, abs=1e-5)
+    wrong = factor != 1 and reduced is None
+    chosen = "other" if factor == 1 else "onnxruntime"
+    assert result["plan"]["engine"] == chosen
+    assert (row["images_per_second"] is None) == wrong
+    assert any("other features" in text for text in result["warnings"]) == wrong

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 import onnx
 
-from edgetransfer.backbones.canonical import load_canonical
+from edgetransfer.backbones.canonical import CanonicalFile, read_canonical
 from edgetransfer.backbones.card import BackboneCard, override, read_card
 from edgetransfer.backbones.catalogue import resolve
 from edgetransfer.backbones.cut import FeatureCut, check_tensor, cut, find_features
-from edgetransfer.backbones.freeze import freeze, input_layout
+from edgetransfer.backbones.freeze import freeze_opened, input_layout
 from edgetransfer.backbones.graph import dims_of
 from edgetransfer.backbones.image_signs import what_normalises
-from edgetransfer.backbones.sparsity import SparsityReport, measure_sparsity
+from edgetransfer.backbones.independence import pictures_stay_apart
+from edgetransfer.backbones.sparsity import SparsityReport, count_weights, measure_sparsity
 from edgetransfer.errors import BackboneError
 from edgetransfer.types import Interpolation, Preprocessing
 
@@ -43,6 +43,8 @@ class Backbone:
         The graph from the feature tensor to the outputs; None where there was none.
     warnings
         What a person should know before trusting the result.
+    variant
+        In what ``body`` is not the file's; empty where it is.
     """
 
     path: Path
@@ -52,6 +54,7 @@ class Backbone:
     body: onnx.ModelProto
     classifier: onnx.ModelProto | None
     warnings: tuple[str, ...] = ()
+    variant: str = ""
 
     @classmethod
     def open(
@@ -86,11 +89,11 @@ class Backbone:
             If the file cannot be used as a backbone.
         """
         path = resolve(backbone)
-        model = load_canonical(path)
+        read = read_canonical(path)
         try:
             return cls._from_model(
                 path,
-                model,
+                read,
                 features,
                 size=size,
                 resize=resize,
@@ -107,7 +110,7 @@ class Backbone:
     def _from_model(
         cls,
         path: Path,
-        model: onnx.ModelProto,
+        read: CanonicalFile,
         features: str | None,
         *,
         size: int | None,
@@ -117,15 +120,15 @@ class Backbone:
         interpolation: Interpolation | None,
         normalisation: str | None,
     ) -> Backbone:
+        model, digest = read.model, read.sha256
         layout, fixed_size = input_layout(model)
         card = read_card(path, model, fixed_size)
-        digest = _sha256(path)
         if card.sha256 is not None and card.sha256.lower() != digest:
             raise BackboneError(
                 f"{path}: its sha256 is {digest[:12]}…, but its card says {card.sha256[:12]}…: the "
                 "file was changed or is incomplete; fetch it again or correct the card"
             )
-        warnings = []
+        warnings = list(read.notes)
         assumed = card.assumed and normalisation is None and (mean is None or std is None)
         card = override(
             card,
@@ -184,10 +187,24 @@ class Backbone:
         """The share of weights that are zero, 0 to 1."""
         return self.sparsity_report.sparsity
 
+    @cached_property
+    def sparsity_with_classifier(self) -> float | None:
+        """The share of zeros with the classifier's weights, as the literature counts it.
+
+        None where the file has no classifier.
+        """
+        zeros, weights = (0, 0) if self.classifier is None else count_weights(self.classifier)
+        if not weights:
+            return None
+        layers = self.sparsity_report.layers
+        zeros += sum(layer.zeros for layer in layers)
+        return zeros / (weights + sum(layer.weights for layer in layers))
+
     @property
     def identity(self) -> str:
         """Two backbones with equal identity make the same features of the same input."""
-        return f"{self.sha256}:{self.cut.tensor}"
+        of_file = f"{self.sha256}:{self.cut.tensor}"
+        return f"{of_file}:{self.variant}" if self.variant else of_file
 
     @property
     def workload(self) -> str:
@@ -202,28 +219,22 @@ class Backbone:
         BackboneError
             If the graph cannot take that batch or that size.
         """
+        size = self.preprocessing.size
         try:
-            return freeze(self.body, batch_size=batch_size, size=self.preprocessing.size)
+            found = freeze_opened(self.body, batch_size=batch_size, size=size)
+            if found.opened and not self._pictures_stay_apart:
+                raise BackboneError(
+                    f"a batch of 1 is built into the graph (node {found.opened[0]}), and with "
+                    f"{batch_size} pictures at once it mixes them; export it with an open batch"
+                )
         except BackboneError as error:
             raise BackboneError(f"{self.path}: {error}") from error
+        return found.model
+
+    @cached_property
+    def _pictures_stay_apart(self) -> bool:
+        return pictures_stay_apart(self.body, self.preprocessing.size)
 
     @cached_property
     def _single(self) -> onnx.ModelProto:
         return self.frozen(1)
-
-
-def _sha256(path: Path) -> str:
-    """The sha256 of an ONNX file; external weight files count, in order of their names."""
-    digest = hashlib.sha256(path.read_bytes())
-    skeleton = onnx.load(str(path), load_external_data=False)
-    files = {
-        entry.value
-        for tensor in skeleton.graph.initializer
-        for entry in tensor.external_data
-        if entry.key == "location"
-    }
-    for name in sorted(files):
-        with (path.parent / name).open("rb") as file:
-            while chunk := file.read(1 << 20):
-                digest.update(chunk)
-    return digest.hexdigest()

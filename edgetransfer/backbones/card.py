@@ -14,6 +14,7 @@ from typing import Any
 import onnx
 
 from edgetransfer.errors import BackboneError, UsageError
+from edgetransfer.names import readable
 from edgetransfer.types import (
     Channels,
     Interpolation,
@@ -24,7 +25,7 @@ from edgetransfer.types import (
 
 METADATA_KEY = "edgetransfer.card"
 TEXTS = ("features", "pruning", "licence", "source", "sha256", "parent")
-NUMBERS = ("dimension", "sparsity")
+NUMBERS = ("dimension", "sparsity", "sparsity_with_classifier")
 PREPROCESSING = ("size", "resize", "mean", "std", "interpolation", "channels")
 KEYS = ("name", *PREPROCESSING, *NUMBERS, *TEXTS)
 
@@ -44,7 +45,9 @@ class BackboneCard:
     dimension
         The length of a feature vector.
     sparsity
-        The share of weights that are zero, 0 to 1.
+        The share of the feature extractor's weights that are zero, 0 to 1.
+    sparsity_with_classifier
+        The same with the classifier's weights, as the literature counts it.
     pruning
         How it was made sparse.
     licence, source
@@ -62,6 +65,7 @@ class BackboneCard:
     features: str | None = None
     dimension: int | None = None
     sparsity: float | None = None
+    sparsity_with_classifier: float | None = None
     pruning: str | None = None
     licence: str | None = None
     source: str | None = None
@@ -74,6 +78,7 @@ class BackboneCard:
         import tomli_w
 
         pre = self.preprocessing
+        whole = self.sparsity_with_classifier
         values = {
             "name": self.name,
             "size": pre.size,
@@ -85,13 +90,19 @@ class BackboneCard:
             "features": self.features,
             "dimension": self.dimension,
             "sparsity": None if self.sparsity is None else round(self.sparsity, 6),
+            "sparsity_with_classifier": None if whole is None else round(whole, 6),
             "pruning": self.pruning,
             "licence": self.licence,
             "source": self.source,
             "sha256": self.sha256,
             "parent": self.parent,
         }
-        return tomli_w.dumps({key: value for key, value in values.items() if value is not None})
+        written = {
+            key: readable(value) if isinstance(value, str) else value
+            for key, value in values.items()
+            if value is not None
+        }
+        return tomli_w.dumps(written)
 
 
 def card_path(backbone: Path) -> Path:

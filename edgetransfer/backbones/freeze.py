@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
 import onnx
-from onnx import numpy_helper
 
-from edgetransfer.backbones.canonical import fold_constants
-from edgetransfer.backbones.graph import Graph, attribute, dims_of, skeleton_of
+from edgetransfer.backbones.graph import Graph, attribute, dims_of, graphs_in
+from edgetransfer.backbones.propagation import Walk
+from edgetransfer.backbones.rebatching import Rebatch
+from edgetransfer.backbones.untrusted import refusing
 from edgetransfer.errors import BackboneError
 
 INPUT, OUTPUT = "images", "features"
+SMALLEST_SIDE, LARGEST_SIDE = 8, 4096  # pixels, as `Preprocessing` takes them
+MOST_PICTURES = 1 << 16  # in a batch
 Layout = Literal["NCHW", "NHWC"]
 
 
@@ -45,7 +49,13 @@ def input_layout(model: onnx.ModelProto) -> tuple[Layout, int | None]:
         raise BackboneError(f"input {value.name!r} has shape {dims}: no dimension of 3 channels")
     if height is not None and width is not None and height != width:
         raise BackboneError(f"the backbone takes {height}x{width} images; only squares are fed")
-    return layout, height if height is not None else width
+    side = height if height is not None else width
+    if side is not None and not SMALLEST_SIDE <= side <= LARGEST_SIDE:
+        raise BackboneError(
+            f"input {value.name!r} takes images of {side} pixels; {SMALLEST_SIDE} to "
+            f"{LARGEST_SIDE} are fed"
+        )
+    return layout, side
 
 
 def _transposed_first(graph: Graph) -> bool:
@@ -53,6 +63,22 @@ def _transposed_first(graph: Graph) -> bool:
     return any(
         node.op_type == "Transpose" and attribute(node, "perm") == [0, 3, 1, 2] for node in readers
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Frozen:
+    """A backbone of one input shape.
+
+    Parameters
+    ----------
+    model
+        With one input ``images`` and one output ``features``.
+    opened
+        The nodes whose built-in batch was opened in a way that wants proof.
+    """
+
+    model: onnx.ModelProto
+    opened: tuple[str, ...] = ()
 
 
 def freeze(body: onnx.ModelProto, *, batch_size: int, size: int) -> onnx.ModelProto:
@@ -66,66 +92,114 @@ def freeze(body: onnx.ModelProto, *, batch_size: int, size: int) -> onnx.ModelPr
     BackboneError
         If the graph cannot take that batch or that size.
     """
-    model = onnx.ModelProto()
-    model.CopyFrom(body)
-    layout, fixed_size = input_layout(model)
-    old_batch = dims_of(model.graph.input[0])[0]
-    if old_batch is not None and old_batch != batch_size:
-        _free_reshapes(model, old_batch)
+    return freeze_opened(body, batch_size=batch_size, size=size).model
+
+
+def freeze_opened(body: onnx.ModelProto, *, batch_size: int, size: int) -> Frozen:
+    """As `freeze`, with what was opened for another batch than the one that is built in.
+
+    Raises
+    ------
+    BackboneError
+        If the graph cannot take that batch or that size.
+    """
+    _, fixed_size = input_layout(body)
+    built_in = dims_of(body.graph.input[0])[0]
+    if built_in is not None and built_in > MOST_PICTURES:
+        raise BackboneError(f"a batch of {built_in} is built into the graph; export it with 1")
+    try:
+        if built_in is None or built_in == batch_size:
+            try:
+                return Frozen(model=_walked(body, batch_size, size).model)
+            except _OtherBatchError:
+                built_in = 1  # an open input before a graph that is made for one picture
+        before = _walked(body, built_in, size, write=False)
+        rebatch = Rebatch(before, old=built_in, new=batch_size)
+        walk = _walked(body, batch_size, size, rebatch)
+        return Frozen(model=walk.model, opened=tuple(rebatch.opened))
+    except BackboneError as error:
+        if fixed_size is not None and fixed_size != size:
+            raise BackboneError(
+                f"the graph does not fit {size}x{size} images: it was made for {fixed_size} "
+                f"pixels, not {size} ({error})"
+            ) from error
+        raise
+
+
+class _OtherBatchError(BackboneError):
+    """The graph is made for another batch than its input says."""
+
+
+def _walked(
+    body: onnx.ModelProto,
+    batch_size: int,
+    size: int,
+    rebatch: Rebatch | None = None,
+    *,
+    write: bool = True,
+) -> Walk:
+    """Walk along a copy of a body with a fixed input, and finish its output."""
+    if any(tensor.name in (INPUT, OUTPUT) for tensor in body.graph.initializer):
+        whole = onnx.ModelProto()
+        whole.CopyFrom(body)
+        for name in (INPUT, OUTPUT):
+            _fresh(whole, name)
+        body = whole
+    model = _without_weights(body)
+    layout, _ = input_layout(model)
     _feed_nchw(model, layout, batch_size, size)
-    _infer_shapes(model, fixed_size, size)
-    while _fold_shapes(model):
-        _infer_shapes(model, fixed_size, size)
-    _check_reshapes(model, fixed_size, size, batch_size)
-    _finish(model, _output_shape(model))
-    _infer_shapes(model, fixed_size, size)
-    rows, columns = _output_shape(model)
-    if rows != batch_size or columns < 1:
-        raise BackboneError(
-            f"with a batch of {batch_size} the features have shape {(rows, columns)}: the batch "
-            "size is built into the graph; export it with a batch of 1 or an open batch"
+    try:
+        walk = Walk(model, shaped=True, adapt=rebatch, weights=body.graph.initializer)
+        with refusing():
+            walk.run(write=write)
+    except BackboneError as error:
+        raise _OtherBatchError(
+            f"the graph does not fit a batch of {batch_size} images of {size} pixels: {error}"
+        ) from error
+    shape = _output_shape(walk)
+    if write:
+        _finish(model, shape)
+    if shape[0] != batch_size or math.prod(shape) < 1:
+        raise _OtherBatchError(
+            f"with a batch of {batch_size} the features have shape {shape}: the batch size is "
+            "built into the graph; export it with an open batch"
         )
+    return walk
+
+
+def _without_weights(body: onnx.ModelProto) -> onnx.ModelProto:
+    model = onnx.ModelProto()
+    model.ir_version = body.ir_version
+    model.opset_import.extend(body.opset_import)
+    model.metadata_props.extend(body.metadata_props)
+    graph = model.graph
+    graph.name = body.graph.name or "backbone"
+    for kept, source in (
+        (graph.node, body.graph.node),
+        (graph.input, body.graph.input),
+        (graph.output, body.graph.output),
+    ):
+        kept.extend(source)
     return model
-
-
-def _free_reshapes(model: onnx.ModelProto, old_batch: int) -> None:
-    """Let every Reshape that spells out the old batch keep its input's batch instead."""
-    graph = Graph(model)
-    added = 0
-    for node in model.graph.node:
-        if node.op_type != "Reshape" or node.input[0] in graph.constants:
-            continue
-        target = graph.array(node.input[1])
-        if target is None or target.ndim != 1 or not target.size or attribute(node, "allowzero", 0):
-            continue
-        # (1, -1) on a single image would merge the batch into one row.
-        if target[0] == old_batch:
-            target = target.copy()
-            target[0] = 0  # ONNX: keep the input's dimension
-            name = f"{node.output[0]}/shape"
-            model.graph.initializer.append(numpy_helper.from_array(target.astype(np.int64), name))
-            node.input[1] = name
-            added += 1
-    if added:
-        _drop_unused_initializers(model)
-
-
-def _drop_unused_initializers(model: onnx.ModelProto) -> None:
-    used = {name for node in model.graph.node for name in node.input}
-    kept = [t for t in model.graph.initializer if t.name in used]
-    del model.graph.initializer[:]
-    model.graph.initializer.extend(kept)
 
 
 def _rename(model: onnx.ModelProto, old: str, new: str) -> None:
     for node in model.graph.node:
         node.input[:] = [new if name == old else name for name in node.input]
         node.output[:] = [new if name == old else name for name in node.output]
+        for graph in graphs_in(node):
+            for inner in graph.node:
+                inner.input[:] = [new if name == old else name for name in inner.input]
+            for value in graph.output:
+                value.name = new if value.name == old else value.name
+    for value in model.graph.value_info:
+        value.name = new if value.name == old else value.name
 
 
 def _fresh(model: onnx.ModelProto, name: str) -> str:
     """A tensor name that the graph does not use, taking the wanted one away from others."""
     taken = {n for node in model.graph.node for n in (*node.input, *node.output)}
+    taken.update(tensor.name for tensor in model.graph.initializer)
     if name in taken:
         other = next(f"{name}_{i}" for i in range(len(taken) + 1) if f"{name}_{i}" not in taken)
         _rename(model, name, other)
@@ -161,91 +235,35 @@ def _feed_nchw(model: onnx.ModelProto, layout: Layout, batch_size: int, size: in
     model.graph.input.append(value)
 
 
-def _infer_shapes(model: onnx.ModelProto, fixed_size: int | None, size: int) -> None:
-    """Write the shapes of all tensors into a model."""
-    try:
-        inferred = onnx.shape_inference.infer_shapes(
-            skeleton_of(model), strict_mode=True, data_prop=True
-        )
-    except Exception as error:
-        other = fixed_size is not None and fixed_size != size
-        hint = f"it was made for {fixed_size} pixels, not {size}" if other else str(error).strip()
+def _output_shape(walk: Walk) -> tuple[int, ...]:
+    """The shape of the feature tensor, or the node at which it stopped being known."""
+    name = walk.model.graph.output[0].name
+    shape = walk.shape(name)
+    if name in walk.stored:
         raise BackboneError(
-            f"the graph does not fit a batch of {size}x{size} images: {hint}"
-        ) from error
-    for values, found in (
-        (model.graph.value_info, inferred.graph.value_info),
-        (model.graph.output, inferred.graph.output),
-    ):
-        del values[:]
-        values.extend(found)
-
-
-def _known_shapes(model: onnx.ModelProto) -> dict[str, list[int]]:
-    """The shapes of tensors that are known in every dimension."""
-    found = {t.name: list(t.dims) for t in model.graph.initializer}
-    for value in (*model.graph.value_info, *model.graph.input, *model.graph.output):
-        dims = [d for d in dims_of(value) if d is not None]
-        if value.type.tensor_type.HasField("shape") and len(dims) == len(dims_of(value)):
-            found[value.name] = dims
-    return found
-
-
-def _fold_shapes(model: onnx.ModelProto) -> bool:
-    """Compute what depends on shapes alone, as in torch's ``x.view(x.size(0), -1)``."""
-    shapes = _known_shapes(model)
-    found = [
-        node
-        for node in model.graph.node
-        if node.op_type == "Shape" and node.input[0] in shapes and not node.attribute
-    ]
-    for node in found:
-        value = np.array(shapes[node.input[0]], np.int64)
-        model.graph.initializer.append(numpy_helper.from_array(value, node.output[0]))
-        model.graph.node.remove(node)
-    if found:
-        fold_constants(model)
-    return bool(found)
-
-
-def _check_reshapes(
-    model: onnx.ModelProto, fixed_size: int | None, size: int, batch_size: int
-) -> None:
-    """Shape inference believes a Reshape whose target has another number of elements."""
-    shapes = _known_shapes(model)
-    for node in model.graph.node:
-        if node.op_type == "Reshape" and {node.input[0], node.output[0]} <= set(shapes):
-            before, after = shapes[node.input[0]], shapes[node.output[0]]
-            if np.prod(before) != np.prod(after):
-                if fixed_size is not None and fixed_size != size:
-                    reason = f"it was made for {fixed_size} pixels, not {size}"
-                else:
-                    reason = "it takes another batch or another size"
-                raise BackboneError(
-                    f"the graph does not fit a batch of {batch_size} images of {size} pixels: "
-                    f"{reason} (it reshapes {before} to {after}, tensor {node.output[0]!r})"
-                )
-
-
-def _output_shape(model: onnx.ModelProto) -> tuple[int, ...]:
-    output = model.graph.output[0]
-    known = {v.name: v for v in (*model.graph.value_info, *model.graph.output)}
-    dims = dims_of(known[output.name])
-    if not dims or any(d is None for d in dims):
-        raise BackboneError(
-            f"the shape of tensor {output.name!r} cannot be told from the graph ({dims}); choose "
-            "another with --features"
+            f"tensor {name!r} does not depend on the picture; choose another with --features"
         )
-    return tuple(d for d in dims if d is not None)
+    if shape is not None:
+        return shape
+    on_the_way = {o for node in Graph(walk.model).ancestors([name]) for o in node.output}
+    for stop in walk.stops:
+        if on_the_way & set(stop.outputs):
+            raise BackboneError(f"the shape of tensor {name!r} cannot be told: {stop.reason}")
+    raise BackboneError(
+        f"the shape of tensor {name!r} cannot be told from the graph; choose another with "
+        "--features"
+    )
 
 
 def _finish(model: onnx.ModelProto, shape: tuple[int, ...]) -> None:
     """Bring the output to (batch, dimension) under the name ``features``."""
     tensor = model.graph.output[0].name
+    features = shape[0], math.prod(shape[1:2])
     if len(shape) == 4:
-        steps: list[tuple[str, dict[str, int]]] = []
         if shape[2] * shape[3] > 1 and shape[1] > 1:
-            steps.append(("GlobalAveragePool", {}))
+            steps: list[tuple[str, dict[str, int]]] = [("GlobalAveragePool", {})]
+        else:
+            steps, features = [], (shape[0], math.prod(shape[1:]))
         steps.append(("Flatten", {"axis": 1}))
     elif len(shape) == 2:
         steps = []
@@ -256,12 +274,18 @@ def _finish(model: onnx.ModelProto, shape: tuple[int, ...]) -> None:
         )
     if tensor != OUTPUT:
         _fresh(model, OUTPUT)
+    if steps:
+        kind = onnx.TensorProto.FLOAT
+        model.graph.value_info.append(onnx.helper.make_tensor_value_info(tensor, kind, shape))
     for index, (operator, options) in enumerate(steps):
         made = f"{OUTPUT}_step{index}"
         model.graph.node.append(onnx.helper.make_node(operator, [tensor], [made], **options))
+        if index + 1 < len(steps):
+            pooled = [*shape[:2], 1, 1]
+            model.graph.value_info.append(onnx.helper.make_tensor_value_info(made, kind, pooled))
         tensor = made
     _rename(model, tensor, OUTPUT)
     del model.graph.output[:]
     model.graph.output.append(
-        onnx.helper.make_tensor_value_info(OUTPUT, onnx.TensorProto.FLOAT, None)
+        onnx.helper.make_tensor_value_info(OUTPUT, onnx.TensorProto.FLOAT, features)
     )

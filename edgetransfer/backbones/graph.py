@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 
 Array = NDArray[Any]
+STANDARD = ("", "ai.onnx")
 LARGE = 256  # weights with more values than this are left out of a skeleton
 
 
@@ -23,9 +24,39 @@ def attribute(node: onnx.NodeProto, name: str, default: Any = None) -> Any:
     return default
 
 
+def graphs_in(node: onnx.NodeProto) -> Iterator[onnx.GraphProto]:
+    """The graphs that a node holds (branches, bodies), and those inside them."""
+    for item in node.attribute:
+        for graph in (*((item.g,) if item.HasField("g") else ()), *item.graphs):
+            yield graph
+            for inner in graph.node:
+                yield from graphs_in(inner)
+
+
+def reads(node: onnx.NodeProto) -> list[str]:
+    """What a node reads, by its inputs and by the graphs that it holds from around them."""
+    found = [name for name in node.input if name]
+    for item in node.attribute:
+        for graph in (*((item.g,) if item.HasField("g") else ()), *item.graphs):
+            own = {value.name for value in graph.input}
+            own.update(tensor.name for tensor in graph.initializer)
+            for inner in graph.node:
+                found += [name for name in reads(inner) if name not in own]
+                own.update(inner.output)
+            found += [value.name for value in graph.output if value.name not in own]
+    return found
+
+
+def label(node: onnx.NodeProto) -> str:
+    """A node as messages call it."""
+    name = node.name or next((out for out in node.output if out), "without a name")
+    kind = f"{node.domain}.{node.op_type}" if node.domain not in STANDARD else node.op_type
+    return f"{kind} {name!r}"
+
+
 def opset_of(model: onnx.ModelProto) -> int:
     """The version of the standard operator set that a model imports."""
-    return max((o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), default=1)
+    return max((o.version for o in model.opset_import if o.domain in STANDARD), default=1)
 
 
 def dims_of(value: onnx.ValueInfoProto) -> list[int | None]:
@@ -83,7 +114,7 @@ class Graph:
         """The nodes that read each tensor."""
         found: dict[str, list[onnx.NodeProto]] = {}
         for node in self.proto.node:
-            for name in node.input:
+            for name in (*node.input, *(n for n in reads(node) if n not in node.input)):
                 found.setdefault(name, []).append(node)
         return found
 
@@ -92,7 +123,7 @@ class Graph:
         """Tensors that do not depend on the graph's input."""
         known = set(self.initializers)
         for node in self.proto.node:
-            if all(name in known for name in node.input if name):
+            if all(name in known for name in reads(node)):
                 known.update(node.output)
         return frozenset(known)
 
@@ -138,7 +169,7 @@ class Graph:
             node = self.proto.node[index]
             if any(out in wanted for out in node.output):
                 needed.add(index)
-                wanted.update(node.input)
+                wanted.update(reads(node))
         return (node for i, node in enumerate(self.proto.node) if i in needed)
 
 
@@ -156,7 +187,7 @@ def subgraph(
     for node in reversed(model.graph.node):
         if any(out in wanted and out not in given for out in node.output):
             nodes.append(node)
-            wanted.update(node.input)
+            wanted.update(reads(node))
     nodes.reverse()
     kept = onnx.helper.make_graph(
         nodes,

@@ -19,6 +19,18 @@ WEIGHT_INPUTS: dict[str, tuple[int, int | None]] = {
     "QLinearConv": (3, 5),
     "QLinearMatMul": (3, 5),
 }
+QUANTISED = frozenset(
+    (
+        *("ConvInteger", "MatMulInteger", "QLinearConv", "QLinearMatMul"),
+        *("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear"),
+    )
+)
+"""Operators whose weights or inputs are whole numbers with a scale."""
+
+
+def quantised_node(model: onnx.ModelProto) -> onnx.NodeProto | None:
+    """The first node of a quantised graph that says so; None if it is not quantised."""
+    return next((node for node in model.graph.node if node.op_type in QUANTISED), None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,6 +136,22 @@ def measure_sparsity(frozen: onnx.ModelProto) -> SparsityReport:
             )
         )
     return SparsityReport(layers=tuple(layers))
+
+
+def count_weights(model: onnx.ModelProto) -> tuple[int, int]:
+    """How many weights of a graph's layers are zero, and how many there are."""
+    graph = Graph(model)
+    zeros = weights = 0
+    for node in model.graph.node:
+        if node.op_type not in WEIGHT_INPUTS:
+            continue
+        index, zero_point = WEIGHT_INPUTS[node.op_type]
+        array = graph.array(node.input[index]) if node.input[index] in graph.constants else None
+        if array is not None:
+            is_zero = array == _zero_point(graph, node, zero_point, array.ndim)
+            zeros += int(np.count_nonzero(is_zero))
+            weights += array.size
+    return zeros, weights
 
 
 def _label(graph: Graph, node: onnx.NodeProto, weights: str) -> str:

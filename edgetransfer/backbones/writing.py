@@ -11,8 +11,8 @@ import onnx
 
 from edgetransfer.atomic import write_atomically
 from edgetransfer.backbones.backbone import Backbone
-from edgetransfer.backbones.card import BackboneCard, card_path
-from edgetransfer.errors import BackboneError, UsageError
+from edgetransfer.backbones.card import METADATA_KEY, BackboneCard, card_path
+from edgetransfer.errors import BackboneError, TakenError, UsageError
 
 
 def check_target(out: Path, *, overwrite: bool, source: Path | None = None) -> None:
@@ -21,18 +21,21 @@ def check_target(out: Path, *, overwrite: bool, source: Path | None = None) -> N
     Raises
     ------
     UsageError
-        If the name does not end in ``.onnx``, its folder is missing, it is the file that is
-        read, or it is taken.
+        If the name does not end in ``.onnx``, or its folder is missing.
+    TakenError
+        If it is the file that is read, or is there already.
     """
     if out.suffix != ".onnx":
         raise UsageError(f"--out {out}: the name must end in .onnx")
     if source is not None and source.resolve() == out.resolve():
-        raise UsageError(f"--out {out} is the file that is read: give another name")
+        raise TakenError(f"--out {out} is the file that is read: give another name")
+    if out.is_dir():
+        raise TakenError(f"--out {out} is a folder; it names the ONNX file to make")
     if not out.parent.is_dir():
         raise UsageError(f"--out {out}: there is no folder {out.parent}")
     for path in (out, card_path(out)):
         if path.exists() and not overwrite:
-            raise UsageError(f"{path} is there already: choose another --out, or --overwrite")
+            raise TakenError(f"{path} is there already: choose another --out, or --overwrite")
 
 
 def write_backbone(
@@ -40,7 +43,7 @@ def write_backbone(
 ) -> Backbone:
     """Write a model and its card side by side, after opening them once elsewhere.
 
-    The card's hash, dimension and sparsity are those of the model.
+    The card's hash, dimension and sparsities are those of the model; a card inside it goes.
 
     Parameters
     ----------
@@ -56,6 +59,9 @@ def write_backbone(
     BackboneError
         If the model cannot be used as a backbone; nothing is written then.
     """
+    kept = [entry for entry in model.metadata_props if entry.key != METADATA_KEY]
+    del model.metadata_props[:]
+    model.metadata_props.extend(kept)
     content = model.SerializeToString(deterministic=True)
     card = replace(card, sha256=hashlib.sha256(content).hexdigest(), assumed=False)
     with tempfile.TemporaryDirectory(prefix="edgetransfer-") as folder:
@@ -64,7 +70,12 @@ def write_backbone(
         card_path(path).write_text(card.to_toml(), encoding="utf-8")
         try:
             opened = Backbone.open(path)
-            card = replace(card, dimension=opened.dimension, sparsity=opened.sparsity)
+            card = replace(
+                card,
+                dimension=opened.dimension,
+                sparsity=opened.sparsity,
+                sparsity_with_classifier=opened.sparsity_with_classifier,
+            )
         except BackboneError as error:
             raise BackboneError(str(error).replace(str(path), str(made_from))) from error
     write_atomically(out, content)

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from edgetransfer.atomic import write_atomically
 from edgetransfer.backbones import Backbone, BackboneCard
+from edgetransfer.backbones.architectures.profiles import Published, is_profile, published
 from edgetransfer.backbones.card import card_path
 from edgetransfer.benchmark.settings import BenchmarkSettings, SyntheticFamily
 from edgetransfer.linear.opening import open_backbone
+
+logger = logging.getLogger(__name__)
+
+WORK_MISSED = 0.01  # of the dense multiply-adds
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,12 +35,26 @@ class Contestant:
         The name of the contestant that it is compared with; its own name if it is a baseline.
     pattern
         Of the pruning of random weights; None for a file.
+    published
+        Of the network that the pattern stands for; None if it stands for none.
     """
 
     name: str
     backbone: Backbone
     baseline: str
     pattern: str | None = None
+    published: Published | None = None
+
+    @property
+    def published_report(self) -> dict[str, Any] | None:
+        """What is published of the network that it stands for, and the work that it has itself."""
+        if self.published is None:
+            return None
+        report = self.backbone.sparsity_report
+        return {
+            **asdict(self.published),
+            "work_reached": report.nonzero_macs / report.dense_macs,
+        }
 
     @property
     def is_synthetic(self) -> bool:
@@ -51,6 +71,7 @@ class Contestant:
             "file": self.backbone.path.name,
             "synthetic": self.is_synthetic,
             "pattern": self.pattern,
+            "published": self.published_report,
             "baseline": self.baseline == self.name,
             "sparsity": report.sparsity,
             "pruned_filters": report.pruned_filters,
@@ -106,15 +127,32 @@ def _synthetic(
     twin = f"{family.architecture}-dense"
     for sparsity, pattern in wanted:
         name = f"{family.architecture}-{sparsity * 100:g}" if sparsity else twin
-        if sparsity and len(settings.patterns) > 1:
+        if sparsity and (len(settings.patterns) > 1 or is_profile(pattern)):
             name += f"-{pattern}"
         path = folder / f"{name}.onnx"
         _write_synthetic(path, family.architecture, sparsity, pattern)
         backbone = open_backbone(
             settings.training(str(path), settings.data[0], "auto", seed=0, own_card=True)
         )
-        made.append(Contestant(name=name, backbone=backbone, baseline=twin, pattern=pattern))
+        figures = None
+        if sparsity and is_profile(pattern):
+            figures = published(family.architecture, pattern, sparsity)
+        contestant = Contestant(
+            name=name, backbone=backbone, baseline=twin, pattern=pattern, published=figures
+        )
+        _check_work(contestant)
+        made.append(contestant)
     return made
+
+
+def _check_work(contestant: Contestant) -> None:
+    """Say where a stand-in has not the work of what it stands for."""
+    found = contestant.published_report
+    if found is not None and abs(found["work_reached"] - found["work"]) > WORK_MISSED:
+        logger.warning(
+            "%s has %.3f of the dense multiply-adds, published are %.2f: they are no like",
+            *(contestant.name, found["work_reached"], found["work"]),
+        )
 
 
 def _write_synthetic(path: Path, architecture: str, sparsity: float, pattern: str) -> None:

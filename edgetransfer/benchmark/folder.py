@@ -14,7 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from edgetransfer.atomic import write_atomically
-from edgetransfer.errors import RunFolderError
+from edgetransfer.errors import RunFolderError, TakenError
+from edgetransfer.names import json_text
+from edgetransfer.owning import NAME as LOCK
+from edgetransfer.owning import is_empty
 from edgetransfer.reports.json_values import finite
 
 CONFIG, TURNS, SYNTHETIC, REPORT = "benchmark.json", "turns", "synthetic", "report.json"
@@ -36,11 +39,16 @@ class BenchmarkFolder:
             If a file is in the way, or a folder that is not empty and no benchmark's.
         """
         if self.path.exists() and not self.path.is_dir():
-            raise RunFolderError(
+            raise TakenError(
                 f"{self.path}: a file of that name is in the way; choose another --out"
             )
-        if self.path.is_dir() and any(self.path.iterdir()) and not self.file(CONFIG).is_file():
-            raise RunFolderError(
+        if self.file(LOCK).exists():
+            return  # who wants to own it is told; `begin` looks again
+        self._check_contents()
+
+    def _check_contents(self) -> None:
+        if self.path.is_dir() and not is_empty(self.path) and not self.file(CONFIG).is_file():
+            raise TakenError(
                 f"{self.path}: not empty, and not a benchmark's folder; choose another --out"
             )
 
@@ -52,7 +60,7 @@ class BenchmarkFolder:
         RunFolderError
             If another benchmark is here and is not to be overwritten.
         """
-        self.check()
+        self._check_contents()
         config = json.loads(json.dumps(finite(config), default=str))
         if self.file(CONFIG).is_file():
             if overwrite:
@@ -68,14 +76,20 @@ class BenchmarkFolder:
     def _compare(self, config: dict[str, Any]) -> None:
         try:
             before = json.loads(self.file(CONFIG).read_text(encoding="utf-8"))
-            names = [name for name in {**before, **config} if before.get(name) != config.get(name)]
+            # What an older version did not keep cannot be compared.
+            names = [name for name in before if before[name] != config.get(name)]
         except (OSError, ValueError, AttributeError, TypeError) as error:
             raise RunFolderError(
                 f"{self.file(CONFIG)}: cannot be read ({error}); --overwrite starts anew"
             ) from error
+        if names == ["photos"]:
+            raise TakenError(
+                f"{self.path}: holds a benchmark whose photos were written anew since it began; "
+                "give --overwrite to start anew, or another --out"
+            )
         if names:
             was, now = before.get(names[0]), config.get(names[0])
-            raise RunFolderError(
+            raise TakenError(
                 f"{self.path}: holds a benchmark with other settings: {names[0]} was "
                 f"{_short(was)} and is now {_short(now)}; give the same settings to go on, "
                 "--overwrite to start anew, or another --out"
@@ -97,7 +111,7 @@ class BenchmarkFolder:
 
     def write_json(self, name: str, value: Any) -> None:
         """Write one JSON document."""
-        self.write(name, (json.dumps(finite(value), indent=2, ensure_ascii=False) + "\n").encode())
+        self.write(name, (json_text(finite(value), indent=2) + "\n").encode())
 
     def record(self, key: str) -> dict[str, Any] | None:
         """The record of a turn; None if it was not measured, or its file is broken."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import statistics
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
@@ -17,8 +17,13 @@ from edgetransfer.benchmark.folder import PAGE, REPORT, SYNTHETIC, BenchmarkFold
 from edgetransfer.benchmark.machine_state import machine_identity, machine_state
 from edgetransfer.benchmark.rows import Cell, Round, error_increases, rows_of
 from edgetransfer.benchmark.settings import HELD_OUT, BenchmarkSettings
-from edgetransfer.benchmark.turn import TurnRequest, load_splits, tested_on
+from edgetransfer.benchmark.turn import TurnRequest, tested_on
 from edgetransfer.data import DataSplits
+from edgetransfer.linear.inputs import stamp_of
+from edgetransfer.linear.opening import load_splits
+from edgetransfer.linear.recipe import recipe_report, warning_of
+from edgetransfer.metrics.conventions import Metric
+from edgetransfer.owning import owned
 from edgetransfer.reports.benchmark_page import benchmark_page
 from edgetransfer.reports.benchmark_plots import benchmark_plots, can_plot
 from edgetransfer.types import Progress, no_progress
@@ -39,6 +44,7 @@ class DataSet:
     path: Path
     splits: DataSplits
     held_out: float
+    metric: Metric
 
     def description(self, settings: BenchmarkSettings) -> dict[str, Any]:
         """What the report says of it."""
@@ -50,6 +56,7 @@ class DataSet:
             "images_per_epoch": min(n_train, settings.images or n_train),
             "n_test": 0 if settings.is_all_synthetic else len(tested_on(self.splits)),
             "held_out": self.held_out,
+            "metric": asdict(self.metric),
         }
 
 
@@ -85,16 +92,33 @@ def run_benchmark(
             "%s: the baseline is itself sparse: %.0f %% of its weights are zero",
             *(files[0].name, 100 * files[0].backbone.sparsity),
         )
+    with owned(settings.out, "benchmark"):
+        return _run(settings, folder, files, data, overwrite, progress, measure)
+
+
+def _run(
+    settings: BenchmarkSettings,
+    folder: BenchmarkFolder,
+    files: Sequence[Contestant],
+    data: Sequence[DataSet],
+    overwrite: bool,
+    progress: Progress,
+    measure: Measure,
+) -> dict[str, Any]:
     machine = machine_state()
     folder.begin(
         {
             **settings.to_config(),
             "sha256": [contestant.backbone.sha256 for contestant in files],
             "content": [d.splits.fingerprint for d in data],
+            "photos": [stamp_of(d.splits) for d in data],
             **machine_identity(machine),
         },
         overwrite=overwrite,
     )
+    departed = settings.training("", settings.data[0], "auto", seed=0).departures
+    for text in warning_of(departed):
+        logger.warning("%s", text)
     contestants = with_synthetic(files, settings, folder.file(SYNTHETIC))
     job = _Job(settings, folder, contestants, data, progress, measure)
     job.measure()
@@ -105,6 +129,7 @@ def run_benchmark(
         "epochs": settings.n_epochs,
         "seeds": settings.seeds,
         "batch_size": settings.batch_size,
+        "recipe": recipe_report(settings.recipe, departed),
         "threads": settings.threads,
         "data": [d.description(settings) for d in data],
         "backbones": [contestant.description for contestant in contestants],
@@ -138,7 +163,9 @@ def _open_data(settings: BenchmarkSettings, index: int) -> DataSet:
     name = names[index]
     if names.count(name) > 1:
         name = f"{name} ({names[: index + 1].count(name)})"
-    return DataSet(name=name, path=path, splits=splits, held_out=held_out)
+    return DataSet(
+        name=name, path=path, splits=splits, held_out=held_out, metric=training.judged_by
+    )
 
 
 def _warn(rows: Sequence[dict[str, Any]]) -> None:
@@ -182,7 +209,7 @@ class _Job:
         self._measure = measure
         self._took: dict[int, list[float]] = {}
         self.cells = [
-            Cell(contestant=contestant, engine=engine, data=d.name)
+            Cell(contestant=contestant, engine=engine, data=d.name, metric=d.metric.name)
             for d in data
             for contestant in contestants
             for engine in settings.engines

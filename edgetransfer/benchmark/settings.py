@@ -8,13 +8,15 @@ from typing import Any, get_args
 
 from edgetransfer.engines import engine_names
 from edgetransfer.errors import UsageError
-from edgetransfer.linear import LinearTraining
+from edgetransfer.linear import LinearTraining, recipe
+from edgetransfer.linear.recipe import Recipe
+from edgetransfer.metrics.conventions import MetricChoice
 from edgetransfer.types import Interpolation
 
 EPOCHS, SYNTHETIC_EPOCHS = 20, 3
 HELD_OUT = 0.2  # of each class, where a data set has neither a test nor a validation split
 # What may differ between a benchmark and its resumption without changing what is measured.
-FREE_ON_RESUME = frozenset(["out", "cache_dir", "max_bad", "retakes"])
+FREE_ON_RESUME = frozenset(["out", "cache_dir", "max_bad", "retakes", "recipe", "metric"])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,12 +74,15 @@ class BenchmarkSettings:
     synthetic
         Architectures to be made with random weights, pruned by magnitude.
     patterns
-        Of that pruning: how the zeros are shared out over the layers.
+        Of that pruning: how the zeros are shared out over the layers, or the method whose
+        published network they stand for (`edgetransfer.backbones.architectures.profiles`).
     engines
         Every backbone runs in each of them.
     epochs, seeds
         Timed epochs of one training, and how many trainings. 20 epochs if None, as
         ``train --online``; 3 where all weights are synthetic.
+    recipe, metric
+        As in `LinearTraining`.
     images
         How many images an epoch has at most; all of them if None.
     retakes
@@ -99,7 +104,9 @@ class BenchmarkSettings:
     images: int | None = None
     retakes: int = 0
     batch_size: int = 64
-    learning_rate: float = 0.01
+    learning_rate: float | None = None
+    recipe: Recipe = "default"
+    metric: MetricChoice = "auto"
     min_crop: float = 0.08
     flip: bool = True
     max_bad: float = 0.05
@@ -142,13 +149,17 @@ class BenchmarkSettings:
     def _check_patterns(self) -> None:
         if not self.synthetic:
             return
+        from edgetransfer.backbones.architectures.profiles import Profile, is_profile, published
         from edgetransfer.backbones.pruning import Distribution
 
+        patterns = (*get_args(Distribution), *get_args(Profile))
+
         for pattern in self.patterns:
-            if pattern not in get_args(Distribution):
-                raise UsageError(
-                    f"--pattern names some of {', '.join(get_args(Distribution))}, not {pattern!r}"
-                )
+            if pattern not in patterns:
+                raise UsageError(f"--pattern names some of {', '.join(patterns)}, not {pattern!r}")
+            for family in self.synthetic if is_profile(pattern) else ():
+                for sparsity in family.sparsities:
+                    published(family.architecture, pattern, sparsity)
 
     @property
     def is_all_synthetic(self) -> bool:
@@ -160,6 +171,8 @@ class BenchmarkSettings:
         """Timed epochs of one training."""
         if self.epochs is not None:
             return self.epochs
+        if self.recipe == "paper":
+            return recipe.EPOCHS
         return SYNTHETIC_EPOCHS if self.is_all_synthetic else EPOCHS
 
     def training(
@@ -188,6 +201,8 @@ class BenchmarkSettings:
             epochs=self.n_epochs,
             batch_size=self.batch_size,
             learning_rate=self.learning_rate,
+            recipe=self.recipe,
+            metric=self.metric,
             min_crop=self.min_crop,
             flip=self.flip,
             seed=seed,
@@ -210,6 +225,7 @@ class BenchmarkSettings:
         values = {k: v for k, v in asdict(self).items() if k not in FREE_ON_RESUME}
         values["data"] = [str(path.resolve()) for path in self.data]
         values["epochs"] = self.n_epochs
+        values["learning_rate"] = self.training("", self.data[0], "auto", seed=0).sgd.learning_rate
         if not self.synthetic:
             del values["patterns"]
         return values

@@ -12,10 +12,13 @@ from __future__ import annotations
 import json
 import os
 import sys
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from time import perf_counter, process_time
 from typing import Any, TextIO
+
+import numpy as np
 
 from edgetransfer.atomic import write_atomically
 from edgetransfer.benchmark.floor import (
@@ -25,8 +28,8 @@ from edgetransfer.benchmark.floor import (
     engine_rate,
     pipeline_rate,
 )
-from edgetransfer.data import DataSplits, Sample, load_data
-from edgetransfer.errors import BackboneError, EdgeTransferError, EngineError
+from edgetransfer.data import DataSplits, Sample
+from edgetransfer.errors import BackboneError, DataError, EdgeTransferError, EngineError
 from edgetransfer.features import (
     FeatureCache,
     FeatureExtractor,
@@ -34,12 +37,13 @@ from edgetransfer.features import (
     default_cache_folder,
 )
 from edgetransfer.heads import LinearHead, SGDSolver
-from edgetransfer.images import SUFFIXES
 from edgetransfer.linear import LinearTraining
 from edgetransfer.linear.epochs import OnlineEpochs
+from edgetransfer.linear.learning import learn_epoch
 from edgetransfer.linear.opening import (
     cache_identity,
     limited_threads,
+    load_splits,
     measured_plan,
     open_backbone,
     opened_extractor,
@@ -98,16 +102,6 @@ class TurnRequest:
             head_after=Path(values.pop("head_after")),
             **values,
         )
-
-
-def load_splits(training: LinearTraining) -> DataSplits:
-    """The data of a training."""
-    return load_data(
-        training.data,
-        suffixes=SUFFIXES,
-        val_fraction=training.val_fraction,
-        seed=training.seed,
-    )
 
 
 def tested_on(splits: DataSplits) -> tuple[Sample, ...]:
@@ -190,25 +184,27 @@ class _Epoch:
     def run(self) -> dict[str, Any]:
         """The timed epoch, just as training does it, and the head's state afterwards."""
         training, clock = self.request.training, self.extractor.clock
-        rate = self.solver.settings.rate(self.request.epoch, training.n_epochs)
         before, machine = clock.seconds, _Machine()
         done, loss, learned = 0, 0.0, 0
         start = perf_counter()
-        stream = self.source.batches(self.request.epoch, self.order)
-        try:
-            for batch in stream:
-                for sample, reason in batch.failed:
-                    self.skipped.add(sample, reason)
-                if len(batch.labels):
-                    with clock.measure("head"):
-                        mean = self.solver.step(batch.features, batch.labels, rate)
-                    loss += mean * len(batch.labels)
-                    learned += len(batch.labels)
-                done += len(batch.labels) + len(batch.failed)
+        learning = learn_epoch(
+            self.source,
+            self.solver,
+            self.request.epoch,
+            self.order,
+            epochs=training.n_epochs,
+            skipped=self.skipped,
+            clock=clock,
+        )
+        with closing(learning):
+            for batch in learning:
+                loss += batch.loss
+                learned += batch.learned
+                done += batch.images
                 self.progress("epoch", done, len(self.order))
-        finally:
-            stream.close()
         seconds = perf_counter() - start
+        if not np.isfinite(self.solver.head.weights).all():
+            raise DataError("the training diverged: the head is not finite; lower --learning-rate")
         usage = machine.since(seconds)
         self._save_head()
         stages = {name: value - before[name] for name, value in clock.seconds.items()}

@@ -11,8 +11,8 @@ from typing import ParamSpec
 
 import typer
 
-from edgetransfer.cli.terminal import harmless
 from edgetransfer.errors import EdgeTransferError
+from edgetransfer.names import readable
 
 INTERRUPTED = 130
 
@@ -50,5 +50,5 @@ def with_exit_codes(command: Callable[Parameters, None]) -> Callable[Parameters,
 
 
 def _fail(message: str, code: int) -> None:
-    print(f"error: {harmless(message)}", file=sys.stderr)
+    print(readable(f"error: {message}"), file=sys.stderr)
     raise typer.Exit(code)

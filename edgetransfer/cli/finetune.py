@@ -19,11 +19,13 @@ from edgetransfer.cli.options import (
     JsonOption,
     MaxBadOption,
     MeanOption,
+    MetricOption,
     MinCropOption,
     MomentumOption,
     NormalisationOption,
     OutOption,
     OverwriteOption,
+    RecipeOption,
     ResizeOption,
     ResumeOption,
     SeedOption,
@@ -53,9 +55,9 @@ Examples:
 
   edgetransfer finetune --data photos --out run --head-init linear --batchnorm restore
   --learning-rate 0.01 --json
-"""
 
-LEARNING_RATES = {"sgd": 0.001, "adam": 0.0003}
+  edgetransfer finetune --backbone sparse.onnx --data photos --out run --recipe paper
+"""
 
 _WHAT = "What is trained"
 _LOSS = "Loss"
@@ -67,7 +69,13 @@ def finetune(
     out: OutOption,
     backbone: BackboneOption = DEFAULT_BACKBONE,
     test_data: TestDataOption = None,
-    epochs: Annotated[int, typer.Option("--epochs", metavar="N", min=1)] = 20,
+    recipe: RecipeOption = "default",
+    epochs: Annotated[
+        int | None,
+        typer.Option(
+            "--epochs", metavar="N", min=1, help="Default: 20; 150 by the paper's recipe."
+        ),
+    ] = None,
     batch_size: BatchSizeOption = 64,
     learning_rate: Annotated[
         float | None,
@@ -133,6 +141,14 @@ def finetune(
             rich_help_panel=_WHAT,
         ),
     ] = "kaiming",
+    head_bias: Annotated[
+        bool,
+        typer.Option(
+            "--head-bias/--no-head-bias",
+            help="Give the head a bias; STR's networks have none.",
+            rich_help_panel=_WHAT,
+        ),
+    ] = True,
     refit_head: Annotated[
         bool,
         typer.Option(
@@ -154,11 +170,12 @@ def finetune(
         str,
         typer.Option(
             "--batchnorm",
-            metavar="keep|restore",
-            help="restore: put batch-norm back where it was folded into convolutions.",
+            metavar="auto|keep|restore",
+            help="restore: put batch-norm back where it was folded into convolutions; auto does "
+            "by the paper's recipe alone.",
             rich_help_panel=_WHAT,
         ),
-    ] = "keep",
+    ] = "auto",
     mask: Annotated[
         str | None,
         typer.Option(
@@ -172,9 +189,10 @@ def finetune(
         str,
         typer.Option(
             "--normalise",
-            metavar="auto|data|card",
-            help="Input by the data set's own mean and deviation, or by the card's. auto: data "
-            "if all layers are trained and the card has ImageNet's.",
+            metavar="auto|data|augmented|card",
+            help="Input by the data set's own mean and deviation (of eval views, or of augmented "
+            "ones), or by the card's. auto: data if all layers are trained and the card has "
+            "ImageNet's; augmented by the paper's recipe.",
             rich_help_panel=_WHAT,
         ),
     ] = "auto",
@@ -228,7 +246,8 @@ def finetune(
             "--micro-batch",
             metavar="N",
             min=1,
-            help="Images at once, of a batch; 16, or 32 with batch-norm.",
+            help="Images at once, of a batch; 16, or 32 with batch-norm, or the whole batch by the "
+            "paper's recipe.",
             rich_help_panel=_TORCH,
         ),
     ] = None,
@@ -255,6 +274,7 @@ def finetune(
     seed: SeedOption = 0,
     val_fraction: ValFractionOption = 0.0,
     max_bad: MaxBadOption = 0.05,
+    metric: MetricOption = "auto",
     resume: ResumeOption = False,
     overwrite: OverwriteOption = False,
     engine: EngineOption = "auto",
@@ -281,13 +301,10 @@ def finetune(
         data=data,
         out=out,
         test_data=test_data,
-        mode="online",
-        solver="sgd",
+        recipe=recipe,  # type: ignore[arg-type]
         epochs=epochs,
         batch_size=batch_size,
-        learning_rate=(
-            LEARNING_RATES.get(optimizer, 0.001) if learning_rate is None else learning_rate
-        ),
+        learning_rate=learning_rate,
         momentum=momentum,
         weight_decay=weight_decay,
         min_crop=min_crop,
@@ -306,13 +323,14 @@ def finetune(
         std=parse_triple("--std", std),
         interpolation=interpolation,  # type: ignore[arg-type]
         normalisation=normalisation,
-        checkpoint_seconds=120.0,
+        metric=metric,  # type: ignore[arg-type]
     )
     own = FinetuneSettings(
         optimizer=optimizer,  # type: ignore[arg-type]
         schedule=schedule,  # type: ignore[arg-type]
         refit_head=refit_head,
         head_init=head_init,  # type: ignore[arg-type]
+        head_bias=head_bias,
         from_layer=from_layer,
         only=only,  # type: ignore[arg-type]
         layer_decay=layer_decay,
@@ -343,6 +361,8 @@ def finetune(
 
 
 def _show(report: dict[str, Any], out: Path) -> None:
+    from edgetransfer.metrics.conventions import TITLES
+
     trained, masked = report["trained"], report["masked"]
     say(
         f"trained    {trained['parameters']:,} values from {trained['from']} on, "
@@ -351,7 +371,9 @@ def _show(report: dict[str, Any], out: Path) -> None:
     say(f"zeros      {masked['before']:,} before, {masked['after']:,} after")
     linear = report["linear"]
     if linear is not None:
-        say(f"linear     {linear['mean_per_class'] or 0:.1%} mean per class ({linear['on']})")
+        metric = report["metric"]
+        reached = linear[metric["name"]] or 0
+        say(f"linear     {reached:.1%} {TITLES[metric['name']]} ({linear['on']})")
     show_outcome(report, out)
 
 

@@ -36,13 +36,21 @@ def import_(
         typer.Option(
             "--download",
             metavar="NAME",
-            help="Fetch published weights: resnet18, 34, 50, 101, mobilenet_v2, or with -v2.",
+            help="Fetch published weights, by a name that `edgetransfer backbones` lists.",
         ),
     ] = None,
     architecture: Annotated[
         str | None,
         typer.Option(
             "--architecture", metavar="NAME", help="The only one to try; recognised if not given."
+        ),
+    ] = None,
+    scheme: Annotated[
+        str | None,
+        typer.Option(
+            "--scheme",
+            metavar="NAME",
+            help="Whose names the parameters have, where several spell them alike.",
         ),
     ] = None,
     name: Annotated[
@@ -68,9 +76,11 @@ def import_(
 ) -> None:
     """Make an ONNX backbone, with a card, of a checkpoint or of another tool's ONNX file.
 
-    ResNet18, 34, 50, 101 and MobileNetV1, V2, under the names of torchvision, AC/DC, STR, RigL,
-    SparseML, AMC and timm; masks are kept. No code in the file is ever run. Nothing is fetched
-    without --download.
+    ResNets, MobileNets and small EfficientNets, RegNetYs and ConvNeXts, under the names of
+    torchvision, timm, transformers, mmpretrain, AC/DC, STR, RigL, SparseML, AMC and others, also
+    channel-pruned and inside a trainer's wrapping; masks are kept. What computes something else
+    under these names is refused. No code in the file is ever run. Nothing is fetched without
+    --download.
 
     Examples
     --------
@@ -86,6 +96,7 @@ def import_(
         out=out,
         download=download,
         architecture=architecture,
+        scheme=scheme,
         name=name,
         licence=licence,
         pruning=pruning,
@@ -111,6 +122,8 @@ def _show(result: dict[str, Any]) -> None:
     if result["architecture"]:
         classes = f", {result['classes']} classes" if result["classes"] else ""
         say(f"network    {result['architecture']}, names of {result['naming']}{classes}")
+    if result.get("other_widths"):
+        say(f"widths     {result['other_widths']} layers have their own, read from the weights")
     if result.get("masked_layers"):
         say(f"masks      of {result['masked_layers']} layers, multiplied in")
     if result.get("thresholded_layers"):

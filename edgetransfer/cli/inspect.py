@@ -102,7 +102,7 @@ def _show(result: dict[str, Any]) -> None:
         if card.get(name):
             say(f"{name:<10} {card[name]}")
     say(
-        f"sparsity   {result['sparsity']:.1%} of weights, "
+        f"sparsity   {result['sparsity']:.1%} of weights{_with_classifier(result)}, "
         f"{result['pruned_filters']:.1%} of filters without any"
     )
     share = macs["nonzero"] / macs["dense"] if macs["dense"] else 0.0
@@ -171,3 +171,9 @@ def _show_speed(speed: dict[str, Any]) -> None:
             f"slowest    {step['share']:.0%} of the time, {step['work_share']:.0%} of the dense "
             f"work{zeros}: {names}"
         )
+
+
+def _with_classifier(result: dict[str, Any]) -> str:
+    """As the literature counts it, where the file has a classifier."""
+    whole = result["sparsity_with_classifier"]
+    return "" if whole is None else f" ({whole:.1%} with the classifier's)"

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from edgetransfer import __version__
+from edgetransfer.cli.backbones import backbones
 from edgetransfer.cli.benchmark import benchmark
 from edgetransfer.cli.check import check
 from edgetransfer.cli.compact import compact
@@ -21,6 +22,7 @@ from edgetransfer.cli.predict import predict
 from edgetransfer.cli.rewind import export, forget, rollback
 from edgetransfer.cli.sparsify import sparsify
 from edgetransfer.cli.stream import stream
+from edgetransfer.cli.terminal import never_fail_to_write
 from edgetransfer.cli.train import train
 from edgetransfer.cli.tune import tune
 
@@ -37,6 +39,7 @@ for command in (
 ):
     app.command()(with_exit_codes(command))
 app.command("import")(with_exit_codes(import_))
+app.add_typer(backbones, name="backbones")
 
 
 def _show_version(wanted: bool) -> None:
@@ -57,6 +60,7 @@ def _root(
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit code, as in `with_exit_codes`."""
+    never_fail_to_write()
     try:
         app(args=arguments)
     except SystemExit as leaving:

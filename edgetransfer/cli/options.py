@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from edgetransfer.defaults import ENGINES
 from edgetransfer.errors import UsageError
 
 _BACKBONE = "Backbone: how it is read"
@@ -70,7 +71,11 @@ def parse_bytes(option: str, text: str) -> int:
 
 BackboneOption = Annotated[
     str,
-    typer.Option("--backbone", metavar="FILE|NAME", help="ONNX file, or a bundled backbone."),
+    typer.Option(
+        "--backbone",
+        metavar="FILE|NAME",
+        help="ONNX file, or a name that `edgetransfer backbones` lists.",
+    ),
 ]
 MovedBackbone = Annotated[
     str | None,
@@ -83,7 +88,7 @@ EngineOption = Annotated[
     str,
     typer.Option(
         "--engine",
-        metavar="auto|sparse|deepsparse|openvino|openvino-bf16|onnxruntime",
+        metavar="|".join(ENGINES),
         help="auto: what `edgetransfer tune` measured to be fastest; before that, the project's "
         "own sparse engine, else DeepSparse where a trial succeeds, else ONNX Runtime.",
         rich_help_panel=_MACHINE,
@@ -181,9 +186,30 @@ InterpolationOption = Annotated[
     ),
 ]
 LearningRateOption = Annotated[
-    float,
+    float | None,
     typer.Option(
-        "--learning-rate", metavar="X", help="Of SGD; a tenth after each third of the epochs."
+        "--learning-rate",
+        metavar="X",
+        help="Of SGD, a tenth after each third of the epochs. Default: 0.01.",
+        show_default=False,
+    ),
+]
+RecipeOption = Annotated[
+    str,
+    typer.Option(
+        "--recipe",
+        metavar="default|paper",
+        help="paper: what is not given is as in Iofinova et al. (CVPR 2022), such as 150 epochs; "
+        "what departs from it is named.",
+    ),
+]
+MetricOption = Annotated[
+    str,
+    typer.Option(
+        "--metric",
+        metavar="auto|top1|per-class",
+        help="The accuracy that counts. auto: mean per class for Aircraft, Caltech-101 and -256, "
+        "Flowers and Pets, by the name of the data, else top-1.",
     ),
 ]
 MinCropOption = Annotated[

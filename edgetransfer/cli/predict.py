@@ -16,7 +16,7 @@ from edgetransfer.cli.options import (
     RunArgument,
     ThreadsOption,
 )
-from edgetransfer.cli.terminal import print_json, say, show_log
+from edgetransfer.cli.terminal import print_json, print_line, say, show_log
 from edgetransfer.errors import DataError, ImageError
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def predict(
                 f"{name} {p:.1%}"
                 for name, p in zip(prediction.classes, prediction.probabilities, strict=True)
             )
-            print(f"{prediction.id}  {named}")
+            print_line(f"{prediction.id}  {named}")
     if json_output:
         print_json({"predictions": [asdict(p) for p in predictions]})
     failed = [p for p in predictions if p.error is not None]

@@ -99,6 +99,14 @@ def sparsify(
             help="Then train what is left towards the dense features; needs the finetune extra.",
         ),
     ] = 0.0,
+    evaluate: Annotated[
+        Path | None,
+        typer.Option(
+            "--evaluate",
+            metavar="DIR",
+            help="Labelled photos to test both networks' own classifier on, before and after.",
+        ),
+    ] = None,
     calibration_images: Annotated[
         int,
         typer.Option(
@@ -165,6 +173,7 @@ def sparsify(
         calibration_images=calibration_images,
         views=views,
         refine_minutes=refine,
+        evaluate=evaluate,
         seed=seed,
         memory=parse_bytes("--memory", memory),
         engine=engine,
@@ -207,11 +216,17 @@ def _show(report: dict[str, Any], out: Path) -> None:
         f"sparsity   {report['pruned_layers_sparsity']:.1%} of the pruned layers' weights, "
         f"{report['sparsity']:.1%} of all"
     )
-    if "features" in report:
+    if report["features"]:
         closeness = report["features"].get("held_out", report["features"]["fitted"])
         say(
             f"features   cosine {closeness['cosine']:.4f} against dense on held-out photos, error "
             f"{closeness['relative_error']:.3f}"
+        )
+    if "upstream" in report:
+        dense, sparse = report["upstream"]["dense"], report["upstream"]["sparse"]
+        say(
+            f"upstream   top-1 {sparse['top1']:.1%} against {dense['top1']:.1%} dense, top-5 "
+            f"{sparse['top5']:.1%} against {dense['top5']:.1%}, on {sparse['n']} photos"
         )
     if report["speed"]:
         speed = report["speed"]

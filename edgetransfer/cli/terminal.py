@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
+import re
 import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from edgetransfer.names import json_text, readable
+
 if TYPE_CHECKING:
     from edgetransfer.types import Progress
 
+_UPPER_CONTROLS = re.compile(r"[\x7f-\x9f]")
 NOT_IMAGES = (
     *("choosing", "downloading", "pruning", "correcting", "trying", "timing", "aiming"),
     *("measuring", "refining"),
@@ -78,27 +83,36 @@ def show_log(json_output: bool) -> None:
 
 class _PlainLines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        text = harmless(record.getMessage())
+        text = readable(record.getMessage())
         return f"warning: {text}" if record.levelno >= logging.WARNING else text
 
 
 def say(text: str = "") -> None:
     """One line for people, to stderr."""
-    print(harmless(text), file=sys.stderr)
+    print(readable(text), file=sys.stderr)
 
 
-def harmless(text: str) -> str:
-    """Text from files that may be anybody's: what would move a terminal's cursor is spelled out."""
-    return "".join(c if c in "\n\t" or not _is_control(c) else f"\\x{ord(c):02x}" for c in text)
-
-
-def _is_control(character: str) -> bool:
-    return character < " " or "\x7f" <= character <= "\x9f"
+def print_line(text: str) -> None:
+    """One line of a result that is no JSON, to stdout."""
+    print(readable(text).replace("\n", "\\n"))
 
 
 def print_json(value: Any) -> None:
-    """One JSON object to stdout; nan becomes null."""
+    """One JSON object to stdout; nan becomes null, and what stdout cannot encode is escaped."""
     from edgetransfer.reports.json_values import finite
 
-    text = json.dumps(finite(value), ensure_ascii=False)  # which leaves the upper controls
-    print("".join(f"\\u{ord(c):04x}" if _is_control(c) else c for c in text))
+    value = finite(value)
+    # What JSON may leave as it is, a terminal takes for commands.
+    text = _UPPER_CONTROLS.sub(lambda c: f"\\u{ord(c[0]):04x}", json_text(value))
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        text = json.dumps(value)
+    print(text)
+
+
+def never_fail_to_write() -> None:
+    """Let stdout and stderr escape what the terminal's encoding does not have."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")

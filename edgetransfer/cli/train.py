@@ -20,11 +20,13 @@ from edgetransfer.cli.options import (
     LearningRateOption,
     MaxBadOption,
     MeanOption,
+    MetricOption,
     MinCropOption,
     MomentumOption,
     NormalisationOption,
     OutOption,
     OverwriteOption,
+    RecipeOption,
     ResizeOption,
     ResumeOption,
     SeedOption,
@@ -48,6 +50,8 @@ Examples:
   edgetransfer train --data photos --out run
 
   edgetransfer train --data photos --out run --online --epochs 20
+
+  edgetransfer train --data photos --out run --online --recipe paper
 
   edgetransfer train --backbone net.onnx --mean 0.5,0.5,0.5 --std 0.5,0.5,0.5 --data photos.csv
   --out run --solver sgd --json
@@ -73,14 +77,18 @@ def train(
             "--solver", metavar="sgd|lbfgs", help="Default: lbfgs with --cached, else sgd."
         ),
     ] = None,
+    recipe: RecipeOption = "default",
     epochs: Annotated[
         int | None,
         typer.Option(
-            "--epochs", metavar="N", min=1, help="Of SGD. Default: 150 cached, 20 online."
+            "--epochs",
+            metavar="N",
+            min=1,
+            help="Of SGD. Default: 150 cached, 20 online, 150 by the paper's recipe.",
         ),
     ] = None,
     batch_size: BatchSizeOption = 64,
-    learning_rate: LearningRateOption = 0.01,
+    learning_rate: LearningRateOption = None,
     momentum: MomentumOption = 0.9,
     weight_decay: WeightDecayOption = 5e-4,
     l2: Annotated[
@@ -99,6 +107,7 @@ def train(
     seed: SeedOption = 0,
     val_fraction: ValFractionOption = 0.0,
     max_bad: MaxBadOption = 0.05,
+    metric: MetricOption = "auto",
     resume: ResumeOption = False,
     overwrite: OverwriteOption = False,
     engine: EngineOption = "auto",
@@ -118,14 +127,14 @@ def train(
     from edgetransfer.linear import LinearTraining, train_linear
 
     check_resume(resume=resume, overwrite=overwrite)
-    cached = True if cached is None else cached
     settings = LinearTraining(
         backbone=backbone,
         data=data,
         out=out,
         test_data=test_data,
-        mode="cached" if cached else "online",
-        solver=solver or ("lbfgs" if cached else "sgd"),  # type: ignore[arg-type]
+        mode="online" if cached is False else "cached",
+        solver=solver,  # type: ignore[arg-type]
+        recipe=recipe,  # type: ignore[arg-type]
         epochs=epochs,
         batch_size=batch_size,
         learning_rate=learning_rate,
@@ -138,6 +147,7 @@ def train(
         seed=seed,
         val_fraction=val_fraction,
         max_bad=max_bad,
+        metric=metric,  # type: ignore[arg-type]
         engine=engine,
         threads=threads,
         workers=workers,
@@ -161,6 +171,8 @@ def train(
 
 def show_outcome(report: dict[str, Any], out: Path) -> None:
     """Render what every training reports."""
+    from edgetransfer.metrics.conventions import TITLES
+
     backbone, stages = report["backbone"], report["stages"]
     last = report["epochs"][-1]
     say(f"backbone   {backbone['name']}, {backbone['sparsity']:.1%} of its weights zero")
@@ -186,6 +198,9 @@ def show_outcome(report: dict[str, Any], out: Path) -> None:
         )
     elif "val_top1" not in last:
         say("test       no test images; --val-fraction 0.2 holds some out, --test-data names some")
+    if report["final"] or "val_top1" in last:
+        metric = report["metric"]
+        say(f"metric     {TITLES[metric['name']]} counts ({metric['reason']})")
     say("time       " + ", ".join(f"{name} {seconds:.1f} s" for name, seconds in stages.items()))
     if report["skipped"]:
         say(f"skipped    {report['skipped']} images; see {out / 'skipped.jsonl'}")

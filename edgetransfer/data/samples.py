@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import stat
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -34,8 +36,13 @@ class Sample:
     label: int = -1
 
     def read(self) -> bytes:
-        """The file's bytes; an `OSError` if it cannot be read."""
-        return self.source if isinstance(self.source, bytes) else self.source.read_bytes()
+        """The file's bytes; an `OSError` if it cannot be read, or is no file but a pipe or so."""
+        if isinstance(self.source, bytes):
+            return self.source
+        kind = self.source.stat().st_mode
+        if not (stat.S_ISREG(kind) or stat.S_ISDIR(kind)):  # it might never end
+            raise OSError(errno.EINVAL, "not a file", str(self.source))
+        return self.source.read_bytes()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +57,10 @@ class DataSplits:
         The samples of each part; ``val`` and ``test`` may be empty.
     ignored
         How many files were passed over because of their ending, by ending.
+    left_out
+        How many files and folders were passed over for other reasons, by reason.
+    learned_too
+        By split, the ids of photos that are copies of training photos.
     """
 
     classes: tuple[str, ...]
@@ -57,15 +68,26 @@ class DataSplits:
     val: tuple[Sample, ...] = ()
     test: tuple[Sample, ...] = ()
     ignored: tuple[tuple[str, int], ...] = ()
+    left_out: tuple[tuple[str, int], ...] = ()
+    learned_too: tuple[tuple[str, tuple[str, ...]], ...] = ()
+
+    @property
+    def sizes(self) -> dict[str, dict[str, int]]:
+        """How many photos and classes each split has."""
+        parts = (("train", self.train), ("val", self.val), ("test", self.test))
+        return {
+            name: {"photos": len(part), "classes": len({sample.label for sample in part})}
+            for name, part in parts
+        }
 
     @property
     def fingerprint(self) -> str:
         """A hash of classes, ids and labels; equal data sets have equal fingerprints."""
-        digest = hashlib.sha256("\0".join(self.classes).encode())
+        digest = hashlib.sha256("\0".join(self.classes).encode(errors="surrogatepass"))
         for part in (self.train, self.val, self.test):
             digest.update(b"\1")
             for sample in part:
-                digest.update(f"{sample.id}\0{sample.label}\0".encode(errors="surrogateescape"))
+                digest.update(f"{sample.id}\0{sample.label}\0".encode(errors="surrogatepass"))
         return digest.hexdigest()[:16]
 
 
@@ -99,13 +121,17 @@ def check_classes(where: str, classes: Sequence[str], train: Sequence[Sample]) -
 
 
 def split_off(
-    samples: Sequence[Sample], fraction: float, seed: int
+    samples: Sequence[Sample],
+    fraction: float,
+    seed: int,
+    copies: Sequence[Sequence[int]] = (),
 ) -> tuple[tuple[Sample, ...], tuple[Sample, ...]]:
     """Split samples in two, class by class: the rest, and about ``fraction`` held out.
 
-    Each class keeps at least one sample in the rest, and gives at least one if it has two.
-    The order within each part is that of the input.
+    Each class keeps at least one sample in the rest, and gives at least one if it has two that
+    differ; ``copies`` are those that don't, see `stratified_holdout`. The order within each part
+    is that of the input.
     """
-    held = stratified_holdout(labels_of(samples), fraction, seed)
+    held = stratified_holdout(labels_of(samples), fraction, seed, copies)
     rest = tuple(s for s, h in zip(samples, held, strict=True) if not h)
     return rest, tuple(s for s, h in zip(samples, held, strict=True) if h)

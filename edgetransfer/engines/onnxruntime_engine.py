@@ -2,12 +2,46 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import onnx
 
 from edgetransfer.engines.protocol import EngineChoice, padded
 from edgetransfer.errors import EngineError
 from edgetransfer.types import Float32Array
+
+# It moves a Pad's zeros into the padding of a MaxPool, which is minus infinity, and gives an
+# AveragePool that rounds up another shape.
+UNSOUND = ["Pad_Fusion"]
+
+
+def inference_session(model: onnx.ModelProto, *, threads: int | None) -> Any:
+    """An `onnxruntime.InferenceSession` on the CPU, without the optimisations that change results.
+
+    Raises
+    ------
+    EngineError
+        If ONNX Runtime cannot load the graph.
+    """
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    options.intra_op_num_threads = threads or 0
+    options.inter_op_num_threads = 1
+    # Waiting threads that spin would take the cores that decoding needs.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    try:
+        return onnxruntime.InferenceSession(
+            model.SerializeToString(),
+            options,
+            providers=["CPUExecutionProvider"],
+            disabled_optimizers=UNSOUND,
+        )
+    except Exception as error:
+        first_line = str(error).strip().splitlines()[0][:300]
+        raise EngineError(f"ONNX Runtime cannot load this backbone: {first_line}") from error
 
 
 class OnnxRuntimeEngine:
@@ -33,19 +67,7 @@ class OnnxRuntimeEngine:
     def __init__(self, model: onnx.ModelProto, *, threads: int | None, reason: str) -> None:
         import onnxruntime
 
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3
-        options.intra_op_num_threads = threads or 0
-        options.inter_op_num_threads = 1
-        # Waiting threads that spin would take the cores that decoding needs.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        try:
-            self._session = onnxruntime.InferenceSession(
-                model.SerializeToString(), options, providers=["CPUExecutionProvider"]
-            )
-        except Exception as error:
-            first_line = str(error).strip().splitlines()[0][:300]
-            raise EngineError(f"ONNX Runtime cannot load this backbone: {first_line}") from error
+        self._session = inference_session(model, threads=threads)
         self.choice = EngineChoice(name=self.name, version=onnxruntime.__version__, reason=reason)
         batch, channels, height, width = self._session.get_inputs()[0].shape
         self.batch_size = int(batch)

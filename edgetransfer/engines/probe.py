@@ -1,9 +1,8 @@
 """A first compile of a backbone in an engine that may abort, in a process of its own.
 
-Some graphs abort DeepSparse natively; a child process takes that fall. What worked once for a
-backbone on this machine is remembered in the cache folder and not tried again.
-
-    python -m edgetransfer.engines.probe FROZEN.onnx THREADS ENGINE
+Some graphs abort DeepSparse natively; a child process (`edgetransfer.engines.trial`) takes that
+fall, and compares what it computes with a reference. What worked once for a backbone on this
+machine is remembered in the cache folder and not tried again.
 """
 
 from __future__ import annotations
@@ -22,9 +21,9 @@ import onnx
 
 from edgetransfer.atomic import write_atomically
 from edgetransfer.engines.registry import engine_kind
-from edgetransfer.errors import EngineError
 
 TIMEOUT = 300.0  # seconds: a ResNet50 compiles in four
+RULES = 2  # raised when a trial asks for more than before: what passed then is tried anew
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +67,7 @@ def _memory_of(cache: Path, serialised: bytes, engine: str, threads: int | None)
     digest = hashlib.sha256(serialised)
     release = engine_kind(engine).version
     machine = f"{platform.node()} {platform.processor()}"
-    digest.update(f"{engine} {release} {threads} {machine}".encode())
+    digest.update(f"{RULES} {engine} {release} {threads} {machine}".encode())
     return cache / "probes" / f"{digest.hexdigest()[:32]}.json"
 
 
@@ -81,7 +80,7 @@ def _remember(path: Path, result: ProbeResult) -> None:
 
 
 def _run_child(path: Path, engine: str, threads: int | None) -> ProbeResult:
-    command = [sys.executable, "-m", "edgetransfer.engines.probe", str(path), str(threads or 0)]
+    command = [sys.executable, "-m", "edgetransfer.engines.trial", str(path), str(threads or 0)]
     command.append(engine)
     try:
         child = subprocess.run(
@@ -97,35 +96,19 @@ def _run_child(path: Path, engine: str, threads: int | None) -> ProbeResult:
         return ProbeResult(works=False, detail=f"it did not finish compiling in {TIMEOUT:.0f} s")
     if child.returncode < 0:
         name = signal.Signals(-child.returncode).name
-        return ProbeResult(works=False, detail=f"it aborted while compiling ({name})")
+        said = _last_words(child.stderr)
+        detail = f"it aborted while compiling ({name})" + (f": {said}" if said else "")
+        return ProbeResult(works=False, detail=detail)
     try:
         answer = json.loads(child.stdout.strip().splitlines()[-1])
         return ProbeResult(works=bool(answer["works"]), detail=str(answer["detail"]))
     except (ValueError, KeyError, IndexError, TypeError):
-        lines = child.stderr.strip().splitlines() or [f"exit code {child.returncode}"]
-        return ProbeResult(works=False, detail=lines[-1][:300])
+        said = _last_words(child.stderr) or f"exit code {child.returncode}"
+        return ProbeResult(works=False, detail=said)
 
 
-def main(arguments: list[str]) -> None:
-    """The child's side: compile, run once, answer in JSON on the last line of stdout."""
-    import numpy as np
-
-    path, threads, name = arguments
-    try:
-        engine = engine_kind(name).open(
-            onnx.load(path), threads=int(threads) or None, reason="probe"
-        )
-        images = np.random.default_rng(0).standard_normal(engine.input_shape, np.float32)
-        finite = bool(np.isfinite(engine.run(images)).all())
-        share = getattr(engine, "supported_fraction", 1.0)
-        compiled = "all operators are compiled"
-        if share < 1:
-            compiled = f"{share:.0%} of operators are compiled, the others run slowly"
-        detail = compiled if finite else "its features are not finite"
-        print(json.dumps({"works": finite, "detail": detail}))
-    except EngineError as error:
-        print(json.dumps({"works": False, "detail": str(error)}))
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])
+def _last_words(stderr: str) -> str:
+    """The last line that says why a process ended: no warning, and no line of a stack."""
+    lines = [line.rstrip() for line in stderr.splitlines() if line.strip()]
+    telling = [line for line in lines if not line[0].isspace() and "Warning:" not in line]
+    return telling[-1][:300] if telling else ""

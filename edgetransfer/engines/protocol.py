@@ -29,6 +29,22 @@ class EngineChoice:
     reason: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class LayerTime:
+    """One step of a compiled backbone.
+
+    Parameters
+    ----------
+    tensors
+        What the layers make that it does; an engine may run several as one.
+    share
+        Of the whole run's time, 0 to 1.
+    """
+
+    tensors: tuple[str, ...]
+    share: float
+
+
 class Engine(Protocol):
     """A backbone compiled for one batch size."""
 

@@ -13,9 +13,9 @@ from typing import Protocol
 
 import onnx
 
-from edgetransfer.engines import deepsparse_engine, openvino_engine
+from edgetransfer.engines import deepsparse_engine, deepsparse_layers, openvino_engine
 from edgetransfer.engines.onnxruntime_engine import OnnxRuntimeEngine
-from edgetransfer.engines.protocol import Engine
+from edgetransfer.engines.protocol import Engine, LayerTime
 from edgetransfer.engines.sparse import opening as sparse
 from edgetransfer.errors import UsageError
 
@@ -27,6 +27,15 @@ class Opener(Protocol):
 
     def __call__(self, model: onnx.ModelProto, *, threads: int | None, reason: str) -> Engine:
         """Open it, or raise `EngineError`."""
+
+
+class LayerTimer(Protocol):
+    """Times the steps of a frozen backbone that an engine of the kind has open."""
+
+    def __call__(
+        self, model: onnx.ModelProto, engine: Engine, *, threads: int | None
+    ) -> tuple[LayerTime, ...]:
+        """In the order of the run, or raise `EngineError`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +61,14 @@ class EngineKind:
         ``auto`` never takes such an engine.
     unmeasured
         Why ``auto`` may take it where nothing was measured; None if it must be measured first.
+    gains
+        Whether it is faster on a backbone with more zeros.
+    layer_times
+        What times its steps; None if it cannot tell.
+    describe
+        What `doctor` says of it beside that: by key, texts or None; imports nothing heavy.
+    notice
+        What whoever has it should know.
     """
 
     name: str
@@ -62,6 +79,10 @@ class EngineKind:
     aborts: bool = False
     reduced: str | None = None
     unmeasured: str | None = None
+    gains: bool = False
+    layer_times: LayerTimer | None = None
+    describe: Callable[[], dict[str, str | None]] | None = None
+    notice: str | None = None
 
     @property
     def version(self) -> str:
@@ -82,6 +103,9 @@ KINDS: tuple[EngineKind, ...] = (
         open=sparse.open_sparse,
         why_absent=lambda: sparse.why_absent(),
         unmeasured="it gains from sparsity and may be used in production",
+        gains=True,
+        layer_times=sparse.layer_times,
+        describe=lambda: sparse.describe(),
     ),
     EngineKind(
         name="deepsparse",
@@ -91,6 +115,12 @@ KINDS: tuple[EngineKind, ...] = (
         why_absent=lambda: deepsparse_engine.why_absent(),
         aborts=True,
         unmeasured="it gains from sparsity",
+        gains=True,
+        layer_times=deepsparse_layers.layer_times,
+        notice=(
+            "DeepSparse's licence allows development, test and evaluation, not production; it has "
+            "reached its end of life. --engine sparse and onnxruntime need neither."
+        ),
     ),
     EngineKind(
         name="openvino",
@@ -134,6 +164,11 @@ def engine_kind(name: str) -> EngineKind:
         if kind.name == name:
             return kind
     raise UsageError(f"--engine is one of {', '.join(engine_names())}, not {name!r}")
+
+
+def reference_kind() -> EngineKind:
+    """The engine that every backbone runs in, and that others are compared with."""
+    return KINDS[-1]
 
 
 def available_kinds() -> tuple[EngineKind, ...]:

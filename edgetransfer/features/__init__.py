@@ -1,7 +1,7 @@
 """Images to features: an overlapped, bounded pipeline, and a cache on disk."""
 
 from edgetransfer.engines import available_cores
-from edgetransfer.features.cache import FeatureCache, default_cache_folder
+from edgetransfer.features.cache import FeatureCache
 from edgetransfer.features.cached import FeatureTable, cached_features
 from edgetransfer.features.extractor import (
     FeatureBatch,
@@ -11,6 +11,7 @@ from edgetransfer.features.extractor import (
     ViewBatch,
 )
 from edgetransfer.features.plans import plan_for, workload_of
+from edgetransfer.paths import default_cache_folder
 
 __all__ = [
     "FeatureBatch",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgetransfer.atomic import is_leftover, write_atomically
+from edgetransfer.images import DECODING_VERSION
 from edgetransfer.sealing import BrokenSealError, has_seal, sealed
 from edgetransfer.types import Float32Array
 
@@ -25,6 +25,9 @@ LEFT_SECONDS = 24 * 3600  # after which a file that is still under its temporary
 
 class FeatureCache:
     """Feature rows by content: (backbone, preprocessing, engine) and the image file's sha256.
+
+    What an image file decodes to may change with a new version of this project: the version of
+    decoding is part of the key.
 
     A cache is a folder of shards, each a safetensors file of ``keys`` (n, 32) uint8 and
     ``features`` (n, D) float32. A shard is written whole under a temporary name and renamed, so
@@ -42,7 +45,8 @@ class FeatureCache:
     """
 
     def __init__(self, root: Path, identity: str, dimension: int) -> None:
-        self.folder = root / hashlib.sha256(f"{FORMAT}\0{identity}".encode()).hexdigest()[:32]
+        key = f"{FORMAT}\0{DECODING_VERSION}\0{identity}"
+        self.folder = root / hashlib.sha256(key.encode()).hexdigest()[:32]
         self.dimension = dimension
         self._rows: dict[bytes, Float32Array] = {}
         self._remove_leftovers()
@@ -114,11 +118,3 @@ def _read(path: Path) -> tuple[NDArray[np.uint8], Float32Array] | None:
 def content_key(data: bytes) -> bytes:
     """The key of an image: the sha256 of its file's bytes, 32 bytes."""
     return hashlib.sha256(data).digest()
-
-
-def default_cache_folder() -> Path:
-    """The user's own cache folder; ``EDGETRANSFER_CACHE`` names another."""
-    import platformdirs
-
-    named = os.environ.get("EDGETRANSFER_CACHE")
-    return Path(named) if named else Path(platformdirs.user_cache_dir("edgetransfer"))

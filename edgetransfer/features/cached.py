@@ -51,9 +51,12 @@ def cached_features(
 ) -> FeatureTable:
     """The eval-view features of samples; new ones are added to the cache as they come.
 
-    A sample whose file is unreadable or not an image is handed to ``skip`` and left out.
+    A sample whose file is unreadable or not an image is handed to ``skip`` and left out. Copies of
+    a photo are extracted once, so that their rows are equal to the bit.
     """
     rows: dict[int, Float32Array] = {}
+    first: dict[bytes, int] = {}
+    copies: dict[int, list[int]] = {}
     keys: dict[int, bytes] = {}
     missing: list[int] = []
     for index, sample in enumerate(samples):
@@ -64,10 +67,12 @@ def cached_features(
                 known = cache.get(keys[index])
             except OSError:
                 known = None  # the extractor meets it again, and says why
-        if known is None:
-            missing.append(index)
-        else:
+        if known is not None:
             rows[index] = known
+        elif index in keys and (original := first.setdefault(keys[index], index)) != index:
+            copies.setdefault(original, []).append(index)
+        else:
+            missing.append(index)
     done = len(rows)
     progress(stage, done, len(samples))
     unsaved: list[int] = []
@@ -86,12 +91,15 @@ def cached_features(
     try:
         for batch in batches:
             for index, row in zip(batch.indices.tolist(), batch.features, strict=True):
-                rows[index] = row
+                for same in (index, *copies.get(index, ())):
+                    rows[same] = row
+                    done += 1
                 if index in keys:
                     unsaved.append(index)
-            done += len(batch.indices) + len(batch.failed)
             for index, reason in batch.failed:
-                skip(samples[index], reason)
+                for same in (index, *copies.get(index, ())):
+                    done += 1
+                    skip(samples[same], reason)
             if len(unsaved) >= ROWS_PER_SHARD:
                 save()
             progress(stage, done, len(samples))

@@ -6,9 +6,10 @@ from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from functools import partial
 from time import perf_counter, thread_time
 from types import TracebackType
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from edgetransfer.data import Sample
 from edgetransfer.engines import Engine, available_cores
 from edgetransfer.errors import ImageError
 from edgetransfer.features.core_limit import CoreLimit
+from edgetransfer.features.notes import DamageNotes
 from edgetransfer.images import (
     EvalTransform,
     TrainTransform,
@@ -95,6 +97,16 @@ class FeatureBatch:
     failed: tuple[tuple[int, str], ...]
 
 
+class DecodeWatch(Protocol):
+    """Told by each decoding thread what it has in hand."""
+
+    def began(self, sample_id: str) -> None:
+        """It decodes this sample now."""
+
+    def ended(self) -> None:
+        """It is done with that."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class _InHand:
     """A batch on its way: its buffer, the decoding of its images, and its features to come."""
@@ -126,6 +138,8 @@ class FeatureExtractor:
         More engines of the same backbone and batch, opened alike: each runs batches of its own.
     cores
         How many cores all of it may keep busy at a time; all there are if None.
+    watch
+        Told which samples are being decoded.
     """
 
     def __init__(
@@ -137,6 +151,7 @@ class FeatureExtractor:
         clock: StageClock | None = None,
         streams: Sequence[Engine] = (),
         cores: int | None = None,
+        watch: DecodeWatch | None = None,
     ) -> None:
         self.engine = engine
         self.preprocessing = preprocessing
@@ -144,6 +159,8 @@ class FeatureExtractor:
         self._eval = EvalTransform(size=preprocessing.size, resize=preprocessing.resize)
         self._idle: list[deque[Float32Array]] = []  # buffers of generators that have ended
         self.cores = cores
+        self._watch = watch
+        self._notes = DamageNotes()
         self.workers = workers or available_cores()
         self._limit = CoreLimit(cores)
         self.engines = (engine, *streams)
@@ -293,14 +310,20 @@ class FeatureExtractor:
                 views.append((view, (width, height)))
                 return view.shrink
 
+            sample = batch.samples[index]
+            if self._watch is not None:
+                self._watch.began(sample.id)
             try:
-                picture = open_upright(batch.samples[index].read(), shrink)
+                picture = open_upright(sample.read(), shrink, partial(self._notes.add, sample.id))
             except ImageError as error:
                 failed.append((index, str(error)))
                 continue
             except OSError as error:
                 failed.append((index, error.strerror or str(error)))
                 continue
+            finally:
+                if self._watch is not None:
+                    self._watch.ended()
             decoded = thread_time()
             view, full_size = views[0]
             shown = render(picture, view, full_size, self.preprocessing)

@@ -11,14 +11,16 @@ import numpy as np
 from edgetransfer.features import FeatureTable
 from edgetransfer.heads import LBFGSSolver, LinearHead
 from edgetransfer.metrics import accuracy_of
-from edgetransfer.sampling import stratified_holdout
+from edgetransfer.metrics.conventions import Metric
+from edgetransfer.sampling import equal_rows, stratified_holdout
 from edgetransfer.types import Progress
 
 logger = logging.getLogger(__name__)
 
-WEAK = 0.7  # mean per-class accuracy below which a larger learning rate pays
-PAPERS_RATE, LARGER_RATE = 0.001, 0.01
+WEAK = 0.7  # accuracy below which a larger learning rate pays
+USUAL_RATE, LARGER_RATE = 0.001, 0.01
 HELD_OUT = 0.2
+VALIDATION = "validation"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,14 +47,13 @@ class Baseline:
         """For the run's report."""
         return {"on": self.on, "top1": self.top1, "mean_per_class": self.mean_per_class}
 
-    def advise(self, learning_rate: float, *, has_batchnorm: bool) -> None:
-        """Say what it reaches, and what that speaks for."""
-        if not np.isfinite(self.mean_per_class):
+    def advise(self, metric: Metric, learning_rate: float, *, has_batchnorm: bool) -> None:
+        """Say what it reaches by the accuracy that counts, and what that speaks for."""
+        reached: float = getattr(self, metric.name)
+        if not np.isfinite(reached):
             return
-        logger.info(
-            "a linear head reaches %.1f%% mean per class (%s)", 100 * self.mean_per_class, self.on
-        )
-        if self.mean_per_class >= WEAK or learning_rate > PAPERS_RATE:
+        logger.info("a linear head reaches %.1f%% %s (%s)", 100 * reached, metric.title, self.on)
+        if reached >= WEAK or learning_rate > USUAL_RATE:
             return
         if has_batchnorm:
             logger.info("that is weak: --learning-rate %g is likely to do better", LARGER_RATE)
@@ -81,11 +82,11 @@ def linear_baseline(
     labels, features = table.labels, table.features
     held = np.zeros(len(labels), bool)
     if not len(val.labels):
-        held = stratified_holdout(labels, HELD_OUT, seed)
+        held = stratified_holdout(labels, HELD_OUT, seed, equal_rows(features))
     result = LBFGSSolver().fit(
         features[~held], labels[~held], classes, seed=seed, progress=progress
     )
-    on = "validation" if len(val.labels) else "held out"
+    on = VALIDATION if len(val.labels) else "held out"
     tested = val.features if len(val.labels) else features[held]
     known = val.labels if len(val.labels) else labels[held]
     accuracy = accuracy_of(known, result.head.predict(tested), len(classes))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import onnx
+import psutil
 
 from edgetransfer.backbones import Backbone
 from edgetransfer.data import DataSplits, Sample
@@ -40,8 +41,12 @@ class Context:
         With the normalisation that the finetuned one will have.
     progress
         Told of all that goes on.
+    doubts
+        Warnings that belong into the report.
     computed, from_cache
         Feature rows so far.
+    memory_before
+        Bytes that the process had when it began.
     """
 
     training: LinearTraining
@@ -52,8 +57,10 @@ class Context:
     progress: Progress
     skipped: SkippedImages
     clock: StageClock = field(default_factory=StageClock)
+    doubts: list[str] = field(default_factory=list)
     computed: int = 0
     from_cache: int = 0
+    memory_before: int = field(default_factory=lambda: int(psutil.Process().memory_info().rss))
 
     @property
     def workers(self) -> int | None:

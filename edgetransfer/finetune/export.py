@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -11,14 +10,16 @@ from typing import Any
 import onnx
 from onnx import numpy_helper
 
-from edgetransfer.atomic import write_atomically
 from edgetransfer.backbones import Backbone
-from edgetransfer.backbones.card import METADATA_KEY, card_path
+from edgetransfer.backbones.card import METADATA_KEY
 from edgetransfer.backbones.graph import Array
+from edgetransfer.backbones.writing import write_backbone
 from edgetransfer.errors import RunFolderError
 from edgetransfer.finetune.batchnorm import Statistics, fold, restore
+from edgetransfer.finetune.checking import check_merged
 from edgetransfer.finetune.initializers import with_initializers
 from edgetransfer.heads import LinearHead
+from edgetransfer.owning import owned
 from edgetransfer.reports import RunFolder
 from edgetransfer.reports.run_folder import BACKBONE, CARD, HEAD, LABELS, REPORT
 
@@ -46,23 +47,13 @@ def trained_body(
 
 def save_backbone(body: onnx.ModelProto, parent: Backbone, path: Path) -> Backbone:
     """Write a finetuned backbone and its card; returns it, opened."""
-    del body.metadata_props[:]  # an old card inside would say otherwise
-    content = body.SerializeToString(deterministic=True)
-    write_atomically(path, content)
     card = replace(
         parent.card,
         name=f"{parent.name.removesuffix('-finetuned')}-finetuned",
         features=body.graph.output[0].name,
-        dimension=parent.dimension,
-        sparsity=None,
-        sha256=hashlib.sha256(content).hexdigest(),
         parent=parent.sha256,
     )
-    write_atomically(card_path(path), card.to_toml().encode())
-    opened = Backbone.open(path)
-    card = replace(card, sparsity=opened.sparsity)
-    write_atomically(card_path(path), card.to_toml().encode())
-    return replace(opened, card=card)
+    return write_backbone(body, card, path, made_from=path)
 
 
 def merged(backbone: Backbone, head: LinearHead) -> onnx.ModelProto:
@@ -134,6 +125,8 @@ def export_run(run: Path, out: Path, *, merge_head: bool = False) -> dict[str, A
     ------
     RunFolderError
         If the run is no finished finetuning, or ``out`` is taken.
+    EdgeTransferError
+        If the merged graph does not give what its two parts give; nothing is written then.
     """
     folder = RunFolder.open(run)
     report = folder.read_report()
@@ -141,16 +134,23 @@ def export_run(run: Path, out: Path, *, merge_head: bool = False) -> dict[str, A
         raise RunFolderError(f"{run}: not a finished finetuning; `edgetransfer finetune` makes one")
     backbone = Backbone.open(folder.file(BACKBONE))
     head = LinearHead.load(folder.file(HEAD), backbone=backbone.identity)
-    exported = RunFolder.begin(out, resume=False, overwrite=False)
-    for name in (BACKBONE, CARD, HEAD, LABELS):
-        exported.write(name, folder.file(name).read_bytes())
+    whole, difference = None, None
     if merge_head:
-        exported.write(MODEL, merged(backbone, head).SerializeToString(deterministic=True))
-    exported.write_json(REPORT, report)
-    exported.write_config({**folder.read_config(), "out": str(out.resolve())})
+        whole = merged(backbone, head)
+        difference = check_merged(whole, backbone, head)
+    RunFolder.check(out)
+    with owned(out, "export"):
+        exported = RunFolder.begin(out, resume=False, overwrite=False)
+        for name in (BACKBONE, CARD, HEAD, LABELS):
+            exported.write(name, folder.file(name).read_bytes())
+        if whole is not None:
+            exported.write(MODEL, whole.SerializeToString(deterministic=True))
+        exported.write_json(REPORT, report)
+        exported.write_config({**folder.read_config(), "out": str(out.resolve())})
     return {
         "run": str(run.resolve()),
         "classes": len(head.classes),
         "sparsity": backbone.sparsity,
+        "merged_difference": difference,
         "files": sorted(path.name for path in out.iterdir()),
     }

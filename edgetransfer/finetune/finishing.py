@@ -5,22 +5,22 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-import numpy as np
-
 from edgetransfer.features import FeatureExtractor
+from edgetransfer.finetune.baseline import VALIDATION
 from edgetransfer.finetune.batchnorm import Statistics
+from edgetransfer.finetune.checking import check_zeros, compare_with_torch, doubts
 from edgetransfer.finetune.context import Context
 from edgetransfer.finetune.export import save_backbone, trained_body
 from edgetransfer.finetune.plan import memory_of
+from edgetransfer.finetune.recipe import departures
 from edgetransfer.finetune.solver import FullFinetuner
 from edgetransfer.linear.checkpoint import TrainingState
 from edgetransfer.linear.opening import head_metadata
+from edgetransfer.linear.recipe import recipe_report
 from edgetransfer.linear.runs import common_report
 from edgetransfer.metrics import accuracy_of, peak_memory_bytes
 from edgetransfer.reports import RunFolder
 from edgetransfer.reports.run_folder import BACKBONE, CHECKPOINT, HEAD, REPORT
-
-COMPARED = 16  # images that torch and the engine are compared on
 
 
 def finish(
@@ -38,29 +38,41 @@ def finish(
     exported = save_backbone(body, context.backbone, run.file(BACKBONE))
     engine = context.open(exported.frozen(context.training.batch_size))
     head = solver.head
+    check_zeros(exported.path, plan.masks.violations(exported.body))
     with context.extractor(engine) as sparse:
+        difference = compare_with_torch(context, exported, solver, extractor, sparse)
         if context.own.refit_head:
             head = context.fitted_head(sparse, "features")
         head.save(run.file(HEAD), head_metadata(exported, engine))
         test = context.table(sparse, splits.test, "test features")
-        difference = _difference(context, solver, extractor, sparse)
     final = None
     if len(test.labels):
         accuracy = accuracy_of(test.labels, head.predict(test.features), len(head.classes))
         final = {"top1": accuracy.top1, "mean_per_class": accuracy.mean_per_class}
-    masks = plan.masks
+    masks, linear = plan.masks, state.notes.get("linear")
+    estimated = memory_of(plan, context.training, context.own)
+    warnings = doubts(
+        before=linear if linear is not None and linear["on"] == VALIDATION else None,
+        after=state.history[-1],
+        metric=context.training.judged_by.name,
+        estimated=estimated,
+        taken=(peak_memory_bytes() or 0) - context.memory_before,
+    )
+    common = common_report(context.training, context.backbone, engine, splits, context.skipped)
     report = {
-        **common_report(context.training, context.backbone, engine, splits, context.skipped),
+        **common,
+        "recipe": recipe_report(context.training.recipe, departures(context.training, context.own)),
+        "warnings": [*common["warnings"], *context.doubts, *warnings],
         "n_test": len(test.labels),
         "epochs": state.history,
         "final": final,
         "stages": context.clock.seconds,
         "masked": {
             "before": masks.zeros,
-            "after": masks.zeros - masks.violations(exported.body),
+            "after": masks.zeros,
         },
         "features": {"computed": context.computed, "from_cache": context.from_cache},
-        "linear": state.notes.get("linear"),
+        "linear": linear,
         "trained": {
             "from": plan.parts.first,
             "parameters": sum(p.numel() for p in solver.parameters.values()),
@@ -75,21 +87,9 @@ def finish(
             "sparsity": exported.sparsity,
             "difference_from_torch": difference,
         },
-        "estimated_memory_bytes": memory_of(plan, context.training, context.own),
+        "estimated_memory_bytes": estimated,
         "peak_memory_bytes": peak_memory_bytes(),
     }
     run.write_json(REPORT, report)
     run.file(CHECKPOINT).unlink(missing_ok=True)
     return report
-
-
-def _difference(
-    context: Context, solver: FullFinetuner, extractor: FeatureExtractor, sparse: FeatureExtractor
-) -> float | None:
-    """The largest difference of the engine's features from torch's, over the largest one."""
-    samples = context.usable(context.splits.train)[:COMPARED]
-    with solver.in_float32():
-        ours = [solver.features(batch.features) for batch in extractor.extract(samples)]
-    theirs = [batch.features for batch in sparse.extract(samples)]
-    a, b = np.concatenate(ours), np.concatenate(theirs)
-    return float(np.abs(a - b).max() / np.abs(a).max()) if a.any() else None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,7 @@ from edgetransfer.finetune.context import Context
 from edgetransfer.finetune.finishing import finish
 from edgetransfer.finetune.forecast import Forecast
 from edgetransfer.finetune.partition import size_of
-from edgetransfer.finetune.plan import make_plan
+from edgetransfer.finetune.plan import make_plan, masked
 from edgetransfer.finetune.preparation import (
     baseline,
     frozen_engine,
@@ -24,14 +23,17 @@ from edgetransfer.finetune.preparation import (
     normalised,
     statistics_of,
 )
+from edgetransfer.finetune.recipe import departures, resolved
 from edgetransfer.finetune.running import torch_threads
 from edgetransfer.finetune.settings import FinetuneSettings
 from edgetransfer.finetune.solver import FullFinetuner
 from edgetransfer.linear import LinearTraining
 from edgetransfer.linear.checkpoint import TrainingState, load_checkpoint
 from edgetransfer.linear.epochs import CachedEpochs, EpochSource, OnlineEpochs
+from edgetransfer.linear.inputs import write_inputs
 from edgetransfer.linear.opening import limited_threads, load_splits, open_backbone
-from edgetransfer.linear.runs import check_finished, enter_run, replacing
+from edgetransfer.linear.recipe import warning_of
+from edgetransfer.linear.runs import check_finished, entered_run, replacing
 from edgetransfer.linear.sgd_training import SGDTraining
 from edgetransfer.linear.skipping import SkippedImages
 from edgetransfer.metrics import Accuracy
@@ -51,45 +53,52 @@ def run_finetuning(
     progress: Progress,
 ) -> dict[str, Any]:
     """See `edgetransfer.finetune.finetune`."""
-    training = replace(training, mode="cached" if own.cached_frozen else "online", solver="sgd")
+    training, own = resolved(training, own)
+    departed = departures(training, own)
+    for text in warning_of(departed):
+        logger.warning("%s", text)
     backbone = open_backbone(training)
     splits = load_splits(training)
     warn_of_logits(backbone, len(splits.classes))
     plan = make_plan(backbone, training, own)
-    entered = enter_run(
+    with entered_run(
         training.out,
+        splits,
         resume=resume,
         overwrite=overwrite,
         difference=lambda config: (
-            training.difference(config) or own.difference(config.get("finetune", {}))
+            training.difference(config, free=() if own.is_partial else ("engine",))
+            or own.difference(config.get("finetune", {}))
         ),
         command="finetune",
-    )
-    run = entered.run
-    if entered.finished is not None:
-        check_finished(run, Backbone.open(run.file(BACKBONE)).identity)
-        return entered.finished
-    total = len(splits.train) + len(splits.val) + len(splits.test)
-    context = Context(
-        training=training,
-        own=own,
-        backbone=backbone,
-        splits=splits,
-        plan=plan,
-        progress=Forecast(progress, training.n_epochs),
-        skipped=SkippedImages(total, training.max_bad),
-    )
-    with (
-        limited_threads(training.threads),
-        torch_threads(training.threads),
-        replacing(run, overwrite=overwrite),
-    ):
-        run.write_config({**training.to_config(), "finetune": own.to_config()})
-        run.write_labels(splits.classes)
-        try:
-            return _train(context, run)
-        finally:
-            run.write_lines(SKIPPED, context.skipped.records)
+    ) as entered:
+        run = entered.run
+        if entered.finished is not None:
+            check_finished(run, Backbone.open(run.file(BACKBONE)).identity)
+            return entered.finished
+        total = len(splits.train) + len(splits.val) + len(splits.test)
+        context = Context(
+            training=training,
+            own=own,
+            backbone=masked(backbone, plan, own),
+            splits=splits,
+            plan=plan,
+            progress=Forecast(progress, training.n_epochs),
+            skipped=SkippedImages(total, training.max_bad),
+            doubts=[*entered.doubts, *warning_of(departed)],
+        )
+        with (
+            limited_threads(training.threads),
+            torch_threads(training.threads),
+            replacing(run, overwrite=overwrite),
+        ):
+            run.write_config({**training.to_config(), "finetune": own.to_config()})
+            run.write_labels(splits.classes)
+            write_inputs(run, splits)
+            try:
+                return _train(context, run)
+            finally:
+                run.write_lines(SKIPPED, context.skipped.records)
 
 
 def _train(context: Context, run: RunFolder) -> dict[str, Any]:

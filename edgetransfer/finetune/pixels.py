@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgetransfer.data import Sample
 from edgetransfer.engines import EngineChoice
 from edgetransfer.errors import DataError
-from edgetransfer.features import FeatureCache, FeatureExtractor, cached_features
+from edgetransfer.features import FeatureCache, FeatureExtractor, TrainView, cached_features
 from edgetransfer.features.cached import Skip
 from edgetransfer.types import Float32Array, Preprocessing, Progress
 
+STAGE = "normalisation"
 MOST_IMAGES = 4096  # for mean and deviation: their error is far below a grey level by then
 
 
@@ -72,16 +75,50 @@ def normalised_by(
     DataError
         If all images are of one colour, or none can be decoded.
     """
-    raw = replace(preprocessing, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0), channels="RGB")
     chosen = samples[:: -(-len(samples) // MOST_IMAGES)]
-    engine = MomentEngine(batch_size=16, size=preprocessing.size)
-    with FeatureExtractor(engine, raw, workers=workers) as extractor:
+    with _moments_of(preprocessing, workers) as extractor:
         table = cached_features(
-            extractor, chosen, cache=cache, skip=skip, progress=progress, stage="normalisation"
+            extractor, chosen, cache=cache, skip=skip, progress=progress, stage=STAGE
         )
-    if not len(table.labels):
+    return _normalised(preprocessing, table.features)
+
+
+def normalised_under(
+    view: TrainView,
+    samples: Sequence[Sample],
+    preprocessing: Preprocessing,
+    *,
+    workers: int | None,
+    skip: Skip,
+    progress: Progress,
+) -> Preprocessing:
+    """As `normalised_by`, over one augmented view of every sample.
+
+    "Obtained by loading the dataset once with standard data augmentations" (Iofinova et al.,
+    CVPR 2022, appendix B).
+    """
+    rows, done = [], 0
+    with _moments_of(preprocessing, workers) as extractor:
+        for batch in extractor.extract(samples, train=view):
+            rows.append(batch.features.copy())
+            for index, reason in batch.failed:
+                skip(samples[index], reason)
+            done += len(batch.indices) + len(batch.failed)
+            progress(STAGE, done, len(samples))
+    return _normalised(preprocessing, np.concatenate(rows) if rows else np.empty((0, 6)))
+
+
+def _moments_of(preprocessing: Preprocessing, workers: int | None) -> FeatureExtractor:
+    raw = replace(preprocessing, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0), channels="RGB")
+    engine = MomentEngine(batch_size=16, size=preprocessing.size)
+    return FeatureExtractor(engine, raw, workers=workers)
+
+
+def _normalised(preprocessing: Preprocessing, moments: NDArray[Any]) -> Preprocessing:
+    """The preprocessing by (n, 6) moments of images."""
+    if not len(moments):
         raise DataError("none of the training images can be decoded")
-    first, second = np.split(table.features.astype(np.float64).mean(axis=0), 2)
+    first, second = np.split(moments.astype(np.float64).mean(axis=0), 2)
     deviation = np.sqrt(np.maximum(second - first**2, 0))
     if deviation.min() < 1e-3:
         raise DataError(

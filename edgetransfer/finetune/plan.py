@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import onnx
@@ -102,6 +102,16 @@ def make_plan(backbone: Backbone, training: LinearTraining, own: FinetuneSetting
             checkpointing=own.checkpointing,
         )
     return plan
+
+
+def masked(backbone: Backbone, plan: Plan, own: FinetuneSettings) -> Backbone:
+    """The backbone that training begins from: with the zeros of another one, if that was asked.
+
+    Its features are others than the file's, and so is its identity.
+    """
+    if own.mask is None:
+        return backbone
+    return replace(backbone, body=plan.body, variant=f"masked by {Backbone.open(own.mask).sha256}")
 
 
 def memory_of(plan: Plan, training: LinearTraining, own: FinetuneSettings) -> int:

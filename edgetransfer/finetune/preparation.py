@@ -13,7 +13,7 @@ from edgetransfer.finetune.baseline import Baseline, linear_baseline
 from edgetransfer.finetune.batchnorm import Statistics
 from edgetransfer.finetune.context import Context
 from edgetransfer.finetune.losses import Teacher
-from edgetransfer.finetune.pixels import normalised_by
+from edgetransfer.finetune.pixels import normalised_by, normalised_under
 from edgetransfer.finetune.plan import (
     convolution_statistics,
     layer_rates,
@@ -38,15 +38,25 @@ def normalised(context: Context) -> Backbone:
         own = "data" if usual and not context.own.is_partial else "card"
     if own == "card":
         return backbone
-    view = f"{given.size} {given.resize} {given.interpolation}"
-    found = normalised_by(
-        context.splits.train,
-        given,
-        cache=FeatureCache(context.cache_root, f"moments 1 {view}", 6),
-        workers=context.workers,
-        skip=context.skipped.add,
-        progress=context.progress,
-    )
+    if own == "augmented":
+        found = normalised_under(
+            context.training.view(epoch=0),
+            context.splits.train,
+            given,
+            workers=context.workers,
+            skip=context.skipped.add,
+            progress=context.progress,
+        )
+    else:
+        view = f"{given.size} {given.resize} {given.interpolation}"
+        found = normalised_by(
+            context.splits.train,
+            given,
+            cache=FeatureCache(context.cache_root, f"moments 1 {view}", 6),
+            workers=context.workers,
+            skip=context.skipped.add,
+            progress=context.progress,
+        )
     logger.info("normalisation: mean %s, deviation %s", found.mean, found.std)
     return replace(backbone, card=override(backbone.card, mean=found.mean, std=found.std))
 
@@ -75,7 +85,11 @@ def baseline(context: Context) -> Baseline | None:
     if own.optimizer == "sgd":
         nodes = context.plan.model.graph.node
         normed = any(node.op_type == "BatchNormalization" for node in nodes)
-        found.advise(training.learning_rate, has_batchnorm=normed or own.batchnorm == "restore")
+        found.advise(
+            training.judged_by,
+            training.sgd.learning_rate,
+            has_batchnorm=normed or own.batchnorm == "restore",
+        )
     return found
 
 

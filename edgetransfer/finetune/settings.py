@@ -9,8 +9,8 @@ from edgetransfer.errors import UsageError
 
 HeadStart = Literal["kaiming", "linear"]
 Only = Literal["all", "batchnorm", "bias", "last-block"]
-BatchNorm = Literal["keep", "restore"]
-Normalisation = Literal["auto", "data", "card"]
+BatchNorm = Literal["auto", "keep", "restore"]
+Normalisation = Literal["auto", "data", "augmented", "card"]
 Precision = Literal["auto", "float32", "bfloat16"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Optimizer = Literal["sgd", "adam"]
@@ -30,10 +30,11 @@ CHOICES: dict[str, Any] = {
 
 @dataclass(frozen=True, kw_only=True)
 class FinetuneSettings:
-    """What is trained of a backbone, and how; the defaults are the paper's recipe.
+    """What is trained of a backbone, and how.
 
-    Iofinova et al. (CVPR 2022), section 3.4 and appendix B. What every training has (data, views,
-    epochs, batch size, learning rate) stands in `LinearTraining`.
+    What every training has (data, views, epochs, batch size, learning rate, ``recipe``) stands in
+    `LinearTraining`; what is open there or here is decided by `edgetransfer.finetune.recipe`.
+    The defaults are made for a laptop: the paper's recipe is ``recipe="paper"``.
 
     Parameters
     ----------
@@ -48,6 +49,9 @@ class FinetuneSettings:
     head_init
         ``kaiming``: uniform, as a fresh fully connected layer. ``linear``: the L-BFGS head on
         the backbone's own features (a linear probe, then finetuning; Kumar et al., ICLR 2022).
+    head_bias
+        Whether the head has a bias. Without one as in STR's networks (Iofinova et al., appendix
+        G).
     from_layer
         Train from this layer on: the name of weights, of a node or of a tensor. What comes
         before runs in the sparse engine and is not trained.
@@ -58,7 +62,8 @@ class FinetuneSettings:
         Each layer learns this many times as fast as the next one; 1 for all alike.
     batchnorm
         ``restore``: put batch-norm behind convolutions that have it folded in, with statistics
-        of the data; it is folded in again at the end.
+        of the data; it is folded in again at the end. ``auto``: ``keep``, or ``restore`` by the
+        paper's recipe, whose networks have it.
     mask
         Another backbone, whose zeros are used instead.
     teacher
@@ -75,16 +80,18 @@ class FinetuneSettings:
         alpha of the Beta distribution that two images are mixed by (Zhang et al., ICLR 2018);
         0 for none.
     normalise
-        ``data``: the input is normalised by the data set's own mean and deviation. ``card``: as
+        ``data``: the input is normalised by the data set's own mean and deviation, over the eval
+        views of at most 4,096 images. ``augmented``: by those of all training images under the
+        training's augmentation, as in the paper's appendix B. ``card``: as
         the backbone's card says. ``auto``: ``data`` where the card has ImageNet's own mean and
-        deviation, as in the paper; a backbone that was trained at another scale would have to
-        learn that first, so it keeps its card.
+        deviation; a backbone that was trained at another scale would have to learn that first,
+        so it keeps its card. By the paper's recipe ``augmented``.
     precision
         ``auto``: bfloat16 where the processor multiplies it, else float32. Weights, gradients
         of weights and momentum are float32 in any case.
     micro_batch
         Images that go through torch at once; a batch is the sum of several. 16 if None, or 32
-        where batch-norm learns from them.
+        where batch-norm learns from them; the whole batch by the paper's recipe.
     checkpointing
         Compute activations again in the backward pass instead of keeping them.
     cached_frozen
@@ -98,10 +105,11 @@ class FinetuneSettings:
     schedule: Schedule = "auto"
     refit_head: bool = False
     head_init: HeadStart = "kaiming"
+    head_bias: bool = True
     from_layer: str | None = None
     only: Only = "all"
     layer_decay: float = 1.0
-    batchnorm: BatchNorm = "keep"
+    batchnorm: BatchNorm = "auto"
     mask: str | None = None
     teacher: str | None = None
     teacher_weight: float = 0.5
@@ -134,6 +142,11 @@ class FinetuneSettings:
             raise UsageError(f"--temperature is a number above zero, not {self.temperature}")
         if self.micro_batch is not None and self.micro_batch < 1:
             raise UsageError(f"--micro-batch must be at least 1, not {self.micro_batch}")
+        if not self.head_bias and (self.head_init == "linear" or self.refit_head):
+            raise UsageError(
+                "--no-head-bias goes with a head that is trained from the start: the L-BFGS head "
+                "of --head-init linear and --refit-head has a bias"
+            )
         self._check_frozen()
 
     def _check_frozen(self) -> None:
@@ -161,9 +174,11 @@ class FinetuneSettings:
         return {key: value for key, value in asdict(self).items() if value is not None}
 
     def difference(self, config: dict[str, Any]) -> str | None:
-        """The first setting that differs from a saved table."""
-        now = self.to_config()
-        for name in sorted({*now, *config}):
-            if now.get(name) != config.get(name):
-                return f"{name} was {config.get(name, 'not set')} and is now {now.get(name)}"
+        """The first setting that differs from a saved table; what it lacks is as by default."""
+        for name, now in asdict(self).items():
+            usual = type(self).__dataclass_fields__[name].default
+            before = config.get(name, usual)
+            if before != now and not (name == "schedule" and before == "auto"):
+                was = "not set" if before is None else before
+                return f"{name} was {was} and is now {'not set' if now is None else now}"
         return None

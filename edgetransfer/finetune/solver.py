@@ -82,9 +82,12 @@ class FullFinetuner:
         device = runner.device
         weights = torch.from_numpy(np.ascontiguousarray(head.weights.T)).to(device)
         self._weights = nn.Parameter(weights)
-        self._bias = nn.Parameter(torch.from_numpy(head.bias.copy()).to(device))
+        bias = torch.from_numpy(head.bias if own.head_bias else np.zeros_like(head.bias))
+        self._bias = nn.Parameter(bias.to(device, copy=True), requires_grad=own.head_bias)
         trained = dict(runner.module.trainable)
-        self.parameters = {**trained, HEAD_WEIGHTS: self._weights, HEAD_BIAS: self._bias}
+        self.parameters = {**trained, HEAD_WEIGHTS: self._weights}
+        if own.head_bias:
+            self.parameters[HEAD_BIAS] = self._bias
         self._planned = steps
         self._scales = [rates.get(name, 1.0) for name in self.parameters]
         masks.attach(trained)
@@ -171,10 +174,11 @@ class FullFinetuner:
 
     @contextlib.contextmanager
     def in_float32(self) -> Iterator[None]:
-        """Compute in full precision for a while."""
+        """Compute in full precision for a while; a GPU's convolutions too."""
         before, self._runner.bfloat16 = self._runner.bfloat16, False
         try:
-            yield
+            with torch.backends.cudnn.flags(allow_tf32=False):
+                yield
         finally:
             self._runner.bfloat16 = before
 

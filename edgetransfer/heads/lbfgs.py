@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgetransfer.errors import UsageError
 from edgetransfer.heads.linear_head import LinearHead
 from edgetransfer.heads.loss import FloatArray, SoftmaxLoss
-from edgetransfer.sampling import stratified_holdout
+from edgetransfer.sampling import equal_rows, stratified_holdout
 from edgetransfer.types import Float32Array, IntArray, Progress, no_progress
 
 if TYPE_CHECKING:
@@ -64,7 +65,8 @@ class LBFGSSolver:
     Parameters
     ----------
     l2
-        The strength of the penalty, or None to choose it on a held-out fifth of each class.
+        The strength of the penalty, or None to choose it on a held-out fifth of each class;
+        equal rows, as copies of a photo give, are not held out from one another.
     max_iterations
         Of one fit.
     tolerance
@@ -114,12 +116,16 @@ class LBFGSSolver:
     ) -> LBFGSResult:
         tried: list[tuple[float, float]] = []
         l2 = self.l2
-        if l2 is None and np.bincount(labels).max() < 2:
-            logger.warning("one image a class: none to choose l2 with, taking %g", WITHOUT_CHOICE)
-            l2 = WITHOUT_CHOICE
         if l2 is None:
-            tried = self._try_strengths(features, labels, len(classes), seed, progress)
-            l2 = min(tried, key=lambda pair: pair[1])[0]
+            held = stratified_holdout(labels, HELD_OUT, seed, equal_rows(features))
+            if held.any():
+                tried = self._try_strengths(features, labels, len(classes), held, progress)
+                l2 = min(tried, key=lambda pair: pair[1])[0]
+            else:
+                logger.warning(
+                    "one image a class: none to choose l2 with, taking %g", WITHOUT_CHOICE
+                )
+                l2 = WITHOUT_CHOICE
         exact: FloatArray = features
         if self.precise:
             exact = features.astype(np.float64)
@@ -138,7 +144,7 @@ class LBFGSSolver:
         features: Float32Array,
         labels: IntArray,
         n_classes: int,
-        seed: int,
+        held: NDArray[np.bool_],
         progress: Progress,
     ) -> list[tuple[float, float]]:
         """Held-out cross-entropy by strength: decades first, then half-decades beside the best.
@@ -147,7 +153,6 @@ class LBFGSSolver:
         time); a warm start would end at once for the weakest penalties. Weaker penalties than
         one that is clearly worse are not tried.
         """
-        held = stratified_holdout(labels, HELD_OUT, seed)
         kept = features[~held].astype(np.float32), labels[~held]
         trial = replace(self, max_iterations=min(TRIAL_ITERATIONS, self.max_iterations))
         tried: dict[float, float] = {}

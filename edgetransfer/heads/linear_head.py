@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from edgetransfer.atomic import write_atomically
 from edgetransfer.errors import HeadError
+from edgetransfer.names import json_text, readable
 from edgetransfer.sealing import BrokenSealError, has_seal, sealed
 from edgetransfer.types import Float32Array, IntArray
 
@@ -109,9 +110,9 @@ class LinearHead:
         return sealed(
             {"weights": np.ascontiguousarray(self.weights), "bias": self.bias},
             {
-                **metadata,
+                **{name: readable(value) for name, value in metadata.items()},
                 "format": FORMAT,
-                "classes": json.dumps(self.classes, ensure_ascii=False),
+                "classes": json_text(self.classes),
             },
         )
 
@@ -175,7 +176,7 @@ class LinearHead:
 
 def _class_name(name: object) -> str:
     """A class's name from a file: it will be printed."""
-    if not isinstance(name, str) or any(category(c) in ("Cc", "Cs") for c in name):
+    if not isinstance(name, str) or any(category(c) == "Cc" for c in name):
         raise HeadError(f"a class is named {name!r}")
     return name
 

@@ -18,7 +18,10 @@ CACHED = 1 << 15  # numbers of each of three arrays that a core's cache holds to
 
 @dataclass(frozen=True, kw_only=True)
 class SGDSettings:
-    """Iofinova et al. (CVPR 2022), appendix B.
+    """Iofinova et al. (CVPR 2022), appendix B; momentum and weight decay as in its reference [61].
+
+    Which is Salman et al., "Do adversarially robust ImageNet models transfer better?" (NeurIPS
+    2020).
 
     Parameters
     ----------

@@ -1,6 +1,6 @@
 """Image files to model input: decoding, the train and eval views, normalisation."""
 
-from edgetransfer.images.decoding import SUFFIXES, decode_image, open_upright
+from edgetransfer.images.decoding import DECODING_VERSION, SUFFIXES, decode_image, open_upright
 from edgetransfer.images.views import (
     EvalTransform,
     TrainTransform,
@@ -11,6 +11,7 @@ from edgetransfer.images.views import (
 )
 
 __all__ = [
+    "DECODING_VERSION",
     "SUFFIXES",
     "EvalTransform",
     "TrainTransform",

@@ -1,6 +1,14 @@
 """Other people's checkpoints and graphs, made into backbones with cards."""
 
-from edgetransfer.importing.download import PUBLISHED, download
+from edgetransfer.importing.download import download, published
 from edgetransfer.importing.job import ImportSettings, import_backbone
+from edgetransfer.importing.shelf import get_backbone, list_backbones
 
-__all__ = ["PUBLISHED", "ImportSettings", "download", "import_backbone"]
+__all__ = [
+    "ImportSettings",
+    "download",
+    "get_backbone",
+    "import_backbone",
+    "list_backbones",
+    "published",
+]

@@ -1,6 +1,6 @@
 """Published checkpoints, fetched when a person asks for one by name, and checked.
 
-The publisher writes the first eight hex digits of a file's sha256 into its name.
+Publishers write the first eight hex digits of a file's sha256 into its name.
 """
 
 from __future__ import annotations
@@ -13,69 +13,41 @@ import re
 import shutil
 import urllib.error
 import urllib.request
-from dataclasses import dataclass
 from pathlib import Path
 
+from edgetransfer.backbones.records import RECORDS, BackboneRecord, PublishedFile, record_of
 from edgetransfer.errors import DataError, UsageError
 from edgetransfer.types import Progress, no_progress
 
-TORCHVISION = "https://download.pytorch.org/models/"
 CHUNK = 1 << 20
 TIMEOUT = 30.0  # seconds without a byte
 
 
-@dataclass(frozen=True, kw_only=True)
-class Published:
-    """A published checkpoint.
-
-    Parameters
-    ----------
-    architecture
-        Of which architecture it is.
-    file
-        Its name at the publisher, ending in the first digits of its sha256.
-    resize
-        The shorter side, in pixels, before its eval view's crop of 224.
-    """
-
-    architecture: str
-    file: str
-    resize: int = 256
-
-
-PUBLISHED: dict[str, Published] = {
-    "resnet18": Published(architecture="resnet18", file="resnet18-f37072fd.pth"),
-    "resnet34": Published(architecture="resnet34", file="resnet34-b627a593.pth"),
-    "resnet50": Published(architecture="resnet50", file="resnet50-0676ba61.pth"),
-    "resnet50-v2": Published(architecture="resnet50", file="resnet50-11ad3fa6.pth", resize=232),
-    "resnet101": Published(architecture="resnet101", file="resnet101-63fe2227.pth"),
-    "resnet101-v2": Published(architecture="resnet101", file="resnet101-cd907fc2.pth", resize=232),
-    "mobilenet_v2": Published(architecture="mobilenet_v2", file="mobilenet_v2-b0353104.pth"),
-    "mobilenet_v2-v2": Published(
-        architecture="mobilenet_v2", file="mobilenet_v2-7ebf99e0.pth", resize=232
-    ),
-}
-LICENCE = "BSD-3-Clause (torchvision); trained on ImageNet, a research-use data set"
-
-
-def published(name: str) -> Published:
-    """A published checkpoint by its name here.
+def published(name: str) -> tuple[BackboneRecord, PublishedFile]:
+    """The record of a backbone that has an address, and that.
 
     Raises
     ------
     UsageError
         If there is none of that name.
     """
-    if name not in PUBLISHED:
-        raise UsageError(
-            f"--download: no published weights are called {name!r}; known are: "
-            f"{', '.join(PUBLISHED)}. Others: fetch the file yourself and give its path"
-        )
-    return PUBLISHED[name]
+    record = record_of(name)
+    for source in record.sources if record is not None else ():
+        if record is not None and isinstance(source, PublishedFile):
+            return record, source
+    known = [r.name for r in RECORDS if any(isinstance(s, PublishedFile) for s in r.sources)]
+    raise UsageError(
+        f"no weights called {name!r} have an address here; known are: {', '.join(known)}. "
+        "Others: fetch the file yourself and give its path"
+    )
 
 
 def download(
-    name: str, folder: Path, *, base: str = TORCHVISION, progress: Progress = no_progress
+    source: PublishedFile,
+    folder: Path,
+    *,
+    base: str | None = None,
+    progress: Progress = no_progress,
 ) -> Path:
     """Fetch a published checkpoint into a folder, or find it there.
 
@@ -85,15 +57,15 @@ def download(
     Parameters
     ----------
     base
-        The publisher's address, up to the file's name.
+        Another address before the file's name, of a mirror.
 
     Raises
     ------
     DataError
         If it cannot be fetched or is not what its name says.
     """
-    file = published(name).file
-    address, target = base + file, folder / file
+    file = source.file
+    address, target = (base or source.base) + file, folder / file
     if target.is_file() and _is_right(target, file):
         return target
     folder.mkdir(parents=True, exist_ok=True)

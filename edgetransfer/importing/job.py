@@ -13,17 +13,18 @@ from onnx import numpy_helper
 
 from edgetransfer.backbones import BackboneCard
 from edgetransfer.backbones.architectures import architecture, build
-from edgetransfer.backbones.canonical import load_canonical
+from edgetransfer.backbones.canonical import read_canonical
 from edgetransfer.backbones.card import METADATA_KEY, override, read_card
-from edgetransfer.backbones.checkpoints import find_state, kind_of, match, read_checkpoint
+from edgetransfer.backbones.checkpoints import find_parameters, kind_of, match, read_checkpoint
 from edgetransfer.backbones.freeze import input_layout
 from edgetransfer.backbones.image_signs import what_normalises
+from edgetransfer.backbones.records import BackboneRecord
 from edgetransfer.backbones.writing import check_target, write_backbone
 from edgetransfer.errors import BackboneError, UsageError
 from edgetransfer.features import default_cache_folder
-from edgetransfer.importing.download import LICENCE, TORCHVISION, download, published
+from edgetransfer.importing.download import download, published
 from edgetransfer.importing.onnx_names import name_weights
-from edgetransfer.types import Interpolation, Preprocessing, Progress, default_resize, no_progress
+from edgetransfer.types import Interpolation, Progress, no_progress
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,8 +41,10 @@ class ImportSettings:
         The name of published weights, in place of ``source``.
     architecture
         The only architecture to try; recognised if None.
-    name, licence, pruning
-        For the card.
+    scheme
+        Whose names the parameters have, where several spell alike; found if None.
+    name, licence, origin, pruning
+        For the card; the origin is where it comes from, the file's name if None.
     size, resize, mean, std, interpolation, normalisation
         As in `Preprocessing`, where the usual values are wrong.
     overwrite
@@ -52,8 +55,10 @@ class ImportSettings:
     out: Path
     download: str | None = None
     architecture: str | None = None
+    scheme: str | None = None
     name: str | None = None
     licence: str | None = None
+    origin: str | None = None
     pruning: str | None = None
     size: int | None = None
     resize: int | None = None
@@ -80,7 +85,7 @@ def import_backbone(
     settings: ImportSettings,
     *,
     cache: Path | None = None,
-    base: str = TORCHVISION,
+    base: str | None = None,
     progress: Progress = no_progress,
 ) -> dict[str, Any]:
     """Import a backbone; the keys of the result are those of the JSON.
@@ -93,7 +98,7 @@ def import_backbone(
     cache
         Where downloads are kept.
     base
-        The publisher's address.
+        An address in place of the publisher's.
 
     Raises
     ------
@@ -103,7 +108,10 @@ def import_backbone(
         If ``out`` is there already and may not be replaced.
     """
     check_target(settings.out, overwrite=settings.overwrite, source=settings.source)
-    path, origin = _source(settings, cache, base, progress)
+    if settings.download is not None:
+        settings = _downloaded(settings, settings.download, cache, base, progress)
+    path = settings.source
+    assert path is not None  # it or the download is there, see ImportSettings
     try:
         onnx_file = kind_of(path) == "onnx" and path.suffix not in (".pth", ".pt", ".ckpt", ".bin")
         made = _from_onnx(path, settings) if onnx_file else _from_checkpoint(path, settings)
@@ -114,8 +122,8 @@ def import_backbone(
     card = replace(
         made.card,
         name=settings.name or settings.out.stem,
-        source=origin,
-        licence=settings.licence or made.card.licence or (LICENCE if settings.download else None),
+        source=settings.origin or f"imported from {path.name}",
+        licence=settings.licence or made.card.licence,
         pruning=settings.pruning or made.card.pruning,
         parent=_sha256(path),
     )
@@ -133,57 +141,77 @@ def import_backbone(
     }
 
 
-def _source(
-    settings: ImportSettings, cache: Path | None, base: str, progress: Progress
-) -> tuple[Path, str]:
-    """The file to import, and what the card says of where it is from."""
-    if settings.source is not None:
-        return settings.source, f"imported from {settings.source.name}"
-    assert settings.download is not None  # one of the two is there, see ImportSettings
+def _downloaded(
+    settings: ImportSettings,
+    name: str,
+    cache: Path | None,
+    base: str | None,
+    progress: Progress,
+) -> ImportSettings:
+    """The settings with the fetched file, and what is known of it."""
+    record, source = published(name)
     folder = (cache or default_cache_folder()) / "downloads"
-    path = download(settings.download, folder, base=base, progress=progress)
-    return path, f"imported from {base}{path.name}"
+    path = download(source, folder, base=base, progress=progress)
+    return as_recorded(settings, record, path, f"imported from {base or source.base}{path.name}")
+
+
+def as_recorded(
+    settings: ImportSettings, record: BackboneRecord, source: Path, origin: str
+) -> ImportSettings:
+    """The settings of an import of a known backbone's weights; a person's own come first."""
+    return replace(
+        settings,
+        source=source,
+        download=None,
+        origin=settings.origin or origin,
+        architecture=settings.architecture or record.architecture,
+        scheme=settings.scheme or record.scheme,
+        licence=settings.licence or f"{record.licence}; trained on {record.trained_on}",
+        resize=settings.resize or (record.resize if settings.size is None else None),
+        interpolation=settings.interpolation or record.interpolation,
+    )
 
 
 def _from_checkpoint(path: Path, settings: ImportSettings) -> _Imported:
     checkpoint = read_checkpoint(path)
-    state = find_state(checkpoint.tree)
     wanted = architecture(settings.architecture) if settings.architecture else None
-    found = match(state.parameters, wanted, ordered=checkpoint.kind != "safetensors")
-    known = published(settings.download) if settings.download else None
-    size = settings.size or 224
-    model = build(found.architecture, found.parameters, size=size, classifier=found.classes > 0)
-    _check_finite(model)
-    preprocessing = Preprocessing(
-        size=size,
-        resize=known.resize if known and size == 224 else default_resize(size),
-        interpolation="bicubic" if found.architecture.name == "resnet50_tf" else "bilinear",
-    )
+    found = match(find_parameters(checkpoint.tree), wanted, scheme=settings.scheme, file=path.name)
     card = override(
-        BackboneCard(name=settings.out.stem, preprocessing=preprocessing),
+        BackboneCard(name=settings.out.stem, preprocessing=found.scheme.card),
+        size=settings.size,
         resize=settings.resize,
         mean=settings.mean,
         std=settings.std,
         interpolation=settings.interpolation,
         normalisation=settings.normalisation,
     )
-    how = [f"masks of {state.masked} layers"] if state.masked else []
-    how += [f"STR thresholds of {state.thresholded} layers"] if state.thresholded else []
+    model = build(
+        found.architecture,
+        found.parameters,
+        size=card.preprocessing.size,
+        classifier=found.classes > 0,
+    )
+    _check_finite(model)
+    how = [f"masks of {found.masked} layers"] if found.masked else []
+    how += [f"STR thresholds of {found.thresholded} layers"] if found.thresholded else []
     card = replace(card, pruning=f"as trained elsewhere; {', '.join(how)}" if how else None)
     details = {
         "format": checkpoint.kind,
         "architecture": found.architecture.name,
-        "naming": found.naming,
+        "naming": found.scheme.name,
+        "root": found.root,
         "classes": found.classes,
-        "masked_layers": state.masked,
-        "thresholded_layers": state.thresholded,
+        "other_widths": found.widths,
+        "left": list(found.left),
+        "masked_layers": found.masked,
+        "thresholded_layers": found.thresholded,
         "passed_over": list(checkpoint.passed_over),
     }
-    warnings = []
-    if "order" in found.naming:
+    warnings = [f"{path.name}: {found.scheme.remark}"] if found.scheme.remark else []
+    if found.left:
         warnings.append(
-            f"{path.name}: its names are not known here; layers were told apart by their order "
-            "and shapes. Compare a few predictions before you trust it"
+            f"{path.name}: the network was taken from {found.root or 'the top'!r}; left in the "
+            f"file: {', '.join(found.left[:6])}{' and others' if len(found.left) > 6 else ''}"
         )
     return _Imported(model=model, card=card, details=details, warnings=tuple(warnings))
 
@@ -191,7 +219,8 @@ def _from_checkpoint(path: Path, settings: ImportSettings) -> _Imported:
 def _from_onnx(path: Path, settings: ImportSettings) -> _Imported:
     if settings.architecture is not None:
         raise UsageError("--architecture is for checkpoints; an ONNX file carries its own graph")
-    model = load_canonical(path)
+    opened = read_canonical(path)
+    model = opened.model
     renamed = name_weights(model)
     layout, fixed_size = input_layout(model)
     read = read_card(path, model, fixed_size)
@@ -208,7 +237,7 @@ def _from_onnx(path: Path, settings: ImportSettings) -> _Imported:
     kept = [item for item in model.metadata_props if item.key != METADATA_KEY]
     del model.metadata_props[:]
     model.metadata_props.extend(kept)
-    warnings = []
+    warnings = list(opened.notes)
     known = settings.normalisation or (settings.mean and settings.std)
     if read.assumed and not known:
         warnings.append(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,10 @@ from edgetransfer.engines import images_per_second, open_engine
 from edgetransfer.errors import EngineError
 from edgetransfer.features import default_cache_folder, plan_for
 from edgetransfer.inspection.speed import speed_report
+
+logger = logging.getLogger(__name__)
+
+CARD_MISSED = 0.005  # of a sparsity: it may be rounded
 
 
 def inspect_backbone(
@@ -84,6 +89,7 @@ def inspect_backbone(
         "input": {"size": opened.preprocessing.size},
         "card": asdict(opened.card),
         "sparsity": report.sparsity,
+        "sparsity_with_classifier": opened.sparsity_with_classifier,
         "pruned_filters": report.pruned_filters,
         "macs": {"dense": report.dense_macs, "nonzero": report.nonzero_macs},
         "dead_channels": {
@@ -105,8 +111,28 @@ def inspect_backbone(
             }
             for layer in report.layers
         ],
-        "warnings": list(opened.warnings),
+        "warnings": [*opened.warnings, *_card_doubts(opened)],
     }
+
+
+def _card_doubts(backbone: Backbone) -> list[str]:
+    """Where a card says of its file what the file is not."""
+    card, texts = backbone.card, []
+    if card.dimension not in (None, backbone.dimension):
+        texts.append(
+            f"{backbone.path.name}: its card says {card.dimension} features, the graph makes "
+            f"{backbone.dimension}"
+        )
+    measured = (backbone.sparsity, backbone.sparsity_with_classifier)
+    for said, found in zip((card.sparsity, card.sparsity_with_classifier), measured, strict=True):
+        if said is not None and found is not None and not abs(said - found) <= CARD_MISSED:
+            texts.append(
+                f"{backbone.path.name}: its card says a sparsity of {said:.1%}, the file has "
+                f"{found:.1%}"
+            )
+    for text in texts:
+        logger.warning("%s", text)
+    return texts
 
 
 def _channels(layer: LayerChannels | None) -> dict[str, int | None]:

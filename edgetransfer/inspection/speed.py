@@ -14,11 +14,9 @@ from onnx import numpy_helper
 from edgetransfer.backbones import LayerSparsity, SparsityReport
 from edgetransfer.backbones.graph import Graph
 from edgetransfer.backbones.sparsity import WEIGHT_INPUTS
-from edgetransfer.engines import Engine, open_engine
-from edgetransfer.engines.deepsparse_layers import LayerTime, layer_times
+from edgetransfer.engines import Engine, LayerTime, engine_kind, open_engine
 from edgetransfer.errors import EngineError
 
-GAINS_FROM_ZEROS = frozenset(("sparse", "deepsparse"))
 # Of an engine that gains: a layer's time over its dense time, at a share d of weights left, is
 # FLOOR + SLOPE * d, at most one; a multiply-add of a depthwise layer takes as long as DEPTHWISE
 # of others, because memory holds it up. Fitted to DeepSparse 1.8 on two cores of an AVX-512
@@ -66,7 +64,7 @@ def dense_twin(model: onnx.ModelProto, seed: int = 0) -> onnx.ModelProto:
 
 def predicted_speedup(report: SparsityReport, engine: str) -> float:
     """How many times as fast as dense a backbone should be, from its multiply-adds alone."""
-    if engine not in GAINS_FROM_ZEROS:
+    if not engine_kind(engine).gains:
         return 1.0
     dense = sum(_dense_cost(layer) for layer in report.layers)
     sparse = sum(
@@ -163,27 +161,8 @@ def slowest_layers(
 
 
 def _steps(frozen: onnx.ModelProto, engine: Engine, threads: int | None) -> tuple[LayerTime, ...]:
-    if engine.choice.name == "deepsparse":
-        return layer_times(frozen, threads=threads)
-    if engine.choice.name != "sparse":
-        return ()
-    from edgetransfer.engines.sparse.engine import SparseEngine
-
-    if not isinstance(engine, SparseEngine):
-        return ()
-    made = {node.name: node.output[0] for node in frozen.graph.node if node.name}
-    images = np.random.default_rng(0).standard_normal(engine.input_shape, np.float32)
-    engine.session.profile(on=True)
-    engine.run(images)
-    seconds = engine.session.profile(on=False)
-    total = float(seconds.sum()) or 1.0
-    return tuple(
-        LayerTime(
-            tensors=(made[operator.name],) if operator.name in made else (),
-            share=float(taken) / total,
-        )
-        for operator, taken in zip(engine.plan.operators, seconds, strict=True)
-    )
+    time_layers = engine_kind(engine.choice.name).layer_times
+    return () if time_layers is None else time_layers(frozen, engine, threads=threads)
 
 
 def _layers_by_output(model: onnx.ModelProto, report: SparsityReport) -> dict[str, LayerSparsity]:
@@ -198,7 +177,7 @@ def _layers_by_output(model: onnx.ModelProto, report: SparsityReport) -> dict[st
 
 def _verdict(name: str, speedup: float, predicted: float, slowest: list[dict[str, Any]]) -> str:
     text = f"{speedup:.2f} times as fast as dense here"
-    if name not in GAINS_FROM_ZEROS:
+    if not engine_kind(name).gains:
         return f"{text}: {name} gains nothing from zeros"
     text += f" ({predicted:.2f} predicted from its multiply-adds)"
     held = [step for step in slowest if step["sparsity"] is not None and step["sparsity"] < 0.5]

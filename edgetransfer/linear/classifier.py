@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+import logging
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -12,21 +13,24 @@ from typing import Any
 import numpy as np
 
 from edgetransfer.backbones import Backbone
-from edgetransfer.backbones.catalogue import bundled
+from edgetransfer.backbones.catalogue import is_known
 from edgetransfer.data import Sample, load_labelled
 from edgetransfer.engines import open_engine
-from edgetransfer.errors import BackboneError, RunFolderError, UsageError
+from edgetransfer.errors import BackboneError, DataError, RunFolderError, UsageError
 from edgetransfer.features import FeatureExtractor, default_cache_folder, plan_for
 from edgetransfer.heads import LinearHead
 from edgetransfer.images import SUFFIXES
 from edgetransfer.linear.opening import limited_threads
+from edgetransfer.linear.seen_before import seen_in_training
 from edgetransfer.linear.settings import LinearTraining
-from edgetransfer.linear.skipping import SkippedImages
+from edgetransfer.linear.skipping import NAMED, SkippedImages
 from edgetransfer.metrics import Accuracy, StageClock
 from edgetransfer.reports import RunFolder
 from edgetransfer.reports.pending import pending
 from edgetransfer.reports.run_folder import BACKBONE, HEAD
 from edgetransfer.types import Float32Array, Preprocessing, Progress, no_progress
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,10 +61,17 @@ class Classifier:
     Made by `Classifier.load`; a context manager.
     """
 
-    def __init__(self, head: LinearHead, extractor: FeatureExtractor, threads: int | None) -> None:
+    def __init__(
+        self,
+        head: LinearHead,
+        extractor: FeatureExtractor,
+        threads: int | None,
+        config: Mapping[str, Any],
+    ) -> None:
         self.head = head
         self.extractor = extractor
         self._threads = threads
+        self._config = config
 
     @classmethod
     def load(
@@ -94,7 +105,7 @@ class Classifier:
             )
         head = LinearHead.load(folder.file(HEAD))
         settings = _settings_of(folder, head, backbone=backbone, batch_size=batch_size)
-        if backbone is None and not _is_there(settings.backbone):
+        if backbone is None and not is_known(settings.backbone):
             raise BackboneError(
                 f"{settings.backbone}: the run's backbone is no longer there; if it was moved, "
                 "give --backbone FILE"
@@ -113,7 +124,7 @@ class Classifier:
         extractor = FeatureExtractor(
             started, opened.preprocessing, workers=threads, clock=StageClock(), cores=threads
         )
-        return cls(head, extractor, threads)
+        return cls(head, extractor, threads, folder.read_config())
 
     def __enter__(self) -> Classifier:
         return self
@@ -159,16 +170,31 @@ class Classifier:
             )
 
     def evaluate(
-        self, data: Path, *, max_bad: float = 0.05, progress: Progress = no_progress
+        self,
+        data: Path,
+        *,
+        training_photos: bool = False,
+        max_bad: float = 0.05,
+        progress: Progress = no_progress,
     ) -> dict[str, Any]:
         """Test on labelled images, class folders or a manifest; returns accuracies by class too.
+
+        Parameters
+        ----------
+        training_photos
+            Whether photos that the run was trained on are tested on too; if not, they are left
+            out, and the result names them.
 
         Raises
         ------
         DataError
-            If there are none, or a class that the head does not know, or too many are broken.
+            If there are none to test on, or a class that the head does not know, or too many are
+            broken.
         """
         samples = load_labelled(Path(data), self.head.classes, suffixes=SUFFIXES)
+        left_out: list[str] = []
+        if not training_photos:
+            samples, left_out = self._unseen(data, samples)
         accuracy = Accuracy(len(self.head.classes))
         skipped = SkippedImages(len(samples), max_bad)
         for done, (index, result) in enumerate(self.probabilities(samples)):
@@ -192,18 +218,37 @@ class Classifier:
             },
             "confusion": accuracy.confusion.tolist(),
             "skipped": skipped.records,
+            "trained_on": left_out,
             "engine": self.extractor.engine.choice.name,
         }
+
+    def _unseen(
+        self, data: Path, samples: tuple[Sample, ...]
+    ) -> tuple[tuple[Sample, ...], list[str]]:
+        """The samples that the run was not trained on, and the ids of the others."""
+        seen = seen_in_training(self._config, samples)
+        if not seen:
+            return samples, []
+        if len(seen) == len(samples):
+            raise DataError(
+                f"{data}: all {len(samples)} photos are among those that the run was trained on, "
+                "and say nothing of new ones; give others, or --training-photos to test on these"
+            )
+        left_out = [samples[i].id for i in seen]
+        logger.warning(
+            "%d of %d photos are among those that the run was trained on, and are left out (%s); "
+            "--training-photos tests on them too",
+            len(seen),
+            len(samples),
+            ", ".join(left_out[:NAMED]) + (", …" if len(left_out) > NAMED else ""),
+        )
+        return tuple(s for i, s in enumerate(samples) if i not in seen), left_out
 
 
 def _as_sample(image: Sample | Path | bytes, index: int) -> Sample:
     if isinstance(image, Sample):
         return image
     return Sample(id=f"image {index}" if isinstance(image, bytes) else str(image), source=image)
-
-
-def _is_there(backbone: str) -> bool:
-    return Path(backbone).is_file() or backbone in bundled()
 
 
 def _preprocessing_of(folder: RunFolder, head: LinearHead) -> Preprocessing:

@@ -34,7 +34,15 @@ def load_splits(settings: LinearTraining) -> DataSplits:
     )
     if settings.val_fraction and not splits.val:
         logger.warning("no class has a second image: there is none to hold out for validation")
+    logger.info("%s", "; ".join(map(_described, splits.sizes.items())))
     return splits
+
+
+def _described(split: tuple[str, dict[str, int]]) -> str:
+    name, size = split
+    if not size["photos"]:
+        return f"{name}: none"
+    return f"{name}: {size['photos']} photos of {size['classes']} classes"
 
 
 def measured_plan(backbone: Backbone, settings: LinearTraining) -> EnginePlan:

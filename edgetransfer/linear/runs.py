@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,11 @@ from edgetransfer.data import DataSplits
 from edgetransfer.engines import Engine
 from edgetransfer.errors import HeadError, RunFolderError, UsageError
 from edgetransfer.heads import LinearHead
+from edgetransfer.linear.inputs import changed_inputs
+from edgetransfer.linear.recipe import recipe_report
 from edgetransfer.linear.settings import LinearTraining
 from edgetransfer.linear.skipping import SkippedImages
+from edgetransfer.owning import owned
 from edgetransfer.reports import RunFolder
 from edgetransfer.reports.run_folder import HEAD
 
@@ -24,24 +27,37 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class EnteredRun:
-    """A run folder that was entered; ``finished`` is its report if nothing is left to do."""
+    """A run folder that was entered and is owned.
+
+    Parameters
+    ----------
+    finished
+        Its report if nothing is left to do.
+    doubts
+        Warnings that belong into the report.
+    """
 
     run: RunFolder
     finished: dict[str, Any] | None = None
+    doubts: tuple[str, ...] = ()
 
 
-def enter_run(
+@contextlib.contextmanager
+def entered_run(
     path: Path,
+    splits: DataSplits,
     *,
     resume: bool,
     overwrite: bool,
     difference: Callable[[dict[str, Any]], str | None],
     command: str = "train",
-) -> EnteredRun:
-    """Make a run folder, or enter one to go on with it.
+) -> Iterator[EnteredRun]:
+    """Make a run folder, or enter one to go on with it; it is owned meanwhile.
 
     Parameters
     ----------
+    splits
+        The data; that other photos were there when the run began is said.
     difference
         Given the saved settings: the first that differs and would change the result, or None.
     command
@@ -50,10 +66,23 @@ def enter_run(
     Raises
     ------
     RunFolderError
-        If the folder is taken or is not a run folder.
+        If the folder is taken, is not a run folder, or has another owner.
     UsageError
         If the run cannot be resumed with these settings.
     """
+    RunFolder.check(path)
+    with owned(path, command):
+        yield _entered(path, splits, resume, overwrite, difference, command)
+
+
+def _entered(
+    path: Path,
+    splits: DataSplits,
+    resume: bool,
+    overwrite: bool,
+    difference: Callable[[dict[str, Any]], str | None],
+    command: str,
+) -> EnteredRun:
     run = RunFolder.begin(path, resume=resume, overwrite=overwrite)
     if run.is_stream:
         raise RunFolderError(f"{path}: a stream's run; `edgetransfer stream` goes on with it")
@@ -70,9 +99,20 @@ def enter_run(
     if different is not None:
         raise UsageError(f"{path}: cannot resume with other settings: {different}")
     finished = run.read_report()
-    if finished is not None:
+    changed = changed_inputs(run, splits)
+    if finished is None:
+        doubts = () if changed is None else (f"{path}: {changed}: it goes on with them",)
+        for text in doubts:
+            logger.warning("%s", text)
+        return EnteredRun(run=run, doubts=doubts)
+    if changed is None:
         logger.info("%s: this run is finished already", path)
-    return EnteredRun(run=run, finished=finished)
+        return EnteredRun(run=run, finished=finished)
+    text = f"{path}: this run is finished already, but {changed}; --overwrite trains on them"
+    logger.warning("%s", text)
+    return EnteredRun(
+        run=run, finished={**finished, "warnings": [*finished.get("warnings", ()), text]}
+    )
 
 
 @contextlib.contextmanager
@@ -108,6 +148,7 @@ def common_report(
     engine: Engine,
     splits: DataSplits,
     skipped: SkippedImages,
+    doubts: Sequence[str] = (),
 ) -> dict[str, Any]:
     """What the report of every training says of its backbone, engine and data."""
     return {
@@ -119,9 +160,17 @@ def common_report(
         "engine": asdict(engine.choice),
         "mode": settings.mode,
         "solver": settings.solver,
+        "metric": asdict(settings.judged_by),
+        "recipe": recipe_report(settings.recipe, settings.departures),
         "n_train": sum(s not in skipped for s in splits.train),
         "n_val": sum(s not in skipped for s in splits.val),
         "n_classes": len(splits.classes),
+        "data": {
+            "splits": splits.sizes,
+            "ignored": dict(splits.ignored),
+            "left_out": dict(splits.left_out),
+            "learned_too": {name: list(ids) for name, ids in splits.learned_too},
+        },
         "skipped": len(skipped),
-        "warnings": list(backbone.warnings),
+        "warnings": [*backbone.warnings, *doubts],
     }

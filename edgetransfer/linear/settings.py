@@ -2,26 +2,37 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from edgetransfer.errors import UsageError
 from edgetransfer.features import TrainView
 from edgetransfer.heads import LBFGSSolver, SGDSettings
+from edgetransfer.linear import recipe
+from edgetransfer.linear.recipe import Recipe, check_recipe
+from edgetransfer.metrics.conventions import Metric, MetricChoice, metric_of
 from edgetransfer.types import Interpolation
 
 Mode = Literal["cached", "online"]
 Solver = Literal["sgd", "lbfgs"]
 
 DEFAULT_EPOCHS = {"cached": 150, "online": 20}
+LEARNING_RATE = 0.01
+CHECKPOINT_SECONDS = 20.0
 # What may differ between a run and its resumption without changing the result.
-FREE_ON_RESUME = frozenset(["workers", "cache_dir", "out", "checkpoint_seconds", "max_bad"])
+FREE_ON_RESUME = frozenset(
+    ["workers", "cache_dir", "out", "checkpoint_seconds", "max_bad", "metric", "recipe"]
+)
 
 
 @dataclass(frozen=True, kw_only=True)
 class LinearTraining:
-    """What to train on what, and how; the defaults are the paper's where it has any.
+    """What to train on what, and how.
+
+    By default L-BFGS on cached features, or 20 epochs of SGD on augmented views; the paper's
+    own training has 150 of these (``recipe``).
 
     Parameters
     ----------
@@ -35,9 +46,15 @@ class LinearTraining:
         ``cached``: each image goes through the backbone once, in the eval view. ``online``:
         each epoch draws new augmented views.
     solver
-        ``sgd`` or ``lbfgs``; L-BFGS needs ``cached``.
+        ``sgd`` or ``lbfgs``; L-BFGS needs ``cached``. L-BFGS cached, SGD online or by the
+        paper's recipe, if None.
+    recipe
+        ``paper``: what is None is as in the paper (`edgetransfer.linear.recipe`), and the report
+        says what is not.
     epochs
-        Of SGD; 150 cached, 20 online if None.
+        Of SGD; 150 cached or by the paper's recipe, 20 online if None.
+    learning_rate
+        Of SGD; 0.01 if None.
     batch_size
         Of SGD and of the engine.
     l2
@@ -48,6 +65,9 @@ class LinearTraining:
     min_crop, flip
         Of the augmented views: the least share of the photo that a crop covers, and whether
         left and right may be exchanged (letters and digits do not allow it).
+    metric
+        Which accuracy counts: ``top1``, ``per-class``, or by the data set's name
+        (`edgetransfer.metrics.conventions`). Both are reported.
     max_bad
         The share of images, 0 to 1, that may be unusable before the run stops.
     threads
@@ -58,7 +78,7 @@ class LinearTraining:
     cache_dir
         Where features are kept; the user's cache folder if None.
     checkpoint_seconds
-        How much work at most a kill can cost.
+        How much work at most a kill can cost; 20 if None.
     """
 
     backbone: str
@@ -66,10 +86,11 @@ class LinearTraining:
     out: Path
     test_data: Path | None = None
     mode: Mode = "cached"
-    solver: Solver = "lbfgs"
+    solver: Solver | None = None
+    recipe: Recipe = "default"
     epochs: int | None = None
     batch_size: int = 64
-    learning_rate: float = 0.01
+    learning_rate: float | None = None
     momentum: float = 0.9
     weight_decay: float = 5e-4
     l2: float | None = None
@@ -79,6 +100,7 @@ class LinearTraining:
     seed: int = 0
     val_fraction: float = 0.0
     max_bad: float = 0.05
+    metric: MetricChoice = "auto"
     engine: str = "auto"
     threads: int | None = None
     workers: int | None = None
@@ -90,9 +112,17 @@ class LinearTraining:
     std: tuple[float, float, float] | None = None
     interpolation: Interpolation | None = None
     normalisation: str | None = None
-    checkpoint_seconds: float = 20.0
+    checkpoint_seconds: float | None = None
 
     def __post_init__(self) -> None:
+        check_recipe(self.recipe)
+        if self.metric not in get_args(MetricChoice):
+            raise UsageError(
+                f"--metric is one of {', '.join(get_args(MetricChoice))}, not {self.metric!r}"
+            )
+        if self.solver is None:
+            cached = self.mode == "cached" and self.recipe != "paper"
+            object.__setattr__(self, "solver", "lbfgs" if cached else "sgd")
         if self.mode not in DEFAULT_EPOCHS:
             raise UsageError(f"mode is cached or online, not {self.mode!r}")
         if self.solver not in ("sgd", "lbfgs"):
@@ -119,13 +149,28 @@ class LinearTraining:
     @property
     def n_epochs(self) -> int:
         """Epochs of SGD."""
-        return self.epochs if self.epochs is not None else DEFAULT_EPOCHS[self.mode]
+        if self.epochs is not None:
+            return self.epochs
+        return recipe.EPOCHS if self.recipe == "paper" else DEFAULT_EPOCHS[self.mode]
+
+    @property
+    def departures(self) -> list[str]:
+        """In what it is not the paper's training of a linear head; nothing if it is not to be."""
+        if self.recipe != "paper":
+            return []
+        values = {**asdict(self), **asdict(self.sgd), "epochs": self.n_epochs}
+        return recipe.departures(values, recipe.LINEAR)
+
+    @property
+    def judged_by(self) -> Metric:
+        """The accuracy that counts."""
+        return metric_of(self.metric, Path(self.data))
 
     @property
     def sgd(self) -> SGDSettings:
         """The settings of SGD."""
         return SGDSettings(
-            learning_rate=self.learning_rate,
+            learning_rate=LEARNING_RATE if self.learning_rate is None else self.learning_rate,
             momentum=self.momentum,
             weight_decay=self.weight_decay,
         )
@@ -150,12 +195,20 @@ class LinearTraining:
         for name in ("mean", "std"):
             values[name] = None if values[name] is None else list(values[name])
         values["epochs"] = self.n_epochs if self.solver == "sgd" else None
+        values["learning_rate"] = self.sgd.learning_rate
         return values
 
-    def difference(self, config: dict[str, Any]) -> str | None:
-        """The first setting that differs from a saved configuration and would change the result."""
+    def difference(self, config: dict[str, Any], *, free: Sequence[str] = ()) -> str | None:
+        """The first setting that differs from a saved configuration and would change the result.
+
+        A setting that the configuration lacks has the default that stands here. ``free`` names
+        settings that change nothing in this training.
+        """
+        usual = {field.name: field.default for field in fields(self)}
         for name, value in self.to_config().items():
-            if name not in FREE_ON_RESUME and config.get(name) != value:
-                was = config.get(name, "not set")
+            if name in FREE_ON_RESUME or name in free:
+                continue
+            if (before := config.get(name, usual[name])) != value:
+                was = "not set" if before is None else before
                 return f"{name} was {was} and is now {'not set' if value is None else value}"
         return None

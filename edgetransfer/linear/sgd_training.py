@@ -3,34 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
 from time import monotonic
-from typing import Any, Protocol
+from typing import Any
 
-from edgetransfer.heads import SGDSettings
-from edgetransfer.linear.checkpoint import Arrays, TrainingState
+from edgetransfer.linear.checkpoint import TrainingState
 from edgetransfer.linear.epochs import EpochSource
-from edgetransfer.linear.settings import LinearTraining
+from edgetransfer.linear.learning import Solver, learn_epoch
+from edgetransfer.linear.settings import CHECKPOINT_SECONDS, LinearTraining
 from edgetransfer.linear.skipping import SkippedImages
 from edgetransfer.metrics import StageClock
 from edgetransfer.reports import RunFolder
 from edgetransfer.reports.run_folder import CHECKPOINT, METRICS, SKIPPED
-from edgetransfer.types import Float32Array, IntArray, Progress
+from edgetransfer.types import Progress
 
 Validate = Callable[[], dict[str, float]]
-
-
-class Solver(Protocol):
-    """What learns one batch after the other."""
-
-    @property
-    def settings(self) -> SGDSettings:
-        """Its learning rate and schedule."""
-
-    def step(self, features: Float32Array, labels: IntArray, learning_rate: float) -> float:
-        """Learn (n, D) features and (n,) labels; returns the mean loss before the step."""
-
-    def state(self) -> Arrays:
-        """Everything that a checkpoint needs to go on bit for bit."""
 
 
 class SGDTraining:
@@ -69,6 +56,8 @@ class SGDTraining:
         self.state = state
         self.validate = validate
         self.progress = progress
+        given = settings.checkpoint_seconds
+        self._between = CHECKPOINT_SECONDS if given is None else given
         self._saved_at = monotonic()
         self._epoch_since = monotonic()
 
@@ -82,28 +71,29 @@ class SGDTraining:
         if state.batch == 0:
             state.excluded = [record["id"] for record in self.skipped.records]
         order = self.source.order(state.epoch, frozenset(state.excluded))
-        rate = self.solver.settings.rate(state.epoch, self.settings.n_epochs)
         self._epoch_since = monotonic() - state.seconds
         stage = f"epoch {state.epoch + 1}/{self.settings.n_epochs}"
         done = min(state.batch * size, len(order))
         self.progress(stage, done, len(order))
-        stream = self.source.batches(state.epoch, order[done:])
-        try:
-            for batch in stream:
-                for sample, reason in batch.failed:
-                    self.skipped.add(sample, reason)
-                if len(batch.labels):
-                    with self.clock.measure(self.stage):
-                        loss = self.solver.step(batch.features, batch.labels, rate)
-                    state.loss_sum += loss * len(batch.labels)
-                    state.seen += len(batch.labels)
+        learning = learn_epoch(
+            self.source,
+            self.solver,
+            state.epoch,
+            order[done:],
+            epochs=self.settings.n_epochs,
+            skipped=self.skipped,
+            clock=self.clock,
+            stage=self.stage,
+        )
+        with closing(learning):
+            for batch in learning:
+                state.loss_sum += batch.loss
+                state.seen += batch.learned
                 state.batch += 1
                 done = min(state.batch * size, len(order))
                 self.progress(stage, done, len(order))
-                if monotonic() - self._saved_at > self.settings.checkpoint_seconds:
+                if monotonic() - self._saved_at > self._between:
                     self._save()
-        finally:
-            stream.close()
         self._finish_epoch()
 
     def _finish_epoch(self) -> None:
@@ -122,7 +112,7 @@ class SGDTraining:
         self._epoch_since = monotonic()
         # Epochs on cached features take milliseconds: not each of them is worth a file.
         finished = state.epoch == self.settings.n_epochs
-        if finished or monotonic() - self._saved_at > min(1.0, self.settings.checkpoint_seconds):
+        if finished or monotonic() - self._saved_at > min(1.0, self._between):
             self._save()
 
     def _save(self) -> None:

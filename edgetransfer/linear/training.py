@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from time import monotonic
 from typing import Any
 
@@ -22,6 +23,7 @@ from edgetransfer.features import (
 from edgetransfer.heads import LBFGSSolver, LinearHead, SGDSolver
 from edgetransfer.linear.checkpoint import Arrays, TrainingState, load_checkpoint
 from edgetransfer.linear.epochs import CachedEpochs, EpochSource, OnlineEpochs, Scaling
+from edgetransfer.linear.inputs import write_inputs
 from edgetransfer.linear.opening import (
     cache_identity,
     head_metadata,
@@ -31,7 +33,8 @@ from edgetransfer.linear.opening import (
     open_backbone,
     opened_extractor,
 )
-from edgetransfer.linear.runs import check_finished, common_report, enter_run, replacing
+from edgetransfer.linear.recipe import warning_of
+from edgetransfer.linear.runs import check_finished, common_report, entered_run, replacing
 from edgetransfer.linear.settings import LinearTraining
 from edgetransfer.linear.sgd_training import SGDTraining
 from edgetransfer.linear.skipping import SkippedImages
@@ -60,27 +63,33 @@ def train_linear(
     EdgeTransferError
         If the backbone, the data, the engine or the run folder cannot be used.
     """
+    departed = warning_of(settings.departures)
+    for text in departed:
+        logger.warning("%s", text)
     backbone = open_backbone(settings)
     splits = load_splits(settings)
     warn_of_logits(backbone, len(splits.classes))
-    entered = enter_run(
-        settings.out, resume=resume, overwrite=overwrite, difference=settings.difference
-    )
-    if entered.finished is not None:
-        check_finished(entered.run, backbone.identity)
-        return entered.finished
-    run = entered.run
-    plan = _plan(settings, run, backbone, resume=resume)
-    with (
-        limited_threads(settings.threads),
-        opened_extractor(backbone, settings, plan) as extractor,
-    ):
-        choice = extractor.engine.choice
-        logger.info("engine: %s (%s)", choice.name, choice.reason)
-        with replacing(run, overwrite=overwrite):
-            run.write_config({**settings.to_config(), "plan": plan.to_config()})
-            run.write_labels(splits.classes)
-            return _Job(settings, backbone, splits, run, extractor, progress).train()
+    with entered_run(
+        settings.out, splits, resume=resume, overwrite=overwrite, difference=settings.difference
+    ) as entered:
+        run = entered.run
+        if entered.finished is not None:
+            check_finished(run, backbone.identity)
+            return entered.finished
+        plan = _plan(settings, run, backbone, resume=resume)
+        with (
+            limited_threads(settings.threads),
+            opened_extractor(backbone, settings, plan) as extractor,
+        ):
+            choice = extractor.engine.choice
+            logger.info("engine: %s (%s)", choice.name, choice.reason)
+            with replacing(run, overwrite=overwrite):
+                run.write_config({**settings.to_config(), "plan": plan.to_config()})
+                run.write_labels(splits.classes)
+                write_inputs(run, splits)
+                doubts = [*departed, *entered.doubts]
+                job = _Job(settings, backbone, splits, run, extractor, progress, doubts)
+                return job.train()
 
 
 def _plan(
@@ -103,7 +112,9 @@ class _Job:
         run: RunFolder,
         extractor: FeatureExtractor,
         progress: Progress,
+        doubts: Sequence[str] = (),
     ) -> None:
+        self.doubts = doubts
         self.settings = settings
         self.backbone = backbone
         self.engine = engine = extractor.engine
@@ -276,7 +287,9 @@ class _Job:
         head.save(self.run.file(HEAD), head_metadata(self.backbone, self.engine))
         final = self._score(head, test) if len(test.labels) else None
         report = {
-            **common_report(settings, self.backbone, self.engine, self.splits, self.skipped),
+            **common_report(
+                settings, self.backbone, self.engine, self.splits, self.skipped, self.doubts
+            ),
             "n_test": len(test.labels),
             **details,
             "final": final,

@@ -15,8 +15,8 @@ from edgetransfer.online.journal import segments, whole_records
 from edgetransfer.online.learner import blas_on_one_thread
 from edgetransfer.online.metrics_log import damaged_lines
 from edgetransfer.online.recovery import CHECKPOINTS, IDS, JOURNAL, Found, look_leniently
-from edgetransfer.online.run_lock import NAME as LOCK
-from edgetransfer.online.run_lock import RunLock
+from edgetransfer.owning import NAME as LOCK
+from edgetransfer.owning import FolderOwner
 from edgetransfer.reports import RunFolder
 from edgetransfer.reports.pending import RECORD, pending
 from edgetransfer.reports.run_folder import HEAD, METRICS
@@ -74,7 +74,7 @@ def _is_running(run: Path) -> bool:
     if not (run / LOCK).exists():
         return False
     try:
-        RunLock(run).release()
+        FolderOwner(run, "check").release()
     except RunFolderError:
         return True
     return False

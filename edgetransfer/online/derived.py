@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
+from edgetransfer.names import json_text, readable
 from edgetransfer.online.feature_learner import FeatureLearner
 from edgetransfer.online.metrics_log import standing
+from edgetransfer.reports.json_values import finite
 from edgetransfer.reports.run_folder import HEAD, LABELS, REPORT
 
 MISTAKES = 10  # of all kinds, the most frequent that a report names
@@ -33,9 +34,9 @@ def report_of(learner: FeatureLearner) -> dict[str, Any]:
 def derived_files(learner: FeatureLearner, head_metadata: dict[str, str]) -> dict[str, bytes]:
     """Head, labels and report, by name; no head before there is a class."""
     head = learner.head
-    report = json.dumps(report_of(learner), indent=2, ensure_ascii=False) + "\n"
+    report = json_text(finite(report_of(learner)), indent=2) + "\n"
     files = {
-        LABELS: "".join(f"{name}\n" for name in head.classes).encode(),
+        LABELS: "".join(f"{readable(name)}\n" for name in head.classes).encode(),
         REPORT: report.encode(),
     }
     if head.classes:

@@ -33,9 +33,9 @@ from edgetransfer.online.recovery import (
     restore,
     set_aside,
 )
-from edgetransfer.online.run_lock import RunLock
 from edgetransfer.online.settings import KeepingSettings, LearningSettings, learning_table
 from edgetransfer.online.views import predict_offers
+from edgetransfer.owning import FolderOwner
 from edgetransfer.reports import RunFolder
 from edgetransfer.reports.pending import finish
 from edgetransfer.reports.run_folder import CURVE, HEAD, METRICS
@@ -56,6 +56,9 @@ class DurableLearner:
         What the features depend on: backbone, preprocessing. A run keeps to one.
     head_metadata
         Saved with the head.
+    owner
+        Of the run folder, which this one lets go of in the end; it takes the folder itself if
+        None.
 
     Raises
     ------
@@ -76,6 +79,7 @@ class DurableLearner:
         *,
         identity: str,
         head_metadata: dict[str, str],
+        owner: FolderOwner | None = None,
     ) -> None:
         self.run = run
         self._keeping = keeping
@@ -83,7 +87,8 @@ class DurableLearner:
         self._head_metadata = head_metadata
         self._derived_position = -1
         self._held = ExitStack()
-        self._held.callback(RunLock(run.path).release)
+        holder = owner if owner is not None else FolderOwner(run.path, "stream")
+        self._held.callback(holder.release)
         try:
             self._recover(dimension, learning)
         except BaseException:

@@ -12,8 +12,9 @@ from edgetransfer.online.history import Moment, settled, stream_folder
 from edgetransfer.online.learner import blas_on_one_thread
 from edgetransfer.online.prequential import Prequential
 from edgetransfer.online.recovery import look
+from edgetransfer.owning import owned
 from edgetransfer.reports import RunFolder
-from edgetransfer.reports.run_folder import HEAD, LABELS, REPORT
+from edgetransfer.reports.run_folder import HEAD, REPORT
 
 DENSE = 1000  # classes: a matrix of more is no use to anybody
 TRIES, APART = 10, 0.05  # a running stream deletes files while they are looked at
@@ -39,7 +40,6 @@ def export(run: Path, out: Path) -> dict[str, Any]:
     learner = moment.learner
     if not learner.head.classes:
         raise RunFolderError(f"{run}: nothing was learned yet, so there is no head to export")
-    exported = RunFolder.begin(out, resume=False, overwrite=False)
     head = learner.head
     report = {
         "run": str(run.resolve()),
@@ -50,10 +50,13 @@ def export(run: Path, out: Path) -> dict[str, Any]:
         "class_counts": learner.class_counts,
         **_confusion(learner.scores, len(head.classes)),
     }
-    head.save(exported.file(HEAD), moment.run["head"])
-    exported.write(LABELS, "".join(f"{name}\n" for name in head.classes))
-    exported.write_json(REPORT, report)
-    exported.write_config({**folder.read_config(), "out": str(out.resolve())})
+    RunFolder.check(out)
+    with owned(out, "export"):
+        exported = RunFolder.begin(out, resume=False, overwrite=False)
+        head.save(exported.file(HEAD), moment.run["head"])
+        exported.write_labels(head.classes)
+        exported.write_json(REPORT, report)
+        exported.write_config({**folder.read_config(), "out": str(out.resolve())})
     return report
 
 

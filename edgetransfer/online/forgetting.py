@@ -35,7 +35,7 @@ def forget(run: Path, *, ids: frozenset[str], classes: frozenset[str]) -> dict[s
     """
     if not ids and not classes:
         raise UsageError("what is to be forgotten? give --id or --class")
-    with blas_on_one_thread(), held(run) as (folder, _):
+    with blas_on_one_thread(), held(run, "forget") as (folder, _):
         found = look(folder.path)
         if found.checkpoint is None:
             raise RunFolderError(f"{run}: it has no checkpoint yet; has the stream been started?")

@@ -21,8 +21,8 @@ from edgetransfer.online.mark import encode_mark
 from edgetransfer.online.metrics_log import metrics_until
 from edgetransfer.online.records import Record
 from edgetransfer.online.recovery import CHECKPOINTS, IDS, JOURNAL, restore
-from edgetransfer.online.run_lock import RunLock
 from edgetransfer.online.settings import LearningSettings
+from edgetransfer.owning import FolderOwner
 from edgetransfer.reports import RunFolder
 from edgetransfer.reports.pending import RECORD, Staged, finish
 from edgetransfer.reports.run_folder import HEAD, METRICS
@@ -108,7 +108,7 @@ class Moment:
 
 
 @contextmanager
-def held(run: Path) -> Iterator[tuple[RunFolder, str | None]]:
+def held(run: Path, command: str) -> Iterator[tuple[RunFolder, str | None]]:
     """The folder of a stream's run that nobody else writes to, and what was finished just now.
 
     Raises
@@ -117,11 +117,11 @@ def held(run: Path) -> Iterator[tuple[RunFolder, str | None]]:
         If it is no stream's run, or the stream is running.
     """
     folder = stream_folder(run)
-    lock = RunLock(folder.path)
+    owner = FolderOwner(folder.path, command)
     try:
         yield folder, finish(folder.path)
     finally:
-        lock.release()
+        owner.release()
 
 
 def settled(run: Path) -> None:
@@ -133,11 +133,11 @@ def settled(run: Path) -> None:
         If somebody else is at it just now.
     """
     if (run / RECORD).exists():
-        lock = RunLock(run)
+        owner = FolderOwner(run, "export")
         try:
             finish(run)
         finally:
-            lock.release()
+            owner.release()
 
 
 def stream_folder(run: Path) -> RunFolder:

@@ -11,6 +11,7 @@ from threading import Event, RLock
 from time import monotonic
 from typing import Any
 
+from edgetransfer.data.labels import Spellings
 from edgetransfer.data.streams import Arrival, Source
 from edgetransfer.errors import EdgeTransferError
 from edgetransfer.features import FeatureBatch, ViewBatch
@@ -90,6 +91,7 @@ class StreamJob:
             pause_on_battery=settings.pause_on_battery, max_memory=settings.max_memory
         )
         self._refusals = Refusals(self.durable.run)
+        self._spellings = Spellings(self.durable.learner.classes)
 
     def run(self) -> dict[str, Any]:
         """From now to the end."""
@@ -184,6 +186,8 @@ class StreamJob:
             known = arrival.learn and self.durable.known(arrival.id)
             if problem is None and not known and not isinstance(arrival.source, bytes | None):
                 problem = why_unreadable(arrival.source)
+            if problem is None and not known and arrival.source is not None:
+                problem = self.learner.in_hand.why_set_aside(arrival)
             if problem is not None:
                 refused[place] = problem
             elif arrival.source is not None and not known:
@@ -268,6 +272,8 @@ class StreamJob:
                 )
             else:
                 given = None if image is None else rows[image]
+                if arrival.label is not None:
+                    self._spellings.see(arrival.label)
                 offers.append(Offer(id=arrival.id, label=arrival.label, rows=given))
                 offered.append((arrival, came))
         receipts: list[Receipt] = []

@@ -11,7 +11,7 @@ from types import TracebackType
 
 import numpy as np
 
-from edgetransfer.data import Sample, load_labelled
+from edgetransfer.data import Sample, checked_label, load_labelled
 from edgetransfer.data.streams import Arrival
 from edgetransfer.errors import UsageError
 from edgetransfer.features import FeatureBatch, FeatureExtractor, TrainView, ViewBatch
@@ -19,11 +19,12 @@ from edgetransfer.images import SUFFIXES
 from edgetransfer.metrics import Accuracy, StageClock
 from edgetransfer.online.durable import DurableLearner
 from edgetransfer.online.ids import id_key
+from edgetransfer.online.in_hand import InHand
 from edgetransfer.online.offers import Offer, Receipt
 from edgetransfer.online.opening import Eyes, open_eyes
 from edgetransfer.online.settings import StreamSettings
+from edgetransfer.owning import FolderOwner, make_folder
 from edgetransfer.reports import RunFolder
-from edgetransfer.reports.run_folder import CONFIG
 from edgetransfer.types import Float32Array
 
 logger = logging.getLogger(__name__)
@@ -63,10 +64,15 @@ class OnlineLearner:
         self.settings = settings
         opened = eyes if eyes is not None else open_eyes(settings)
         self.engine = opened.engine
-        for left in settings.out.glob(f".{CONFIG}.*.tmp"):
-            left.unlink(missing_ok=True)  # of a process that was killed as it began
-        run = RunFolder.begin(settings.out, resume=True, overwrite=False)
-        _agree(run, settings)
+        RunFolder.check(settings.out)
+        make_folder(settings.out)
+        owner = FolderOwner(settings.out, "stream")
+        try:
+            run = RunFolder.begin(settings.out, resume=True, overwrite=False)
+            _agree(run, settings)
+        except BaseException:
+            owner.release()
+            raise
         self.clock = StageClock()
         self.durable = DurableLearner(
             run,
@@ -75,13 +81,20 @@ class OnlineLearner:
             settings.keeping,
             identity=opened.identity,
             head_metadata=opened.metadata,
+            owner=owner,
         )
+        try:
+            self.in_hand = InHand(run.path, self.durable.ids.__contains__)
+        except BaseException:
+            self.durable.close()
+            raise
         self.extractor = FeatureExtractor(
             opened.engine,
             opened.preprocessing,
             workers=settings.workers or settings.threads,
             clock=self.clock,
             cores=settings.threads,
+            watch=self.in_hand,
         )
 
     def __enter__(self) -> OnlineLearner:
@@ -104,6 +117,7 @@ class OnlineLearner:
     def close(self) -> None:
         """Let go of the run without a checkpoint; nothing is lost by that."""
         self.extractor.close()
+        self.in_hand.close()
         self.engine.close()
         self.durable.close()
 
@@ -119,9 +133,12 @@ class OnlineLearner:
 
         Raises
         ------
+        DataError
+            If no class can be called so.
         JournalFullError
             If the disk is full; the call may be repeated.
         """
+        label = None if label is None else checked_label(label)
         arrival = _arrival(image, label, id)
         rows, problems = self.rows([arrival])
         if problems:
@@ -130,7 +147,8 @@ class OnlineLearner:
             return self.durable.accept([Offer(id=arrival.id, label=label, rows=rows[0])])[0]
 
     def label(self, id: str, label: str) -> Receipt:  # noqa: A002
-        """Give an earlier, unlabelled sample its label, and learn it."""
+        """Give an earlier, unlabelled sample its label, and learn it; errors as of `learn`."""
+        label = checked_label(label)
         with blas_on_one_thread():
             return self.durable.accept([Offer(id=id, label=label, rows=None)])[0]
 

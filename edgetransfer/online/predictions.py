@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from edgetransfer.names import json_text
 from edgetransfer.online.opened import open_file, write_all
 
 logger = logging.getLogger(__name__)
@@ -33,11 +34,7 @@ class Predictions:
     def add(self, predicted: Iterable[tuple[str, str | None, float | None]]) -> None:
         """Write down samples: id, class and its probability, 0 to 1; None before there is any."""
         lines = "".join(
-            json.dumps(
-                {"id": sample_id, "predicted": name, "probability": probability},
-                ensure_ascii=False,
-            )
-            + "\n"
+            json_text({"id": sample_id, "predicted": name, "probability": probability}) + "\n"
             for sample_id, name, probability in predicted
         )
         if not lines:
@@ -46,7 +43,7 @@ class Predictions:
         try:
             handle = open_file(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
             try:
-                write_all(handle, lines.encode(errors="backslashreplace"))
+                write_all(handle, lines.encode())
                 full = os.fstat(handle).st_size > LARGEST
             finally:
                 os.close(handle)

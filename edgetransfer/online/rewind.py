@@ -107,7 +107,7 @@ def rollback(run: Path, to: str, *, dry_run: bool = False) -> RolledBack:
         If it is no stream's run, or the stream is running.
     """
     count, moment = _parse(to)
-    with blas_on_one_thread(), held(run) as (folder, _):
+    with blas_on_one_thread(), held(run, "rollback") as (folder, _):
         there = look_leniently(folder.path)
         back = _moment(folder, _chosen(run, to, count, moment), count, moment)
         try:

@@ -142,7 +142,7 @@ def _range(array: NDArray[Any], low: int, high: int, name: str) -> None:
 
 
 def _is_name(name: object) -> bool:
-    return isinstance(name, str) and not any(category(c) in ("Cc", "Cs") for c in name)
+    return isinstance(name, str) and not any(category(c) == "Cc" for c in name)
 
 
 def _need(fits: object, name: str) -> None:

@@ -14,8 +14,8 @@ NAMES = frozenset(
     [
         *("config.toml", "head.safetensors", "labels.txt", "metrics.jsonl", "curve.svg"),
         *("skipped.jsonl", "report.json", "checkpoint.safetensors", "backbone.onnx"),
-        *("backbone.toml", "lock", "ids.bin", "acknowledged", "predictions.jsonl"),
-        *("predictions.1.jsonl", "pending.json", "in-hand.json"),
+        *("data.json", "backbone.toml", "lock", "ids.bin", "acknowledged", "predictions.jsonl"),
+        *("predictions.1.jsonl", "pending.json", "in-hand.json", "in-hand.bin"),
     ]
 )
 FOLDERS = frozenset(

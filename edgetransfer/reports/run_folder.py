@@ -10,6 +10,8 @@
     checkpoint.safetensors   while the training is unfinished
     backbone.onnx       the finetuned backbone, where it was trained too
     backbone.toml       its card
+    data.json           which photos it was begun with, to notice others
+    lock                while a process writes here: which, and since when
 
 Every file is written under a temporary name and renamed, so each is whole or not there.
 """
@@ -23,7 +25,10 @@ from pathlib import Path
 from typing import Any
 
 from edgetransfer.atomic import is_leftover, write_atomically
-from edgetransfer.errors import RunFolderError
+from edgetransfer.errors import RunFolderError, TakenError
+from edgetransfer.names import json_text, readable
+from edgetransfer.owning import NAME as LOCK
+from edgetransfer.owning import is_empty, make_folder
 from edgetransfer.reports.json_values import finite
 from edgetransfer.reports.previous import (
     drop,
@@ -35,7 +40,7 @@ from edgetransfer.reports.previous import (
 )
 from edgetransfer.reports.run_entries import refuse_strange_entries
 
-CONFIG, HEAD, LABELS, METRICS, CURVE, SKIPPED, REPORT, CHECKPOINT, BACKBONE, CARD = (
+CONFIG, HEAD, LABELS, METRICS, CURVE, SKIPPED, REPORT, CHECKPOINT, BACKBONE, CARD, DATA = (
     "config.toml",
     "head.safetensors",
     "labels.txt",
@@ -46,8 +51,9 @@ CONFIG, HEAD, LABELS, METRICS, CURVE, SKIPPED, REPORT, CHECKPOINT, BACKBONE, CAR
     "checkpoint.safetensors",
     "backbone.onnx",
     "backbone.toml",
+    "data.json",
 )
-FILES = (CONFIG, HEAD, LABELS, METRICS, CURVE, SKIPPED, REPORT, CHECKPOINT, BACKBONE, CARD)
+FILES = (CONFIG, HEAD, LABELS, METRICS, CURVE, SKIPPED, REPORT, CHECKPOINT, BACKBONE, CARD, DATA)
 # A report makes a finished run of a folder, the config a run: that goes first, this one last.
 LEAVING = (REPORT, *(name for name in FILES if name not in (REPORT, CONFIG)), CONFIG)
 
@@ -69,25 +75,50 @@ class RunFolder:
             if it is not a run folder.
         """
         run = cls(path)
-        if path.exists() and not path.is_dir():
-            raise RunFolderError(f"{path}: a file of that name is in the way; choose another --out")
-        if path.is_dir() and any(not is_leftover(entry.name) for entry in path.iterdir()):
-            refuse_strange_entries(path)
-            if not run.is_run and not is_kept(path):
-                raise RunFolderError(
-                    f"{path}: not empty, and not a run folder; choose another --out"
-                )
+        run._check()
+        if path.is_dir() and not is_empty(path):
             run.give_back()
             if run.has_results and not resume and not overwrite:
-                raise RunFolderError(
+                raise TakenError(
                     f"{path}: holds a run already; give --resume to go on, --overwrite to start "
                     "anew, or another --out"
                 )
-        try:
-            path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise RunFolderError(f"{path}: cannot be made: {error.strerror}") from error
+        make_folder(path)
         return run
+
+    @classmethod
+    def check(cls, path: Path, *, passing: str | None = None) -> None:
+        """Refuse a place that holds something else; nothing is written.
+
+        A folder that may have an owner is not looked into: who wants to own it is told.
+
+        Parameters
+        ----------
+        passing
+            Files that do not count, as a pattern of their names.
+
+        Raises
+        ------
+        RunFolderError
+            If a file is in the way, or a folder that is not empty and no run's.
+        """
+        if path.is_dir():
+            refuse_strange_entries(path)
+        if not (path / LOCK).exists():
+            cls(path)._check(passing)
+
+    def _check(self, passing: str | None = None) -> None:
+        path = self.path
+        if path.exists() and not path.is_dir():
+            raise TakenError(f"{path}: a file of that name is in the way; choose another --out")
+        if not path.is_dir():
+            return
+        refuse_strange_entries(path)
+        odd = {entry.name for entry in path.iterdir() if not is_leftover(entry.name)} - {LOCK}
+        if passing is not None:
+            odd -= {entry.name for entry in path.glob(passing)}
+        if odd and not self.is_run and not is_kept(path):
+            raise TakenError(f"{path}: not empty, and not a run folder; choose another --out")
 
     def put_aside(self) -> None:
         """Make room for a new run; what is here comes back if that one leaves nothing."""
@@ -154,23 +185,26 @@ class RunFolder:
 
     def write(self, name: str, content: str | bytes) -> None:
         """Write a file whole, or leave the old one."""
-        data = content.encode() if isinstance(content, str) else content
+        data = content.encode("utf-8", "surrogateescape") if isinstance(content, str) else content
         write_atomically(self.path / name, data)
 
     def write_labels(self, classes: Iterable[str]) -> None:
         """Write the class names, in label order."""
-        self.write(LABELS, "".join(f"{name}\n" for name in classes))
+        self.write(LABELS, "".join(f"{readable(name)}\n" for name in classes))
 
     def write_json(self, name: str, value: Any) -> None:
         """Write one JSON document."""
-        self.write(name, json.dumps(finite(value), indent=2, ensure_ascii=False) + "\n")
+        self.write(name, json_text(finite(value), indent=2) + "\n")
 
     def write_lines(self, name: str, records: Iterable[Mapping[str, Any]]) -> None:
         """Write JSON Lines."""
-        self.write(name, "".join(json.dumps(finite(r), ensure_ascii=False) + "\n" for r in records))
+        self.write(name, "".join(json_text(finite(record)) + "\n" for record in records))
 
     def write_config(self, config: Mapping[str, Any]) -> None:
-        """Write the settings; values that are None are left out."""
+        """Write the settings; values that are None are left out.
+
+        Paths that are not UTF-8 stand there as the bytes that they are.
+        """
         import tomli_w
 
         self.write(CONFIG, tomli_w.dumps({k: v for k, v in config.items() if v is not None}))
@@ -184,7 +218,8 @@ class RunFolder:
             If the file is broken.
         """
         try:
-            return tomllib.loads((self.path / CONFIG).read_text(encoding="utf-8"))
+            text = (self.path / CONFIG).read_text(encoding="utf-8", errors="surrogateescape")
+            return tomllib.loads(text)
         except (OSError, ValueError) as error:
             raise RunFolderError(
                 f"{self.path / CONFIG}: cannot be read ({error}); restore it from a copy, or start "

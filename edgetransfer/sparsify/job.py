@@ -13,9 +13,12 @@ import onnx
 
 from edgetransfer.backbones import Backbone, open_with
 from edgetransfer.backbones.sparsity import measure_sparsity
+from edgetransfer.backbones.writing import check_target
 from edgetransfer.errors import BackboneError, EngineError
 from edgetransfer.features import default_cache_folder
+from edgetransfer.linear.upstream import UpstreamTest, evaluate_upstream
 from edgetransfer.metrics.memory import peak_memory_bytes
+from edgetransfer.owning import owned
 from edgetransfer.sparsify.budget import Budget, plan
 from edgetransfer.sparsify.evaluation import compare_features
 from edgetransfer.sparsify.layers import Layer, find_layers
@@ -28,13 +31,13 @@ from edgetransfer.sparsify.photos import (
 )
 from edgetransfer.sparsify.pruning import correct_all, prune_by_magnitude, reconstruct_all
 from edgetransfer.sparsify.refine import check_torch, refine
-from edgetransfer.sparsify.remarks import doubts, how_made, left_out
-from edgetransfer.sparsify.result import check_out, write_backbone, write_report
+from edgetransfer.sparsify.remarks import doubts, how_made, left_out, shortcomings
+from edgetransfer.sparsify.result import write_report, write_sparse
 from edgetransfer.sparsify.settings import Sparsification
-from edgetransfer.sparsify.streaming import NetworkPair, shapes_of
+from edgetransfer.sparsify.streaming import NetworkPair, batch_axes, shapes_of
 from edgetransfer.sparsify.timing import Stopwatch
 from edgetransfer.sparsify.weights import NetworkWeights
-from edgetransfer.sparsify.work import WorkFolder
+from edgetransfer.sparsify.work import WorkFolder, work_path
 from edgetransfer.types import Progress, no_progress
 
 logger = logging.getLogger(__name__)
@@ -68,11 +71,14 @@ def sparsify(
     """
     start = monotonic()
     backbone = open_with(settings.dense, settings)
-    check_out(settings, backbone, overwrite=overwrite)
-    report = _Job(settings, backbone, progress).run(resume=resume)
-    report["seconds"] = round(monotonic() - start, 1)
-    report["peak_memory_bytes"] = peak_memory_bytes()
-    write_report(settings.out, report)
+    check_target(settings.out, overwrite=overwrite, source=backbone.path)
+    with owned(work_path(settings.out), "sparsify", temporary=True):
+        # Another one may have ended meanwhile.
+        check_target(settings.out, overwrite=overwrite, source=backbone.path)
+        report = _Job(settings, backbone, progress).run(resume=resume)
+        report["seconds"] = round(monotonic() - start, 1)
+        report["peak_memory_bytes"] = peak_memory_bytes()
+        write_report(settings.out, report)
     return report
 
 
@@ -82,6 +88,7 @@ class _Job:
         self.backbone = backbone
         self.progress = progress
         self.dense = backbone.frozen(CHUNK)
+        self.axes = batch_axes(self.dense, backbone.frozen(CHUNK + 1))
         self.pruned = _copy(self.dense)
         self.layers = self._prunable_graph()
         if settings.refine_minutes:
@@ -95,6 +102,7 @@ class _Job:
     def run(self, *, resume: bool) -> dict[str, Any]:
         settings = self.settings
         work = WorkFolder(settings.out, self._belongs_to())
+        upstream = {"dense": self._upstream(self.backbone.path)}
         work.begin(resume=resume)
         frozen = self.backbone.frozen(settings.batch_size)
         stopwatch = self._stopwatch(frozen)
@@ -110,6 +118,7 @@ class _Job:
             "layers": records,
             "refinement": refined,
             "speed": None,
+            "features": None,
         }
         if self.views is not None:
             closeness = compare_features(self._pair(self.dense, self.pruned))
@@ -124,24 +133,29 @@ class _Job:
             self._time_layers(frozen, stopwatch, records)
             stopwatch.close()
         report["measured"] = budget.measured
-        for text in doubts(records, self.views):
+        target = None if settings.target_speedup is not None else settings.target_sparsity
+        if settings.distribution == "time":
+            target = None  # as fast as that sparsity everywhere
+        for text in [*doubts(records, self.views), *shortcomings(report, target)]:
             self._warn(text)
         report["warnings"] = self.warnings
-        write_backbone(
+        write_sparse(
             settings,
             self.backbone,
             self.layers,
             self.pruned,
             how_made(settings, self.views),
-            counted.sparsity,
         )
+        if upstream["dense"] is not None:
+            upstream["sparse"] = self._upstream(settings.out)
+            report["upstream"] = upstream
         work.remove()
         return report
 
     def _prunable_graph(self) -> list[Layer]:
         path = self.backbone.path
         try:
-            layers = find_layers(self.dense)
+            layers = find_layers(self.dense, self.axes)
         except BackboneError as error:
             raise BackboneError(f"{path}: {error}") from error
         weights = NetworkWeights(self.dense)
@@ -171,6 +185,19 @@ class _Job:
             progress=self.progress,
         )
 
+    def _upstream(self, path: Path) -> dict[str, Any] | None:
+        """The accuracy of a whole network, with its own classifier."""
+        settings = self.settings
+        if settings.evaluate is None:
+            return None
+        test = UpstreamTest(
+            data=settings.evaluate,
+            engine=settings.engine,
+            threads=settings.threads,
+            batch_size=settings.batch_size,
+        )
+        return evaluate_upstream(path, test, self.progress)
+
     def _belongs_to(self) -> dict[str, Any]:
         photos = None if self.views is None else fingerprint(self.views)
         return {
@@ -188,7 +215,14 @@ class _Job:
         views = self.views if views is None else views
         assert views is not None
         settings = self.settings
-        return NetworkPair(dense, pruned, views, budget=settings.memory, threads=settings.threads)
+        return NetworkPair(
+            dense,
+            pruned,
+            views,
+            budget=settings.memory,
+            threads=settings.threads,
+            axes=self.axes,
+        )
 
     @property
     def _views_to_correct(self) -> CalibrationViews | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,11 +12,11 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 
 from edgetransfer.backbones.graph import Graph, attribute, dims_of
+from edgetransfer.backbones.sparsity import quantised_node
 from edgetransfer.errors import BackboneError
 
 Float64Array = NDArray[np.float64]
 BiasHome = Literal["bias", "batch-norm", "new", "none"]
-QUANTISED = ("ConvInteger", "MatMulInteger", "QLinearConv", "QLinearMatMul", "DequantizeLinear")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,23 +111,33 @@ class Layer:
         return flat.reshape(self.shape)
 
 
-def find_layers(model: onnx.ModelProto) -> list[Layer]:
+def find_layers(model: onnx.ModelProto, streamed: Container[str] | None = None) -> list[Layer]:
     """The layers of a frozen backbone, in graph order.
 
     Layers whose weights are shared, computed, or read in a form that is not known are left out.
+
+    Parameters
+    ----------
+    streamed
+        The tensors in which pictures can be told apart; layers between others are left out. All
+        if None.
 
     Raises
     ------
     BackboneError
         If the graph is quantised, or no layer of it can be pruned.
     """
-    quantised = [node for node in model.graph.node if node.op_type in QUANTISED]
-    if quantised:
+    quantised = quantised_node(model)
+    if quantised is not None:
         raise BackboneError(
-            f"the graph is quantised ({quantised[0].op_type}, making {quantised[0].output[0]!r}): "
+            f"the graph is quantised ({quantised.op_type}, making {quantised.output[0]!r}): "
             "sparsify the float32 model that it was made from"
         )
-    found = all_layers(model)
+    found = [
+        layer
+        for layer in all_layers(model)
+        if streamed is None or (layer.input in streamed and layer.output in streamed)
+    ]
     if not any(layer.prunable for layer in found):
         raise BackboneError(
             "no layer of the graph can be pruned: there is no 2-D convolution or fully connected "

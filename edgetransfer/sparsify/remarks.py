@@ -14,6 +14,9 @@ from edgetransfer.sparsify.settings import Sparsification
 OVERFITTED = 1.5  # held-out error over fitted error
 FEW_SAMPLES = 20  # for each weight of a filter
 UNWELCOME = 0.05  # errors below this are no reason to warn
+LOST = 1.0  # error of the features at which their mean alone would be as good
+MISSED = 0.01  # of the sparsity that was asked for
+SLOWER = 0.95  # times the dense speed
 
 
 def left_out(model: onnx.ModelProto, layers: Sequence[Layer]) -> list[str]:
@@ -52,6 +55,44 @@ def doubts(records: Sequence[dict[str, Any]], views: CalibrationViews | None) ->
             f"{len(over)} layers fit these photos better than others (worst: {worst['name']}, "
             f"error {worst['fitted']:.3f}, on held-out photos {worst['held_out']:.3f}): more "
             "--calibration-images would help"
+        )
+    return texts
+
+
+def shortcomings(report: dict[str, Any], target: float | None) -> list[str]:
+    """Warnings of a result that is not what was wanted.
+
+    Parameters
+    ----------
+    report
+        Of the whole sparsification.
+    target
+        The sparsity of the pruned layers that was asked for; None where it was a speed.
+    """
+    texts = []
+    if report["features"] is not None:
+        error = report["features"].get("held_out", report["features"]["fitted"])["relative_error"]
+        if not error < LOST:
+            texts.append(
+                f"the features are lost: they differ from the dense ones by {error:.2f} of these' "
+                "own variation; ask for less --sparsity, or give --refine"
+            )
+    refined = report["refinement"]
+    if refined is not None:
+        before, after = (refined["held_out_error"][name] for name in ("before", "after"))
+        if not after < before:
+            texts.append(
+                f"--refine has not brought the features nearer (error {before:.3g}, then "
+                f"{after:.3g}): give it more minutes"
+            )
+    reached = report["pruned_layers_sparsity"]
+    if target is not None and abs(reached - target) > MISSED:
+        texts.append(f"{reached:.1%} of the pruned layers' weights are zero, not {target:.1%}")
+    speed = report["speed"]
+    if speed is not None and speed["ratio"] < SLOWER:
+        texts.append(
+            f"in {speed['engine']} the sparse backbone is slower than the dense one "
+            f"({speed['ratio']:.2f} times its speed): the zeros gain nothing there"
         )
     return texts
 

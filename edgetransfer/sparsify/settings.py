@@ -45,6 +45,9 @@ class Sparsification:
         How many views of each are shown, the eval view being the first.
     refine_minutes
         How long to train what is left towards the dense features; needs torch.
+    evaluate
+        Labelled photos on which the dense and the sparse network are tested with their own
+        classifier; not used to prune.
     seed
         Of the choice of photos, their views and the sampled positions.
     memory
@@ -66,6 +69,7 @@ class Sparsification:
     calibration_images: int = 512
     views: int = 2
     refine_minutes: float = 0.0
+    evaluate: Path | None = None
     seed: int = 0
     memory: int = 3 * 2**29
     engine: str = "auto"
@@ -137,5 +141,5 @@ class Sparsification:
 
     def deciding(self) -> dict[str, Any]:
         """The settings that decide the result, as plain values."""
-        left_out = ("out", "memory", "refine_minutes")
+        left_out = ("out", "memory", "refine_minutes", "evaluate")
         return {k: str(v) for k, v in asdict(self).items() if k not in left_out}

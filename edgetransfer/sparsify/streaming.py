@@ -10,7 +10,8 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from edgetransfer.backbones.graph import Graph, dims_of, subgraph
+from edgetransfer.backbones.graph import Graph, dims_of, reads, subgraph
+from edgetransfer.engines.onnxruntime_engine import inference_session
 from edgetransfer.sparsify.photos import CalibrationViews
 from edgetransfer.types import Float32Array
 
@@ -41,6 +42,24 @@ def shapes_of(frozen: onnx.ModelProto) -> dict[str, list[int]]:
     return {value.name: [d or 1 for d in dims_of(value)] for value in values}
 
 
+def batch_axes(frozen: onnx.ModelProto, other: onnx.ModelProto) -> dict[str, int]:
+    """Where the pictures of a batch stand in each tensor, by two batch sizes of one backbone.
+
+    Transformers keep tokens first and pictures second in places. Tensors in which pictures share
+    an axis with something else are left out.
+    """
+    shapes, others = shapes_of(frozen), shapes_of(other)
+    batch, wider = (model.graph.input[0].type.tensor_type.shape for model in (frozen, other))
+    pair = batch.dim[0].dim_value, wider.dim[0].dim_value
+    axes: dict[str, int] = {}
+    for name in shapes.keys() & others.keys():
+        found = list(zip(shapes[name], others[name], strict=False))
+        differing = [axis for axis, (a, b) in enumerate(found) if a != b]
+        if len(differing) == 1 and found[differing[0]] == pair:
+            axes[name] = differing[0]
+    return axes
+
+
 class NetworkPair:
     """Runs the dense network and the pruned one side by side over the calibration views.
 
@@ -58,6 +77,9 @@ class NetworkPair:
         Bytes for kept tensors.
     threads
         Of the engine; all cores if None.
+    axes
+        Where pictures stand in each tensor, as `batch_axes` tells; first in all if None. What is
+        streamed has them first.
     """
 
     def __init__(
@@ -68,6 +90,7 @@ class NetworkPair:
         *,
         budget: int,
         threads: int | None,
+        axes: dict[str, int] | None = None,
     ) -> None:
         self.dense = dense
         self.pruned = pruned
@@ -76,16 +99,20 @@ class NetworkPair:
         self._threads = threads
         self._batch = dims_of(dense.graph.input[0])[0] or 1
         self._shapes = shapes_of(dense)
+        self._axes = dict.fromkeys(self._shapes, 0) if axes is None else axes
         self._kept: tuple[list[Tensors], list[Tensors]] | None = None
         self._at: tuple[str, ...] = (dense.graph.input[0].name,)
 
     def shape_of(self, tensor: str) -> list[int]:
-        """The shape of a tensor of one batch."""
-        return self._shapes[tensor]
+        """The shape of a tensor of one batch, as it is streamed."""
+        shape = list(self._shapes[tensor])
+        return [shape.pop(self._axes[tensor]), *shape]
 
     def advance(self, node: int) -> bool:
         """Keep the tensors that the nodes from ``node`` on read, if they fit into the budget."""
         live = self._live(node)
+        if not all(name in self._axes for name in live):
+            return False
         numbers = sum(int(np.prod(self._shapes[name])) for name in live) // self._batch
         if 2 * 4 * numbers * len(self.views) > self._budget:
             return False
@@ -99,8 +126,8 @@ class NetworkPair:
 
     def stream(self, dense: Sequence[str], pruned: Sequence[str]) -> Iterator[Chunk]:
         """Yield tensors of the two networks, chunk by chunk."""
-        run_dense = _Part(self.dense, self._at, dense, self._shapes, self._threads)
-        run_pruned = _Part(self.pruned, self._at, pruned, self._shapes, self._threads)
+        run_dense = _Part(self.dense, self._at, dense, self._shapes, self._axes, self._threads)
+        run_pruned = _Part(self.pruned, self._at, pruned, self._shapes, self._axes, self._threads)
         for number, first in enumerate(range(0, len(self.views), self._batch)):
             count = min(self._batch, len(self.views) - first)
             if self._kept is None:
@@ -134,39 +161,39 @@ class _Part:
         inputs: Sequence[str],
         outputs: Sequence[str],
         shapes: dict[str, list[int]],
+        axes: dict[str, int],
         threads: int | None,
     ) -> None:
+        self._axes = axes
         self._passed = [name for name in outputs if name in inputs]
         self._outputs = [name for name in dict.fromkeys(outputs) if name not in inputs]
-        self._batch = shapes[inputs[0]][0]
+        self._batch = shapes[inputs[0]][axes[inputs[0]]]
         self._session: Any = None
         if not self._outputs:
             return
-        import onnxruntime
-
         part = subgraph(
             model,
             [_value(name, shapes) for name in inputs],
             [_value(name, shapes) for name in self._outputs],
         )
-        used = {name for node in part.graph.node for name in node.input}
+        used = {name for node in part.graph.node for name in reads(node)}
         for value in [v for v in part.graph.input if v.name not in used]:
             part.graph.input.remove(value)
         self._inputs = [value.name for value in part.graph.input]
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3
-        options.intra_op_num_threads = threads or 0
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        self._session = onnxruntime.InferenceSession(
-            part.SerializeToString(), options, providers=["CPUExecutionProvider"]
-        )
+        self._session = inference_session(part, threads=threads)
 
     def __call__(self, given: Tensors, count: int) -> Tensors:
         found = {name: given[name][:count] for name in self._passed}
         if self._session is not None:
-            feeds = {name: _filled(given[name], self._batch) for name in self._inputs}
+            feeds = {
+                name: np.ascontiguousarray(
+                    np.moveaxis(_filled(given[name], self._batch), 0, self._axes[name])
+                )
+                for name in self._inputs
+            }
             made = self._session.run(self._outputs, feeds)
-            found.update({n: a[:count] for n, a in zip(self._outputs, made, strict=True)})
+            for name, array in zip(self._outputs, made, strict=True):
+                found[name] = np.moveaxis(array, self._axes[name], 0)[:count]
         return found
 
 

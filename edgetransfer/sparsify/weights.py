@@ -107,7 +107,10 @@ class NetworkWeights:
         """Take over every weight, bias and batch-norm value of another network of these layers."""
         for name, tensor in self._tensors.items():
             source = other._tensors.get(name)
-            if source is not None and tensor.data_type == onnx.TensorProto.FLOAT:
+            # Constants that are repeated for each picture of a batch differ between batches.
+            if source is None or tensor.data_type != onnx.TensorProto.FLOAT:
+                continue
+            if list(source.dims) == list(tensor.dims):
                 tensor.CopyFrom(source)
         for layer in layers:
             added = layer.bias_home == "new" and layer.bias in other._tensors

@@ -7,7 +7,6 @@ OUT.partial/NUMBER.safetensors  the new weights of a finished layer
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +14,16 @@ import numpy as np
 
 from edgetransfer.atomic import write_atomically
 from edgetransfer.errors import EdgeTransferError
+from edgetransfer.owning import NAME as LOCK
 from edgetransfer.sparsify.layers import Float64Array
 from edgetransfer.sparsify.weights import Parameters
 
 STATE = "state.json"
+
+
+def work_path(out: Path) -> Path:
+    """Where the unfinished part of a file that is to be made lies."""
+    return out.with_name(f"{out.name}.partial")
 
 
 class WorkFolder:
@@ -33,7 +38,7 @@ class WorkFolder:
     """
 
     def __init__(self, out: Path, belongs_to: dict[str, Any]) -> None:
-        self.path = out.with_name(f"{out.name}.partial")
+        self.path = work_path(out)
         self._belongs_to = belongs_to
         self.records: list[dict[str, Any]] = []
         self.notes: dict[str, Any] = {}
@@ -46,11 +51,11 @@ class WorkFolder:
         EdgeTransferError
             If there is one of another sparsification to go on with.
         """
-        if self.path.exists() and not resume:
-            shutil.rmtree(self.path)
-        if self.path.exists():
-            self._read()
         self.path.mkdir(parents=True, exist_ok=True)
+        if resume:
+            self._read()
+        else:
+            self.remove()
 
     def _read(self) -> None:
         try:
@@ -99,8 +104,10 @@ class WorkFolder:
             ) from error
 
     def remove(self) -> None:
-        """Take the folder away once the result is written."""
-        shutil.rmtree(self.path, ignore_errors=True)
+        """Take its files away; its owner's goes with the owner, and then the folder."""
+        for path in self.path.iterdir():
+            if path.name != LOCK:
+                path.unlink()
 
     def _file(self, number: int) -> Path:
         return self.path / f"{number:04d}.safetensors"

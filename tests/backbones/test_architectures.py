@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import onnx
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from edgetransfer.backbones import Backbone
 from edgetransfer.backbones.architectures import (
     ARCHITECTURES,
+    Conventions,
+    ConvLayer,
+    GateLayer,
     architecture,
     build,
     random_parameters,
     synthetic,
+    with_widths,
 )
 from edgetransfer.errors import BackboneError, UsageError
 from tests.graphs import noise, relative_difference, run
@@ -26,6 +34,21 @@ PARAMETERS = {
     "resnet101": 44_549_160,
     "mobilenet_v1": 4_231_976,
     "mobilenet_v2": 3_504_872,
+    # EfficientNet-Lite-PyTorch's own count, and torchvision's pages.
+    "efficientnet_lite0": 4_652_008,
+    "efficientnet_lite1": 5_416_680,
+    "efficientnet_lite2": 6_092_072,
+    "efficientnet_lite3": 8_197_096,
+    "efficientnet_lite4": 13_006_568,
+    "efficientnet_b0": 5_288_548,
+    "efficientnet_b1": 7_794_184,
+    "efficientnet_b2": 9_109_994,
+    "mobilenet_v3_small": 2_542_856,
+    "mobilenet_v3_large": 5_483_032,
+    "regnet_y_200mf": 3_162_996,  # timm's page
+    "regnet_y_400mf": 4_344_144,
+    "convnext_atto": 3_695_520,  # timm's modules
+    "convnext_femto": 5_217_784,
 }
 # Giga multiply-adds at 224 pixels with the classifier, from the same pages.
 GIGA_MACS = {
@@ -65,7 +88,19 @@ def test_deeper_networks_have_the_published_multiply_adds(name):
     assert (total + 1000 * table.dimension) / 1e9 == pytest.approx(GIGA_MACS[name], abs=0.0006)
 
 
-@pytest.mark.parametrize("name", ["resnet18", "resnet50", "mobilenet_v1", "mobilenet_v2"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("resnet18", "resnet50", "mobilenet_v1", "mobilenet_v2", "mobilenet_v3_small"),
+        *("efficientnet_lite2", "efficientnet_b0", "regnet_y_200mf", "convnext_atto"),
+        pytest.param("mobilenet_v3_large", marks=pytest.mark.slow),
+        pytest.param("efficientnet_lite0", marks=pytest.mark.slow),
+        pytest.param("efficientnet_b1", marks=pytest.mark.slow),
+        pytest.param("efficientnet_b2", marks=pytest.mark.slow),
+        pytest.param("regnet_y_400mf", marks=pytest.mark.slow),
+        pytest.param("convnext_femto", marks=pytest.mark.slow),
+    ],
+)
 def test_the_graph_computes_what_torch_does(name):
     pytest.importorskip("torch", reason="torch is not installed")
     table = ARCHITECTURES[name]
@@ -73,7 +108,26 @@ def test_the_graph_computes_what_torch_does(name):
     images = noise(2, 3, 32, 32)
     model = build(table, parameters, size=32, classifier=True)
     onnx.checker.check_model(model, full_check=True)
-    assert relative_difference(run(model, images), forward(name, parameters, images)) < 1e-4
+    expected = forward(name, parameters, images, table.conventions)
+    assert relative_difference(run(model, images), expected) < 1e-4
+
+
+@pytest.mark.parametrize(
+    ("padding", "activation", "size"),
+    [
+        *(("symmetric", "relu", 32), ("symmetric", "hardswish", 37)),
+        *(("same", "relu6", 37), ("same", "silu", 32)),
+    ],
+)
+def test_conventions_are_what_they_say(padding, activation, size):
+    pytest.importorskip("torch", reason="torch is not installed")
+    under = Conventions(padding=padding, activation=activation, epsilon=0.01)
+    table = ARCHITECTURES["mobilenet_v1"].under(under)
+    parameters = trained_parameters(table, seed=5, classes=10)
+    images = noise(2, 3, size, size)
+    model = build(table, parameters, size=size, classifier=True)
+    expected = forward("mobilenet_v1", parameters, images, under)
+    assert relative_difference(run(model, images), expected) < 1e-4
 
 
 def test_the_classifier_is_cut_off_by_itself(tmp_path):
@@ -122,3 +176,66 @@ def test_names_are_found_however_they_are_written():
     assert architecture("mobilenetv2").name == "mobilenet_v2"
     with pytest.raises(UsageError, match="known are: resnet18"):
         architecture("resnet152")
+
+
+def narrowed(table, draw):
+    """The table with drawn widths wherever its connections leave them free."""
+    channels = {"input": 3}
+    layers = []
+    for layer in table.layers:
+        if isinstance(layer, ConvLayer):
+            inputs = channels[layer.source]
+            width = draw(st.integers(3, 12))
+            if layer.depthwise:
+                width = inputs
+            elif layer.shortcut:
+                width = channels[layer.shortcut]
+            elif layer.entry and width == channels[layer.entry]:
+                width += 1
+            groups = inputs if layer.depthwise else 1
+            layer = replace(layer, inputs=inputs, outputs=width, groups=groups)
+            channels[layer.name] = width
+        else:
+            if isinstance(layer, GateLayer):
+                layer = replace(
+                    layer, channels=channels[layer.source], hidden=draw(st.integers(1, 5))
+                )
+            channels[layer.name] = channels[layer.source]
+        layers.append(layer)
+    return replace(table, layers=tuple(layers))
+
+
+@settings(max_examples=4, deadline=None)
+@given(
+    st.sampled_from(
+        [
+            *("resnet18", "resnet50", "mobilenet_v1", "mobilenet_v2"),
+            *("efficientnet_lite0", "efficientnet_b0"),
+        ]
+    ),
+    st.data(),
+)
+def test_widths_are_read_from_the_weights(name, data):
+    pytest.importorskip("torch", reason="torch is not installed")
+    table = narrowed(ARCHITECTURES[name], data.draw)
+    parameters = trained_parameters(table, seed=1, classes=4)
+    found = with_widths(ARCHITECTURES[name], lambda n: parameters[n].shape)
+    assert found == table
+    images = noise(1, 3, 40, 40)
+    logits = run(build(found, parameters, size=40, classifier=True), images)
+    assert relative_difference(logits, forward(name, parameters, images, table.conventions)) < 1e-4
+
+
+def test_widths_that_leave_a_connection_open_are_refused():
+    # MobileNetV2's fifth stage takes 64 channels and makes 96, so its first block adds nothing:
+    # whether one that makes 64 does is told by no weight.
+    table = ARCHITECTURES["mobilenet_v2"]
+    shapes = table.parameter_shapes()
+    name = "features.11.conv.2.weight"
+    shapes[name] = (64, *shapes[name][1:])
+    with pytest.raises(BackboneError, match="whether they are added is not told"):
+        with_widths(table, shapes.__getitem__)
+    shapes = ARCHITECTURES["resnet18"].parameter_shapes()
+    shapes["layer1.0.conv2.weight"] = (32, 64, 3, 3)
+    with pytest.raises(BackboneError, match=r"'layer1.0.conv2.weight' makes 32 .* 64 are"):
+        with_widths(ARCHITECTURES["resnet18"], shapes.__getitem__)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import os
 import pickle
+import tracemalloc
 import zipfile
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from edgetransfer.backbones.checkpoints import find_state, kind_of, read_checkpoint
+from edgetransfer.backbones.checkpoints import find_parameters, kind_of, read_checkpoint
 from edgetransfer.backbones.checkpoints.state_dict import soft_threshold
 from edgetransfer.backbones.checkpoints.tensors import LazyTensor, Storage
 from edgetransfer.errors import BackboneError
@@ -66,7 +67,7 @@ def test_code_in_a_pickle_is_not_run(write, tmp_path):
     assert not trap.exists()
     assert checkpoint.passed_over == ("collections.Counter", f"{os.system.__module__}.system")
     with pytest.raises(BackboneError, match="no weights of convolutions"):
-        find_state(checkpoint.tree)
+        find_parameters(checkpoint.tree)
 
 
 def test_attempts_on_the_reader_itself_fail(tmp_path):
@@ -133,34 +134,42 @@ def test_safetensors(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "tree",
+    ("tree", "path"),
     [
-        {"a.weight": KERNEL, "a.weight_mask": MASK},
-        {"state_dict": {"module.a.weight_orig": KERNEL, "module.a.weight_mask": MASK}, "epoch": 1},
-        {"model_state_dict": {"a._layer.weight": KERNEL, "a._weight_mask": MASK}},
-        {"model": {"module.a._layer.weight": KERNEL, "module.a._weight_mask": MASK != 0}},
-        {"net": {"a.weight": KERNEL}, "masks": {"module.a.weight": MASK}},
-        {"state_dict": {"a.weight": KERNEL}, "masks": {"a": MASK}},
-        {"a": {"deep": {"a.weight": KERNEL, "a.mask": MASK.reshape(-1)}}},
+        ({"a.weight": KERNEL, "a.weight_mask": MASK}, "a"),
+        ({"s": {"module.a.weight_orig": KERNEL, "module.a.weight_mask": MASK}, "epoch": 1}, "s.a"),
+        ({"model_state_dict": {"a._layer.weight": KERNEL, "a._weight_mask": MASK}}, None),
+        ({"m": {"module.a._layer.weight": KERNEL, "module.a._weight_mask": MASK != 0}}, "m.a"),
+        ({"net": {"a.weight": KERNEL}, "masks": {"module.a.weight": MASK}}, "net.a"),
+        ({"state_dict": {"a.weight": KERNEL}, "masks": {"a": MASK}}, "state_dict.a"),
+        ({"a": {"deep": {"a.weight": KERNEL, "a.mask": MASK.reshape(-1)}}}, "a.deep.a"),
+        ({"b": {"a.weight": KERNEL, "mask.a.weight": MASK}}, "b.a"),
     ],
 )
-def test_masks_are_multiplied_in(tree):
-    state = find_state(tree)
-    np.testing.assert_array_equal(state.parameters["a.weight"], KERNEL * MASK)
-    assert list(state.parameters) == ["a.weight"]
-    assert (state.masked, state.thresholded) == (1, 0)
+def test_masks_are_multiplied_in(tree, path):
+    found = find_parameters(tree)
+    (name,) = found  # what is a mask is no parameter
+    assert path is None or name == f"{path}.weight"
+    np.testing.assert_array_equal(found[name].read(), KERNEL * MASK)
+    assert (found[name].masked, found[name].thresholded) == (True, False)
 
 
 def test_what_is_masked_may_be_anything():
     weights = KERNEL.copy()
     weights[MASK == 0] = np.nan
-    state = find_state({"a.weight": weights, "a.weight_mask": MASK})
-    np.testing.assert_array_equal(state.parameters["a.weight"], KERNEL * MASK)
+    found = find_parameters({"a.weight": weights, "a.weight_mask": MASK})
+    np.testing.assert_array_equal(found["a.weight"].read(), KERNEL * MASK)
 
 
 def test_a_mask_of_another_shape_is_refused():
+    found = find_parameters({"a.weight": KERNEL, "a.weight_mask": np.ones(5)})
     with pytest.raises(BackboneError, match=r"mask of 'a\.weight' has shape \(5,\)"):
-        find_state({"a.weight": KERNEL, "a.weight_mask": np.ones(5)})
+        found["a.weight"].read()
+
+
+def test_a_mask_of_nothing_stays_a_parameter():
+    found = find_parameters({"a.weight": KERNEL, "masks": {"b.weight": MASK}})
+    assert list(found) == ["a.weight", "masks.b.weight"]
 
 
 def test_str_thresholds_are_applied():
@@ -170,28 +179,80 @@ def test_str_thresholds_are_applied():
     np.testing.assert_allclose(
         soft_threshold(weights, np.full((1, 1), np.log(3), np.float32)), expected, atol=1e-7
     )
-    state = find_state({"a.weight": KERNEL, "a.sparseThreshold": np.full((1, 1), -3200.0)})
-    np.testing.assert_array_equal(state.parameters["a.weight"], KERNEL)
-    assert state.thresholded == 1
+    found = find_parameters({"a.weight": KERNEL, "a.sparseThreshold": np.full((1, 1), -3200.0)})
+    np.testing.assert_array_equal(found["a.weight"].read(), KERNEL)
+    assert list(found) == ["a.weight"]
+    assert found["a.weight"].thresholded
 
 
-def test_the_model_counts_not_its_optimizer_or_average():
-    state = find_state(
+def test_every_tensor_is_a_parameter_by_its_path():
+    found = find_parameters(
         {
             "optimizer": {"state": {0: {"momentum_buffer": KERNEL}}},
-            "state_dict_ema": {"a.weight": KERNEL * 2},
-            "state_dict": {"a.weight": KERNEL, "a.num_batches_tracked": np.array(3)},
+            "state_dict": {"a.weight": KERNEL, "a.gamma": MASK[0], "a.epochs": 3},
         }
     )
-    np.testing.assert_array_equal(state.parameters["a.weight"], KERNEL)
+    assert list(found) == [
+        *("optimizer.state.0.momentum_buffer", "state_dict.a.weight", "state_dict.a.gamma")
+    ]
+
+
+def test_two_paths_that_differ_in_wrapping_stay_two():
+    found = find_parameters({"a.weight": KERNEL, "module.a.weight": KERNEL * 2})
+    assert list(found) == ["a.weight", "module.a.weight"]
 
 
 def test_a_whole_pickled_model_gives_its_parameters(tmp_path):
     torch = pytest.importorskip("torch", reason="torch is not installed")
     net = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3), torch.nn.BatchNorm2d(2))
     torch.save(net, tmp_path / "net.pt")
-    state = find_state(read_checkpoint(tmp_path / "net.pt").tree)
-    assert set(state.parameters) == {
-        *("0.weight", "0.bias", "1.weight", "1.bias", "1.running_mean", "1.running_var")
+    found = find_parameters(read_checkpoint(tmp_path / "net.pt").tree)
+    assert set(found) == {
+        *("0.weight", "0.bias", "1.weight", "1.bias", "1.running_mean", "1.running_var"),
+        "1.num_batches_tracked",
     }
-    np.testing.assert_array_equal(state.parameters["0.weight"], net[0].weight.detach().numpy())
+    np.testing.assert_array_equal(found["0.weight"].read(), net[0].weight.detach().numpy())
+
+
+def test_a_small_file_of_endless_dictionaries_is_walked_once():
+    tree = {"a.weight": KERNEL}
+    for _ in range(11):
+        tree = {f"d{i}": tree for i in range(30)}
+    assert len(find_parameters(tree)) == 1
+
+
+GIB = 2**30
+# Bytes that make an unpickler ask for gigabytes before it finds out that there is nothing.
+HUNGRY = {
+    "a memo place as a number": b"\x80\x02]r" + (2**29).to_bytes(4, "little") + b".",
+    "a memo place as text": b"\x80\x02]p536870912\n.",
+    "a memo place below zero": b"\x80\x02]p-5\n.",
+    "a string": b"\x80\x04\x8d" + (8 * GIB).to_bytes(8, "little") + b"a.",
+    "bytes": b"\x80\x04\x8e" + (8 * GIB).to_bytes(8, "little") + b"a.",
+    "short bytes": b"\x80\x04B" + (2**32 - 1).to_bytes(4, "little") + b"a.",
+    "an array of bytes": b"\x80\x05\x96" + (8 * GIB).to_bytes(8, "little") + b"a.",
+    "a frame": b"\x80\x04\x95" + (8 * GIB).to_bytes(8, "little") + b"N.",
+    "a number": b"\x80\x02\x8b" + (2**31 - 1).to_bytes(4, "little") + b"1.",
+    "digits without end": b"\x80\x02I" + b"9" * 5000 + b"\n.",
+}
+
+
+@pytest.mark.parametrize("form", ["zip", "legacy", "legacy, later"])
+@pytest.mark.parametrize("name", HUNGRY)
+def test_a_pickle_that_asks_for_gigabytes_is_named(name, form, tmp_path):
+    path = tmp_path / "x.pt"
+    if form == "zip":
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("archive/data.pkl", HUNGRY[name])
+    else:
+        begin = [0x1950A86A20F9469CFC6C, 1001, {"little_endian": True}]
+        parts = [pickle.dumps(part, protocol=2) for part in begin]
+        parts = parts if form == "legacy, later" else []
+        path.write_bytes(b"".join(parts) + HUNGRY[name])
+    tracemalloc.start()
+    try:
+        with pytest.raises(BackboneError, match=r"x[.]pt"):
+            read_checkpoint(path)
+        assert tracemalloc.get_traced_memory()[1] < 2**26
+    finally:
+        tracemalloc.stop()

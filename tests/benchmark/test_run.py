@@ -75,7 +75,7 @@ def test_backbones_take_turns_and_rows_hold_what_is_promised(settings):
     baseline, row = report["rows"]
     assert set(row) >= KEYS
     assert baseline["baseline"]
-    assert baseline["fraction_of_baseline"] == {"median": 1.0, "low": 1.0, "high": 1.0}
+    assert baseline["fraction_of_baseline"] == dict.fromkeys(("median", "low", "high", "mean"), 1.0)
     assert row["sparsity"] == 0.75
     assert row["turns"] == 4
     assert row["images"] == 60
@@ -186,7 +186,7 @@ def test_synthetic_weights_have_a_dense_twin_and_no_accuracy(settings):
         baseline=None,
         backbones=(),
         synthetic=(SyntheticFamily.parse("mobilenet_v1:0.9"),),
-        patterns=("uniform", "erk"),
+        patterns=("uniform", "erk", "acdc"),
         epochs=1,
         seeds=1,
         images=2,
@@ -194,8 +194,12 @@ def test_synthetic_weights_have_a_dense_twin_and_no_accuracy(settings):
     )
     report = run_benchmark(settings, measure=Turns())
     names = [row["backbone"] for row in report["rows"]]
-    assert names == ["mobilenet_v1-dense", "mobilenet_v1-90-uniform", "mobilenet_v1-90-erk"]
-    assert [row["baseline"] for row in report["rows"]] == [True, False, False]
+    patterns = ("uniform", "erk", "acdc")
+    assert names == ["mobilenet_v1-dense", *(f"mobilenet_v1-90-{name}" for name in patterns)]
+    assert [row["baseline"] for row in report["rows"]] == [True, False, False, False]
+    assert [row["published"] is not None for row in report["rows"]] == [False, False, False, True]
+    assert report["rows"][3]["published"]["work"] == 0.18
+    assert report["rows"][3]["published"]["work_reached"] == pytest.approx(0.18, abs=0.01)
     for row in report["rows"]:
         assert row["synthetic"]
         assert row["top1"] is None
@@ -239,6 +243,45 @@ def test_an_unknown_architecture_or_pattern_is_named(settings):
         SyntheticFamily.parse("resnet5:0.5")
     with pytest.raises(UsageError, match="plaid"):
         replace(settings, synthetic=(SyntheticFamily.parse("resnet50:0.5"),), patterns=("plaid",))
+
+
+def test_what_was_not_published_is_said_before_anything_is_written(settings):
+    family = SyntheticFamily.parse("resnet50:0.85")
+    with pytest.raises(
+        UsageError, match=r"nothing is published of resnet50 at a sparsity of 0\.85"
+    ):
+        replace(settings, synthetic=(family,), patterns=("acdc",))
+
+
+@pytest.mark.parametrize(("metric", "counts"), [("top1", "top1"), ("per-class", "mean_per_class")])
+def test_the_gap_is_of_the_metric_that_counts(settings, photos, metric, counts):
+    for path in sorted((photos / "test" / "red").iterdir())[1:]:
+        path.unlink()  # so that the two metrics differ
+    settings = replace(settings, metric=metric, seeds=1, epochs=1, learning_rate=0.001)
+    report = run_benchmark(settings, measure=Turns())
+    baseline, row = report["rows"]
+    assert row["metric"] == counts
+    assert row["accuracy_gap"] == pytest.approx(baseline[counts] - row[counts])
+    assert report["data"][0]["metric"] == {"name": counts, "reason": "asked for by --metric"}
+
+
+def test_photos_that_were_exchanged_in_place_end_a_benchmark(settings, photos):
+    settings = replace(settings, seeds=1, epochs=1)
+    run_benchmark(settings, measure=Turns())
+    path = photos / "train" / "red" / "003.png"
+    path.write_bytes(path.read_bytes())
+    with pytest.raises(RunFolderError, match="photos were written anew since it began"):
+        run_benchmark(settings, measure=Turns())
+    config = settings.out / "benchmark.json"
+    older = json.loads(config.read_text())
+    del older["photos"]  # of a version that did not keep them
+    config.write_text(json.dumps(older))
+    assert run_benchmark(settings, measure=Turns())["rows"]
+
+
+def test_a_head_that_diverges_ends_the_benchmark(settings):
+    with pytest.raises(DataError, match="lower --learning-rate"):
+        run_benchmark(replace(settings, learning_rate=1e30, seeds=1), measure=Turns())
 
 
 def test_a_folder_of_other_things_is_left_alone(settings):

@@ -13,7 +13,7 @@ from edgetransfer.benchmark.statistics import (
 
 
 def test_one_value_is_its_own_interval():
-    assert median_interval([3.0]) == {"median": 3.0, "low": 3.0, "high": 3.0}
+    assert median_interval([3.0]) == dict.fromkeys(("median", "low", "high", "mean"), 3.0)
 
 
 @pytest.mark.parametrize("values", [[1.0, 2.0], [1.0, 5.0, 2.0]])

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from edgetransfer.cli.main import main
-from edgetransfer.machine import DEEPSPARSE_NOTICE
+from edgetransfer.defaults import ENGINES
+from edgetransfer.engines import engine_kind, engine_names
 
 HEAVY = ("torch", "deepsparse", "onnxruntime", "openvino", "sklearn", "scipy", "matplotlib")
 
@@ -69,6 +70,7 @@ def test_help_loads_nothing_heavy_and_shows_examples():
         "sparsify",
         "compact",
         "import",
+        "backbones",
         "benchmark",
         "tune",
         "doctor",
@@ -146,7 +148,7 @@ def test_doctor_names_the_engine_and_the_licence(capsys):
     assert main(["doctor", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     here = sys.version_info < (3, 12) and found["packages"]["deepsparse"]
-    assert found["notice"] == (DEEPSPARSE_NOTICE if here else None)
+    assert found["notice"] == (engine_kind("deepsparse").notice if here else None)
     if found["sparse"]["absent"] is None:
         assert found["engine"]["name"] == "sparse"
         assert found["sparse"]["kernels"] in found["engine"]["reason"]
@@ -240,3 +242,7 @@ def test_text_of_files_does_not_move_the_cursor(capsys):
     assert err == "a\\x1b[2Jb\\x9b1mc\\x7f\\x0dd\te\n\n"
     assert json.loads(out) == {text: text}
     assert not any(c < " " or "\x7f" <= c <= "\x9f" for c in out.rstrip("\n"))
+
+
+def test_help_names_every_engine_of_the_registry():
+    assert engine_names() == ENGINES

@@ -50,9 +50,9 @@ def test_split_folders(train: str, val: str, tmp_path: Path) -> None:
     assert (splits.val[0].label, splits.test[0].label) == (0, 1)
 
 
-def test_a_class_may_be_called_test(tmp_path: Path) -> None:
-    splits = load(make(tmp_path, "test/1.png", "train/1.png", "val/1.png"))
-    assert splits.classes == ("test", "train", "val")
+def test_a_class_may_be_called_train(tmp_path: Path) -> None:
+    splits = load(make(tmp_path, "train/1.png", "plane/1.png", "bus/1.png"))
+    assert splits.classes == ("bus", "plane", "train")
     assert len(splits.train) == 3
 
 

@@ -135,6 +135,28 @@ class TestFolder:
         put(tmp_path / "cat/1.png", b"mended, and longer")
         assert len(all_of(source, Known())) == 1
 
+    @pytest.mark.parametrize(
+        "names",
+        [
+            ("train/a/1.png", "train/b/2.png", "test/a/3.png"),
+            ("a/train/1.png", "a/test/2.png", "b/train/1.png"),
+            ("train/1.png", "test/2.png"),
+        ],
+    )
+    def test_splits_are_not_learned_as_classes(
+        self, names: tuple[str, ...], tmp_path: Path
+    ) -> None:
+        for name in names:
+            put(tmp_path / name)
+        with pytest.raises(DataError, match="give it the folder of one split"):
+            all_of(FolderSource(tmp_path, suffixes=SUFFIXES, once=True), Known())
+
+    def test_a_sidecar_may_write_names_in_another_unicode_form(self, tmp_path: Path) -> None:
+        put(tmp_path / "e\u0301.png")
+        (tmp_path / "labels.csv").write_text("path,label\n./\u00e9.png,cat\n")
+        (found,) = all_of(FolderSource(tmp_path, suffixes=SUFFIXES, once=True), Known())
+        assert (found.id, found.label) == ("e\u0301.png", "cat")
+
     def test_a_missing_folder_is_named(self, tmp_path: Path) -> None:
         with pytest.raises(DataError, match="no such folder to watch"):
             FolderSource(tmp_path / "none", suffixes=SUFFIXES)
@@ -168,6 +190,20 @@ class TestTar:
             ("a.tar/2", None, b"2", False),
             ("a.tar/4", None, None, True),
             ("b.tar/x/3", "dog", b"3", False),
+        ]
+
+    def test_what_is_too_large_is_named_and_the_rest_goes_on(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("edgetransfer.data.streams.tar.LARGEST_MEMBER", 99)
+        monkeypatch.setattr("edgetransfer.data.streams.tar.LONGEST_CLASS", 50)
+        members = [("1.jpg", bytes(100)), ("1.cls", b"cat"), ("2.jpg", b"2"), ("2.cls", bytes(51))]
+        shard(tmp_path / "a.tar", [*members, ("3.jpg", bytes(99)), ("3.json", bytes(5000))])
+        found = all_of(TarSource(f"{tmp_path}/a.tar", suffixes=SUFFIXES), Known())
+        assert [(a.id, a.problem and a.problem.split()[0]) for a in found] == [
+            ("a.tar/1", "larger"),
+            ("a.tar/2", "its"),
+            ("a.tar/3", None),
         ]
 
     def test_repeat_gives_new_ids_each_time(self, tmp_path: Path) -> None:
@@ -251,7 +287,7 @@ class TestJsonLines:
             {"base64": "a"},
             {"base64": 1},
             {"path": True},
-            {"path": "a", "label": "x" * 201},
+            {"path": "a", "label": "x" * 256},
             {"path": "a", "label": "a\tb"},
             {"path": "a", "id": "\ud800"},
             {"path": "a", "id": 2**70},
@@ -261,6 +297,11 @@ class TestJsonLines:
     def test_fields_are_checked(self, record: dict[str, object]) -> None:
         with pytest.raises(DataError):
             read_fields(record, files=True)
+
+    def test_a_path_may_hold_bytes_that_are_not_utf8(self) -> None:
+        name = os.fsdecode(b"gr\xfcn.jpg")
+        (found,) = lines(json.dumps({"path": name, "label": "a"}).encode())
+        assert (found.id, found.source) == (name, Path(name))
 
     def test_paths_may_be_forbidden(self) -> None:
         with pytest.raises(DataError, match="not allowed"):

@@ -182,7 +182,7 @@ def test_a_write_that_fails_leaves_nothing_half_written(
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr("edgetransfer.features.cache.os.replace", full)
+        patch.setattr("edgetransfer.atomic.os.replace", full)
         with pytest.raises(OSError, match="No space"):
             cache.add(keys, features)
     assert list(cache.folder.iterdir()) == []
@@ -311,3 +311,12 @@ def test_what_a_killed_process_left_goes_after_a_day(tmp_path: Path) -> None:
     FeatureCache(tmp_path, "x", 4)
     assert not old.exists()
     assert young.exists()
+
+
+def test_another_version_of_decoding_is_another_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys, features = rows(3)
+    FeatureCache(tmp_path, "a", 5).add(keys, features)
+    monkeypatch.setattr("edgetransfer.features.cache.DECODING_VERSION", 10_000)
+    assert len(FeatureCache(tmp_path, "a", 5)) == 0

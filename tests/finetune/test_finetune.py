@@ -65,7 +65,7 @@ def test_run_folder_report_and_predictions(settings: LinearTraining, photos: Pat
     assert json.loads((settings.out / "report.json").read_text()) == report
     assert {p.name for p in settings.out.iterdir()} == {
         *("config.toml", "head.safetensors", "metrics.jsonl", "labels.txt", "skipped.jsonl"),
-        *("report.json", "backbone.onnx", "backbone.toml"),
+        *("report.json", "backbone.onnx", "backbone.toml", "data.json"),
     }
     parent, exported = (
         Backbone.open(settings.backbone, size=32),
@@ -294,7 +294,7 @@ def test_export_of_a_run_and_its_merged_model(
         normalise(shown, preprocessing, image)
     whole = run(onnx.load(str(out / "model.onnx")), images)
     np.testing.assert_allclose(whole, expected, rtol=1e-3, atol=1e-5)
-    assert main(["export", str(settings.out), "--out", str(out)]) == 1
+    assert main(["export", str(settings.out), "--out", str(out)]) == 2
     assert "holds a run already" in capsys.readouterr().err
 
 

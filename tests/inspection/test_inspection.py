@@ -169,3 +169,22 @@ def test_the_command(sparse, capsys):
     assert "(edgetransfer compact)" in shown
     assert main(["inspect", str(sparse), *options, "--no-compare", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["speed"] is None
+
+
+@pytest.mark.parametrize(
+    ("card", "said"),
+    [
+        ("sparsity = 0.5", "a sparsity of 50.0%, the file has"),
+        ("dimension = 7", "says 7 features, the graph makes 1024"),
+        ("sparsity = 0.0\ndimension = 1024", None),
+    ],
+)
+def test_a_card_that_says_something_else_is_doubted(card, said, tmp_path):
+    onnx.save(synthetic("mobilenet_v1", size=64), str(tmp_path / "net.onnx"))
+    (tmp_path / "net.toml").write_text(card + "\nsize = 64\n")
+    found = inspect_backbone(
+        str(tmp_path / "net.onnx"), engine="onnxruntime", batch_size=1, compare=False
+    )
+    about_card = [text for text in found["warnings"] if "its card says" in text]
+    assert len(about_card) == (said is not None)
+    assert said is None or said in about_card[0]

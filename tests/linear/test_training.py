@@ -68,7 +68,7 @@ def test_run_folder_and_report(settings, mode, solver):
     names = {p.name for p in settings.out.iterdir()}
     assert names == {
         *("config.toml", "head.safetensors", "metrics.jsonl", "labels.txt", "skipped.jsonl"),
-        "report.json",
+        *("report.json", "data.json"),
     }
     assert (settings.out / "labels.txt").read_text() == "blue\ngreen\nred\n"
     assert json.loads((settings.out / "report.json").read_text()) == report

@@ -42,7 +42,7 @@ def test_an_empty_folder_is_taken(tmp_path: Path) -> None:
 def test_an_existing_run_is_refused_without_a_word_about_it(run: RunFolder) -> None:
     with pytest.raises(RunFolderError, match=r"--resume.*--overwrite") as caught:
         begin(run.path)
-    assert caught.value.exit_code == 1
+    assert caught.value.exit_code == 2
     assert all((run.path / name).exists() for name in FILES)
 
 
@@ -157,3 +157,23 @@ def test_the_report_is_none_until_there_is_one(run: RunFolder) -> None:
     run.write(REPORT, "{")
     with pytest.raises(RunFolderError, match=r"report\.json: cannot be read"):
         run.read_report()
+
+
+@pytest.mark.parametrize("name", [b"gr\xfcn", b"\xff\xfe", "猫".encode(), b'\xe4\n\x1b[0m"\\'])
+def test_every_file_survives_names_of_all_kinds(name: bytes, tmp_path: Path) -> None:
+    text = os.fsdecode(name)
+    run = RunFolder.begin(tmp_path / text, resume=False, overwrite=False)
+    config = {"data": str(tmp_path / text), "seed": 1}
+    run.write_config(config)
+    assert run.read_config() == config
+    assert (
+        name in run.file("config.toml").read_bytes()
+        or b"\\" in run.file("config.toml").read_bytes()
+    )
+    run.write_json("report.json", {"id": text})
+    assert run.read_report() == {"id": text}
+    run.write_lines("skipped.jsonl", [{"id": text}, {"id": "b"}])
+    lines = run.file("skipped.jsonl").read_text(encoding="utf-8").splitlines()
+    assert [os.fsencode(json.loads(line)["id"]) for line in lines] == [name, b"b"]
+    run.write_labels([text, "b"])
+    assert run.file("labels.txt").read_text(encoding="utf-8").endswith("\nb\n")

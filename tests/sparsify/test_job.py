@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+import shutil
+import tomllib
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
+from onnx import numpy_helper
+from PIL import Image
 
 from edgetransfer.backbones import Backbone
 from edgetransfer.cli.main import main
-from edgetransfer.errors import BackboneError, DataError, EdgeTransferError, UsageError
+from edgetransfer.errors import BackboneError, DataError, EdgeTransferError, TakenError, UsageError
+from edgetransfer.images import EvalTransform, decode_image, normalise, render
 from edgetransfer.sparsify import Sparsification, sparsify
 from edgetransfer.sparsify.result import report_path
 from tests.graphs import noise, run, tiny
@@ -33,6 +38,12 @@ def settings(dense: Path, textures: Path, **changes: object) -> Sparsification:
     return replace(base, **changes)  # type: ignore[arg-type]
 
 
+def _share_of_zeros(model: onnx.ModelProto) -> float:
+    arrays = [numpy_helper.to_array(t) for t in model.graph.initializer]
+    weights = [a for a in arrays if a.ndim in (2, 4)]
+    return sum(int((w == 0).sum()) for w in weights) / sum(w.size for w in weights)
+
+
 def test_a_residual_backbone_from_end_to_end(dense: Path, textures: Path) -> None:
     asked = settings(dense, textures)
     report = sparsify(asked)
@@ -44,6 +55,13 @@ def test_a_residual_backbone_from_end_to_end(dense: Path, textures: Path) -> Non
     assert after.preprocessing == before.preprocessing
     assert after.classifier is not None
     assert after.sparsity == pytest.approx(report["sparsity"])
+    # The card stands beside the file, as of every other command, and not in it.
+    assert tomllib.loads(asked.out.with_suffix(".toml").read_text())["sha256"] == after.sha256
+    assert not list(onnx.load(str(asked.out)).metadata_props)
+    assert after.card.sparsity_with_classifier == pytest.approx(
+        _share_of_zeros(onnx.load(str(asked.out))), abs=1e-6
+    )
+    assert after.card.sparsity_with_classifier < after.card.sparsity
     for layer in report["layers"]:
         assert layer["error"]["held_out"] <= layer["error"]["magnitude_held_out"] + 1e-9
     magnitude = sparsify(replace(asked, method="magnitude", out=dense.with_name("magnitude.onnx")))
@@ -158,7 +176,7 @@ def test_bad_input_is_named_and_nothing_is_written(
     sparse = tiny(size=SIZE, width=16, sparsity=0.7).save(tmp_path / "sparse_already.onnx")
     with pytest.raises(BackboneError, match="sparse already"):
         sparsify(replace(asked, dense=str(sparse)))
-    with pytest.raises(EdgeTransferError, match="dense backbone itself"):
+    with pytest.raises(TakenError, match="the file that is read"):
         sparsify(replace(asked, out=dense), overwrite=True)
     assert not asked.out.exists()
     assert not list(tmp_path.glob("*.partial"))
@@ -196,9 +214,38 @@ def test_the_command_prints_one_json_object(
     report = json.loads(capsys.readouterr().out)
     assert set(report) >= {"sparsity", "layers", "feature_cosine", "speed", "seconds"}
     assert set(report["speed"]) >= {"dense", "sparse"}
-    assert main([*arguments, *options]) == 1
+    assert main([*arguments, *options]) == 2
     assert "--overwrite" in capsys.readouterr().err
     assert main([*arguments, *options, "--overwrite"]) == 0
     assert "cosine" in capsys.readouterr().err
     assert main([*arguments, "--overwrite"]) == 2
     assert "--calibration" in capsys.readouterr().err
+
+
+def test_upstream_accuracy_is_told_before_and_after(
+    dense: Path, textures: Path, tmp_path: Path
+) -> None:
+    card = Backbone.open(dense).preprocessing
+    classes = run(onnx.load(str(dense)), noise(1, 3, SIZE, SIZE)).shape[1]
+    view = EvalTransform(size=card.size, resize=card.resize)
+    shown = []
+    for number, photo in enumerate(sorted(textures.iterdir())):
+        folder = tmp_path / "labelled" / f"{number % classes:04d}"
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copy(photo, folder)
+        picture = Image.fromarray(decode_image(photo))
+        pixels = np.empty((3, SIZE, SIZE), np.float32)
+        normalise(render(picture, view.view(*picture.size), picture.size, card), card, pixels)
+        shown.append(pixels)
+    asked = settings(dense, textures, method="magnitude", evaluate=tmp_path / "labelled")
+    upstream = sparsify(asked)["upstream"]
+    labels = np.arange(len(shown)) % classes
+    for name, path in (("dense", dense), ("sparse", asked.out)):
+        best = run(onnx.load(str(path)), np.stack(shown)).argmax(axis=1)
+        assert upstream[name]["n"] == len(shown)
+        assert upstream[name]["top1"] == pytest.approx(np.mean(best == labels))
+    assert upstream["sparse"]["backbone"]["sparsity"] > upstream["dense"]["backbone"]["sparsity"]
+    elsewhere = replace(asked, out=tmp_path / "b.onnx", evaluate=tmp_path / "gone")
+    with pytest.raises(DataError, match="no such folder"):
+        sparsify(elsewhere)
+    assert not list(tmp_path.glob("b.*"))

@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from edgetransfer.backbones.architectures.layers import INPUT, Architecture, ConvLayer, PoolLayer
+from edgetransfer.backbones.architectures.layers import (
+    INPUT,
+    Activation,
+    Architecture,
+    ConvLayer,
+    GateLayer,
+    NeckLayer,
+    NormLayer,
+    Padding,
+    PoolLayer,
+)
 from edgetransfer.backbones.graph import Array
 from edgetransfer.errors import BackboneError
 from edgetransfer.types import Float32Array
 
 OPSET, IR_VERSION = 13, 8  # what every engine reads
 FEATURES, LOGITS = "features", "logits"
-NORM_EPSILON = 1e-5  # torch's own default, and torchvision's
 
 
 def build(
@@ -39,7 +49,7 @@ def build(
         and perhaps ``weight`` and ``bias``; a convolution without one has a bias. Others than
         the architecture's are not looked at.
     size
-        Side of the input, in pixels.
+        Side of the input, in pixels. TensorFlow's padding is worked out for it.
     classifier
         Whether the fully connected layer is part of it.
 
@@ -48,15 +58,17 @@ def build(
     BackboneError
         If a parameter is missing or has another shape than the architecture says.
     """
-    writer = _Writer(parameters)
+    writer = _Writer(architecture, parameters, size)
     for layer in architecture.layers:
         if isinstance(layer, PoolLayer):
             writer.pool(layer)
+        elif isinstance(layer, GateLayer):
+            writer.gate(layer)
+        elif isinstance(layer, NormLayer):
+            writer.normalisation(layer)
         else:
             writer.convolution(layer)
-    last = writer.outputs[architecture.layers[-1].name]
-    pooled = writer.node("GlobalAveragePool", [last], "pooled")
-    output = writer.node("Flatten", [pooled], FEATURES, axis=1)
+    output = writer.features()
     columns = architecture.dimension
     if classifier:
         columns = writer.classifier(architecture)
@@ -75,8 +87,28 @@ def build(
     return model
 
 
+def multiply_adds(architecture: Architecture, size: int) -> int:
+    """Multiply-adds for the features of one image of so many pixels a side; biases not counted."""
+    sides, total = {INPUT: size}, 0
+    for layer in architecture.layers:
+        side = sides[layer.source]
+        if isinstance(layer, ConvLayer):
+            pads = padding(layer, architecture.conventions.padding, side)
+            side = sides[layer.name] = (side + pads[0] + pads[2] - layer.kernel) // layer.stride + 1
+            total += math.prod(layer.shape) * side**2
+        elif isinstance(layer, PoolLayer):
+            around = layer.pads[0] + layer.pads[2]
+            sides[layer.name] = (side + around - layer.kernel) // layer.stride + 1
+        else:
+            sides[layer.name] = side
+        if isinstance(layer, GateLayer):
+            total += 2 * layer.channels * layer.hidden
+    connected = (step for step in architecture.neck if isinstance(step, NeckLayer))
+    return total + sum(step.inputs * step.outputs for step in connected)
+
+
 def folded_convolution(
-    layer: ConvLayer, parameters: Mapping[str, Array]
+    layer: ConvLayer, parameters: Mapping[str, Array], epsilon: float
 ) -> tuple[Float32Array, Float32Array]:
     """A convolution's weights (O, I / groups, K, K) and bias (O,) with its batch-norm folded in.
 
@@ -88,19 +120,23 @@ def folded_convolution(
     channels = (layer.outputs,)
     weight = _wanted(parameters, f"{layer.name}.weight", layer.shape).astype(np.float64)
     bias = _found(parameters, f"{layer.name}.bias", channels, default=0.0)
-    if f"{layer.norm}.running_mean" in parameters:
+    if layer.scale is not None:
+        factor = _wanted(parameters, layer.scale, channels).astype(np.float64)
+        weight, bias = weight * factor[:, None, None, None], bias * factor
+    if layer.norm and f"{layer.norm}.running_mean" in parameters:
         mean = _wanted(parameters, f"{layer.norm}.running_mean", channels).astype(np.float64)
         variance = _wanted(parameters, f"{layer.norm}.running_var", channels).astype(np.float64)
         scale = _found(parameters, f"{layer.norm}.weight", channels, default=1.0)
-        scale = scale / np.sqrt(variance + NORM_EPSILON)
+        scale = scale / np.sqrt(variance + epsilon)
         bias = _found(parameters, f"{layer.norm}.bias", channels, default=0.0) + scale * (
             bias - mean
         )
         weight = weight * scale[:, None, None, None]
     elif f"{layer.name}.bias" not in parameters:
+        norm = f"a batch-norm {layer.norm!r}" if layer.norm else "a batch-norm"
         raise BackboneError(
-            f"the parameters have neither a batch-norm {layer.norm!r} nor a bias for "
-            f"{layer.name!r}: statistics are needed to run the network"
+            f"the parameters have neither {norm} nor a bias for {layer.name!r}: statistics are "
+            "needed to run the network"
         )
     return np.ascontiguousarray(weight, np.float32), bias.astype(np.float32)
 
@@ -123,13 +159,21 @@ def _found(
 
 
 class _Writer:
-    """Collects nodes and weights; ``outputs`` has each layer's last tensor by its name."""
+    """Collects nodes and weights.
 
-    def __init__(self, parameters: Mapping[str, Array]) -> None:
+    ``outputs`` has each layer's last tensor by the layer's name, ``sides`` its height and width.
+    """
+
+    def __init__(
+        self, architecture: Architecture, parameters: Mapping[str, Array], size: int
+    ) -> None:
+        self.architecture = architecture
+        self.conventions = architecture.conventions
         self.parameters = parameters
         self.nodes: list[onnx.NodeProto] = []
         self.weights: dict[str, Float32Array] = {}
         self.outputs = {INPUT: INPUT}
+        self.sides = {INPUT: size}
 
     def node(self, operator: str, inputs: list[str], output: str, **options: object) -> str:
         self.nodes.append(helper.make_node(operator, inputs, [output], name=output, **options))
@@ -137,23 +181,82 @@ class _Writer:
 
     def pool(self, layer: PoolLayer) -> None:
         self.outputs[layer.name] = self.node(
-            "MaxPool", [self.outputs[layer.source]], layer.name, **_window(layer)
+            "MaxPool",
+            [self.outputs[layer.source]],
+            layer.name,
+            **self._window(layer, layer.pads),
         )
 
     def convolution(self, layer: ConvLayer) -> None:
         weight, bias = f"{layer.name}.weight", f"{layer.name}.bias"
-        self.weights[weight], self.weights[bias] = folded_convolution(layer, self.parameters)
+        self.weights[weight], self.weights[bias] = folded_convolution(
+            layer, self.parameters, self.conventions.epsilon
+        )
         inputs = [self.outputs[layer.source], weight, bias]
-        x = self.node("Conv", inputs, layer.name, group=layer.groups, **_window(layer))
+        pads = padding(layer, self.conventions.padding, self.sides[layer.source])
+        window = self._window(layer, pads)
+        x = self.node("Conv", inputs, layer.name, group=layer.groups, **window)
         if layer.shortcut is not None:
             x = self.node("Add", [x, self.outputs[layer.shortcut]], f"{layer.name}.add")
-        if layer.activation == "relu":
-            x = self.node("Relu", [x], f"{layer.name}.relu")
-        elif layer.activation == "relu6":
-            self.weights["zero"] = np.array(0, np.float32)
-            self.weights["six"] = np.array(6, np.float32)
-            x = self.node("Clip", [x, "zero", "six"], f"{layer.name}.relu6")
+        if layer.activation is not None:
+            x = self.activation(self.conventions.activation or layer.activation, x, layer.name)
         self.outputs[layer.name] = x
+
+    def gate(self, layer: GateLayer) -> None:
+        """Squeeze and excitation."""
+        x = self.outputs[layer.source]
+        y = self.node("GlobalAveragePool", [x], f"{layer.name}.pooled")
+        for name, shape in layer.shapes.items():
+            self.weights[name] = _wanted(self.parameters, name, shape).astype(np.float32)
+        for name in (layer.reduce, layer.expand):
+            y = self.node("Conv", [y, f"{name}.weight", f"{name}.bias"], name, kernel_shape=[1, 1])
+            if name == layer.reduce:
+                y = self.activation(layer.activation, y, name)
+        if layer.gate == "sigmoid":
+            y = self.node("Sigmoid", [y], f"{layer.name}.sigmoid")
+        else:
+            y = self._hard_sigmoid(y, f"{layer.name}.hardsigmoid")
+        self.outputs[layer.name] = self.node("Mul", [x, y], layer.name)
+        self.sides[layer.name] = self.sides[layer.source]
+
+    def normalisation(self, layer: NormLayer) -> None:
+        """Layer normalisation over channels; the sum of squares is of differences."""
+        x = self.outputs[layer.source]
+        self.outputs[layer.name] = self._normalised(layer, x, positions=2)
+        self.sides[layer.name] = self.sides[layer.source]
+
+    def activation(self, kind: Activation, x: str, prefix: str) -> str:
+        """Append an activation; its output is PREFIX.KIND."""
+        name = f"{prefix}.{kind}"
+        if kind == "relu":
+            return self.node("Relu", [x], name)
+        if kind == "relu6":
+            limits = [self._number("zero", 0), self._number("six", 6)]
+            return self.node("Clip", [x, *limits], name)
+        if kind == "silu":
+            return self.node("Mul", [x, self.node("Sigmoid", [x], f"{prefix}.sigmoid")], name)
+        if kind == "gelu":
+            scaled = self.node("Mul", [x, self._number("half_root", 0.5**0.5)], f"{prefix}.scaled")
+            erf = self.node("Erf", [scaled], f"{prefix}.erf")
+            share = self.node("Add", [erf, self._number("one", 1)], f"{prefix}.share")
+            half = self.node("Mul", [x, self._number("half", 0.5)], f"{prefix}.half")
+            return self.node("Mul", [half, share], name)
+        return self.node("Mul", [x, self._hard_sigmoid(x, f"{prefix}.hardsigmoid")], name)
+
+    def features(self) -> str:
+        """Append the pooling and the neck."""
+        last = self.outputs[self.architecture.layers[-1].name]
+        pooled = self.node("GlobalAveragePool", [last], "pooled")
+        neck = self.architecture.neck
+        x = self.node("Flatten", [pooled], "flattened" if neck else FEATURES, axis=1)
+        for step in neck:
+            if isinstance(step, NormLayer):
+                x = self._normalised(step, x, positions=0)
+            else:
+                x = self._fully_connected(step, x)
+        if neck:
+            self.nodes[-1].output[0] = FEATURES
+        return FEATURES
 
     def classifier(self, architecture: Architecture) -> int:
         """Append the fully connected layer; returns its number of classes."""
@@ -168,10 +271,59 @@ class _Writer:
         self.node("Gemm", [FEATURES, f"{name}.weight", f"{name}.bias"], LOGITS, transB=1)
         return classes
 
+    def _fully_connected(self, step: NeckLayer, x: str) -> str:
+        for name, shape in step.shapes.items():
+            self.weights[name] = _wanted(self.parameters, name, shape).astype(np.float32)
+        inputs = [x, f"{step.name}.weight", f"{step.name}.bias"]
+        return self.activation(
+            step.activation, self.node("Gemm", inputs, step.name, transB=1), step.name
+        )
 
-def _window(layer: ConvLayer | PoolLayer) -> dict[str, list[int]]:
-    return {
-        "kernel_shape": [layer.kernel] * 2,
-        "strides": [layer.stride] * 2,
-        "pads": list(layer.pads),
-    }
+    def _normalised(self, layer: NormLayer, x: str, *, positions: int) -> str:
+        """X of (N, C) or, with as many dimensions more, of (N, C, H, W), normalised over C."""
+        name = layer.name
+        for key, shape in layer.shapes.items():
+            value = _wanted(self.parameters, key, shape).astype(np.float32)
+            self.weights[key] = value.reshape(1, -1, *(1,) * positions)
+        mean = self.node("ReduceMean", [x], f"{name}.mean", axes=[1])
+        moved = self.node("Sub", [x, mean], f"{name}.moved")
+        square = self.node("Mul", [moved, moved], f"{name}.square")
+        variance = self.node("ReduceMean", [square], f"{name}.variance", axes=[1])
+        epsilon = self._number(f"epsilon_{layer.epsilon:g}", layer.epsilon)
+        steady = self.node("Add", [variance, epsilon], f"{name}.steady")
+        deviation = self.node("Sqrt", [steady], f"{name}.deviation")
+        unit = self.node("Div", [moved, deviation], f"{name}.unit")
+        scaled = self.node("Mul", [unit, f"{name}.weight"], f"{name}.scaled")
+        return self.node("Add", [scaled, f"{name}.bias"], name)
+
+    def _number(self, name: str, value: float) -> str:
+        """A constant under its name, once."""
+        self.weights[name] = np.array(value, np.float32)
+        return name
+
+    def _hard_sigmoid(self, x: str, name: str) -> str:
+        return self.node("HardSigmoid", [x], name, alpha=1 / 6, beta=0.5)
+
+    def _window(
+        self, layer: ConvLayer | PoolLayer, pads: tuple[int, int, int, int]
+    ) -> dict[str, list[int]]:
+        side = self.sides[layer.source] + pads[0] + pads[2]
+        self.sides[layer.name] = (side - layer.kernel) // layer.stride + 1
+        return {
+            "kernel_shape": [layer.kernel] * 2,
+            "strides": [layer.stride] * 2,
+            "pads": list(pads),
+        }
+
+
+def padding(layer: ConvLayer, kind: Padding, side: int) -> tuple[int, int, int, int]:
+    """Pixels added at the top, left, bottom and right of an input of ``side`` pixels."""
+    if not layer.padded:
+        return 0, 0, 0, 0
+    if kind == "symmetric":
+        margin = layer.kernel // 2
+        return margin, margin, margin, margin
+    outputs = -(-side // layer.stride)
+    total = max((outputs - 1) * layer.stride + layer.kernel - side, 0)
+    before, after = total // 2, total - total // 2
+    return before, before, after, after

@@ -32,6 +32,7 @@ def _layer(
     depthwise: bool = False,
     activation: Activation | None = "relu",
     shortcut: str | None = None,
+    entry: str | None = None,
 ) -> ConvLayer:
     inputs, outputs = channels
     return ConvLayer(
@@ -45,6 +46,7 @@ def _layer(
         groups=inputs if depthwise else 1,
         activation=activation,
         shortcut=shortcut,
+        entry=entry,
     )
 
 
@@ -129,6 +131,7 @@ def _inverted_residual(
             (hidden, outputs),
             activation=None,
             shortcut=source if stride == 1 and inputs == outputs else None,
+            entry=source if stride == 1 and inputs != outputs else None,
         )
     )
     return found

@@ -2,6 +2,14 @@
 
 from edgetransfer.backbones.checkpoints.matching import Match, match
 from edgetransfer.backbones.checkpoints.reading import Checkpoint, kind_of, read_checkpoint
-from edgetransfer.backbones.checkpoints.state_dict import StateDict, find_state
+from edgetransfer.backbones.checkpoints.state_dict import Parameter, find_parameters
 
-__all__ = ["Checkpoint", "Match", "StateDict", "find_state", "kind_of", "match", "read_checkpoint"]
+__all__ = [
+    "Checkpoint",
+    "Match",
+    "Parameter",
+    "find_parameters",
+    "kind_of",
+    "match",
+    "read_checkpoint",
+]

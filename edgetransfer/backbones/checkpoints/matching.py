@@ -1,200 +1,193 @@
-"""Which architecture a state dict is of, and its parameters under that architecture's names."""
+"""Which architecture a checkpoint's parameters are of, wherever in it they are."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from edgetransfer.backbones.architectures import ARCHITECTURES, Architecture, ConvLayer
+from edgetransfer.backbones.architectures import ARCHITECTURES, Architecture
+from edgetransfer.backbones.checkpoints.fitting import CLASSIFIER, Fit, Miss, Roots, fit
 from edgetransfer.backbones.checkpoints.naming import SCHEMES, Scheme
+from edgetransfer.backbones.checkpoints.state_dict import Parameter
 from edgetransfer.backbones.graph import Array
-from edgetransfer.errors import BackboneError
+from edgetransfer.errors import BackboneError, UsageError
 
-BY_ORDER = ("mobilenet_v1", "mobilenet_v2")  # chains: order alone says which layer is which
-NORM_PARTS = ("weight", "bias", "running_mean", "running_var")
+# Copies that a training keeps beside the network that it trains; where there is another, not
+# these. DINO's authors evaluate the teacher.
+COPIES = frozenset(
+    (
+        *("encoder_k", "student", "target", "target_net", "target_encoder", "momentum_encoder"),
+        *("ema", "ema_model", "model_ema", "state_dict_ema", "ema_state_dict", "shadow"),
+    )
+)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Match:
-    """A state dict recognised.
+    """A network recognised.
 
     Parameters
     ----------
     architecture
-        What it is of.
-    naming
-        Whose names the parameters have.
+        What it is, with its own widths and under the conventions of its scheme.
+    scheme
+        Whose names it has, and so how it was trained.
+    root
+        The path in the checkpoint under which it was found; empty for the top.
     parameters
         Under the architecture's own names, ready for `build`.
     classes
         Outputs of the classifier, 0 if there is none.
+    widths
+        How many layers have other widths than the architecture's own.
+    left
+        What else is in the checkpoint: paths, shortened to where they leave the network's.
+    masked, thresholded
+        How many weights had a mask, or a threshold of STR's.
     """
 
     architecture: Architecture
-    naming: str
+    scheme: Scheme
+    root: str
     parameters: dict[str, Array]
     classes: int
-
-
-@dataclass(frozen=True)
-class _Miss:
-    fitting: int
-    of: int
-    table: Architecture
-    reason: str
+    widths: int
+    left: tuple[str, ...]
+    masked: int
+    thresholded: int
 
 
 def match(
-    parameters: Mapping[str, Array], wanted: Architecture | None = None, *, ordered: bool = False
+    parameters: Mapping[str, Parameter],
+    wanted: Architecture | None = None,
+    *,
+    scheme: str | None = None,
+    file: str = "",
 ) -> Match:
-    """Recognise a state dict by its names and shapes.
+    """Recognise a network by its names and shapes, whatever it is wrapped in.
+
+    It is found under the longest path below which all names of a scheme are there and nothing
+    is left over; what stands elsewhere is told and left.
 
     Parameters
     ----------
     parameters
-        By plain names, as `find_state` gives them.
+        By path, as `find_parameters` gives them.
     wanted
         The only architecture to try; all if None.
-    ordered
-        Whether the parameters come in the order in which the network was written down, as a
-        torch checkpoint has them: it tells the layers of a chain apart where names do not.
+    scheme
+        The only naming scheme to try; all if None.
+    file
+        The checkpoint's name, which tells schemes of one spelling apart.
 
     Raises
     ------
     BackboneError
-        If no architecture fits; it names the nearest and the first parameter that does not fit.
+        If no architecture fits; it names the nearest and what does not fit. Or if two networks
+        that compute different things have these names.
+    UsageError
+        If there is no such scheme.
     """
-    misses: list[_Miss] = []
-    for names in _spellings(parameters):
-        for table in [wanted] if wanted is not None else ARCHITECTURES.values():
-            for scheme in SCHEMES[table.name]:
-                found = _by_names(names, table, scheme)
-                if isinstance(found, Match):
-                    return found
-                misses.append(found)
-    for names in _spellings(parameters):
-        for chain in BY_ORDER:
-            if ordered and (wanted is None or wanted.name == chain):
-                placed = _by_order(names, ARCHITECTURES[chain])
-                if placed is not None:
-                    return placed
-    nearest = max(misses, key=lambda miss: miss.fitting)
-    known = ", ".join(ARCHITECTURES)
-    near = (
-        f"; the nearest is {nearest.table.name}, of whose {nearest.of} convolutions "
-        f"{nearest.fitting} fit, but {nearest.reason}"
-        if nearest.fitting > 0
-        else ""
+    names = dict.fromkeys(known.name for schemes in SCHEMES.values() for known in schemes)
+    if scheme is not None and scheme not in names:
+        raise UsageError(f"no naming scheme is called {scheme!r}; known are: {', '.join(names)}")
+    at = Roots(parameters)
+    fits: list[Fit] = []
+    misses: list[Miss] = []
+    for table in [wanted] if wanted is not None else ARCHITECTURES.values():
+        for candidate in SCHEMES[table.name]:
+            if scheme is not None and candidate.name != scheme:
+                continue
+            for root in at.of(table, candidate):
+                found = fit(at, root, table, candidate)
+                if isinstance(found, Fit):
+                    fits.append(found)
+                else:
+                    misses.append(found)
+    if not fits:
+        raise _refusal(misses)
+    return _read(parameters, _choose(fits, file))
+
+
+def _choose(fits: list[Fit], file: str) -> Fit:
+    least = min(found.strange for found in fits)
+    fits = [found for found in fits if found.strange == least]
+    first = fits[0].table.name
+    foreign = next((mark for mark in fits[0].scheme.foreign if file.startswith(mark)), None)
+    if foreign is not None:
+        raise BackboneError(
+            f"the parameters are those of {first}, but networks whose files are called {foreign}… "
+            "compute something else with them; export it to ONNX, and import that"
+        )
+    fits = [found for found in fits if found.table.name == first]
+    roots = sorted({found.root for found in fits}, key=lambda root: _is_copy(root))
+    fits = [found for found in fits if found.root == roots[0]]
+    marked = [found for found in fits if found.scheme.mark and file.startswith(found.scheme.mark)]
+    fits = marked or fits
+    if any(found.scheme.conventions != fits[0].scheme.conventions for found in fits):
+        names = " or ".join(f"--scheme {found.scheme.name!r}" for found in fits)
+        raise BackboneError(
+            f"these are names of {first}, under which networks are published that pad their "
+            f"input differently; say which it is: {names}"
+        )
+    return fits[0]
+
+
+def _is_copy(root: str) -> bool:
+    return not COPIES.isdisjoint(root.split("."))
+
+
+def _read(parameters: Mapping[str, Parameter], found: Fit) -> Match:
+    values: dict[str, Array] = {}
+    shapes = found.table.parameter_shapes()
+    for name, path in found.names.items():
+        own = name.replace(CLASSIFIER, found.table.classifier)
+        value = parameters[path].read()
+        if name.startswith(CLASSIFIER):
+            value = value.reshape(value.shape[:2]) if value.ndim == 4 else value
+        elif name in shapes:
+            value = value.reshape(shapes[name])
+        values[own] = value
+    used = set(found.names.values())
+    norms = {path.rpartition(".")[0] for path in used}
+    left = [n for n in parameters if n not in used and n.rpartition(".")[0] not in norms]
+    return Match(
+        architecture=found.table,
+        scheme=found.scheme,
+        root=found.root.rstrip("."),
+        parameters=values,
+        classes=found.classes,
+        widths=found.strange,
+        left=_shortened(left, found.root),
+        masked=sum(parameters[path].masked for path in used),
+        thresholded=sum(parameters[path].thresholded for path in used),
     )
-    raise BackboneError(
-        f"the weights are of no architecture that is known here ({known}){near}. Other networks: "
-        "export them to ONNX, and import that"
+
+
+def _shortened(names: list[str], root: str) -> tuple[str, ...]:
+    """Each path up to where it leaves that of the network, once."""
+    parts = root.rstrip(".").split(".") if root else []
+    found: dict[str, None] = {}
+    for name in names:
+        own = name.split(".")
+        shared = next(
+            (i for i, (a, b) in enumerate(zip(own, parts, strict=False)) if a != b),
+            min(len(own), len(parts)),
+        )
+        found[".".join(own[: shared + 1])] = None
+    return tuple(found)
+
+
+def _refusal(misses: list[Miss]) -> BackboneError:
+    other = "Other networks: export them to ONNX, and import that"
+    nearest = max(misses, key=lambda miss: miss.near, default=None)
+    if nearest is None or not nearest.fitting:
+        return BackboneError(
+            f"the weights are of no architecture that is known here ({', '.join(ARCHITECTURES)}), "
+            f"or have names that are not. {other}"
+        )
+    return BackboneError(
+        f"the weights are of no architecture that is known here: the nearest is "
+        f"{nearest.scheme.architecture} under the names of {nearest.scheme.name}, of whose "
+        f"{nearest.of} convolutions {nearest.fitting} fit, but {nearest.reason}. {other}"
     )
-
-
-def _spellings(parameters: Mapping[str, Array]) -> list[Mapping[str, Array]]:
-    """The parameters as they are, and without the prefixes that all of them share."""
-    found = [parameters]
-    while parameters and len({name.partition(".")[0] for name in parameters}) == 1:
-        parameters = {name.partition(".")[2]: value for name, value in parameters.items()}
-        if "" in parameters:
-            break
-        found.append(parameters)
-    return found
-
-
-def _kernels(parameters: Mapping[str, Array], table: Architecture) -> list[str]:
-    """The prefixes of all convolutions but a classifier's, in the file's order."""
-    weights = {
-        name.removesuffix(".weight"): value
-        for name, value in parameters.items()
-        if value.ndim == 4 and name.endswith(".weight")
-    }
-    norms = sum(name.endswith(".running_mean") for name in parameters)
-    # STR's classifier is a 1x1 convolution: nothing normalises it.
-    if norms == len(weights) - 1:
-        ends = [
-            prefix
-            for prefix, value in weights.items()
-            if value.shape[1:] == (table.dimension, 1, 1) and "." not in prefix
-        ]
-        if len(ends) == 1:
-            del weights[ends[0]]
-    return list(weights)
-
-
-def _by_names(
-    parameters: Mapping[str, Array], table: Architecture, scheme: Scheme
-) -> Match | _Miss:
-    layers = list(table.convolutions)
-    fitting, reason = 0, ""
-    renamed: dict[str, tuple[str, str]] = {}
-    for layer in layers:
-        name = f"{scheme.spell(layer.name)}.weight"
-        renamed[layer.name] = (scheme.spell(layer.name), scheme.spell(layer.norm))
-        if name not in parameters:
-            reason = reason or f"{name!r} is missing"
-        elif parameters[name].shape != layer.shape:
-            shape = parameters[name].shape
-            reason = reason or f"{name!r} has shape {shape}, not {layer.shape}"
-        else:
-            fitting += 1
-    used = {conv for conv, _ in renamed.values()}
-    others = [prefix for prefix in _kernels(parameters, table) if prefix not in used]
-    if others and not reason:
-        reason = f"there are more convolutions ({len(others)}), such as {others[0]!r}"
-        fitting -= len(others)  # a shallower network of the same family fits just as well
-    if reason:
-        return _Miss(fitting, len(layers), table, reason)
-    return _matched(parameters, table, scheme.name, renamed)
-
-
-def _by_order(parameters: Mapping[str, Array], table: Architecture) -> Match | None:
-    """A chain whose names are not known: convolutions and batch-norms in the order of the file."""
-    layers, kernels = list(table.convolutions), _kernels(parameters, table)
-    norms = [
-        name.removesuffix(".running_mean") for name in parameters if name.endswith(".running_mean")
-    ]
-    if len(kernels) != len(layers) or len(norms) not in (0, len(layers)):
-        return None
-    norms = norms or [""] * len(layers)
-    renamed: dict[str, tuple[str, str]] = {}
-    for layer, kernel, norm in zip(layers, kernels, norms, strict=True):
-        if parameters[f"{kernel}.weight"].shape != layer.shape:
-            return None
-        if norm and parameters[f"{norm}.running_mean"].shape != (layer.outputs,):
-            return None
-        renamed[layer.name] = (kernel, norm)
-    return _matched(parameters, table, "unknown names, by the order of the file", renamed)
-
-
-def _matched(
-    parameters: Mapping[str, Array],
-    table: Architecture,
-    naming: str,
-    renamed: Mapping[str, tuple[str, str]],
-) -> Match:
-    found: dict[str, Array] = {}
-    for layer in table.convolutions:
-        found |= _layer(parameters, layer, *renamed[layer.name])
-    used = {prefix for pair in renamed.values() for prefix in pair}
-    classes = 0
-    for name, value in parameters.items():
-        prefix, _, last = name.rpartition(".")
-        matrix = value.reshape(value.shape[:2]) if value.shape[2:] == (1, 1) else value
-        if last == "weight" and prefix not in used and matrix.shape[1:] == (table.dimension,):
-            found[f"{table.classifier}.weight"] = matrix
-            classes = len(matrix)
-            found.pop(f"{table.classifier}.bias", None)
-            if f"{prefix}.bias" in parameters:
-                found[f"{table.classifier}.bias"] = parameters[f"{prefix}.bias"]
-    return Match(architecture=table, naming=naming, parameters=found, classes=classes)
-
-
-def _layer(
-    parameters: Mapping[str, Array], layer: ConvLayer, kernel: str, norm: str
-) -> dict[str, Array]:
-    wanted = {f"{layer.name}.{part}": f"{kernel}.{part}" for part in ("weight", "bias")}
-    if norm:
-        wanted |= {f"{layer.norm}.{part}": f"{norm}.{part}" for part in NORM_PARTS}
-    return {name: parameters[old] for name, old in wanted.items() if old in parameters}

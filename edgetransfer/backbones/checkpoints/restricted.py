@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable
-from typing import IO, Any
+from typing import Any
 
+from edgetransfer.backbones.checkpoints.bounds import Within
 from edgetransfer.backbones.checkpoints.tensors import STORAGE_TYPES, LazyTensor, Storage
 
 MakeStorage = Callable[..., Storage]
@@ -105,7 +106,7 @@ class RestrictedUnpickler(pickle.Unpickler):
         The names that were met and not admitted are added to it.
     """
 
-    def __init__(self, file: IO[bytes], make_storage: MakeStorage, passed_over: set[str]) -> None:
+    def __init__(self, file: Within, make_storage: MakeStorage, passed_over: set[str]) -> None:
         super().__init__(file, encoding="latin-1")  # as Python 2 wrote them
         self._make_storage = make_storage
         self._passed_over = passed_over

@@ -1,12 +1,14 @@
-"""The state dict in a checkpoint, under plain names and with its masks applied.
+"""The parameters in a checkpoint, by plain names and with their masks applied.
 
-Wrappers differ: training scripts put the state dict under a key of theirs, DataParallel puts
-``module.`` before every name, pruning libraries rename the weight or put a mask beside it.
+Training scripts nest: a state dict lies under a key of theirs, DataParallel puts ``module.``
+before every name, pruning libraries rename the weight or put a mask beside it. Here a checkpoint
+becomes one flat table of paths (``state_dict.encoder_q.conv1.weight``); what in it is a network
+is for `match` to find.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,74 +19,78 @@ from edgetransfer.backbones.checkpoints.tensors import LazyTensor
 from edgetransfer.backbones.graph import Array
 from edgetransfer.errors import BackboneError
 
-# Under which training scripts keep the state dict; the first that is there counts.
-WRAPPERS = ("model_state_dict", "state_dict", "model", "net", "network", "state_dict_ema")
-MASK_WRAPPERS = ("masks", "mask", "pruning_masks", "weight_masks")
+# Under which masks are kept apart from the weights.
+MASK_WRAPPERS = frozenset(("masks", "mask", "pruning_masks", "weight_masks"))
 # Parts of names that come from wrapping a module, not from the network.
 WRAPPING = frozenset(("module", "_layer", "_orig_mod", "_fsdp_wrapped_module"))
 # Where a mask of PREFIX.weight stands.
 MASK_NAMES = (
     *("{0}.weight_mask", "{0}._weight_mask", "{0}.mask", "{0}._mask", "{0}.weight.mask"),
-    *("{0}.mask_weight", "{0}.weight.weight_mask", "mask.{0}.weight", "mask.{0}"),
+    *("{0}.mask_weight", "{0}.weight.weight_mask"),
 )
+BIAS_MASK_NAMES = ("{0}.bias_mask", "{0}._bias_mask")
 THRESHOLD = "sparseThreshold"
-DEPTH = 4
+DEPTH = 12  # of dictionaries in one another, and of a pickled module's children
 
 
 @dataclass(frozen=True, kw_only=True)
-class StateDict:
-    """Parameters by plain names, in the order of the file.
+class Parameter:
+    """A parameter that is read when it is asked for, with its mask or threshold applied.
 
     Parameters
     ----------
-    parameters
-        Weights with their masks and thresholds applied.
+    shape
+        Of its values.
+    read
+        Gives its values.
     masked, thresholded
-        How many weights had a mask, or a threshold of STR's.
+        Whether it has a mask, or a threshold of STR's.
     """
 
-    parameters: dict[str, Array]
-    masked: int
-    thresholded: int
+    shape: tuple[int, ...]
+    read: Callable[[], Array]
+    masked: bool = False
+    thresholded: bool = False
 
 
-def find_state(tree: Any) -> StateDict:
-    """The state dict in a checkpoint's tree.
+def find_parameters(tree: Any) -> dict[str, Parameter]:
+    """Every tensor of a checkpoint by its path, in the order of the file.
 
     Masks are multiplied in: those of ``torch.nn.utils.prune`` (``weight_orig``, ``weight_mask``),
     of AC/DC's wrapped layers (``_layer.weight``, ``_weight_mask``), and masks kept in a
     dictionary of their own. STR's ``sparseThreshold`` s makes sign(w) max(|w| - sigmoid(s), 0)
     of w (Kusupati et al., "Soft Threshold Weight Reparameterization", ICML 2020, equation 4).
+    What is used for that is no parameter of its own.
 
     Raises
     ------
     BackboneError
-        If there are no convolution weights, or a mask does not fit its weights.
+        If there are no convolution weights.
     """
-    state = _choose(tree)
-    if state is None:
+    tensors = _plain_paths(dict(_walk(tree, seen=set())))
+    if not any(len(value.shape) == 4 for value in tensors.values()):
         raise BackboneError(
             "no weights of convolutions were found; save the network's state_dict() and import that"
         )
-    plain = {_plain(name): value for name, value in state.items()}
-    masks = _plain_masks(tree)
-    parameters: dict[str, Array] = {}
-    masked = thresholded = 0
-    for name, value in plain.items():
+    masks, used = _Masks(tensors), set()
+    found: dict[str, Parameter] = {}
+    for name, value in tensors.items():
         prefix, _, last = name.rpartition(".")
         kind = last.removesuffix("_orig")
-        if kind not in ("weight", "bias", "running_mean", "running_var"):
-            continue
-        array = _array(value)
-        mask = _mask_for(prefix, kind, plain, masks)
-        if mask is not None:
-            array = _apply(array, mask, name)
-            masked += kind == "weight"
-        if kind == "weight" and f"{prefix}.{THRESHOLD}" in plain:
-            array = soft_threshold(array, _array(plain[f"{prefix}.{THRESHOLD}"]))
-            thresholded += 1
-        parameters[f"{prefix}.{kind}"] = array
-    return StateDict(parameters=parameters, masked=masked, thresholded=thresholded)
+        mask = masks.of(prefix, kind)
+        threshold = f"{prefix}.{THRESHOLD}" if kind == "weight" else ""
+        thresholded = threshold in tensors
+        used |= ({mask} if mask else set()) | ({threshold} if thresholded else set())
+        plain = f"{prefix}.{kind}" if mask else name
+        found[plain] = Parameter(
+            shape=tuple(value.shape),
+            read=_reader(
+                name, value, tensors.get(mask or ""), tensors[threshold] if thresholded else None
+            ),
+            masked=mask is not None,
+            thresholded=thresholded,
+        )
+    return {name: parameter for name, parameter in found.items() if name not in used}
 
 
 def soft_threshold(weights: Array, threshold: Array) -> Array:
@@ -92,6 +98,47 @@ def soft_threshold(weights: Array, threshold: Array) -> Array:
     limit = 0.5 + 0.5 * np.tanh(threshold.astype(np.float64).reshape(-1)[0] / 2)
     kept: Array = np.sign(weights) * np.maximum(np.abs(weights) - limit, 0)
     return kept.astype(weights.dtype)
+
+
+class _Masks:
+    """Finds the mask of a weight or bias among a checkpoint's tensors."""
+
+    def __init__(self, tensors: Mapping[str, Any]) -> None:
+        self.tensors = tensors
+        self.apart: dict[str, str] = {}  # what follows a mask dictionary's key, to its path
+        for name in tensors:
+            parts = name.split(".")
+            for index, part in enumerate(parts[:-1]):
+                if part in MASK_WRAPPERS:
+                    self.apart[".".join(parts[index + 1 :])] = name
+
+    def of(self, prefix: str, kind: str) -> str | None:
+        """The path of the mask of PREFIX.KIND, if there is one."""
+        if kind not in ("weight", "bias"):
+            return None
+        for pattern in MASK_NAMES if kind == "weight" else BIAS_MASK_NAMES:
+            if pattern.format(prefix) in self.tensors:
+                return pattern.format(prefix)
+        if not self.apart or MASK_WRAPPERS & set(prefix.split(".")):
+            return None
+        parts = prefix.split(".")
+        for start in range(len(parts)):
+            tail = ".".join(parts[start:])
+            names = (f"{tail}.{kind}", f"{tail}.{kind}_mask", *((tail,) * (kind == "weight")))
+            for name in names:
+                if name in self.apart:
+                    return self.apart[name]
+        return None
+
+
+def _reader(name: str, value: Any, mask: Any | None, threshold: Any | None) -> Callable[[], Array]:
+    def read() -> Array:
+        array = _array(value)
+        if mask is not None:
+            array = _apply(array, _array(mask), name)
+        return array if threshold is None else soft_threshold(array, _array(threshold))
+
+    return read
 
 
 def _is_tensor(value: Any) -> bool:
@@ -102,85 +149,39 @@ def _array(value: Any) -> Array:
     return value.array() if isinstance(value, LazyTensor) else np.asarray(value)
 
 
-def _kernels(state: Mapping[Any, Any]) -> int:
-    """How many weights of convolutions a dictionary has."""
-    return sum(
-        isinstance(name, str) and _is_tensor(value) and len(value.shape) == 4
-        for name, value in state.items()
-    )
+def _walk(
+    tree: Any, path: str = "", depth: int = DEPTH, *, seen: set[int]
+) -> Iterator[tuple[str, Any]]:
+    """Path and value of every tensor in dictionaries and whole pickled modules.
+
+    A dictionary that is there twice is walked once, or a small file could hold endless ones.
+    """
+    if _is_tensor(tree):
+        yield path, tree
+    elif isinstance(tree, Inert) and depth:
+        for kept in ("_parameters", "_buffers", "_modules"):
+            values = tree.state.get(kept) if isinstance(tree.state, Mapping) else None
+            yield from _walk(values, path, depth, seen=seen)
+    elif isinstance(tree, Mapping) and depth and id(tree) not in seen:
+        seen.add(id(tree))
+        for key, value in tree.items():
+            yield from _walk(value, f"{path}.{key}" if path else str(key), depth - 1, seen=seen)
 
 
-def _dictionaries(tree: Any, depth: int = DEPTH) -> Iterator[Mapping[Any, Any]]:
-    if isinstance(tree, Inert):
-        tree = _flattened(tree)
-    if isinstance(tree, Mapping):
-        yield tree
-        if depth:
-            for value in tree.values():
-                yield from _dictionaries(value, depth - 1)
-
-
-def _flattened(module: Inert, prefix: str = "", depth: int = 12) -> dict[str, Any]:
-    """The state dict of a whole pickled module, from what it keeps in its attributes."""
-    found: dict[str, Any] = {}
-    if not isinstance(module.state, Mapping) or not depth:
-        return found
-    for kept in ("_parameters", "_buffers"):
-        values = module.state.get(kept)
-        if isinstance(values, Mapping):
-            found |= {f"{prefix}{name}": v for name, v in values.items() if _is_tensor(v)}
-    children = module.state.get("_modules")
-    for name, child in children.items() if isinstance(children, Mapping) else ():
-        if isinstance(child, Inert):
-            found |= _flattened(child, f"{prefix}{name}.", depth - 1)
-    return found
-
-
-def _choose(tree: Any) -> dict[str, Any] | None:
-    """The dictionary that is the state dict: under a usual key, or the one of most kernels."""
-    if isinstance(tree, Mapping):
-        for key in WRAPPERS:
-            inner = [d for d in _dictionaries(tree.get(key)) if _kernels(d)]
-            if inner:
-                return _tensors(max(inner, key=_kernels))
-    found = [d for d in _dictionaries(tree) if _kernels(d)]
-    return _tensors(max(found, key=_kernels)) if found else None
-
-
-def _tensors(state: Mapping[Any, Any]) -> dict[str, Any]:
-    return {name: v for name, v in state.items() if isinstance(name, str) and _is_tensor(v)}
+def _plain_paths(tensors: dict[str, Any]) -> dict[str, Any]:
+    """Without the parts that come from wrapping, where that makes no two paths one."""
+    plain: dict[str, list[str]] = {}
+    for name in tensors:
+        plain.setdefault(_plain(name), []).append(name)
+    return {
+        short if len(names) == 1 else name: tensors[name]
+        for short, names in plain.items()
+        for name in names
+    }
 
 
 def _plain(name: str) -> str:
     return ".".join(part for part in name.split(".") if part not in WRAPPING)
-
-
-def _plain_masks(tree: Any) -> dict[str, Any]:
-    """Masks that a checkpoint keeps apart from the state dict, by plain names."""
-    if not isinstance(tree, Mapping):
-        return {}
-    for key in MASK_WRAPPERS:
-        if isinstance(tree.get(key), Mapping):
-            return {_plain(name): value for name, value in _tensors(tree[key]).items()}
-    return {}
-
-
-def _mask_for(
-    prefix: str, kind: str, plain: Mapping[str, Any], masks: Mapping[str, Any]
-) -> Array | None:
-    if kind == "bias":
-        names: tuple[str, ...] = (f"{prefix}.bias_mask", f"{prefix}._bias_mask")
-    elif kind == "weight":
-        names = tuple(pattern.format(prefix) for pattern in MASK_NAMES)
-    else:
-        return None
-    for name in names:
-        if name in plain:
-            return _array(plain[name])
-    for name in (f"{prefix}.{kind}", f"{prefix}.{kind}_mask", *((prefix,) * (kind == "weight"))):
-        if name in masks:
-            return _array(masks[name])
-    return None
 
 
 def _apply(weights: Array, mask: Array, name: str) -> Array:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import zipfile
 from pathlib import Path
 from typing import Any
 
+from edgetransfer.backbones.checkpoints.bounds import check_pickle
 from edgetransfer.backbones.checkpoints.restricted import RestrictedUnpickler
 from edgetransfer.backbones.checkpoints.tensors import ByteOrder, Storage, item_size
 from edgetransfer.errors import BackboneError
 
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 LEGACY_PROTOCOL = 1001
+LARGEST_PICKLE = 64 * 2**20  # bytes; that of a network with a thousand tensors has 0.2 MB
 
 
 def read_zip(path: Path, passed_over: set[str]) -> Any:
@@ -42,8 +45,14 @@ def read_zip(path: Path, passed_over: set[str]) -> Any:
 
             return Storage(read=read, kind=kind, count=count, byte_order=order)
 
-        with archive.open(pickles[0]) as file:
-            return RestrictedUnpickler(file, make, passed_over).load()
+        size = entries[pickles[0]].file_size
+        if size > LARGEST_PICKLE:
+            raise BackboneError(
+                f"{path}: {size >> 20} MiB of Python objects around its tensors; save "
+                "model.state_dict() alone"
+            )
+        file = io.BytesIO(archive.read(pickles[0]))
+        return RestrictedUnpickler(check_pickle(file, size), make, passed_over).load()
 
 
 def _text(archive: zipfile.ZipFile, name: str) -> str:
@@ -68,10 +77,11 @@ def read_legacy(path: Path, passed_over: set[str]) -> Any:
         return Storage(read=read, kind=kind, count=count)
 
     kinds: dict[str, str] = {}
+    end = path.stat().st_size
     with path.open("rb") as file:
 
         def load() -> Any:
-            return RestrictedUnpickler(file, make, passed_over).load()
+            return RestrictedUnpickler(check_pickle(file, end), make, passed_over).load()
 
         if load() != LEGACY_MAGIC or load() != LEGACY_PROTOCOL:
             raise BackboneError(f"{path}: a pickle, but not one that torch.save wrote")
@@ -83,6 +93,6 @@ def read_legacy(path: Path, passed_over: set[str]) -> Any:
             count = int.from_bytes(file.read(8), "little")
             places[str(key)] = (file.tell(), count)
             file.seek(count * item_size(kinds.get(str(key), "float32")), 1)
-        if file.tell() > path.stat().st_size:
+        if file.tell() > end:
             raise ValueError("the file ends before its tensors do")
     return tree

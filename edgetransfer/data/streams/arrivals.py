@@ -11,10 +11,12 @@ from pathlib import Path
 from threading import Event
 from typing import Any, Protocol
 
+from edgetransfer.data.labels import LONGEST_LABEL, checked_label
 from edgetransfer.errors import DataError
+from edgetransfer.names import is_file_name
 
 LONGEST_ID = 1000  # characters
-LONGEST_LABEL = 200
+LONGEST_PATH = 4096
 
 Reply = Callable[[Mapping[str, Any]], None]
 """Told what became of a sample, as JSON values with ``id`` and ``status`` at least."""
@@ -83,7 +85,8 @@ def read_fields(record: Mapping[str, Any], *, files: bool) -> Arrival:
     """A sample from JSON: ``path`` or ``base64``, ``label`` and ``id``, each a string.
 
     Without ``id`` it is the path, or the sha256 of the bytes. A record with ``id`` and ``label``
-    alone gives an earlier sample its label.
+    alone gives an earlier sample its label. A path may hold bytes that are not UTF-8, as Python
+    and this program write them: each as a surrogate escape. A label is what `checked_label` takes.
 
     Parameters
     ----------
@@ -100,15 +103,15 @@ def read_fields(record: Mapping[str, Any], *, files: bool) -> Arrival:
         raise DataError(f"unknown field {str(unknown[0])[:50]!r}")
     label = _text(record, "label", LONGEST_LABEL)
     sample_id = _text(record, "id", LONGEST_ID)
-    path = _text(record, "path", 4096)
+    path = _text(record, "path", LONGEST_PATH)
     if path is not None and not files:
         raise DataError("a path is not allowed here; send the image itself as base64")
     if path is not None and "base64" in record:
         raise DataError("path and base64 exclude each other")
     source: Path | bytes | None = None
     if path is not None:
-        if "\0" in path:
-            raise DataError("the path holds a zero character")
+        if not is_file_name(path):
+            raise DataError("the path holds a zero character, or what no file can be called")
         source = Path(path)
         sample_id = path[:LONGEST_ID] if sample_id is None else sample_id
     elif record.get("base64") is not None:
@@ -131,12 +134,13 @@ def _text(record: Mapping[str, Any], name: str, longest: int) -> str | None:
         raise DataError(f"{name} is a string")
     if not value.strip() or len(value) > longest:
         raise DataError(f"{name} has 1 to {longest} characters")
+    if name == "label":
+        return checked_label(value)
     try:
-        value.encode()
+        if name != "path":
+            value.encode()
     except UnicodeEncodeError:
         raise DataError(f"{name} is not valid Unicode") from None
-    if name == "label" and not value.isprintable():
-        raise DataError("label holds control characters")
     return value
 
 

@@ -4,23 +4,30 @@ from __future__ import annotations
 
 import logging
 import os
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from os.path import normpath
 from pathlib import Path
 from threading import Event
 from time import monotonic, time
 
-from edgetransfer.data.loading import find_images, load_manifest
+from edgetransfer.data.labels import checked_label
+from edgetransfer.data.layouts import layout_of
+from edgetransfer.data.loading import ending_of, remarks_on
+from edgetransfer.data.manifests import read_manifest
+from edgetransfer.data.split_names import UNLABELLED, named_splits
 from edgetransfer.data.streams.arrivals import Arrival, Ledger
+from edgetransfer.data.walking import Folder, walk
 from edgetransfer.errors import DataError
+from edgetransfer.names import readable
 
 logger = logging.getLogger(__name__)
 
 SETTLED = 0.5  # seconds without a change after which a file counts as written
 OLD = 2.0  # seconds since its last change that make a file so at first sight
 WATCHED, POLLED = 30.0, 1.0  # seconds between looks, with and without word from the system
-UNLABELLED = frozenset(["unlabelled", "unlabeled"])
 SIDECARS = ("labels.csv", "labels.tsv", "labels.jsonl")
 
 
@@ -39,7 +46,8 @@ class FolderSource:
     The first folder below the root is the class; images in the root itself or in ``unlabelled``
     have none. A file ``labels.csv``, ``.tsv`` or ``.jsonl`` in the root (``path``, ``label``)
     goes before that, and may give images their labels later. Files still being written are
-    waited for; one that could not be decoded is tried again when it changes.
+    waited for; one that could not be decoded is tried again when it changes. A photo whose class
+    no class can be called (`checked_label`) is refused, and so is a folder that cannot be listed.
 
     Parameters
     ----------
@@ -67,6 +75,9 @@ class FolderSource:
         self._given: dict[str, tuple[int, int]] = {}
         self._labels: dict[str, str] = {}
         self._sidecar_read: tuple[str, int] | None = None
+        self._begun = False
+        self._unlistable: set[str] = set()
+        self._said: dict[str, list[str]] = {}
 
     def arrivals(self, stop: Event, ledger: Ledger) -> Iterator[Arrival]:
         """See `Source.arrivals`."""
@@ -94,9 +105,20 @@ class FolderSource:
         """One walk through the folder."""
         self._read_sidecar()
         present = set()
-        for path in find_images(self._root, suffixes=self._suffixes):
-            sample_id = path.relative_to(self._root).as_posix()
-            label = self._label(sample_id)
+        closed: list[tuple[str, str]] = []
+        seen = walk(
+            self._root, unlistable=lambda path, error: closed.append((path, str(error.strerror)))
+        )
+        self._say(seen.left_out)
+        if not self._begun:
+            self._begun = True
+            self._refuse_splits(seen.root)
+        yield from self._refuse(closed)
+        for sample_id in seen.root.all_files():
+            if ending_of(sample_id) not in self._suffixes:
+                continue
+            path = self._root / sample_id
+            label, problem = self._label(sample_id)
             if ledger.known(sample_id):
                 self._given.pop(sample_id, None)
                 self._changing.pop(sample_id, None)
@@ -111,7 +133,10 @@ class FolderSource:
             look = (status.st_size, status.st_mtime_ns)
             if self._given.get(sample_id) != look and self._settled(sample_id, status):
                 self._given[sample_id] = look
-                yield Arrival(id=sample_id, source=path, label=label)
+                if problem is not None:
+                    yield Arrival(id=sample_id, problem=problem)
+                else:
+                    yield Arrival(id=sample_id, source=path, label=label)
         for mapping in (self._changing, self._given):
             for gone in set(mapping) - present:
                 del mapping[gone]
@@ -136,11 +161,49 @@ class FolderSource:
             del self._changing[sample_id]
         return False
 
-    def _label(self, sample_id: str) -> str | None:
-        if sample_id in self._labels:
-            return self._labels[sample_id]
+    def _refuse_splits(self, root: Folder) -> None:
+        """Splits are no classes: what is there to be tested on must not be learned."""
+        splits = named_splits(root.folders)
+        try:
+            layout = layout_of(root, lambda file: ending_of(file) in self._suffixes)
+            if any(part.split is not None for part in layout.parts):
+                raise DataError("it holds splits")
+        except DataError as error:
+            seen = f" ({readable(', '.join(splits))})" if splits else ""
+            raise DataError(
+                f"{readable(str(self._root))}: {error}{seen}; a stream learns all that it "
+                "watches, so give it the folder of one split"
+            ) from error
+
+    def _refuse(self, closed: list[tuple[str, str]]) -> Iterator[Arrival]:
+        """Each folder that cannot be listed once, for as long as it cannot."""
+        for path, reason in closed:
+            if path not in self._unlistable:
+                problem = f"the folder cannot be listed ({reason}); make it readable"
+                yield Arrival(id=path or ".", problem=problem)
+        self._unlistable = {path for path, _ in closed}
+
+    def _say(self, left_out: dict[str, list[str]]) -> None:
+        """Log what is passed over, when there is more of it than before."""
+        news = {
+            k: paths for k, paths in left_out.items() if set(paths) - set(self._said.get(k, ()))
+        }
+        for level, text in remarks_on(news):
+            logger.log(level, "%s: %s", readable(str(self._root)), text)
+        self._said = left_out
+
+    def _label(self, sample_id: str) -> tuple[str | None, str | None]:
+        """The label of a sample, if it has one, and what is wrong with it, if anything."""
+        label = self._labels.get(_composed(sample_id))
+        if label is not None:
+            return label, None
         first, slash, _ = sample_id.partition("/")
-        return first if slash and first.lower() not in UNLABELLED else None
+        if not slash or first.lower() in UNLABELLED:
+            return None, None
+        try:
+            return checked_label(first), None
+        except DataError as error:
+            return None, f"{error}; rename the folder"
 
     def _read_sidecar(self) -> None:
         for name in SIDECARS:
@@ -151,7 +214,8 @@ class FolderSource:
                 continue
             if state != self._sidecar_read:
                 try:
-                    self._labels = load_manifest(path)
+                    rows = read_manifest(path).rows
+                    self._labels = {_composed(normpath(row.path)): row.label for row in rows}
                     self._sidecar_read = state
                 except DataError as error:  # perhaps half written: what was known stays
                     logger.warning("%s", error)
@@ -183,6 +247,11 @@ def _watch(root: Path, changed: Event) -> Iterator[bool]:
     finally:
         observer.stop()
         observer.join()
+
+
+def _composed(path: str) -> str:
+    """A path in NFC: a manifest and a file system may write one name in two ways."""
+    return unicodedata.normalize("NFC", path)
 
 
 def _wait(changed: Event, stop: Event, seconds: float) -> None:

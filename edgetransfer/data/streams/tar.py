@@ -7,24 +7,28 @@ import logging
 import os
 import tarfile
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from threading import Event
 
+from edgetransfer.data.labels import checked_label
 from edgetransfer.data.streams.arrivals import Arrival, Ledger
+from edgetransfer.data.streams.shard_samples import NO_CLASS, ShardSample, ShardSamples
 from edgetransfer.data.streams.tar_members import tar_members
+from edgetransfer.data.walking import passed_over
 from edgetransfer.errors import DataError
+from edgetransfer.names import readable
 
 logger = logging.getLogger(__name__)
 
-CLASS = ".cls"
-
 
 class TarSource:
-    """Shards in the order of their names; of each, files that share a name up to the first dot.
+    """Shards in the order of their names; of each, photos and the labels of the same name.
 
     A sample is an image (``.jpg``, ``.png``, …) and a ``.cls`` file with its class; without the
-    latter it has no label. Its id is ``shard/name``, with ``#1``, ``#2``, … from the second pass
-    on, so each pass is new to the learner and has augmented views of its own.
+    latter it has no label. See `ShardSamples` for which belong together. Its id is
+    ``shard/name``, with ``#1``, ``#2``, … from the second pass on, so each pass is new to the
+    learner and has augmented views of its own. What is in no sample is refused by name.
 
     Parameters
     ----------
@@ -72,46 +76,58 @@ class TarSource:
         self, shard: Path, name: str, number: int, ledger: Ledger
     ) -> Iterator[Arrival | None]:
         """The samples of a shard; None for one that is known."""
+        samples = ShardSamples(self._suffixes)
+        problem = None
         try:
-            key: str | None = None
-            parts: dict[str, bytes] = {}
-            for path, content in tar_members(shard, self._wanted):
-                folder, _, file = path.rpartition("/")
-                if file.startswith("."):
+            for path, content in tar_members(shard, samples.wanted):
+                if _passed_over(path):
                     continue
-                stem, _, ending = file.partition(".")
-                this = f"{folder}/{stem}" if folder else stem
-                if this != key:
-                    if key is not None:
-                        yield self._sample(name, key, number, parts, ledger)
-                    key, parts = this, {}
-                if content is not None:
-                    parts["." + ending.lower()] = content
-            if key is not None:
-                yield self._sample(name, key, number, parts, ledger)
+                for sample in samples.add(path, content):
+                    yield self._arrival(name, number, sample, ledger)
         except (tarfile.TarError, OSError, EOFError) as error:
             logger.warning("%s: the rest of this shard cannot be read: %s", shard, error)
-            yield Arrival(id=name, problem=f"the shard cannot be read: {error}")
+            problem = f"the shard cannot be read: {error}"
+        for sample in samples.rest(torn=problem is not None):
+            yield self._arrival(name, number, sample, ledger)
+        if problem is not None:
+            yield Arrival(id=name, problem=problem)
+        if samples.further and not number:
+            logger.info(
+                "%s: left out %d images that are further parts of samples, such as %s",
+                shard,
+                len(samples.further),
+                readable(samples.further[0]),
+            )
 
-    def _wanted(self, path: str) -> bool:
-        ending = "." + path.rpartition("/")[2].partition(".")[2].lower()
-        return ending in self._suffixes or ending == CLASS
-
-    def _sample(
-        self, shard: str, key: str, number: int, parts: dict[str, bytes], ledger: Ledger
+    def _arrival(
+        self, shard: str, number: int, sample: ShardSample, ledger: Ledger
     ) -> Arrival | None:
-        sample_id = f"{shard}/{key}" + (f"#{number}" if number else "")
-        if ledger.known(sample_id):
+        sample_id = f"{shard}/{sample.key}" + (f"#{number}" if number else "")
+        known = ledger.known(sample_id)
+        if known and not (sample.label and ledger.open_for_label(sample_id)):
             return None
-        image = next((parts[e] for e in sorted(parts) if e in self._suffixes), None)
-        if image is None:
-            return Arrival(id=sample_id, problem="no image of a known ending")
+        if sample.problem is not None:
+            return Arrival(id=sample_id, problem=sample.problem)
         label = None
-        if CLASS in parts:
-            try:
-                label = parts[CLASS].decode().strip()
-            except UnicodeDecodeError:
-                return Arrival(id=sample_id, problem="its .cls file is not text")
-            if not label.isprintable() or len(label) > 200:
-                return Arrival(id=sample_id, problem="its .cls file holds no class name")
-        return Arrival(id=sample_id, source=image, label=label or None)
+        try:
+            text = (sample.label or b"").decode().strip()
+            label = checked_label(text) if text else None
+        except UnicodeDecodeError:
+            return Arrival(id=sample_id, problem="its .cls file is not text")
+        except DataError as error:
+            return Arrival(id=sample_id, problem=f"{NO_CLASS}: {error}")
+        if label is None and sample.image is None:
+            return None  # an empty label for a photo that went before
+        return Arrival(id=sample_id, source=None if known else sample.image, label=label)
+
+
+@lru_cache(maxsize=4096)
+def _hidden_folder(folder: str) -> bool:
+    names = [name for name in folder.split("/") if name not in ("", ".", "..")]
+    return any(passed_over(name, is_folder=True) for name in names)
+
+
+def _passed_over(path: str) -> bool:
+    """Whether a member is no data: hidden, or what a storage system keeps for itself."""
+    folder, _, file = path.rpartition("/")
+    return file.startswith(".") or _hidden_folder(folder)

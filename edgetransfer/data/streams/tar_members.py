@@ -3,23 +3,40 @@
 `tarfile` understands every archive there is, at 25 microseconds a member; a stream of small
 photos has two members a sample. So plain members (POSIX ustar, IEEE Std 1003.1, "pax") are read
 here, and from the first one that is anything else the rest of the archive is left to `tarfile`.
+
+An archive is a stranger's: headers are at most `LONGEST_HEADER` bytes (a name or an extended header
+may claim gigabytes), a compressed one gives at most `MOST_EXPANSION` times its size (and
+`ALLOWANCE`), and what is wanted is asked with its size, before it is read.
 """
 
 from __future__ import annotations
 
+import bz2
+import gzip
+import lzma
 import tarfile
 import zlib
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 BLOCK = 512
+LONGEST_HEADER = 1 << 20
+MOST_EXPANSION = 100
+ALLOWANCE = 256 * 2**20
 READ_AHEAD = 1 << 20
 _ADLER = 65521
 _PLAIN = (b"ustar\x0000", b"ustar  \x00")  # POSIX, and as GNU tar writes it
 _HARMLESS = frozenset([b"mtime", b"atime", b"ctime", b"uid", b"gid", b"uname", b"gname"])
 
-Wanted = Callable[[str], bool]
+_COMPRESSED: tuple[tuple[bytes, Callable[[BinaryIO], Any]], ...] = (
+    (b"\x1f\x8b", lambda file: gzip.GzipFile(fileobj=file)),
+    (b"BZh", bz2.BZ2File),
+    (b"\xfd7zXZ\0", lzma.LZMAFile),
+)
+
+Wanted = Callable[[str, int], bool]
+"""Told the name and size of a file, says whether its content is to be read."""
 Members = Iterator[tuple[str, bytes | None]]
 
 
@@ -38,14 +55,66 @@ def tar_members(path: Path, wanted: Wanted) -> Members:
             yield from _other_members(file, wanted, compressed=rest == 0)
 
 
+class _Bounded:
+    """A file of which no more is read at once than the longest header has."""
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+        self.tell = file.tell
+        self.seek = file.seek
+
+    def read(self, size: int = -1) -> bytes:
+        """As a file's; a `tarfile.ReadError` if it is too much."""
+        if not 0 <= size <= LONGEST_HEADER:
+            raise tarfile.ReadError("a header of more than a megabyte")
+        content: bytes = self._file.read(size)
+        return content
+
+
 def _other_members(file: BinaryIO, wanted: Wanted, *, compressed: bool) -> Members:
-    with tarfile.open(fileobj=file, mode="r:*" if compressed else "r:") as archive:
-        for member in archive:
-            archive.members.clear()  # type: ignore[attr-defined]  # it keeps all it has read
-            if not member.isfile():
-                continue
-            content = archive.extractfile(member) if wanted(member.name) else None
-            yield member.name, None if content is None else content.read()
+    begin = file.tell()
+    magic = file.read(6)
+    size = file.seek(0, 2)
+    file.seek(begin)
+    opened: Any = file
+    if compressed:
+        opened = next((of(file) for mark, of in _COMPRESSED if magic.startswith(mark)), file)
+    most = MOST_EXPANSION * size + ALLOWANCE  # one that is not compressed never gets there
+    try:
+        with tarfile.open(fileobj=_Bounded(opened), mode="r:") as archive:  # type: ignore[call-overload]
+            at = -1
+            while (member := archive.next()) is not None:
+                archive.members.clear()
+                if archive.offset <= at or member.size < 0:
+                    raise tarfile.ReadError("a header that points backwards")
+                at = archive.offset
+                if opened is not file and at > most:
+                    raise tarfile.ReadError(
+                        f"it expands to more than {MOST_EXPANSION} times its size"
+                    )
+                if member.isfile():
+                    yield member.name, _content(archive, member, wanted)
+    except (tarfile.TarError, OSError, EOFError):
+        raise
+    except (
+        ValueError,
+        ArithmeticError,
+        LookupError,
+        TypeError,
+        zlib.error,
+        lzma.LZMAError,
+    ) as error:
+        # `tarfile` takes extended headers at their word.
+        raise tarfile.ReadError(f"a damaged header or damaged compression: {error}") from error
+
+
+def _content(archive: tarfile.TarFile, member: tarfile.TarInfo, wanted: Wanted) -> bytes | None:
+    if not wanted(member.name, member.size):
+        return None
+    file = archive.extractfile(member)
+    if file is None:
+        return None
+    return b"".join(iter(lambda: file.read(LONGEST_HEADER), b""))
 
 
 def _plain_members(
@@ -62,6 +131,8 @@ def _plain_members(
         at += len(header)
         if not extended and begin and (not header or not any(header)):
             return None
+        if begin and 0 < len(header) < BLOCK:
+            raise tarfile.ReadError("unexpected end of data")
         size = _size_of(header)
         kind = header[156:157]
         if size is None or kind not in (b"0", b"\0", b"x") or header[257:265] not in _PLAIN:
@@ -71,7 +142,7 @@ def _plain_members(
         padded = -(-size // BLOCK) * BLOCK
         at += padded
         if kind == b"x":
-            if extended or not _is_harmless(file.read(padded)[:size]):
+            if extended or size > LONGEST_HEADER or not _is_harmless(file.read(padded)[:size]):
                 return begin
             extended = True
             continue
@@ -80,7 +151,7 @@ def _plain_members(
             name = f"{prefix}/{name}"
         if name.endswith("/"):
             return begin
-        if wanted(name):
+        if wanted(name, size):
             content = file.read(padded)
             yield name, content[:size] if padded != size else content
         else:

@@ -8,6 +8,7 @@ from pathlib import Path
 from threading import Event
 from time import time
 
+from edgetransfer.data.labels import checked_label
 from edgetransfer.data.streams.arrivals import Arrival, Ledger
 from edgetransfer.errors import DataError, UsageError
 
@@ -31,6 +32,8 @@ class VideoSource:
     ------
     UsageError
         If PyAV is not installed.
+    DataError
+        If no class can be called so.
     """
 
     def __init__(self, path: Path, *, label: str | None, every: int = 1) -> None:
@@ -40,7 +43,7 @@ class VideoSource:
             raise UsageError("video sources need PyAV: pip install 'edgetransfer[video]'") from None
         self._av = av
         self._path = path
-        self._label = label
+        self._label = None if label is None else checked_label(label)
         self._every = every
 
     def arrivals(self, stop: Event, ledger: Ledger) -> Iterator[Arrival]:

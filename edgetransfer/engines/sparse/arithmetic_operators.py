@@ -13,7 +13,7 @@ from edgetransfer.errors import EngineError
 
 
 def convolution(low: Lowering, node: onnx.NodeProto, a: Attributes) -> Value:
-    """A convolution, with the padding before it."""
+    """A convolution."""
     value, weights = low.value(node), low.constant(node, 1)
     if weights is None or weights.ndim != 4:
         raise EngineError("it knows convolutions of two dimensions alone")
@@ -21,9 +21,7 @@ def convolution(low: Lowering, node: onnx.NodeProto, a: Attributes) -> Value:
     channels, *size = low.shape(value)
     if weights.shape[1] * groups != channels or weights.shape[0] % groups:
         raise EngineError(f"weights {weights.shape} do not fit {channels} channels")
-    window, sides = window_of(
-        a, (size[0], size[1]), (weights.shape[2], weights.shape[3]), value.padding
-    )
+    window, sides = window_of(a, (size[0], size[1]), (weights.shape[2], weights.shape[3]))
     bias = low.constant(node, 2)
     if bias is None:
         bias = np.zeros(weights.shape[0], np.float32)
@@ -51,40 +49,30 @@ def matrix_product(low: Lowering, node: onnx.NodeProto, a: Attributes) -> Value:
     bias = np.zeros(len(rows), np.float32)
     added = low.constant(node, 2)
     if added is not None:
+        if added.shape not in ((), (1,), (1, 1), (len(rows),), (1, len(rows))):
+            raise EngineError(f"a constant {added.shape} is not one number for each feature")
         bias = bias + np.float32(a.get("beta", 1.0)) * added.reshape(-1).astype(np.float32)
-    out = low.plan.tensor((len(rows), 1, 1))
-    made = low.emit(
+    return low.emit(
         Operator(
-            kind=Kind.CONVOLUTION, source=value.tensor, out=out, bias=bias, name=node.name,
-            weights=weights.reshape(len(rows), *shape), window=Window(kernel=shape[1:]),
-        )
+            kind=Kind.CONVOLUTION, source=value.tensor, out=low.plan.tensor((len(rows), 1, 1)),
+            weights=weights.reshape(len(rows), *shape), bias=bias, name=node.name,
+            window=Window(kernel=shape[1:]),
+        ),
+        flat=True,
     )  # fmt: skip
-    return Value(tensor=made.tensor, flat=True)
 
 
 def normalisation(low: Lowering, node: onnx.NodeProto, a: Attributes) -> Value:
-    """BatchNormalization, folded into the convolution before it."""
+    """BatchNormalization by its running statistics."""
+    if a.get("training_mode"):
+        raise EngineError("it is in training mode: its statistics are those of each batch")
     scale, shift, mean, variance = (low.constant(node, i) for i in range(1, 5))
     if scale is None or shift is None or mean is None or variance is None:
         raise EngineError("it misses its statistics")
     factor = scale.astype(np.float64) / np.sqrt(
         variance.astype(np.float64) + a.get("epsilon", 1e-5)
     )
-    return _scaled(low, node, 0, factor, shift - mean * factor)
-
-
-def _scaled(low: Lowering, node: onnx.NodeProto, index: int, scale: Array, shift: Array) -> Value:
-    """Input `index` of a node, each channel times `scale` plus `shift`."""
-    value = low.value(node, index)
-    operator = low.open_producer(node, index)
-    if operator is None or not operator.is_convolution or operator.second >= 0:
-        return low.pointwise(value, scale, shift)
-    assert operator.weights is not None
-    assert operator.bias is not None
-    scale = np.broadcast_to(np.asarray(scale, np.float64), operator.bias.shape)
-    operator.weights = (operator.weights * scale[:, None, None, None]).astype(np.float32)
-    operator.bias = (operator.bias * scale + shift).astype(np.float32)
-    return value
+    return low.pointwise(low.value(node), factor, shift - mean * factor)
 
 
 def arithmetic(low: Lowering, node: onnx.NodeProto, a: Attributes) -> Value:
@@ -96,76 +84,55 @@ def arithmetic(low: Lowering, node: onnx.NodeProto, a: Attributes) -> Value:
         return _sum(low, node)
     if len(node.input) != 2 or (known == [0] and node.op_type == "Div"):
         raise EngineError("it knows this of an image and one constant alone")
-    index = 1 - known[0]
-    constant = low.constants[node.input[known[0]]].astype(np.float64)
-    numbers = _by_channel(low, low.value(node, index), constant)
+    value = low.value(node, 1 - known[0])
+    numbers = _by_channel(low, value, low.constants[node.input[known[0]]].astype(np.float64))
     one, zero = np.ones(1), np.zeros(1)
-    if node.op_type in ("Add", "Sum"):
-        return _scaled(low, node, index, one, numbers)
-    if node.op_type == "Sub":
-        return (
-            _scaled(low, node, index, -one, numbers)
-            if index
-            else _scaled(low, node, 0, one, -numbers)
-        )
-    return _scaled(low, node, index, numbers if node.op_type == "Mul" else 1 / numbers, zero)
+    match node.op_type:
+        case "Mul":
+            return low.pointwise(value, numbers, zero)
+        case "Div":
+            return low.pointwise(value, 1 / numbers, zero)
+        case "Sub" if known == [0]:
+            return low.pointwise(value, -one, numbers)
+        case "Sub":
+            return low.pointwise(value, one, -numbers)
+    return low.pointwise(value, one, numbers)
 
 
 def _by_channel(low: Lowering, value: Value, constant: Array) -> Array:
     """A constant that broadcasts along channels alone, as (channels,) or (1,)."""
-    shape = low.shape(value)
-    if constant.size == 1:
-        return constant.reshape(1)
-    axes = 2 if value.flat else 4
+    shape, axes = low.shape(value), 2 if value.flat else 4
     padded = constant.reshape((1,) * (axes - constant.ndim) + constant.shape)
-    if padded.shape[1] == constant.size == shape[0] and (not value.flat or shape[1:] == (1, 1)):
+    if padded.ndim == axes and constant.size == 1:
+        return constant.reshape(1)
+    by_channel = not value.flat or shape[1:] == (1, 1)
+    if padded.ndim == axes and padded.shape[1] == constant.size == shape[0] and by_channel:
         return constant.reshape(-1)
     raise EngineError(f"a constant of shape {constant.shape} is not one number for each channel")
 
 
 def _sum(low: Lowering, node: onnx.NodeProto) -> Value:
-    values = [low.applied(low.value(node, i)) for i in range(len(node.input))]
-    if len({low.shape(v) for v in values}) != 1:
-        raise EngineError("it does not add tensors of different shapes")
-    if len(values) == 1:
-        return values[0]
-    if len(values) == 2 and values[0].tensor != values[1].tensor:
-        # The later of the two convolutions adds the other's result on its way out.
-        order = {id(o): i for i, o in enumerate(low.plan.operators)}
-        producers = [low.open_producer(node, i) for i in range(2)]
-        places = [
-            order[id(p)] if p and p.is_convolution and p.second < 0 else -1 for p in producers
-        ]
-        index = int(np.argmax(places))
-        other = low.producers.get(values[1 - index].tensor)
-        later = -1 if other is None else order[id(other)]
-        chosen = producers[index]
-        if chosen is not None and places[index] > later:
-            chosen.second = values[1 - index].tensor
-            return values[index]
-    total = values[0]
-    for value in values[1:]:
+    total, *others = (low.value(node, i) for i in range(len(node.input)))
+    for value in others:
+        if (low.shape(value), value.flat) != (low.shape(total), total.flat):
+            raise EngineError("it does not add tensors of different shapes")
         out = low.plan.tensor(low.shape(total))
-        made = low.emit(Operator(kind=Kind.ADD, source=total.tensor, second=value.tensor, out=out))
-        total = Value(tensor=made.tensor, flat=values[0].flat)
+        added = Operator(kind=Kind.ADD, source=total.tensor, second=value.tensor, out=out)
+        total = low.emit(added, flat=total.flat)
     return total
 
 
 def _activated(
     low: Lowering, node: onnx.NodeProto, kind: Activation, low_bound: float = 0, high: float = 0
 ) -> Value:
-    operator = low.open_producer(node)
-    if operator is not None and operator.kind is not Kind.COPY:
-        operator.activation, operator.low, operator.high = kind, low_bound, high
-        return low.value(node)
-    value = low.applied(low.value(node))
-    out = low.plan.tensor(low.shape(value))
-    made = low.emit(
+    value = low.value(node)
+    return low.emit(
         Operator(
-            kind=Kind.ADD, source=value.tensor, out=out, activation=kind, low=low_bound, high=high
-        )
-    )
-    return Value(tensor=made.tensor, flat=value.flat)
+            kind=Kind.ADD, source=value.tensor, out=low.plan.tensor(low.shape(value)),
+            activation=kind, low=low_bound, high=high,
+        ),
+        flat=value.flat,
+    )  # fmt: skip
 
 
 def relu(low: Lowering, node: onnx.NodeProto, a: Attributes) -> Value:

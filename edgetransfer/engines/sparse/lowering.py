@@ -1,13 +1,12 @@
-"""From an ONNX graph to a plan: operators of ONNX become few and larger ones.
+"""From an ONNX graph to a plan, node by node; operators are made fewer when all of them are there.
 
-Batch normalisations and scales are folded into the weights before them; activations and residual
-additions into the epilogue of the operator before them; what has been flattened is read by a
-convolution whose kernel is the whole image.
+A batch normalisation or scale is a pointwise convolution here, an activation an addition of
+nothing, a padding a copy; what has been flattened is read by a convolution whose kernel is the
+whole image. What only looks at a tensor in another way is the same tensor of the plan.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +19,8 @@ from edgetransfer.engines.sparse.constants import (
     evaluate,
     initial_constants,
 )
-from edgetransfer.engines.sparse.plan import Activation, Kind, Operator, Plan, Shape
+from edgetransfer.engines.sparse.fusing import fuse
+from edgetransfer.engines.sparse.plan import Kind, Operator, Plan, Shape
 from edgetransfer.errors import EngineError
 
 Attributes = dict[str, Any]
@@ -38,14 +38,11 @@ class Value:
         Whether the graph sees it as (batch, features).
     last
         Whether the graph sees its channels last.
-    padding
-        Zeros around it that no operator has applied yet: top, left, bottom, right.
     """
 
     tensor: int
     flat: bool = False
     last: bool = False
-    padding: tuple[int, int, int, int] = (0, 0, 0, 0)
 
 
 class Lowering:
@@ -56,10 +53,7 @@ class Lowering:
         self.plan = Plan()
         self.constants = initial_constants(self.graph)
         self.values: dict[str, Value] = {}
-        self.producers: dict[int, Operator] = {}
         self.nodes = _needed_nodes(self.graph)
-        self.uses = Counter(name for node in self.nodes for name in node.input)
-        self.uses.update(output.name for output in self.graph.output)
         self.batch = self._input()
 
     def _input(self) -> int:
@@ -75,18 +69,17 @@ class Lowering:
         return int(batch)
 
     def shape(self, value: Value) -> Shape:
-        """Channels, height and width of a value, without padding not applied yet."""
+        """Channels, height and width of a value."""
         return self.plan.shapes[value.tensor]
 
     def full_shape(self, value: Value) -> list[int]:
         """The shape that the graph sees."""
         channels, height, width = self.shape(value)
-        top, left, bottom, right = value.padding
         if value.flat:
             return [self.batch, channels * height * width]
         if value.last:
             return [self.batch, height, width, channels]
-        return [self.batch, channels, height + top + bottom, width + left + right]
+        return [self.batch, channels, height, width]
 
     def value(self, node: onnx.NodeProto, index: int = 0) -> Value:
         """A node's input that depends on the image."""
@@ -111,51 +104,25 @@ class Lowering:
             raise EngineError(f"{node.op_type} has weights that depend on the image")
         return self.constants[node.input[index]]
 
-    def applied(self, value: Value) -> Value:
-        """The value with its padding applied, by a copy if it has any."""
-        if not any(value.padding):
-            return value
-        top, left, bottom, right = value.padding
-        channels, height, width = self.shape(value)
-        out = self.plan.tensor((channels, height + top + bottom, width + left + right))
-        self.emit(Operator(kind=Kind.COPY, source=value.tensor, out=out, offset=(0, top, left)))
-        return Value(tensor=out, flat=value.flat)
-
-    def emit(self, operator: Operator) -> Value:
-        """Append an operator and remember it as its output's producer."""
-        self.producers[operator.out] = self.plan.add(operator)
-        return Value(tensor=operator.out)
-
-    def open_producer(self, node: onnx.NodeProto, index: int = 0) -> Operator | None:
-        """The operator that makes a node's input, if more can be added to its end."""
-        value = self.values.get(node.input[index])
-        if value is None or self.uses[node.input[index]] != 1 or any(value.padding):
-            return None
-        operator = self.producers.get(value.tensor)
-        if operator is None or operator.activation is not Activation.NONE:
-            return None
-        readers = sum(
-            o.source == value.tensor or o.second == value.tensor for o in self.plan.operators
-        )
-        return None if readers else operator
+    def emit(self, operator: Operator, *, flat: bool = False) -> Value:
+        """Append an operator; what it writes, as a value."""
+        return Value(tensor=self.plan.add(operator).out, flat=flat)
 
     def pointwise(self, value: Value, scale: Array, shift: Array) -> Value:
-        """Each channel times a number plus a number, as an operator of its own."""
-        value = self.applied(value)
+        """Each channel times a number plus a number."""
         shape = self.shape(value)
-        out = self.plan.tensor(shape)
-        weights = np.broadcast_to(scale, shape[:1]).astype(np.float32).reshape(-1, 1, 1, 1)
-        bias = np.broadcast_to(shift, shape[:1]).astype(np.float32)
-        made = self.emit(
+        weights = np.broadcast_to(np.asarray(scale, np.float64), shape[:1]).reshape(-1, 1, 1, 1)
+        bias = np.broadcast_to(np.asarray(shift, np.float64), shape[:1])
+        return self.emit(
             Operator(
-                kind=Kind.CONVOLUTION, source=value.tensor, out=out, groups=shape[0],
-                weights=weights, bias=bias,
-            )
+                kind=Kind.CONVOLUTION, source=value.tensor, out=self.plan.tensor(shape),
+                groups=shape[0], weights=weights, bias=bias,
+            ),
+            flat=value.flat,
         )  # fmt: skip
-        return Value(tensor=made.tensor, flat=value.flat)
 
     def run(self) -> Plan:
-        """Lower every node that the output needs.
+        """Lower every node that the output needs, and fuse what can be.
 
         Raises
         ------
@@ -179,10 +146,10 @@ class Lowering:
         output = self.graph.output[0].name
         if output not in self.values or self.values[output].last:
             raise EngineError("its output is not features of the image")
-        result = self.applied(self.values[output])
-        if result.tensor == self.plan.input:
+        self.plan.output = self.values[output].tensor
+        if self.plan.output == self.plan.input:
             raise EngineError("its output is its input")
-        self.plan.output = result.tensor
+        fuse(self.plan)
         return self.plan
 
     def _is_image_free(self, node: onnx.NodeProto) -> bool:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import onnx
 
 from edgetransfer import compiling
+from edgetransfer.engines.protocol import Engine, LayerTime
 
 if TYPE_CHECKING:
     from edgetransfer.engines.sparse.engine import SparseEngine
@@ -39,3 +41,27 @@ def open_sparse(model: onnx.ModelProto, *, threads: int | None, reason: str) -> 
     from edgetransfer.engines.sparse.engine import SparseEngine
 
     return SparseEngine(model, threads=threads, reason=reason)
+
+
+def layer_times(
+    model: onnx.ModelProto, engine: Engine, *, threads: int | None
+) -> tuple[LayerTime, ...]:
+    """Time the operators of a frozen backbone that runs in the sparse engine; one run's shares."""
+    from edgetransfer.engines.sparse.engine import SparseEngine
+
+    del threads  # those of the engine
+    if not isinstance(engine, SparseEngine):
+        return ()
+    made = {node.name: node.output[0] for node in model.graph.node if node.name}
+    images = np.random.default_rng(0).standard_normal(engine.input_shape, np.float32)
+    engine.session.profile(on=True)
+    engine.run(images)
+    seconds = engine.session.profile(on=False)
+    total = float(seconds.sum()) or 1.0
+    return tuple(
+        LayerTime(
+            tensors=(made[operator.name],) if operator.name in made else (),
+            share=float(taken) / total,
+        )
+        for operator, taken in zip(engine.plan.operators, seconds, strict=True)
+    )

@@ -7,7 +7,7 @@ pixel, or, before a matrix multiplication, still an image.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from typing import Any
 
@@ -17,9 +17,12 @@ from edgetransfer.types import Float32Array
 
 MAGIC = 0x5350525345
 VERSION = 1
+# How far below or right of its image a window may begin; the native library's number.
+FARTHEST = 256
 
 Shape = tuple[int, int, int]
 Words = np.ndarray[Any, np.dtype[np.int64]]
+Weights = np.ndarray[Any, np.dtype[np.floating[Any]]]
 
 
 class Kind(IntEnum):
@@ -44,7 +47,27 @@ class Activation(IntEnum):
     HARD_SWISH = 4
 
 
-@dataclass(kw_only=True)
+@dataclass(frozen=True, kw_only=True)
+class Epilogues:
+    """What a kernel can do on the way out: add another tensor, then activate."""
+
+    addition: bool = False
+    activation: bool = False
+
+
+# The native library holds the same table and refuses a plan that asks for more.
+EPILOGUES: dict[Kind, Epilogues] = {
+    Kind.CONVOLUTION: Epilogues(addition=True, activation=True),
+    Kind.DEPTHWISE: Epilogues(addition=True, activation=True),
+    Kind.MAX_POOL: Epilogues(activation=True),
+    Kind.AVERAGE_POOL: Epilogues(activation=True),
+    Kind.GLOBAL_AVERAGE: Epilogues(),
+    Kind.ADD: Epilogues(addition=True, activation=True),
+    Kind.COPY: Epilogues(),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
 class Window:
     """Where a kernel lies: sides, steps and the padding above and left, each (rows, columns)."""
 
@@ -54,20 +77,30 @@ class Window:
     padding: tuple[int, int] = (0, 0)
 
 
-@dataclass(kw_only=True)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Operator:
     """One operator of a plan; `source`, `second` and `out` are numbers of tensors.
+
+    An addition without a second tensor is an activation alone.
 
     Parameters
     ----------
     second
         A tensor that is added before the activation, or -1.
     weights, bias
-        Of (out, in / groups, rows, columns) and (out,), for convolutions alone.
+        Of (out, in / groups, rows, columns) and (out,), for convolutions alone; rounded to
+        float32 when they are handed over.
     low, high
         The bounds of a clip; ``low`` is the slope of a leaky rectifier.
     offset
         Of a copy: channel, row and column in the output.
+    fill
+        Of a copy: what stands around the source in the rows that it writes.
+
+    Raises
+    ------
+    ValueError
+        If its kernel cannot do its epilogue; see `EPILOGUES`.
     """
 
     kind: Kind
@@ -76,8 +109,8 @@ class Operator:
     second: int = -1
     window: Window = field(default_factory=Window)
     groups: int = 1
-    weights: Float32Array | None = None
-    bias: Float32Array | None = None
+    weights: Weights | None = None
+    bias: Weights | None = None
     activation: Activation = Activation.NONE
     low: float = 0.0
     high: float = 0.0
@@ -85,6 +118,13 @@ class Operator:
     offset: tuple[int, int, int] = (0, 0, 0)
     counts_padding: bool = False
     name: str = ""
+
+    def __post_init__(self) -> None:
+        can = EPILOGUES[self.kind]
+        if self.second >= 0 and not can.addition:
+            raise ValueError(f"{self.kind.name} adds no other tensor")
+        if self.activation is not Activation.NONE and not can.activation:
+            raise ValueError(f"{self.kind.name} activates nothing")
 
     @property
     def is_convolution(self) -> bool:
@@ -114,14 +154,13 @@ class Plan:
             and operator.groups == channels == self.shapes[operator.out][0]
             and operator.second < 0
         ):
-            operator.kind = Kind.DEPTHWISE
+            operator = replace(operator, kind=Kind.DEPTHWISE)
         self.operators.append(operator)
         return operator
 
     def release_weights(self) -> None:
         """Let go of the weights; the plan can then be read, but no longer be opened."""
-        for operator in self.operators:
-            operator.weights = operator.bias = None
+        self.operators = [replace(o, weights=None, bias=None) for o in self.operators]
 
     def serialise(self) -> tuple[Words, Float32Array]:
         """The plan as one array of int64 and one of float32."""
@@ -141,7 +180,7 @@ class _Numbers:
         self._arrays: list[Float32Array] = []
         self._length = 0
 
-    def add(self, array: Float32Array) -> int:
+    def add(self, array: Weights) -> int:
         at = self._length
         self._arrays.append(np.ascontiguousarray(array, np.float32).reshape(-1))
         self._length += array.size

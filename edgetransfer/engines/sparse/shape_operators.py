@@ -14,14 +14,12 @@ from edgetransfer.errors import EngineError
 def pooling(low: Lowering, node: onnx.NodeProto, a: Attributes) -> Value:
     """MaxPool and AveragePool."""
     kind = Kind.MAX_POOL if node.op_type == "MaxPool" else Kind.AVERAGE_POOL
-    value = low.applied(low.value(node)) if kind is Kind.AVERAGE_POOL else low.value(node)
-    if any(value.padding):
-        value = low.applied(value)  # zeros, which a maximum must see
+    value = low.value(node)
     if pair(a.get("dilations"), 1) != (1, 1):
         raise EngineError("it knows poolings without dilation alone")
     shape = low.shape(value)
     size = (shape[1], shape[2])
-    window, sides = window_of(a, size, pair(a.get("kernel_shape"), 1), (0, 0, 0, 0))
+    window, sides = window_of(a, size, pair(a.get("kernel_shape"), 1))
     if (
         kind is Kind.AVERAGE_POOL
         and window.kernel == size
@@ -46,14 +44,14 @@ def pooling(low: Lowering, node: onnx.NodeProto, a: Attributes) -> Value:
 
 def global_average(low: Lowering, node: onnx.NodeProto, a: Attributes) -> Value:
     """GlobalAveragePool."""
-    value = low.applied(low.value(node))
+    value = low.value(node)
     out = low.plan.tensor((low.shape(value)[0], 1, 1))
     return low.emit(Operator(kind=Kind.GLOBAL_AVERAGE, source=value.tensor, out=out))
 
 
 def global_maximum(low: Lowering, node: onnx.NodeProto, a: Attributes) -> Value:
     """GlobalMaxPool, as a window of the whole image."""
-    value = low.applied(low.value(node))
+    value = low.value(node)
     channels, height, width = low.shape(value)
     if max(height, width) > 64:
         raise EngineError("it knows windows of up to 64 pixels")
@@ -76,14 +74,20 @@ def passed(low: Lowering, node: onnx.NodeProto, a: Attributes) -> Value:
     """Identity, Dropout and Cast to float32."""
     if node.op_type == "Cast" and a.get("to") != onnx.TensorProto.FLOAT:
         raise EngineError("it computes in float32 alone")
+    if node.op_type == "Dropout":
+        training = low.constant(node, 2)
+        if training is not None and training.any():
+            raise EngineError("it is in training mode: what it drops is random")
     return low.value(node)
 
 
 def transposed(low: Lowering, node: onnx.NodeProto, a: Attributes) -> Value:
     """There and back between channels first and channels last; nothing happens in between."""
     value = low.values[node.input[0]]
-    there, back = [0, 2, 3, 1], [0, 3, 1, 2]
-    if value.flat or any(value.padding) or a.get("perm") != (back if value.last else there):
+    order, there, back = a.get("perm"), [0, 2, 3, 1], [0, 3, 1, 2]
+    if order == list(range(2 if value.flat else 4)):
+        return value
+    if value.flat or order != (back if value.last else there):
         raise EngineError("it permutes axes at an image's edges alone")
     return Value(tensor=value.tensor, last=not value.last)
 
@@ -92,13 +96,13 @@ def flattened(low: Lowering, node: onnx.NodeProto, a: Attributes) -> Value:
     """Flatten behind the batch."""
     if a.get("axis", 1) % 4 != 1:
         raise EngineError("it flattens behind the batch alone")
-    value = low.applied(low.value(node))
+    value = low.value(node)
     return Value(tensor=value.tensor, flat=True)
 
 
 def reshaped(low: Lowering, node: onnx.NodeProto, a: Attributes) -> Value:
     """Reshape, Squeeze and Unsqueeze between (batch, features) and (batch, features, 1, 1)."""
-    value = low.applied(low.value(node))
+    value = low.value(node)
     before = low.full_shape(value)
     given = low.constant(node, 1)
     numbers = [int(i) for i in (a.get("axes", []) if given is None else given.reshape(-1))]
@@ -137,29 +141,41 @@ def _resolved(before: list[int], wanted: list[int]) -> list[int]:
 
 
 def padded(low: Lowering, node: onnx.NodeProto, a: Attributes) -> Value:
-    """Pad with zeros, which the next operator applies."""
-    value, given = low.value(node), low.constant(node, 1)
-    pads = [int(p) for p in (a.get("pads", []) if given is None else given)]
+    """Pad with a number, by a copy into a larger image."""
+    value, given, constant = low.value(node), low.constant(node, 1), low.constant(node, 2)
     axes = low.constant(node, 3)
-    constant = low.constant(node, 2)
-    number = a.get("value", 0.0) if constant is None else float(constant.reshape(-1)[0])
-    if a.get("mode", "constant") != "constant" or number or axes is not None:
-        raise EngineError("it pads with zeros alone")
-    if value.flat or len(pads) != 8 or any(pads[i] for i in (0, 1, 4, 5)) or min(pads) < 0:
+    numbers = [int(p) for p in (a.get("pads", []) if given is None else given)]
+    number = float(a.get("value", 0.0) if constant is None else constant.reshape(-1)[0])
+    rank = len(low.full_shape(value))
+    places = list(range(rank)) if axes is None else [int(i) % rank for i in axes]
+    if len(numbers) != 2 * len(places) or len(set(places)) != len(places):
+        raise EngineError("its paddings do not fit its axes")
+    pads = [0] * 2 * rank
+    for i, place in enumerate(places):
+        pads[place], pads[rank + place] = numbers[i], numbers[len(places) + i]
+    if not any(pads):
+        return value
+    if a.get("mode", "constant") != "constant":
+        raise EngineError("it pads with a number alone")
+    if value.flat or any(pads[i] for i in (0, 1, 4, 5)) or min(pads) < 0:
         raise EngineError("it pads rows and columns of images alone")
-    more = (pads[2], pads[3], pads[6], pads[7])
-    total = tuple(p + q for p, q in zip(value.padding, more, strict=True))
-    return Value(tensor=value.tensor, padding=(total[0], total[1], total[2], total[3]))
+    channels, height, width = low.shape(value)
+    out = low.plan.tensor((channels, height + pads[2] + pads[6], width + pads[3] + pads[7]))
+    offset = (0, pads[2], pads[3])
+    return low.emit(
+        Operator(kind=Kind.COPY, source=value.tensor, out=out, offset=offset, fill=number)
+    )
 
 
 def concatenated(low: Lowering, node: onnx.NodeProto, a: Attributes) -> Value:
     """Concat of channels."""
-    values = [low.applied(low.value(node, i)) for i in range(len(node.input))]
+    values = [low.value(node, i) for i in range(len(node.input))]
     axis = a.get("axis", 1)
     if axis % (2 if values[0].flat else 4) != 1:
         raise EngineError("it concatenates channels alone")
     shapes = [low.shape(v) for v in values]
-    if len({s[1:] for s in shapes}) != 1 or (values[0].flat and shapes[0][1:] != (1, 1)):
+    alike = len({(s[1:], v.flat) for s, v in zip(shapes, values, strict=True)}) == 1
+    if not alike or (values[0].flat and shapes[0][1:] != (1, 1)):
         raise EngineError("it does not concatenate tensors of different sizes")
     out = low.plan.tensor((sum(s[0] for s in shapes), *shapes[0][1:]))
     at = 0

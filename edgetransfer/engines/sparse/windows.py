@@ -20,9 +20,7 @@ def pair(values: Any, default: int) -> Pair:
     return int(values[0]), int(values[1])
 
 
-def window_of(
-    attributes: Mapping[str, Any], size: Pair, kernel: Pair, extra: tuple[int, int, int, int]
-) -> tuple[Window, Pair]:
+def window_of(attributes: Mapping[str, Any], size: Pair, kernel: Pair) -> tuple[Window, Pair]:
     """The window of a convolution or pooling, and the size of its output.
 
     Parameters
@@ -33,8 +31,6 @@ def window_of(
         Rows and columns of the input.
     kernel
         Rows and columns of the kernel.
-    extra
-        Padding by a ``Pad`` before it: top, left, bottom, right.
 
     Raises
     ------
@@ -47,7 +43,6 @@ def window_of(
         raise EngineError("a stride, dilation or kernel is below one")
     reach = [(k - 1) * d + 1 for k, d in zip(kernel, dilation, strict=True)]
     pads = _pads(attributes, size, reach, stride)
-    pads = [p + e for p, e in zip(pads, extra, strict=True)]
     if min(pads) < 0:
         raise EngineError("a padding is below zero")
     sides = []

@@ -1,9 +1,11 @@
 // The C interface of a head's steps, and what of them is not products of matrices.
 #include <algorithm>
+#include <chrono>
 #include <cmath>
+#include <condition_variable>
 #include <cstdlib>
+#include <mutex>
 #include <string>
-#include <thread>
 
 #include "step.h"
 
@@ -11,7 +13,16 @@ namespace head {
 namespace {
 
 constexpr int kAbandoned = 1 << 20;
-constexpr int kSpins = 4000;  // some microseconds, before the core is offered to others
+// As long as falling asleep and being woken takes; looked at every so many looks.
+constexpr auto kSpinning = std::chrono::microseconds(20);
+constexpr int kLooks = 64;
+// Who abandons a step writes it from outside and wakes nobody.
+constexpr auto kNap = std::chrono::milliseconds(1);
+
+// Threads of all steps that are asleep in wait().
+std::mutex sleeping;
+std::condition_variable woken;
+std::atomic<int> asleep{0};
 
 const Kernels& choose() {
 #if defined(__x86_64__)
@@ -60,13 +71,24 @@ void step_bias(const Step& s) {
   }
 }
 
-// Whether the others have come, too; false if one of them never will.
+// Whether the others have come, too; false if one of them never will. Whoever waits for a thread
+// that the system has not scheduled sleeps soon, so that its core is free for that thread.
 bool wait(Meeting& meeting, int count) {
-  meeting.arrived.fetch_add(1, std::memory_order_acq_rel);
-  int arrived = 0;
-  for (int spins = 0; (arrived = meeting.arrived.load(std::memory_order_acquire)) < count; ++spins)
-    if (spins > kSpins) std::this_thread::yield();
-  return arrived < kAbandoned;
+  meeting.arrived.fetch_add(1, std::memory_order_seq_cst);
+  if (asleep.load(std::memory_order_seq_cst)) {
+    std::lock_guard<std::mutex> lock(sleeping);
+    woken.notify_all();
+  }
+  const auto arrived = [&] { return meeting.arrived.load(std::memory_order_seq_cst); };
+  const auto end = std::chrono::steady_clock::now() + kSpinning;
+  for (int look = 0; arrived() < count; ++look)
+    if (look % kLooks == 0 && std::chrono::steady_clock::now() > end) {
+      std::unique_lock<std::mutex> lock(sleeping);
+      asleep.fetch_add(1, std::memory_order_seq_cst);
+      while (arrived() < count) woken.wait_for(lock, kNap);
+      asleep.fetch_sub(1, std::memory_order_seq_cst);
+    }
+  return arrived() < kAbandoned;
 }
 
 }  // namespace

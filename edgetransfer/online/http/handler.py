@@ -15,6 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from edgetransfer.data.streams.arrivals import Arrival, read_fields
 from edgetransfer.errors import DataError
+from edgetransfer.names import json_text
 from edgetransfer.online.http.bodies import CHUNK
 from edgetransfer.online.http.connections import TimedReader
 from edgetransfer.online.http.openapi import openapi
@@ -166,7 +167,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def _metrics(self, _query: dict[str, str]) -> None:
         text = exposition(self.server.board.snapshot)
-        self._send_bytes(200, text.encode(), CONTENT_TYPE)
+        self._send_bytes(200, text.encode(errors="replace"), CONTENT_TYPE)
 
     def _predict_known(self, query: dict[str, str]) -> None:
         if "id" not in query:
@@ -263,8 +264,7 @@ class Handler(BaseHTTPRequestHandler):
         return b"".join(parts)
 
     def _send(self, status: int, value: Mapping[str, Any]) -> None:
-        text = json.dumps(value, ensure_ascii=False)
-        self._send_bytes(status, text.encode(errors="replace"), JSON)
+        self._send_bytes(status, json_text(value).encode(), JSON)
 
     def _send_bytes(self, status: int, body: bytes, kind: str) -> None:
         try:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from edgetransfer.data.streams.arrivals import LONGEST_ID, LONGEST_LABEL
+from edgetransfer.data.labels import LONGEST_LABEL
+from edgetransfer.data.streams.arrivals import LONGEST_ID
 
 VERSION = "1"  # of the endpoint, not of the package
 

@@ -138,7 +138,8 @@ def test_kernels_and_sessions_are_clean_under_sanitizers(tmp_path: Path) -> None
         ).stdout.strip()
         for name in ("asan", "ubsan", "stdc++")
     ]
-    tests = [str(HERE / name) for name in ("test_kernels.py", "test_session.py", "test_graphs.py")]
+    names = ("test_kernels", "test_session", "test_graphs", "test_padding", "test_epilogues")
+    tests = [str(HERE / f"{name}.py") for name in names]
     deselected = [f"--deselect={HERE / 'test_graphs.py'}::test_imagenet_graphs"]
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(SANITIZED), str(library), *tests, *deselected],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from edgetransfer.backbones import Backbone
 from edgetransfer.backbones.architectures import synthetic
 from edgetransfer.backbones.catalogue import bundled
 from edgetransfer.engines.onnxruntime_engine import OnnxRuntimeEngine
+from edgetransfer.engines.sparse.lowering import lower
 from edgetransfer.engines.sparse.opening import open_sparse, why_absent
 from tests.engines.sparse.plans import INSTRUCTION_SETS, forced
 from tests.graphs import (
@@ -106,3 +108,26 @@ def test_architectures(architecture: str, sparsity: float, isa: str, tmp_path: P
     onnx.save(synthetic(architecture, sparsity=sparsity), str(path))
     with forced(isa):
         agree(Backbone.open(path).frozen(17), (1, 4))
+
+
+@pytest.mark.parametrize(
+    ("architecture", "kinds"),
+    [
+        ("mobilenet_v2", {"CONVOLUTION": 35, "DEPTHWISE": 17, "GLOBAL_AVERAGE": 1}),
+        *(
+            pytest.param(*case, marks=pytest.mark.slow)
+            for case in (
+                ("mobilenet_v1", {"CONVOLUTION": 14, "DEPTHWISE": 13, "GLOBAL_AVERAGE": 1}),
+                ("resnet18", {"CONVOLUTION": 20, "MAX_POOL": 1, "GLOBAL_AVERAGE": 1}),
+                ("resnet50", {"CONVOLUTION": 53, "MAX_POOL": 1, "GLOBAL_AVERAGE": 1}),
+            )
+        ),
+    ],
+)
+def test_known_networks_are_convolutions_and_little_else(
+    architecture: str, kinds: dict[str, int], tmp_path: Path
+) -> None:
+    """Normalisations, activations and residual sums cost no operator of their own."""
+    onnx.save(synthetic(architecture, sparsity=0.9), str(tmp_path / "t.onnx"))
+    plan = lower(Backbone.open(tmp_path / "t.onnx").frozen(1))
+    assert Counter(operator.kind.name for operator in plan.operators) == kinds

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -118,15 +120,17 @@ def test_depthwise_convolutions(isa, case, channels, activation, batch, seed) ->
 @EXAMPLES
 @given(
     case=window_cases(), channels=st.integers(1, 5), batch=BATCHES, seed=st.integers(0, 99),
-    maximum=st.booleans(), counts=st.booleans(),
+    maximum=st.booleans(), counts=st.booleans(), activation=ACTIVATIONS,
 )  # fmt: skip
-def test_poolings(isa, case, channels, batch, seed, maximum, counts) -> None:
+def test_poolings(isa, case, channels, batch, seed, maximum, counts, activation) -> None:
     window, size, sides = case
-    window.dilation = (1, 1)
+    kind, low, high = activation
+    window = replace(window, dilation=(1, 1))
     x = np.random.default_rng(seed).normal(size=(batch, channels, *size)).astype(np.float32)
     plan = one_operator(
         (channels, *size), (channels, *sides), window=window, counts_padding=counts,
         kind=Kind.MAX_POOL if maximum else Kind.AVERAGE_POOL,
+        activation=kind, low=low, high=high,
     )  # fmt: skip
     if maximum:
         expected = windows(x, window, sides, -np.inf).max((-2, -1))
@@ -135,7 +139,7 @@ def test_poolings(isa, case, channels, batch, seed, maximum, counts) -> None:
         area = np.prod(window.kernel) if counts else np.maximum(inside, 1)
         expected = windows(x, window, sides, 0).sum((-2, -1)) / area
     with forced(isa):
-        near(run_plan(plan, x), expected)
+        near(run_plan(plan, x), activated(expected, plan.operators[0]))
 
 
 @ISA

@@ -20,11 +20,11 @@ needs_library = pytest.mark.skipif(why_absent() is not None, reason=str(why_abse
 Build = Callable[[Net, str], str]
 
 
-def graph(build: Build, *, opset: int = 13, size: int = 12) -> onnx.ModelProto:
-    """Noise of (2, 8, size, size) through what `build` adds."""
+def graph(build: Build, *, opset: int = 13, size: int = 12, batch: int = 2) -> onnx.ModelProto:
+    """Noise of (batch, 8, size, size) through what `build` adds."""
     net = Net(opset=opset, seed=0)
     out = build(net, "x")
-    model = net.model([2, 8, size, size], {out: [2, 1]})
+    model = net.model([batch, 8, size, size], {out: [batch, 1]})
     model.graph.output[0].CopyFrom(helper.make_tensor_value_info(out, TensorProto.FLOAT, None))
     return model
 
@@ -172,7 +172,8 @@ REFUSED: dict[str, tuple[Build, str]] = {
     "other_axis": (lambda n, x: n.add("Concat", x, x, axis=2), "channels alone"),
     "mean_of_rows": (lambda n, x: n.add("ReduceMean", x, axes=[2]), "all of an image"),
     "reflected": (
-        lambda n, x: n.add("Pad", x, n.constant([0] * 8, np.int64), mode="reflect"), "zeros alone"
+        lambda n, x: n.add("Pad", x, n.constant([0, 0, 1, 1] * 2, np.int64), mode="reflect"),
+        "a number alone",
     ),
     "permuted": (lambda n, x: n.add("Transpose", x, perm=[0, 1, 3, 2]), "permutes axes"),
     "channels_last": (
@@ -185,6 +186,33 @@ REFUSED: dict[str, tuple[Build, str]] = {
     "integers": (lambda n, x: n.add("Cast", x, to=TensorProto.INT32), "float32 alone"),
     "no_image": (constant_output, "not features of the image"),
     "nothing": (lambda n, x: n.add("Identity", x), "its output is its input"),
+    "random": (
+        lambda n, x: n.add("Dropout", x, n.constant(0.5), n.constant(True, bool)), "training mode"
+    ),
+    "statistics_of_a_batch": (
+        lambda n, x: n.add(
+            "BatchNormalization", x, *(n.constant(np.ones(8)) for _ in range(4)), training_mode=1
+        ),
+        "training mode",
+    ),
+    "by_image": (
+        lambda n, x: n.add(
+            "Gemm", averaged(n, x), n.weights(8, 2), n.constant([[1.0], [2.0]])
+        ),
+        "not one number for each feature",
+    ),
+    "more_axes": (
+        lambda n, x: n.add("Add", averaged(n, x), n.constant(np.ones((1, 8, 1)))),
+        "not one number for each channel",
+    ),
+    "outer_sum": (
+        lambda n, x: n.add("Add", averaged(n, x), n.add("GlobalAveragePool", x)),
+        "different shapes",
+    ),
+    "cropped": (
+        lambda n, x: n.add("Pad", x, n.constant([0, 0, 1, 1, 0, 0, -1, 0], np.int64)),
+        "pads rows and columns of images alone",
+    ),
     "column": (
         lambda n, x: n.add("Add", x, n.constant(np.ones((12, 1)))), "not one number for each"
     ),

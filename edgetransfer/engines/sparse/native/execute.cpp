@@ -13,8 +13,6 @@ namespace sparse {
 namespace {
 
 constexpr int64_t kLargePage = 2 << 20;
-// A layer with more code than this is shared among threads by output channels, not by rows.
-constexpr int64_t kSharedCode = 256 << 10;
 // Channels of a global mean that are added up at a time.
 constexpr int kMostSums = 128;
 
@@ -256,9 +254,7 @@ void Run::step(const Step& step, int part, int parts) const {
       case Kind::convolution:
       case Kind::depthwise: {
         Range blocks{0, op.blocks_of(op.form)};
-        const int count = step.last_row - step.first_row;
-        if (parts > 1 && op.kind == Kind::convolution &&
-            (count < parts || op.code_bytes > kSharedCode)) {
+        if (parts > 1 && program_.shares_channels(step)) {
           blocks = share(0, blocks.last, part, parts);
           rows = part == 0 ? Range{step.first_row, step.last_row} : Range{0, 0};
           convolve(work, op, step.first_row, step.last_row, blocks.first, blocks.last);

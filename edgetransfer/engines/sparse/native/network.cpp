@@ -44,6 +44,24 @@ class Reader {
   int64_t number_count_;
 };
 
+struct Epilogues {
+  bool addition, activation;
+};
+
+// What the kernels of each kind do on the way out; plan.py holds the same table.
+constexpr Epilogues epilogues_of(Kind kind) {
+  switch (kind) {
+    case Kind::convolution:
+    case Kind::depthwise:
+    case Kind::add: return {true, true};
+    case Kind::max_pool:
+    case Kind::average_pool: return {false, true};
+    case Kind::global_average:
+    case Kind::copy: return {false, false};
+  }
+  return {false, false};
+}
+
 void require(bool holds, const char* what) {
   if (!holds) throw PlanError(what);
 }
@@ -154,6 +172,10 @@ Operator read_operator(Reader& reader, const std::vector<Tensor>& tensors) {
   op.column_offset = reader.number(0, 4096, "a column offset");
   op.counts_padding = reader.word(0, 1, "a flag") != 0;
   op.epilogue.activation = static_cast<Activation>(reader.word(0, 4, "an activation"));
+  require(op.epilogue.activation == Activation::none || epilogues_of(op.kind).activation,
+          "an operator activates that cannot");
+  require(op.second < 0 || epilogues_of(op.kind).addition,
+          "an operator adds another tensor that cannot");
   const float* constants = reader.floats(3, "constants");
   op.epilogue.low = constants[0];
   op.epilogue.high = constants[1];
@@ -164,8 +186,6 @@ Operator read_operator(Reader& reader, const std::vector<Tensor>& tensors) {
   if (op.kind == Kind::convolution || op.kind == Kind::depthwise)
     read_weights(reader, op, in, out, groups);
   if (op.second >= 0) {
-    require(op.kind == Kind::convolution || op.kind == Kind::depthwise || op.kind == Kind::add,
-            "an operator cannot add another tensor");
     require(same_shape(tensors[op.second], out), "an added tensor has another shape");
     op.epilogue.adds = true;
   }

@@ -4,10 +4,14 @@
 #include <limits>
 #include <optional>
 
+#include "threads.h"
+
 namespace sparse {
 namespace {
 
 constexpr int64_t kPage = 4096;
+// A layer with more code than this is shared among threads by output channels, not by rows.
+constexpr int64_t kSharedCode = 256 << 10;
 // Layers whose code and weights are larger than this run whole, one after the other, so that they
 // are fetched once; those before them row by row, so that activations stay in the caches.
 constexpr int64_t kStreamedCode = 1 << 20;
@@ -136,6 +140,7 @@ Program::Program(const Network& net, Lanes16 l, int t) : network(net), lanes(l),
   choose_walks();
   order();
   allocate();
+  divide();
 }
 
 void Program::place(const Tensor& tensor) {
@@ -147,6 +152,29 @@ void Program::place(const Tensor& tensor) {
   storages.push_back(s);
 }
 
+bool Program::shares_channels(const Step& step) const {
+  const Work& work = works[step.work];
+  if (work.task != Task::compute) return false;
+  const Operator& op = network.operators[work.op];
+  if (op.kind == Kind::global_average) return true;
+  return op.kind == Kind::convolution &&
+         (step.last_row - step.first_row < threads || op.code_bytes > kSharedCode);
+}
+
+// Two parts a thread where each is large enough, so that a thread that is held up leaves one.
+void Program::divide() {
+  for (const Step& step : steps) {
+    const Work& work = works[step.work];
+    int most = step.last_row - step.first_row;
+    if (shares_channels(step)) {
+      const Operator& op = network.operators[work.op];
+      most = op.kind == Kind::convolution ? op.blocks_of(op.form) : storages[work.out].channels;
+    }
+    const int wanted = most >= 4 * threads ? 2 * threads : threads;
+    parts.push_back(static_cast<uint8_t>(std::clamp(std::min(wanted, most), 1, Relay::kMostParts)));
+  }
+}
+
 // The storage that a windowed operator reads in a tiled program: each tile with the pixels around
 // it that the windows of its outputs reach, and fill where these lie outside of the image.
 int Program::retiled(const Operator& op, Work& work) {
@@ -156,9 +184,12 @@ int Program::retiled(const Operator& op, Work& work) {
   const bool copies = op.kind == Kind::copy;
   const int step_y = op.stride_y * out.height, step_x = op.stride_x * out.width;
   const bool point = op.kernel_h == 1 && op.kernel_w == 1 && !op.pad_top && !op.pad_left;
+  // Beyond its image a tile holds anything; who reads further must be given what stands there.
+  const Tensor& made = network.tensors[op.out];
+  const bool covered = made.height <= whole.height && made.width <= whole.width;
   const bool aligned = step_y == op.stride_y * in.height && step_x == op.stride_x * in.width &&
                        op.stride_y == 1 && op.stride_x == 1;
-  if (point && aligned && (!copies || (!op.row_offset && !op.column_offset))) return op.in;
+  if (point && aligned && covered && (!copies || (!op.row_offset && !op.column_offset))) return op.in;
   Storage s = in;
   s.height = (out.height - 1) * op.stride_y + (op.kernel_h - 1) * op.dilation_y + 1;
   s.width = (out.width - 1) * op.stride_x + (op.kernel_w - 1) * op.dilation_x + 1;
@@ -184,17 +215,17 @@ int Program::retiled(const Operator& op, Work& work) {
         retiling.from.push_back((from_y % in.height) * in_row + (from_x % in.width) * in.pixel_bytes +
                                 lane * static_cast<int64_t>(sizeof(float)));
       }
-  const int made = static_cast<int>(storages.size());
+  const int number = static_cast<int>(storages.size());
   storages.push_back(s);
   retilings.push_back(std::move(retiling));
   Work retile{};
   retile.task = Task::retile;
   retile.in = op.in;
-  retile.out = made;
+  retile.out = number;
   retile.retiling = static_cast<int>(retilings.size()) - 1;
   works.push_back(retile);
   work.pad_top = work.pad_left = 0;
-  return made;
+  return number;
 }
 
 // Room for the zeros left and right of each row; a retiled source is read by its width alone.

@@ -63,10 +63,13 @@ class Program {
   std::vector<Retiling> retilings;
   std::vector<Work> works;
   std::vector<Step> steps;
+  std::vector<uint8_t> parts;  // into how many each step falls where threads share it
   int output = 0;             // the storage of the network's output
   int64_t arena_bytes = 0;    // of activations
   int64_t zero_row_bytes = 0;
 
+  // Whether a step that is shared is shared by output channels, not by rows.
+  bool shares_channels(const Step& step) const;
   bool tiled() const { return lanes.tiles_y * lanes.tiles_x > 1; }
   // The row or column in the whole image of a tile's first, for a tensor of that many.
   static int tile(int side, int tiles) { return (side + tiles - 1) / tiles; }
@@ -79,6 +82,7 @@ class Program {
   void order();
   void choose_walks();
   void allocate();
+  void divide();
   int rows_needed(const Work& work, int last_row) const;
   int first_row(const Work& work, int row) const;
   bool streams(const Work& work) const;

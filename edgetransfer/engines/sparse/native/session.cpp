@@ -71,15 +71,15 @@ void Session::alone(const Program& program, const Batch& batch, int64_t first, i
 
 void Session::together(const Program& program, const Batch& batch, int64_t first) {
   const Run run(program, *arenas_[0], zeros_->data(), batch, first);
-  const int parts = threads_.count();
-  Barrier barrier(parts);
-  threads_.run([&](int part) {
-    for (const Step& step : program.steps) {
+  Relay relay(program.parts, threads_.count());
+  threads_.run([&](int thread) {
+    for (Relay::Part part; relay.next(thread, part);) {
+      const Step& step = program.steps[part.step];
       const double start = profiling_ ? now() : 0;
-      run.step(step, part, parts);
-      barrier.wait();
+      run.step(step, part.index, part.parts);
       const int op = program.works[step.work].op;
-      if (profiling_ && op >= 0) seconds_[part][op] += now() - start;
+      if (profiling_ && op >= 0) seconds_[thread][op] += now() - start;
+      relay.done(part);
     }
   });
   run.unpack();

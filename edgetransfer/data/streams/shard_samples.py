@@ -1,0 +1,171 @@
+"""The samples of one tar shard: photos and labels that belong together, wherever they lie in it.
+
+In a shard as WebDataset writes it, the files of a sample lie beside each other and share a name
+up to its first dot. Shards that are made by hand keep neither: all photos come before all labels,
+or names have dots of their own. So a photo and a label meet by the whole name without its last
+ending, and what has not met waits, up to a bound; past it the oldest photo goes first, and its
+label follows it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+LABEL = ".cls"
+HELD_BYTES = 64 * 2**20  # photos that wait for their label
+LARGEST_IMAGE = 256 * 2**20  # bytes of a file
+LONGEST_LABEL_FILE = 4096
+
+NO_IMAGE = "no image of a known ending"
+UNCLEAR = "its label cannot be told: one .cls file stands for several images"
+TOO_LARGE = f"larger than {LARGEST_IMAGE >> 20} MiB"
+NO_CLASS = "its .cls file holds no class name"
+TORN = "its label may lie in the part of the shard that cannot be read"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShardSample:
+    """A sample, or what is left of one.
+
+    Parameters
+    ----------
+    key
+        The name in the archive without its ending.
+    image, label
+        Content of its files; a label alone belongs to a photo that went before.
+    problem
+        Why it cannot be used.
+    """
+
+    key: str
+    image: bytes | None = None
+    label: bytes | None = None
+    problem: str | None = None
+
+
+@dataclass(kw_only=True, slots=True)
+class _Family:
+    """Files whose names agree up to the first dot."""
+
+    images: set[str] = field(default_factory=set)
+    labels: set[str] = field(default_factory=set)
+
+
+class ShardSamples:
+    """Told of each file of a shard, in order; gives each sample as soon as it is whole.
+
+    Parameters
+    ----------
+    suffixes
+        The endings of image files, in lower case.
+    """
+
+    def __init__(self, suffixes: frozenset[str], held_bytes: int = HELD_BYTES) -> None:
+        self.further: list[str] = []  # images that a sample has beside its own
+        self._suffixes = suffixes
+        self._held_bytes = held_bytes
+        self._families: dict[str, _Family] = {}
+        self._images: dict[str, bytes] = {}
+        self._labels: dict[str, bytes] = {}
+        self._bytes = 0
+        self._last: str | None = None
+
+    def wanted(self, path: str, size: int = 0) -> bool:
+        """Whether the content of a file of so many bytes is to be read."""
+        ending = _split(path)[2]
+        if ending == LABEL:
+            return size <= LONGEST_LABEL_FILE
+        return ending in self._suffixes and size <= LARGEST_IMAGE
+
+    def add(self, path: str, content: bytes | None) -> Iterator[ShardSample]:
+        """Take the next file in; ``content`` is None where it was not wanted."""
+        name, key, ending = _split(path)
+        family = self._families.get(name)
+        if name != self._last:
+            if self._last in self._labels:
+                yield from self._settled(self._last)
+            self._last = name
+            if family is None:
+                family = self._families[name] = _Family()
+        assert family is not None
+        if content is None:
+            if ending == LABEL or ending in self._suffixes:
+                parts = family.labels if ending == LABEL else family.images
+                parts.add(key)
+                yield ShardSample(key=key, problem=NO_CLASS if ending == LABEL else TOO_LARGE)
+            return
+        if ending == LABEL:
+            if key in family.labels:
+                return
+            family.labels.add(key)
+            if key in self._images:
+                yield self._met(key, content)
+            elif key in family.images:
+                yield ShardSample(key=key, label=content)  # its photo could not wait
+            else:
+                self._labels[key] = content
+        elif key in family.images:
+            self.further.append(path)
+        else:
+            family.images.add(key)
+            if key in self._labels:
+                yield ShardSample(key=key, image=content, label=self._labels.pop(key))
+            else:
+                self._images[key] = content
+                self._bytes += len(content)
+                if self._bytes > self._held_bytes:
+                    yield from self._overflowing()
+
+    def rest(self, *, torn: bool) -> Iterator[ShardSample]:
+        """What has not met, in the order that it came in; ``torn`` if the shard ended early."""
+        if self._last in self._labels:
+            yield from self._settled(self._last)
+        torn = torn and any(family.labels for family in self._families.values())
+        for name, family in self._families.items():
+            if not family.images and not family.labels:
+                yield ShardSample(key=name, problem=NO_IMAGE)
+            images = [key for key in self._images if key in family.images]
+            labels = [key for key in self._labels if key in family.labels]
+            several = name in labels and len(images) > 1
+            for key in images:
+                if key != name and name in family.images:
+                    self.further.append(key)
+                elif several or torn:
+                    yield ShardSample(key=key, problem=UNCLEAR if several else TORN)
+                else:
+                    yield ShardSample(key=key, image=self._images[key])
+            for key in labels:
+                yield ShardSample(key=key, problem=UNCLEAR if several else NO_IMAGE)
+
+    def _settled(self, name: str) -> Iterator[ShardSample]:
+        """A family that may be through: ``1.input.jpg`` is labelled by ``1.cls`` if it is alone."""
+        family = self._families[name]
+        if len(family.images) == 1:
+            (key,) = family.images
+            if key in self._images:
+                yield self._met(key, self._labels.pop(name))
+
+    def _met(self, key: str, label: bytes) -> ShardSample:
+        image = self._images.pop(key)
+        self._bytes -= len(image)
+        return ShardSample(key=key, image=image, label=label)
+
+    def _overflowing(self) -> Iterator[ShardSample]:
+        while self._bytes > self._held_bytes:
+            key = next(iter(self._images))
+            image = self._images.pop(key)
+            self._bytes -= len(image)
+            yield ShardSample(key=key, image=image)
+
+
+@lru_cache(maxsize=16)  # each is asked for twice, one after the other
+def _split(path: str) -> tuple[str, str, str]:
+    """The name up to its first dot, the name without its last ending, and that ending."""
+    folder, slash, file = path.rpartition("/")
+    stem, dot, last = file.rpartition(".")
+    if not dot:
+        return path, path, ""
+    first = stem.partition(".")[0]
+    return f"{folder}{slash}{first}", f"{folder}{slash}{stem}", f".{last.lower()}"

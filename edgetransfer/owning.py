@@ -1,0 +1,164 @@
+"""One process at a time writes to a folder; who comes second is told who was first."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from time import sleep
+
+from edgetransfer.errors import RunFolderError, TakenError
+
+NAME = "lock"
+WAIT, TRIES = 0.02, 25  # seconds, how often: until an owner that has just begun has said who it is
+
+
+class FolderOwner:
+    """Owns a folder as long as the process lives; the system lets go of it however that ends.
+
+    The file ``lock`` in the folder is locked (flock), and says in JSON who holds it: ``pid``,
+    ``command`` and ``since``. It goes away when the folder is let go of.
+
+    Parameters
+    ----------
+    folder
+        It exists.
+    command
+        What owns it: ``train``, ``stream`` and so on.
+
+    Raises
+    ------
+    RunFolderError
+        If another owner is there: which command, which process, since when.
+    """
+
+    def __init__(self, folder: Path, command: str) -> None:
+        self._path = folder / NAME
+        while True:
+            self._handle = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
+            try:
+                self._lock(folder)
+            except BaseException:
+                os.close(self._handle)
+                raise
+            if self._is_in_place():
+                break
+            os.close(self._handle)  # whoever had it took it away as it went
+        self._say_who(command)
+
+    def _lock(self, folder: Path) -> None:
+        try:
+            import fcntl
+        except ImportError:  # Windows: an open handle of another process is not found out
+            return
+        try:
+            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno in (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP):
+                return  # a file system that has no locks
+            raise RunFolderError(
+                f"{folder}: {_owner(self._path)} is running here; wait until it ends, or stop it "
+                "(SIGTERM or Ctrl-C: it goes on later where it stood), or choose another folder"
+            ) from None
+
+    def _is_in_place(self) -> bool:
+        """Whether the folder still has the file that is open."""
+        try:
+            there = self._path.stat()
+        except FileNotFoundError:
+            return False
+        return os.path.samestat(there, os.fstat(self._handle))
+
+    def _say_who(self, command: str) -> None:
+        now = datetime.now().astimezone().isoformat(timespec="seconds")
+        text = json.dumps({"pid": os.getpid(), "command": command, "since": now})
+        os.ftruncate(self._handle, 0)
+        os.lseek(self._handle, 0, os.SEEK_SET)
+        os.write(self._handle, text.encode())
+
+    def release(self) -> None:
+        """Let another process in."""
+        with contextlib.suppress(OSError):  # Windows does not delete what is open
+            if self._is_in_place():
+                self._path.unlink()
+        os.close(self._handle)
+
+
+@contextlib.contextmanager
+def owned(folder: Path, command: str, *, temporary: bool = False) -> Iterator[FolderOwner]:
+    """Own a folder for a while; it is made if it is not there, and goes then if it stays empty.
+
+    Parameters
+    ----------
+    temporary
+        Whether it goes if it is empty, also if it was there before.
+
+    Raises
+    ------
+    RunFolderError
+        If another owner is there, or it cannot be made.
+    """
+    passing = temporary or not folder.is_dir()
+    owner = None
+    while owner is None:
+        make_folder(folder)
+        with contextlib.suppress(FileNotFoundError):  # its last owner took it away just then
+            owner = FolderOwner(folder, command)
+    try:
+        yield owner
+    finally:
+        owner.release()
+        if passing:
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it.
+
+    Raises
+    ------
+    RunFolderError
+        If a file is in the way, or it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        raise TakenError(
+            f"{folder}: a file of that name is in the way; choose another --out"
+        ) from None
+    except OSError as error:
+        raise RunFolderError(f"{folder}: cannot be made: {error.strerror}") from error
+
+
+def is_empty(folder: Path) -> bool:
+    """Whether a folder holds nothing, but for the file of its owner."""
+    return all(entry.name == NAME for entry in folder.iterdir())
+
+
+def _owner(path: Path) -> str:
+    """The process that holds a lock, in words."""
+    for _ in range(TRIES):
+        try:
+            who = json.loads(path.read_text())
+            pid = int(who["pid"])
+            if _lives(pid):
+                return f"`edgetransfer {who['command']}` (process {pid}, since {who['since']})"
+        except (OSError, ValueError, KeyError, TypeError):
+            pass
+        sleep(WAIT)  # it has just begun, and what stands there is of one before it
+    return "another process"
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True  # of another user
+    return True

@@ -1,0 +1,101 @@
+"""Additions and activations on the way out: what can do them, and what must not be asked to."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edgetransfer.engines.sparse.opening import why_absent
+from edgetransfer.engines.sparse.plan import (
+    EPILOGUES,
+    Activation,
+    Epilogues,
+    Kind,
+    Operator,
+    Plan,
+)
+from edgetransfer.errors import EngineError
+from tests.engines.fuzzing.comparing import compared
+from tests.engines.sparse.plans import open_plan
+from tests.engines.sparse.test_lowering import graph
+from tests.engines.sparse.test_sharing import Step, flat
+from tests.graphs import Net
+
+needs_library = pytest.mark.skipif(why_absent() is not None, reason=str(why_absent()))
+
+CHANNELS = 3
+
+
+def plan_of(kind: Kind, **epilogue: Any) -> Plan:
+    """One operator on a point, and a tensor that it might add."""
+    plan = Plan()
+    plan.input = plan.tensor((CHANNELS, 1, 1))
+    other, plan.output = plan.tensor((CHANNELS, 1, 1)), plan.tensor((CHANNELS, 1, 1))
+    plan.add(Operator(kind=Kind.COPY, source=plan.input, out=other))
+    convolves = kind in (Kind.CONVOLUTION, Kind.DEPTHWISE)
+    groups = CHANNELS if kind is Kind.DEPTHWISE else 1
+    weights = np.ones((CHANNELS, CHANNELS // groups, 1, 1), np.float32)
+    plan.add(
+        Operator(
+            kind=kind, source=plan.input, out=plan.output, groups=groups,
+            weights=weights if convolves else None,
+            bias=np.zeros(CHANNELS, np.float32) if convolves else None, **epilogue,
+        )
+    )  # fmt: skip
+    return plan
+
+
+def test_every_kind_says_what_it_can_do() -> None:
+    assert set(EPILOGUES) == set(Kind)
+
+
+@needs_library
+@pytest.mark.parametrize("kind", Kind)
+@pytest.mark.parametrize("activation", Activation)
+@pytest.mark.parametrize("second", [-1, 1])
+def test_both_sides_refuse_what_a_kernel_cannot_do(
+    kind: Kind, activation: Activation, second: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    can = EPILOGUES[kind]
+    if (second < 0 or can.addition) and (activation is Activation.NONE or can.activation):
+        open_plan(plan_of(kind, second=second, activation=activation)).close()
+        return
+    with pytest.raises(ValueError, match=kind.name):
+        plan_of(kind, second=second, activation=activation)
+    monkeypatch.setitem(EPILOGUES, kind, Epilogues(addition=True, activation=True))
+    with pytest.raises(EngineError, match="that cannot"):
+        open_plan(plan_of(kind, second=second, activation=activation))
+
+
+ACTIVATIONS: dict[str, Step] = {
+    "relu": lambda n, x: n.add("Relu", x),
+    "clip": lambda n, x: n.add("Clip", x, n.constant(-0.05), n.constant(0.4)),
+    "leaky": lambda n, x: n.add("LeakyRelu", x, alpha=0.1),
+    "hard_swish": lambda n, x: n.add("HardSwish", x),
+}
+SUMMARIES: dict[str, Step] = {
+    "global_average": lambda n, x: n.add("GlobalAveragePool", x),
+    "global_maximum": lambda n, x: n.add("GlobalMaxPool", n.add("Sub", x, n.constant(2.0))),
+    "mean": lambda n, x: n.add("ReduceMean", x, axes=[2, 3], keepdims=1),
+    "flat_mean": lambda n, x: n.add("ReduceMean", x, axes=[-1, -2], keepdims=0),
+    "whole_average": lambda n, x: n.add("AveragePool", x, kernel_shape=[12, 12]),
+    "flattened": lambda n, x: n.add("Flatten", n.add("GlobalAveragePool", x)),
+    "average_pool": lambda n, x: n.add("AveragePool", x, kernel_shape=[3, 3]),
+    "max_pool": lambda n, x: n.add("MaxPool", x, kernel_shape=[2, 2]),
+    "pad": lambda n, x: n.add("Pad", x, n.constant([0, 0, 1, 0, 0, 0, 0, 2], np.int64)),
+    "joined": lambda n, x: n.add("Concat", x, n.conv(x, (8, 2)), axis=1),
+    "input": lambda n, x: n.add("Identity", "x"),
+}
+
+
+@needs_library
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("summary", SUMMARIES)
+def test_an_activation_is_done_whatever_it_stands_behind(activation: str, summary: str) -> None:
+    def build(net: Net, x: str) -> str:
+        return ACTIVATIONS[activation](net, SUMMARIES[summary](net, net.conv(x, (8, 8))))
+
+    found = compared(flat(graph(build, opset=14, batch=5)), counts=(1, 2))
+    assert not found.faulty, found
