@@ -14,33 +14,39 @@ from numpy.typing import NDArray
 
 from edgetransfer.atomic import write_atomically
 from edgetransfer.errors import HeadError
+from edgetransfer.heads.feature_maps import RAW, FeatureMap
 from edgetransfer.names import json_text, readable
 from edgetransfer.sealing import BrokenSealError, has_seal, sealed
 from edgetransfer.types import Float32Array, IntArray
 
-UNSEALED, FORMAT = "edgetransfer-head-1", "edgetransfer-head-2"
+# The first version, and with a feature map, which an older version must not ignore.
+UNSEALED = ("edgetransfer-head-1", "edgetransfer-head-2")
+FORMAT = "edgetransfer-head-4"  # two bits from those: one that flips makes neither of it
 
 
 @dataclass(frozen=True, kw_only=True)
 class LinearHead:
-    """A softmax classifier: logits = features @ weights + bias.
+    """A softmax classifier: logits = map(features) @ weights + bias.
 
     Parameters
     ----------
     weights
-        (D, K) float32.
+        (M, K) float32; M is D but for the map ``relu``.
     bias
         (K,) float32.
     classes
         K names.
     metadata
         What is saved beside them: backbone identity, preprocessing, and so on.
+    map
+        What is done to features first.
     """
 
     weights: Float32Array
     bias: Float32Array
     classes: tuple[str, ...]
     metadata: Mapping[str, str] = field(default_factory=dict)
+    map: FeatureMap = RAW
 
     def __post_init__(self) -> None:
         if self.weights.ndim != 2 or self.bias.shape != (self.weights.shape[1],):
@@ -68,11 +74,12 @@ class LinearHead:
     @property
     def dimension(self) -> int:
         """The length D of a feature vector."""
-        return int(self.weights.shape[0])
+        projection = self.map.projection
+        return int((self.weights if projection is None else projection).shape[0])
 
     def logits(self, features: Float32Array) -> Float32Array:
         """(N, D) features to (N, K) logits."""
-        return features @ self.weights + self.bias
+        return self.map(features) @ self.weights + self.bias
 
     def predict_proba(self, features: Float32Array) -> Float32Array:
         """(N, D) features to (N, K) probabilities; rows sum to one."""
@@ -91,7 +98,14 @@ class LinearHead:
         """The head on raw features that equals this one on (features - mean) / std.
 
         Both arguments are (D,) float32.
+
+        Raises
+        ------
+        HeadError
+            If the head has a feature map: what is done before one cannot be folded into weights.
         """
+        if self.map.name != "raw":
+            raise HeadError(f"standardising does not go with the feature map {self.map.name}")
         weights = self.weights.astype(np.float64) / std[:, None]
         bias = self.bias - mean.astype(np.float64) @ weights
         return LinearHead(
@@ -107,14 +121,15 @@ class LinearHead:
 
     def content(self, metadata: Mapping[str, str]) -> bytes:
         """The file that `save` writes: the same for the same head."""
-        return sealed(
-            {"weights": np.ascontiguousarray(self.weights), "bias": self.bias},
-            {
-                **{name: readable(value) for name, value in metadata.items()},
-                "format": FORMAT,
-                "classes": json_text(self.classes),
-            },
-        )
+        tensors = {"weights": np.ascontiguousarray(self.weights), "bias": self.bias}
+        said = {name: readable(value) for name, value in metadata.items()}
+        said["classes"] = json_text(self.classes)
+        said.pop("feature_map", None)  # of the head that this one was made from
+        if self.map.name != "raw":
+            said["feature_map"] = self.map.name
+        if self.map.projection is not None:
+            tensors["projection"] = np.ascontiguousarray(self.map.projection)
+        return sealed(tensors, {**said, "format": FORMAT})
 
     @classmethod
     def load(cls, path: Path, *, backbone: str | None = None) -> LinearHead:
@@ -136,7 +151,7 @@ class LinearHead:
             has = has_seal(path)
             with safe_open(str(path), framework="numpy") as file:
                 metadata = dict(file.metadata() or {})
-                weights, bias = file.get_tensor("weights"), file.get_tensor("bias")
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         except FileNotFoundError:
             raise HeadError(f"{path}: no such file; has the training finished?") from None
         except BrokenSealError as error:
@@ -145,12 +160,16 @@ class LinearHead:
             ) from error
         except (SafetensorError, OSError) as error:
             raise HeadError(f"{path}: not a complete head file: {error}") from error
-        if metadata.get("format") != (FORMAT if has else UNSEALED):
-            raise HeadError(f"{path}: not a head that edgetransfer saved")
+        if metadata.get("format") not in ((FORMAT,) if has else UNSEALED):
+            raise HeadError(f"{path}: not a head that this version of edgetransfer can read")
         try:
-            classes = tuple(map(_class_name, json.loads(metadata["classes"])))
+            name: Any = metadata.get("feature_map", "raw")
             head = cls(
-                weights=_numbers(weights), bias=_numbers(bias), classes=classes, metadata=metadata
+                weights=_numbers(tensors["weights"]),
+                bias=_numbers(tensors["bias"]),
+                classes=tuple(map(_class_name, json.loads(metadata["classes"]))),
+                metadata=metadata,
+                map=FeatureMap(name=name, projection=tensors.get("projection")),
             )
         except (KeyError, ValueError, TypeError, RecursionError, HeadError) as error:
             raise HeadError(f"{path}: a damaged head file: {error}") from error

@@ -125,7 +125,7 @@ def test_a_class_that_would_play_tricks_in_a_terminal_is_refused(head, tmp_path,
     path = tmp_path / "head.safetensors"
     names = json.dumps([name, *head.classes[1:]])
     arrays = {"weights": head.weights, "bias": head.bias}
-    path.write_bytes(sealed(arrays, {"format": "edgetransfer-head-2", "classes": names}))
+    path.write_bytes(sealed(arrays, {"format": "edgetransfer-head-4", "classes": names}))
     with pytest.raises(HeadError, match="damaged") as raised:
         LinearHead.load(path)
     assert "\x1b" not in str(raised.value)
