@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import unicodedata
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +45,7 @@ def forget(run: Path, *, ids: frozenset[str], classes: frozenset[str]) -> dict[s
         try:
             moment.replay(found.journal.records)
             learner = moment.learner
+            classes = frozenset(_as_learned(name, learner.classes) for name in classes)
             gone = [id_key(name).hex() for name in sorted(classes)]
             before = moment.run.get("forgotten", [])
             for name in sorted(classes - set(learner.classes)):
@@ -59,6 +62,11 @@ def forget(run: Path, *, ids: frozenset[str], classes: frozenset[str]) -> dict[s
             return {"removed": removed, **report_of(learner)}
         finally:
             moment.learner.close()
+
+
+def _as_learned(name: str, classes: Sequence[str]) -> str:
+    """A class in the form that labels are kept in; older runs may have it as it was typed."""
+    return name if name in classes else unicodedata.normalize("NFC", name)
 
 
 def _keep_only(run: Path, moment: Moment, forgotten: list[str], others: dict[str, bytes]) -> None:

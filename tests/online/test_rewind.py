@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import unicodedata
 from datetime import datetime
 from pathlib import Path
 
@@ -70,6 +71,16 @@ def test_forgotten_samples_leave_no_trace_of_their_features(tmp_path: Path) -> N
         assert next(iter(learner.predict(picture(100)))) == "red"
         assert learner.learn(picture(1), "green", id="n1").status == "duplicate"
         assert learner.learn(picture(3), "dark", id="new").status == "accepted"
+
+
+def test_a_class_is_forgotten_however_its_name_is_typed(tmp_path: Path) -> None:
+    with OnlineLearner(settings_for("", tmp_path / "run"), eyes=fake_eyes()) as learner:
+        for i in range(12):
+            label = unicodedata.normalize("NFD", "caf\u00e9") if i % 2 else "tea"
+            assert learner.learn(picture(i), label, id=f"n{i}").status == "accepted"
+    typed = unicodedata.normalize("NFD", "caf\u00e9")
+    result = forget(tmp_path / "run", ids=frozenset(), classes=frozenset([typed]))
+    assert (result["removed"], result["classes"]) == (6, 1)
 
 
 def test_a_class_that_was_never_learned(tmp_path: Path) -> None:
