@@ -22,7 +22,7 @@ def main(photos: Path, dense: str, out: Path, epochs: int = 3) -> None:
     pruned = sparsify(
         Sparsification(dense=dense, out=sparse, calibration=photos, sparsity=0.75, views=1)
     )
-    print(f"{pruned['sparsity']:.1%} of the pruned layers' weights are zero")
+    print(f"{pruned['pruned_layers_sparsity']:.1%} of the pruned layers' weights are zero")
 
     training = LinearTraining(
         backbone=str(sparse), data=photos, out=out / "run", epochs=epochs, val_fraction=0.2

@@ -1,6 +1,6 @@
 """Train a classifier of your own photos, test it on photos held out, and ask it about some.
 
-    python examples/train.py PHOTOS RUN [BACKBONE]
+python examples/train.py PHOTOS RUN [BACKBONE]
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Writes ``docs/commands.md``: every command and option, from the application itself.
 
-    python docs/programs/commands.py           # write it
-    python docs/programs/commands.py --check   # exit code 1 if it is not what would be written
+python docs/programs/commands.py           # write it
+python docs/programs/commands.py --check   # exit code 1 if it is not what would be written
 """
 
 from __future__ import annotations

@@ -17,7 +17,8 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -45,55 +46,60 @@ to 1 unless a name says otherwise.
 """
 # Objects whose keys are names: paths, as they are written below.
 NAMED: tuple[tuple[str, str], ...] = (
-    (r"(^|.*\.)per_class$", "class"),
-    (r"(^|.*\.)engines$", "engine"),
-    (r"(^|.*\.)versions$", "package"),
-    (r"(^|.*\.)operators$", "operator"),
-    (r"(^|.*\.)learning_rates$", "group"),
+    (r"(.*\.)?per_class|class_counts", "class"),
+    (r"engines|plan\.images_per_second", "engine"),
+    (r"(.*\.)?(versions|packages)", "package"),
+    (r"data\.ignored|data\.left_out|data\.learned_too", "reason"),
 )
-Tree = dict[str, set[str]]
 
 
 class Keys:
     """The keys of some objects of one kind: what each holds, and in how many it stands."""
 
     def __init__(self) -> None:
-        self.kinds: Tree = {}
-        self.seen: dict[str, int] = {}
-        self.inside: dict[str, int] = {}
+        self.kinds: dict[str, set[str]] = {}
+        self._seen: Counter[str] = Counter()
+        self._inside: Counter[str] = Counter()
 
     def add(self, value: Any, path: str = "") -> None:
-        """Count an object's keys, and those of what is in it."""
+        """Count the keys of an object, or of those in a list, and what is in them."""
         if isinstance(value, dict):
             self._add_object(value, path)
         elif isinstance(value, list):
             for item in value:
-                if isinstance(item, dict | list):
-                    self.add(item, f"{path}[]")
-                else:
-                    self.kinds.setdefault(f"{path}[]", set()).add(kind_of(item))
+                self.add(item, f"{path}[]")
 
     def _add_object(self, value: dict[str, Any], path: str) -> None:
-        self.inside[path] = self.inside.get(path, 0) + 1
-        name = next((n for pattern, n in NAMED if re.match(pattern, path)), None)
-        counted = set()
+        self._inside[path] += 1
+        name = next((n for pattern, n in NAMED if re.fullmatch(pattern, path)), None)
         for key, item in value.items():
             shown = key if name is None else f"<{name}>"
             there = f"{path}.{shown}" if path else shown
             self.kinds.setdefault(there, set()).add(kind_of(item))
-            counted.add(there)
+            self._seen[there] += 1
             self.add(item, there)
-        for there in counted:
-            self.seen[there] = self.seen.get(there, 0) + 1
 
     def lines(self) -> Iterator[str]:
-        """Rows of a table."""
-        for path, kinds in self.kinds.items():
-            parent = path.rpartition(".")[0]
-            whole = self.inside.get(parent, 0)
-            always = path.endswith("[]") or self.seen.get(path, 0) == whole or "<" in path
-            shown = " or ".join(sorted(kinds, key=lambda kind: (kind == "null", kind)))
-            yield f"| `{path}` | {shown} | {'' if always else 'not always'} |"
+        """Rows of a table, what is in an object behind it."""
+        for path in in_order(self.kinds):
+            always = self._seen[path] >= self._inside[path.rpartition(".")[0]]
+            kinds = sorted(self.kinds[path], key=lambda kind: (kind == "null", kind))
+            if "list" in kinds and any(kind.startswith("list of") for kind in kinds):
+                kinds.remove("list")  # an empty one
+            yield f"| `{path}` | {' or '.join(kinds)} | {'' if always else 'not always'} |"
+
+
+def in_order(paths: Iterable[str]) -> list[str]:
+    """Paths as they came, but each behind what it is in."""
+    known = list(paths)
+    place = {path: number for number, path in enumerate(known)}
+
+    def ancestry(path: str) -> list[int]:
+        parts = path.split(".")
+        above = (".".join(parts[: n + 1]).removesuffix("[]") for n in range(len(parts)))
+        return [place.get(name.replace("[][]", "[]"), place[path]) for name in above]
+
+    return sorted(known, key=ancestry)
 
 
 def kind_of(value: Any) -> str:
@@ -108,7 +114,8 @@ def kind_of(value: Any) -> str:
         case str():
             return "text"
         case list():
-            return "list"
+            inner = {kind_of(item) for item in value}
+            return f"list of {inner.pop()}" if len(inner) == 1 else "list"
     return "object"
 
 
@@ -140,6 +147,8 @@ def commands(folder: Path) -> Iterator[tuple[str, list[str]]]:
     calibration = ["--calibration", str(folder / "unlabelled"), "--sparsity", "0.6"]
     size = ["--size", "32", "--resize", "36", "--batch-size", "4"]
     yield "sparsify", [str(backbone), *calibration, *size, *out("sparse.onnx")]
+    refined = [*size, *out("refined.onnx"), "--refine", "0.01"]
+    yield "sparsify", [str(backbone), *calibration, *refined]
     yield "inspect", [sparse, "--batch-size", "4"]
     yield "compact", [sparse, *out("smaller.onnx")]
     yield "finetune", ["--backbone", sparse, *common, *out("finetuned"), "--epochs", "1"]

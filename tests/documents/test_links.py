@@ -12,7 +12,13 @@ from tests.documents.programs import program
 
 DOCUMENTS = sorted(
     path
-    for pattern in ("*.md", "docs/*.md", "benchmarks/*.md", "models/**/*.md", "edgetransfer/**/*.md")
+    for pattern in (
+        "*.md",
+        "docs/*.md",
+        "benchmarks/*.md",
+        "models/**/*.md",
+        "edgetransfer/**/*.md",
+    )
     for path in REPOSITORY.glob(pattern)
 )
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
