@@ -7,6 +7,8 @@ import onnx
 
 from edgetransfer.backbones.freeze import freeze
 from edgetransfer.backbones.graph import Array, dims_of
+from edgetransfer.backbones.untrusted import one_line
+from edgetransfer.errors import BackboneError
 
 TOLERANCE = 1e-4  # of the largest feature: sums of other orders, not other pictures
 
@@ -20,7 +22,7 @@ def pictures_stay_apart(body: onnx.ModelProto, size: int) -> bool:
     Raises
     ------
     BackboneError
-        If the graph cannot take one of the two.
+        If the graph cannot take one of the two, or ONNX Runtime cannot run it.
     """
     alone = dims_of(body.graph.input[0])[0] or 1
     images = np.random.default_rng(0).standard_normal((2 * alone, 3, size, size), np.float32)
@@ -38,7 +40,13 @@ def _run(model: onnx.ModelProto, images: Array) -> Array:
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(
-        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
-    )
-    return np.asarray(session.run(None, {model.graph.input[0].name: images})[0])
+    try:
+        session = onnxruntime.InferenceSession(
+            model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+        )
+        return np.asarray(session.run(None, {model.graph.input[0].name: images})[0])
+    except Exception as error:
+        raise BackboneError(
+            "a batch is built into the graph, and ONNX Runtime cannot run it with another one "
+            f"({one_line(error)}); export it with an open batch"
+        ) from error

@@ -167,7 +167,7 @@ RECORDS: tuple[BackboneRecord, ...] = (
         "efficientnet-lite0-57934424.pth",
         "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
         0.751,
-        None,
+        0.920,
     ),
     _lite(
         1,

@@ -13,7 +13,7 @@ from onnx import numpy_helper
 
 from edgetransfer.backbones import BackboneCard
 from edgetransfer.backbones.architectures import architecture, build
-from edgetransfer.backbones.canonical import load_canonical
+from edgetransfer.backbones.canonical import read_canonical
 from edgetransfer.backbones.card import METADATA_KEY, override, read_card
 from edgetransfer.backbones.checkpoints import find_parameters, kind_of, match, read_checkpoint
 from edgetransfer.backbones.freeze import input_layout
@@ -219,7 +219,8 @@ def _from_checkpoint(path: Path, settings: ImportSettings) -> _Imported:
 def _from_onnx(path: Path, settings: ImportSettings) -> _Imported:
     if settings.architecture is not None:
         raise UsageError("--architecture is for checkpoints; an ONNX file carries its own graph")
-    model = load_canonical(path)
+    opened = read_canonical(path)
+    model = opened.model
     renamed = name_weights(model)
     layout, fixed_size = input_layout(model)
     read = read_card(path, model, fixed_size)
@@ -236,7 +237,7 @@ def _from_onnx(path: Path, settings: ImportSettings) -> _Imported:
     kept = [item for item in model.metadata_props if item.key != METADATA_KEY]
     del model.metadata_props[:]
     model.metadata_props.extend(kept)
-    warnings = []
+    warnings = list(opened.notes)
     known = settings.normalisation or (settings.mean and settings.std)
     if read.assumed and not known:
         warnings.append(

@@ -22,7 +22,7 @@ SUFFIXES = frozenset([".png"])
 FOLDERS = ["", "a", "b", "a/x", "a/y", "a/x/deep"]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(
     links=st.lists(
         st.tuples(

@@ -67,7 +67,7 @@ def test_a_quantised_graph_may_round_the_other_way(frozen: onnx.ModelProto) -> N
 
 @needs_deepsparse
 def test_the_childs_own_words_are_not_buried(frozen: onnx.ModelProto, tmp_path: Path) -> None:
-    """The real child, on a graph that it cannot take: its reason, and no warning of runpy."""
+    """The real child, on a graph that DeepSparse cannot take: its reason, no warning."""
     frozen.graph.node[0].domain = "nowhere"
     frozen.opset_import.append(helper.make_opsetid("nowhere", 1))
     path = tmp_path / "f.onnx"

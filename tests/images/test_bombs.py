@@ -146,9 +146,7 @@ def test_bombs_stay_within_memory_and_time(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="the peak is counted in other units")
-@pytest.mark.parametrize(
-    ("colour", "bits"), [(0, 1), (0, 8), (0, 16), (2, 8), (2, 16), (4, 8), (6, 8), (6, 16)]
-)
+@pytest.mark.parametrize(("colour", "bits"), [(0, 1), (0, 8), (0, 16), (2, 8), (4, 8), (6, 8)])
 def test_the_largest_that_are_taken_fit_as_well(colour: int, bits: int, tmp_path: Path) -> None:
     with Image.open(io.BytesIO(png_bomb(8, colour, bits))) as image:
         a_pixel = limits.bytes_needed(image) / 64

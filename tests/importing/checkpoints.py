@@ -57,9 +57,10 @@ def without(scheme, state):
 
 def other(state):
     """A second copy with other values."""
-    return {name: -value for name, value in state.items()}
+    return {name: np.broadcast_to(-value.flat[0], value.shape) for name, value in state.items()}
 
 
+ONE = {"0.weight": np.ones((64, 512), np.float32)}
 MLP = {"0.weight": np.ones((64, 512), np.float32), "2.weight": np.ones((8, 64), np.float32)}
 
 # Each takes the whole state dict and the one without a classifier; whether the classifier is to
@@ -111,6 +112,22 @@ WRAPPINGS = {
             "student": {**put("module.backbone.", other(b)), **put("module.head.mlp.", MLP)},
             "teacher": {**put("backbone.", b), **put("head.mlp.", MLP)},
         },
+        False,
+    ),
+    # Heads of one layer, which might be taken for classifiers.
+    "simsiam, one layer": (
+        lambda _, b: {"state_dict": {**put("module.encoder.", b), **put("module.predictor.", ONE)}},
+        False,
+    ),
+    "dino, one layer": (
+        lambda _, b: {
+            "student": {**put("module.backbone.", other(b)), **put("module.head.mlp.", ONE)},
+            "teacher": {**put("backbone.", b), **put("head.mlp.", ONE)},
+        },
+        False,
+    ),
+    "moco, one layer": (
+        lambda _, b: {**put("encoder_q.", b), **put("encoder_q.projector.", ONE)},
         False,
     ),
     "byol": (

@@ -26,7 +26,7 @@ from tests.online.test_durable import blob, opened
 NAMES = st.binary(min_size=1, max_size=30).map(os.fsdecode) | st.text(min_size=1, max_size=20)
 
 
-@settings(deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(NAMES, NAMES | st.none())
 def test_a_record_gives_every_name_back(name: str, label: str | None) -> None:
     rows = np.ones((1, 2), np.float32)
@@ -36,7 +36,7 @@ def test_a_record_gives_every_name_back(name: str, label: str | None) -> None:
     assert (found[0].id, found[0].label) == (name, label)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(names=st.lists(NAMES, min_size=2, max_size=4, unique=True))
 def test_a_run_with_names_of_all_kinds_goes_on(
     tmp_path_factory: pytest.TempPathFactory, names: list[str]

@@ -15,8 +15,9 @@ from edgetransfer.sparsify.activation import Samples, clipped_error, indifferent
 from edgetransfer.sparsify.correction import Outputs, clipped_errors, scale_and_shift
 from edgetransfer.sparsify.layers import all_layers, find_layers
 from edgetransfer.sparsify.photos import find_photos, load_views
-from edgetransfer.sparsify.streaming import NetworkPair
+from edgetransfer.sparsify.streaming import NetworkPair, batch_axes
 from edgetransfer.sparsify.weights import NetworkWeights, Parameters
+from tests.backbones.forms import transformer
 from tests.graphs import run
 
 
@@ -136,3 +137,32 @@ def test_a_quantised_graph_is_refused() -> None:
     )
     with pytest.raises(BackboneError, match="quantised"):
         find_layers(helper.make_model(graph))
+
+
+@pytest.mark.parametrize("tokens_first", [True, False])
+def test_a_transformers_layers_are_streamed_by_pictures(
+    tokens_first: bool, tmp_path: Path, textures: Path
+) -> None:
+    """Tokens first, pictures second: what is streamed has pictures first all the same."""
+    path = tmp_path / "vit.onnx"
+    onnx.save(transformer("N", tokens_first=tokens_first), str(path))
+    backbone = Backbone.open(path)
+    frozen = backbone.frozen(8)
+    axes = batch_axes(frozen, backbone.frozen(9))
+    layers = find_layers(frozen, axes)
+    products = [layer for layer in layers if layer.operator == "MatMul"]
+    assert len(products) >= 3
+    assert {axes[layer.input] for layer in products[:3]} == {1 if tokens_first else 0}
+    # Rows of all pictures at once are no pictures: such a layer is left alone.
+    assert not any(layer.operator == "Gemm" for layer in layers)
+    views = load_views(find_photos(textures, 0)[:9], backbone.preprocessing, views=1, seed=0)
+    for budget in (0, 2**30):
+        pair = NetworkPair(frozen, frozen, views, budget=budget, threads=1, axes=axes)
+        pair.advance(products[0].node)
+        assert pair.shape_of(products[0].output) == [8, 17, 8]
+        chunks = list(pair.stream([products[0].output, products[1].output], [products[0].input]))
+        made = np.concatenate([chunk.dense[products[0].output] for chunk in chunks])
+        read = np.concatenate([chunk.pruned[products[0].input] for chunk in chunks])
+        assert made.shape == read.shape == (len(views), 17, 8)
+        weights = NetworkWeights(frozen).array(products[0].name)
+        np.testing.assert_allclose(made, read @ weights, rtol=1e-4, atol=1e-5)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -27,6 +28,12 @@ HEADS = frozenset(
         *("fc", "head", "heads", "classifier", "linear", "last_linear", "logits", "output"),
         *("projector", "projection", "projection_head", "predictor", "prototypes", "cls_head"),
     )
+)
+
+# What a single layer there must be called to be taken for a classifier; a projection that a
+# self-supervised trainer put there is none.
+PLAIN_HEAD = re.compile(
+    r"(fc|heads?|cls_head|classifier|linear|last_linear|logits|output)(\.(\d|fc|head|linear))?"
 )
 
 
@@ -93,9 +100,13 @@ def fit(at: Roots, root: str, table: Architecture, scheme: Scheme) -> Fit | Miss
                 "computes something else may have the same names"
             )
     if reason:
-        kernels = sum(len(at.parameters[name].shape) == 4 for name in found.inside)
-        near = fitting / (len(convolutions) + kernels - fitting)  # of both, over of either
-        return Miss(scheme=scheme, fitting=fitting, of=len(convolutions), near=near, reason=reason)
+        return Miss(
+            scheme=scheme,
+            fitting=fitting,
+            of=len(convolutions),
+            near=found.overlap(table),
+            reason=reason,
+        )
     strange = sum(a != b for a, b in zip(adapted.layers, table.layers, strict=True))
     return Fit(
         scheme=scheme,
@@ -166,6 +177,14 @@ class _Names:
         path = self.path(name)
         return path in self.parameters and self.parameters[path].shape == shape
 
+    def overlap(self, table: Architecture) -> float:
+        """Trained parameters that are the table's and there, over those that are either."""
+        shapes = table.parameter_shapes()
+        both = sum(self.has(name, shape) for name, shape in shapes.items())
+        untrained = (*STATISTICS, COUNTER)
+        there = sum(name.rpartition(".")[2] not in untrained for name in self.inside)
+        return both / (len(shapes) + there - both)
+
     def shape_of(self, name: str) -> tuple[int, ...]:
         """The shape of an own name's parameter.
 
@@ -235,14 +254,14 @@ class _Names:
         rest = [name for name in self.inside if name not in self.taken]
         found = [name for name in rest if self._behind(name.removeprefix(self.root), own)]
         if found:
-            classes = self._plain(found, dimension)
+            classes = self._plain(found, self.root, dimension)
             return classes, [] if classes else found
         above = self.root.rstrip(".").rpartition(".")[0]
         above = f"{above}." if above else ""
         inside = set(self.inside)
         beside = [n for n in self.parameters if n.startswith(above) and n not in inside]
         if beside and all(self._behind(n.removeprefix(above), set()) for n in beside):
-            return self._plain(beside, dimension), []
+            return self._plain(beside, above, dimension), []
         return 0, []
 
     def left(self, head: list[str]) -> list[str]:
@@ -257,11 +276,15 @@ class _Names:
         top = name.partition(".")[0]
         return top in HEADS and top not in own
 
-    def _plain(self, names: list[str], dimension: int) -> int:
+    def _plain(self, names: list[str], root: str, dimension: int) -> int:
+        """The outputs of the one layer that has these names, if it is a classifier; else 0."""
         prefixes = {name.rpartition(".")[0] for name in names}
         if len(prefixes) != 1:
             return 0
         prefix = prefixes.pop()
+        called = prefix.removeprefix(root)
+        if called != self.scheme.classifier and not PLAIN_HEAD.fullmatch(called):
+            return 0
         parts = {name.rpartition(".")[2] for name in names}
         if f"{prefix}.weight" not in names or not parts <= set(AFFINE):
             return 0
