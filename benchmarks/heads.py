@@ -1,13 +1,17 @@
 """The head's solvers against their peers, on the same features, objective and order.
 
-    python benchmarks/heads.py [--repeats N]
+    python benchmarks/heads.py [--repeats N] [--only PART] [--large]
 
 ``sgd``: one epoch over 50,000 x 2,048 float32 features, 100 classes, batches of 64 in a shuffled
 order: ours as ``train --cached --solver sgd`` runs it; torch's `Linear`, `cross_entropy` and
 `optim.SGD`, as it comes and with ``fused=True``, on all cores. ``sgd-online``: the time of one step
 at 1,000 classes and 2,048 features on one core, as online epochs run it. ``lbfgs``: one fit at one
 strength and tolerance; ours and scikit-learn's `LogisticRegression`, float64, called as its
-documentation says.
+documentation says. ``search``: whole fits with the choice of everything, on features whose
+variances fall like those of a backbone's: ``auto``, ``ridge`` (both with left-out scores of every
+sample), ``lbfgs``; and scikit-learn's `LogisticRegressionCV` over ten strengths and five folds, and
+`RidgeClassifierCV` over the same penalties as ours. ``large`` is 50,000 x 2,048 features and 1,000
+classes by ridge; it needs 4 GiB and is run by ``--large``.
 """
 
 from __future__ import annotations
@@ -15,6 +19,7 @@ from __future__ import annotations
 import argparse
 import itertools
 from collections.abc import Callable
+from functools import partial
 from time import perf_counter
 
 import numpy as np
@@ -22,8 +27,17 @@ from threadpoolctl import threadpool_limits
 from workloads import in_turns, median, report
 
 from edgetransfer.engines import available_cores
-from edgetransfer.heads import LBFGSSolver, LinearHead, SGDSettings, SGDSolver
+from edgetransfer.heads import (
+    ClosedFormSolver,
+    LBFGSSolver,
+    LinearHead,
+    SGDSettings,
+    SGDSolver,
+)
+from edgetransfer.heads.closed_form import Method
+from edgetransfer.heads.feature_maps import MapName
 from edgetransfer.linear.epochs import CachedEpochs
+from edgetransfer.metrics import peak_memory_bytes
 
 BATCH = 64
 STRENGTH, TOLERANCE, ITERATIONS = 1e-3, 1e-5, 1000
@@ -160,13 +174,97 @@ def lbfgs(repeats: int) -> None:
     report("lbfgs", n=n, d=d, k=k, seconds=seconds, times_ours=ratio, objective=losses)
 
 
+def falling(n: int, d: int, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """As `blobs`, with variances that fall like those of a backbone's features; not negative."""
+    rng = np.random.default_rng(0)
+    scales = (np.arange(1, d + 1) ** -0.5).astype(np.float32)
+    labels = rng.permutation(np.arange(n) % k)
+    rows = rng.standard_normal((n, d), np.float32)
+    rows += rng.standard_normal((k, d), np.float32)[labels]
+    return np.maximum(rows * scales, 0), labels
+
+
+def search(repeats: int) -> None:
+    from sklearn.linear_model import LogisticRegressionCV, RidgeClassifierCV
+
+    n, d, k = 3030, 1280, 101
+    features, labels = falling(2 * n, d, k)
+    features, unseen = features[:n], features[n:]
+    labels, known = labels[:n], labels[n:]
+    classes = tuple(str(i) for i in range(k))
+    accuracy: dict[str, float] = {}
+
+    def timed(name: str, fit: Callable[[], Callable[[np.ndarray], np.ndarray]]) -> float:
+        start = perf_counter()
+        predict = fit()
+        seconds = perf_counter() - start
+        accuracy[name] = round(float((predict(unseen) == known).mean()), 4)
+        return seconds
+
+    def closed(methods: tuple[Method, ...], maps: tuple[MapName, ...]) -> Callable:
+        solver = ClosedFormSolver(methods=methods, maps=maps)
+        return solver.fit(features, labels, classes, threads=available_cores()).head.predict
+
+    def logistic_cv() -> Callable:
+        model = LogisticRegressionCV(Cs=10, cv=5, max_iter=ITERATIONS, use_legacy_attributes=False)
+        return model.fit(features, labels).predict
+
+    def ridge_cv() -> Callable:
+        model = RidgeClassifierCV(alphas=np.logspace(-3, 2, 11))
+        return model.fit(features, labels).predict
+
+    contestants = {
+        "auto": lambda: closed(("lda", "ridge"), ("power-l2", "l2")),
+        "ridge": lambda: closed(("ridge",), ("raw",)),
+        "lbfgs": lambda: LBFGSSolver().fit(features, labels, classes).head.predict,
+        "scikit-learn-ridge-cv": ridge_cv,
+        "scikit-learn-logistic-cv": logistic_cv,
+    }
+    found = in_turns(
+        {name: partial(timed, name, fit) for name, fit in contestants.items()}, repeats
+    )
+    seconds = {who: median(values, 2) for who, values in found.items()}
+    ratios = {who: round(value / seconds["lbfgs"], 2) for who, value in seconds.items()}
+    report("search", n=n, d=d, k=k, seconds=seconds, times_lbfgs=ratios, accuracy=accuracy)
+
+
+def large() -> None:
+    n, d, k = 50_000, 2048, 1000
+    features, labels = falling(n, d, k)
+    classes = tuple(str(i) for i in range(k))
+    before = peak_memory_bytes()
+    start = perf_counter()
+    solver = ClosedFormSolver(methods=("ridge",), maps=("raw",))
+    result = solver.fit(features, labels, classes)
+    report(
+        "large",
+        n=n,
+        d=d,
+        k=k,
+        seconds=round(perf_counter() - start, 1),
+        peak_gib=round(peak_memory_bytes() / 2**30, 2),
+        peak_gib_before=round(before / 2**30, 2),
+        left_out_accuracy=result.chosen.accuracy,
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--only", choices=["sgd", "lbfgs", "search"], help="one of the parts")
+    parser.add_argument("--large", action="store_true", help="the large ridge and nothing else")
     args = parser.parse_args()
+    if args.large:
+        large()
+        return
+    if args.only in (None, "search"):
+        search(1 if args.repeats < 3 else 2)
+    if args.only in (None, "lbfgs"):
+        lbfgs(1 if args.repeats < 3 else 2)
+    if args.only not in (None, "sgd"):
+        return
     sgd(args.repeats)
     sgd_online(args.repeats)
-    lbfgs(1 if args.repeats < 3 else 2)
 
 
 if __name__ == "__main__":

@@ -137,6 +137,7 @@ def commands(folder: Path) -> Iterator[tuple[str, list[str]]]:
 
     yield "import", [str(dense), *out("small.onnx"), "--size", "32", "--resize", "36"]
     yield "train", [*trained, *out("cached")]
+    yield "train", [*trained, *out("lbfgs"), "--solver", "lbfgs"]
     online = ["--online", "--epochs", "1", "--val-fraction", "0.2"]
     yield "train", [*trained, *out("online"), *online]
     yield "evaluate", [str(folder / "cached"), str(photos / "test")]

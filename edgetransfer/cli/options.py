@@ -33,7 +33,7 @@ def parse_triple(option: str, text: str | None) -> tuple[float, float, float] | 
     return red, green, blue
 
 
-def parse_l2(text: str) -> float | None:
+def parse_automatic(option: str, text: str) -> float | None:
     """``auto`` as None, else a number.
 
     Raises
@@ -46,7 +46,12 @@ def parse_l2(text: str) -> float | None:
     try:
         return float(text)
     except ValueError:
-        raise UsageError(f"--l2: {text!r} is neither auto nor a number") from None
+        raise UsageError(f"{option}: {text!r} is neither auto nor a number") from None
+
+
+def parse_l2(text: str) -> float | None:
+    """The value of ``--l2``; see `parse_automatic`."""
+    return parse_automatic("--l2", text)
 
 
 def parse_bytes(option: str, text: str) -> int:

@@ -38,6 +38,7 @@ from edgetransfer.cli.options import (
     WeightDecayOption,
     WorkersOption,
     check_resume,
+    parse_automatic,
     parse_l2,
     parse_triple,
 )
@@ -74,7 +75,10 @@ def train(
     solver: Annotated[
         str | None,
         typer.Option(
-            "--solver", metavar="sgd|lbfgs", help="Default: lbfgs with --cached, else sgd."
+            "--solver",
+            metavar="auto|ridge|lda|lbfgs|sgd",
+            help="auto: the best of ridge, lda and their blend by leave-one-out. Default: auto "
+            "with --cached, else sgd.",
         ),
     ] = None,
     recipe: RecipeOption = "default",
@@ -99,6 +103,31 @@ def train(
             help="Penalty of L-BFGS; auto chooses on held-out training images.",
         ),
     ] = "auto",
+    penalty: Annotated[
+        str,
+        typer.Option(
+            "--penalty",
+            metavar="auto|X",
+            help="Of ridge and lda, in units of a feature's mean scatter; auto chooses by "
+            "leave-one-out.",
+        ),
+    ] = "auto",
+    feature_map: Annotated[
+        str,
+        typer.Option(
+            "--feature-map",
+            metavar="auto|raw|l2|power|power-l2|relu",
+            help="What is done to features before ridge and lda.",
+        ),
+    ] = "auto",
+    class_weights: Annotated[
+        str,
+        typer.Option(
+            "--class-weights",
+            metavar="none|balanced",
+            help="Of ridge and lda: balanced makes each class count alike.",
+        ),
+    ] = "none",
     standardize: Annotated[
         bool, typer.Option("--standardize", help="Standardise features; folded into the head.")
     ] = False,
@@ -141,6 +170,9 @@ def train(
         momentum=momentum,
         weight_decay=weight_decay,
         l2=parse_l2(l2),
+        penalty=parse_automatic("--penalty", penalty),
+        feature_map=feature_map,  # type: ignore[arg-type]
+        class_weights=class_weights,  # type: ignore[arg-type]
         standardize=standardize,
         min_crop=min_crop,
         flip=flip,
@@ -177,7 +209,9 @@ def show_outcome(report: dict[str, Any], out: Path) -> None:
     last = report["epochs"][-1]
     say(f"backbone   {backbone['name']}, {backbone['sparsity']:.1%} of its weights zero")
     say(f"data       {report['n_train']} training images, {report['n_classes']} classes")
-    if report["solver"] == "lbfgs":
+    if "tried" in report:
+        _show_candidates(report)
+    elif report["solver"] == "lbfgs":
         lbfgs = report["lbfgs"]
         say(f"head       L-BFGS, {lbfgs['iterations']} iterations, l2 {lbfgs['l2']:.3g}")
     else:
@@ -196,16 +230,55 @@ def show_outcome(report: dict[str, Any], out: Path) -> None:
             f"test       {final['top1']:.1%} top-1, {final['mean_per_class']:.1%} mean per class "
             f"({report['n_test']} images)"
         )
-    elif "val_top1" not in last:
+    elif "val_top1" not in last and "honest" not in report:
         say("test       no test images; --val-fraction 0.2 holds some out, --test-data names some")
     if report["final"] or "val_top1" in last:
         metric = report["metric"]
         say(f"metric     {TITLES[metric['name']]} counts ({metric['reason']})")
+    if "honest" in report:
+        _show_honest(report)
     say("time       " + ", ".join(f"{name} {seconds:.1f} s" for name, seconds in stages.items()))
     if report["skipped"]:
         say(f"skipped    {report['skipped']} images; see {out / 'skipped.jsonl'}")
     say(f"saved in   {out}")
     say(f"try        edgetransfer predict {out} PHOTO.jpg")
+
+
+def _show_candidates(report: dict[str, Any]) -> None:
+    """Each solver on each map at its best penalty, the chosen one marked."""
+    shown: dict[tuple[str, str], dict[str, Any]] = {}
+    for trial in report["tried"]:
+        shown.setdefault((trial["solver"], trial["map"]), trial)
+    for number, trial in enumerate(shown.values()):
+        chosen = trial == report["chosen"]
+        penalties = " and ".join(f"{penalty:.3g}" for penalty in trial["penalties"])
+        accuracy = trial["accuracy"]
+        scored = "not scored" if accuracy is None or accuracy != accuracy else f"{accuracy:.1%}"
+        say(
+            f"{'' if number else 'heads':<11}{'*' if chosen else ' '} {trial['solver']:<10}"
+            f"{trial['map']:<10}{scored:>10}  penalty {penalties}"
+        )
+
+
+def _show_honest(report: dict[str, Any]) -> None:
+    """What is known without test photos."""
+    honest = report["honest"]
+    if not honest["n"]:
+        say("unseen     one photo a class: none to leave out, so nothing is known of the accuracy")
+        return
+    low, high = honest["interval"]
+    say(
+        f"unseen     {honest['top1']:.1%} top-1 ({low:.1%} to {high:.1%}), "
+        f"{honest['mean_per_class']:.1%} mean per class ({honest['method']}, "
+        f"{honest['n']} photos)"
+    )
+    if "calibration" not in report:
+        return
+    calibration = report["calibration"]
+    say(
+        f"certainty  off by {calibration['error']:.3f} on unseen photos "
+        f"({calibration['error_before']:.3f} before calibration)"
+    )
 
 
 train.__doc__ = f"{train.__doc__}\n\n{EXAMPLES}"

@@ -1,15 +1,27 @@
-"""Linear classifiers on features, and the two ways to train them."""
+"""Linear classifiers on features, and the ways to fit them."""
 
+from edgetransfer.heads.calibration import calibration_error
+from edgetransfer.heads.closed_form import ClosedFormResult, ClosedFormSolver
+from edgetransfer.heads.feature_maps import FeatureMap
 from edgetransfer.heads.lbfgs import LBFGSResult, LBFGSSolver
 from edgetransfer.heads.linear_head import LinearHead
 from edgetransfer.heads.loss import SoftmaxLoss
+from edgetransfer.heads.selection import Honest, Trial
 from edgetransfer.heads.sgd import SGDSettings, SGDSolver
+from edgetransfer.heads.statistics import Statistics
 
 __all__ = [
+    "ClosedFormResult",
+    "ClosedFormSolver",
+    "FeatureMap",
+    "Honest",
     "LBFGSResult",
     "LBFGSSolver",
     "LinearHead",
     "SGDSettings",
     "SGDSolver",
     "SoftmaxLoss",
+    "Statistics",
+    "Trial",
+    "calibration_error",
 ]

@@ -1,31 +1,29 @@
-"""L-BFGS for the linear head: scikit-learn's logistic regression, and the choice of its penalty."""
+"""L-BFGS for the linear head: logistic regression, and the choice of its penalty by folds."""
 
 from __future__ import annotations
 
 import logging
-import warnings
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edgetransfer.errors import UsageError
 from edgetransfer.heads.linear_head import LinearHead
-from edgetransfer.heads.loss import FloatArray, SoftmaxLoss
-from edgetransfer.sampling import equal_rows, stratified_holdout
+from edgetransfer.heads.loss import FloatArray, SoftmaxLoss, residual
+from edgetransfer.heads.selection import Honest, check_rows, first_equal
+from edgetransfer.heads.softmax_fit import SoftmaxProblem, Solution
+from edgetransfer.heads.spectrum import Spectrum
 from edgetransfer.types import Float32Array, IntArray, Progress, no_progress
-
-if TYPE_CHECKING:
-    from sklearn.linear_model import LogisticRegression
 
 logger = logging.getLogger(__name__)
 
 DECADES = (-1.0, -2.0, -3.0, -4.0, -5.0, -6.0)
-HELD_OUT = 0.2
+FOLDS = 5
 WITHOUT_CHOICE = 1e-3  # where there is nothing to hold out
 TRIAL_ITERATIONS = 300
-CLEARLY_WORSE = 1.05
+TRIAL_GAP = 0.01  # of a fold's loss: how near it comes to its minimum
+WORTH_IT = 0.99  # of the best loss so far: what a weaker penalty must reach to go on
+AS_GOOD = 1.005  # times the least loss: the strongest of these is taken
 # Multiply-adds of one product below which threads cost linear algebra more than they bring:
 # on two cores 3,030 x 1,024 features and 101 classes took 28 s with two threads, 18 s with one.
 WORTH_THREADS = 10**9
@@ -46,7 +44,9 @@ class LBFGSResult:
     iterations
         How many L-BFGS iterations the last fit took.
     tried
-        Strength and held-out cross-entropy of each strength tried; empty if it was given.
+        Strength and left-out cross-entropy of each strength tried; empty if it was given.
+    honest
+        Left-out logits at the strength that was chosen; None if it was given.
     """
 
     head: LinearHead
@@ -54,19 +54,20 @@ class LBFGSResult:
     loss: float
     iterations: int
     tried: tuple[tuple[float, float], ...] = ()
+    honest: Honest | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class LBFGSSolver:
     """Minimise `SoftmaxLoss` over all features at once.
 
-    scikit-learn's objective is C * sum of losses + 1/2 ||W||^2, so its C is 1 / (l2 * N).
+    The minimum is that of scikit-learn's `LogisticRegression` with C = 1 / (l2 * N), for two
+    classes 2 / (l2 * N).
 
     Parameters
     ----------
     l2
-        The strength of the penalty, or None to choose it on a held-out fifth of each class;
-        equal rows, as copies of a photo give, are not held out from one another.
+        The strength of the penalty, or None to choose it by five folds.
     max_iterations
         Of one fit.
     tolerance
@@ -96,12 +97,12 @@ class LBFGSSolver:
     ) -> LBFGSResult:
         """Fit a head to (N, D) features and (N,) labels.
 
-        ``seed`` fixes which samples are held out when the strength is chosen.
+        ``seed`` decides the folds by which the strength is chosen.
         """
-        import sklearn.linear_model  # noqa: F401  # the limit is for the libraries that are loaded
         from threadpoolctl import threadpool_limits
 
-        # Once around all fits: OpenBLAS's second thread spins for a while after each change.
+        check_rows(features, labels, len(classes))
+        # Beside other work a second thread of linear algebra costs more than it brings.
         small = features.size * len(classes) < WORTH_THREADS
         with threadpool_limits(limits=1 if small else None):
             return self._fit(features, labels, classes, seed, progress)
@@ -114,96 +115,124 @@ class LBFGSSolver:
         seed: int,
         progress: Progress,
     ) -> LBFGSResult:
-        tried: list[tuple[float, float]] = []
-        l2 = self.l2
+        spectrum = Spectrum.of(features, labels, len(classes))
+        l2, start = self.l2, None
+        tried: dict[float, float] = {}
+        honest = None
+        folds = folds_of(features, labels, seed)
+        if l2 is None and (folds < 0).all():
+            logger.warning("one image a class: none to choose l2 with, taking %g", WITHOUT_CHOICE)
+            l2 = WITHOUT_CHOICE
         if l2 is None:
-            held = stratified_holdout(labels, HELD_OUT, seed, equal_rows(features))
-            if held.any():
-                tried = self._try_strengths(features, labels, len(classes), held, progress)
-                l2 = min(tried, key=lambda pair: pair[1])[0]
-            else:
-                logger.warning(
-                    "one image a class: none to choose l2 with, taking %g", WITHOUT_CHOICE
-                )
-                l2 = WITHOUT_CHOICE
-        exact: FloatArray = features
-        if self.precise:
-            exact = features.astype(np.float64)
-        model = self._minimise(exact, labels, len(classes), l2)
-        weights, bias = _softmax_form(model)
+            choice = _Choice(spectrum, folds, progress)
+            l2, start = choice.l2, choice.start
+            tried = choice.tried
+            honest = Honest(logits=choice.left_out, labels=labels, method=f"{FOLDS}-fold")
+        exact = self.precise and spectrum.rows.dtype != np.float64
+        rows = spectrum.exact_rows(features) if exact else spectrum.rows
+        if not self.precise:
+            rows = rows.astype(np.float32)
+        solution = _problem(spectrum, rows, labels).minimise(
+            l2, start, max_iterations=self.max_iterations, tolerance=self.tolerance
+        )
+        weights = spectrum.basis @ solution.weights
+        bias = solution.bias - spectrum.mean @ weights
         head = LinearHead(
             weights=weights.astype(np.float32), bias=bias.astype(np.float32), classes=classes
         )
-        loss = SoftmaxLoss(l2).value(exact, labels, weights, bias)
+        loss = SoftmaxLoss(l2).value(rows, labels, solution.weights, solution.bias)
         return LBFGSResult(
-            head=head, l2=l2, loss=loss, iterations=int(np.max(model.n_iter_)), tried=tuple(tried)
+            head=head,
+            l2=l2,
+            loss=loss,
+            iterations=solution.iterations,
+            tried=tuple((value, tried[value]) for value in sorted(tried, reverse=True)),
+            honest=honest,
         )
 
-    def _try_strengths(
-        self,
-        features: Float32Array,
-        labels: IntArray,
-        n_classes: int,
-        held: NDArray[np.bool_],
-        progress: Progress,
-    ) -> list[tuple[float, float]]:
-        """Held-out cross-entropy by strength: decades first, then half-decades beside the best.
 
-        Each fit starts at zero and ends as the final one will (in float32, which takes half the
-        time); a warm start would end at once for the weakest penalties. Weaker penalties than
-        one that is clearly worse are not tried.
-        """
-        kept = features[~held].astype(np.float32), labels[~held]
-        trial = replace(self, max_iterations=min(TRIAL_ITERATIONS, self.max_iterations))
-        tried: dict[float, float] = {}
+class _Choice:
+    """The penalty with the least cross-entropy on samples that were left out, fold by fold.
+
+    Strengths go from strong to weak, each fold starting from its own last solution, until that
+    brings nothing any more; then the half-decades beside the best are tried. Of strengths that
+    are as good the strongest is taken.
+    """
+
+    def __init__(self, spectrum: Spectrum, folds: IntArray, progress: Progress) -> None:
+        self.spectrum = spectrum
+        self.folds = folds
+        self.tried: dict[float, float] = {}
+        self._found: dict[float, tuple[list[Solution], FloatArray]] = {}
+        rows = spectrum.rows.astype(np.float32)
+        self._parts = []
+        for fold in range(FOLDS):
+            inside, outside = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
+            problem = _problem(spectrum, rows[inside], spectrum.labels[inside])
+            self._parts.append((problem, rows[outside], outside))
         total = len(DECADES) + 2
-
-        def score(exponent: float) -> float:
-            progress("choosing l2", len(tried), total)
-            model = trial._minimise(*kept, n_classes, 10.0**exponent)
-            value = SoftmaxLoss().value(features[held], labels[held], *_softmax_form(model))
-            tried[exponent] = value
-            return value
-
-        scores: list[float] = []
+        least = np.inf
         for exponent in DECADES:
-            scores.append(score(exponent))
-            if scores[-1] > CLEARLY_WORSE * min(scores):
+            progress("choosing l2", len(self.tried), total)
+            score = self._score(10.0**exponent)
+            if score > WORTH_IT * least:
                 break
-        best = min(tried, key=lambda e: tried[e])
-        for exponent in (best + 0.5, best - 0.5):
-            score(exponent)
+            least = score
+        best = min(self.tried, key=self.tried.__getitem__)
+        for strength in (best * 10**0.5, best / 10**0.5):
+            progress("choosing l2", len(self.tried), total)
+            self._score(strength)
         progress("choosing l2", total, total)
-        return [(10.0**e, tried[e]) for e in sorted(tried, reverse=True)]
-
-    def _minimise(
-        self,
-        features: FloatArray,
-        labels: IntArray,
-        n_classes: int,
-        l2: float,
-    ) -> LogisticRegression:
-        from sklearn.exceptions import ConvergenceWarning
-        from sklearn.linear_model import LogisticRegression
-
-        # Two classes are fitted with one column w; as softmax weights (-w/2, w/2) it has half
-        # the squared norm, so half the penalty.
-        strength = l2 / 2 if n_classes == 2 else l2
-        model = LogisticRegression(
-            C=1 / (strength * len(labels)),
-            solver="lbfgs",
-            max_iter=self.max_iterations,
-            tol=self.tolerance,
+        least = min(self.tried.values())
+        self.l2 = max(l2 for l2, loss in self.tried.items() if loss <= AS_GOOD * least)
+        solutions, self.left_out = self._found[self.l2]
+        self.start = Solution(
+            weights=np.mean([s.weights for s in solutions], axis=0),
+            bias=np.mean([s.bias for s in solutions], axis=0),
         )
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            return model.fit(features, labels)
+
+    def _score(self, l2: float) -> float:
+        starts: list[Solution | None] = [None] * FOLDS
+        if self._found:
+            near = min(self._found, key=lambda known: abs(np.log(known / l2)))
+            starts = list(self._found[near][0])
+        labels = self.spectrum.labels
+        left_out = np.empty((len(labels), len(self.spectrum.counts)), np.float32)
+        solutions = []
+        for (problem, rows, outside), start in zip(self._parts, starts, strict=True):
+            solution = problem.minimise(l2, start, max_iterations=TRIAL_ITERATIONS, gap=TRIAL_GAP)
+            solutions.append(solution)
+            left_out[outside] = solution.logits(rows)
+        tested = np.flatnonzero(self.folds >= 0)
+        self.tried[l2] = residual(left_out[tested], labels[tested])
+        alone = np.flatnonzero(self.folds < 0)
+        left_out[alone, :] = 0
+        left_out[alone, labels[alone]] = -np.inf
+        self._found[l2] = solutions, left_out
+        return self.tried[l2]
 
 
-def _softmax_form(model: LogisticRegression) -> tuple[FloatArray, FloatArray]:
-    """The (D, K) weights and (K,) bias of a fitted model, for two classes as well."""
-    weights, bias = model.coef_.T, model.intercept_
-    if weights.shape[1] == 1:
-        weights = np.concatenate([-weights, weights], axis=1) / 2
-        bias = np.concatenate([-bias, bias]) / 2
-    return np.ascontiguousarray(weights), bias
+def _problem(spectrum: Spectrum, rows: FloatArray, labels: IntArray) -> SoftmaxProblem:
+    return SoftmaxProblem(
+        rows=rows,
+        labels=labels,
+        variances=spectrum.values / len(spectrum.labels),
+        n_classes=len(spectrum.counts),
+    )
+
+
+def folds_of(features: Float32Array, labels: IntArray, seed: int) -> IntArray:
+    """(N,), which fold leaves each sample out; -1 for one that is never left out.
+
+    Folds take the samples of a class in turns, in an order drawn by the seed. Equal samples are
+    in one fold; the only distinct sample of a class is never left out.
+    """
+    rng = np.random.default_rng(seed)
+    first = first_equal(features, labels)
+    folds = np.full(len(labels), -1, np.int64)
+    for label in np.unique(labels):
+        members = np.flatnonzero((labels == label) & (first == np.arange(len(labels))))
+        if len(members) > 1:
+            turns = (np.arange(len(members)) + rng.integers(FOLDS)) % FOLDS
+            folds[rng.permutation(members)] = turns
+    return folds[first]

@@ -6,37 +6,44 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from edgetransfer.atomic import write_atomically
 from edgetransfer.errors import HeadError
+from edgetransfer.heads.feature_maps import RAW, FeatureMap
+from edgetransfer.heads.tensor_file import safetensors_bytes
 from edgetransfer.names import json_text, readable
 from edgetransfer.types import Float32Array, IntArray
 
 FORMAT = "edgetransfer-head-1"
+MAPPED = "edgetransfer-head-2"  # with a feature map: an older version must not ignore that
 
 
 @dataclass(frozen=True, kw_only=True)
 class LinearHead:
-    """A softmax classifier: logits = features @ weights + bias.
+    """A softmax classifier: logits = map(features) @ weights + bias.
 
     Parameters
     ----------
     weights
-        (D, K) float32.
+        (M, K) float32; M is D but for the map ``relu``.
     bias
         (K,) float32.
     classes
         K names.
     metadata
         What is saved beside them: backbone identity, preprocessing, and so on.
+    map
+        What is done to features first.
     """
 
     weights: Float32Array
     bias: Float32Array
     classes: tuple[str, ...]
     metadata: Mapping[str, str] = field(default_factory=dict)
+    map: FeatureMap = RAW
 
     def __post_init__(self) -> None:
         if self.weights.ndim != 2 or self.bias.shape != (self.weights.shape[1],):
@@ -64,11 +71,12 @@ class LinearHead:
     @property
     def dimension(self) -> int:
         """The length D of a feature vector."""
-        return int(self.weights.shape[0])
+        projection = self.map.projection
+        return int((self.weights if projection is None else projection).shape[0])
 
     def logits(self, features: Float32Array) -> Float32Array:
         """(N, D) features to (N, K) logits."""
-        return features @ self.weights + self.bias
+        return self.map(features) @ self.weights + self.bias
 
     def predict_proba(self, features: Float32Array) -> Float32Array:
         """(N, D) features to (N, K) probabilities; rows sum to one."""
@@ -87,7 +95,14 @@ class LinearHead:
         """The head on raw features that equals this one on (features - mean) / std.
 
         Both arguments are (D,) float32.
+
+        Raises
+        ------
+        HeadError
+            If the head has a feature map: what is done before one cannot be folded into weights.
         """
+        if self.map.name != "raw":
+            raise HeadError(f"standardising does not go with the feature map {self.map.name}")
         weights = self.weights.astype(np.float64) / std[:, None]
         bias = self.bias - mean.astype(np.float64) @ weights
         return LinearHead(
@@ -99,17 +114,16 @@ class LinearHead:
 
     def save(self, path: Path, metadata: Mapping[str, str]) -> None:
         """Write the head as safetensors with its classes and ``metadata``, atomically."""
-        from safetensors.numpy import save
-
-        content = save(
-            {"weights": np.ascontiguousarray(self.weights), "bias": self.bias},
-            metadata={
-                **{name: readable(value) for name, value in metadata.items()},
-                "format": FORMAT,
-                "classes": json_text(self.classes),
-            },
-        )
-        write_atomically(path, _ordered(content))
+        tensors = {"weights": np.ascontiguousarray(self.weights), "bias": self.bias}
+        said = {name: readable(value) for name, value in metadata.items()}
+        said["classes"] = json_text(self.classes)
+        said.pop("feature_map", None)  # of the head that this one was made from
+        if self.map.name != "raw":
+            said["feature_map"] = self.map.name
+        if self.map.projection is not None:
+            tensors["projection"] = np.ascontiguousarray(self.map.projection)
+        said["format"] = MAPPED if "feature_map" in said else FORMAT
+        write_atomically(path, safetensors_bytes(tensors, said))
 
     @classmethod
     def load(cls, path: Path, *, backbone: str | None = None) -> LinearHead:
@@ -130,16 +144,22 @@ class LinearHead:
         try:
             with safe_open(str(path), framework="numpy") as file:
                 metadata = dict(file.metadata() or {})
-                weights, bias = file.get_tensor("weights"), file.get_tensor("bias")
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         except FileNotFoundError:
             raise HeadError(f"{path}: no such file; has the training finished?") from None
         except (SafetensorError, OSError) as error:
             raise HeadError(f"{path}: not a complete head file: {error}") from error
-        if metadata.get("format") != FORMAT:
-            raise HeadError(f"{path}: not a head that edgetransfer saved")
+        if metadata.get("format") not in (FORMAT, MAPPED):
+            raise HeadError(f"{path}: not a head that this version of edgetransfer can read")
         try:
-            classes = tuple(json.loads(metadata["classes"]))
-            head = cls(weights=weights, bias=bias, classes=classes, metadata=metadata)
+            name: Any = metadata.get("feature_map", "raw")
+            head = cls(
+                weights=tensors["weights"],
+                bias=tensors["bias"],
+                classes=tuple(json.loads(metadata["classes"])),
+                metadata=metadata,
+                map=FeatureMap(name=name, projection=tensors.get("projection")),
+            )
         except (KeyError, ValueError, TypeError, HeadError) as error:
             raise HeadError(f"{path}: a damaged head file: {error}") from error
         if backbone is not None:
@@ -160,11 +180,3 @@ class LinearHead:
                 f"{path}: this head was trained on backbone {trained_on[:12]}…, not on "
                 f"{backbone[:12]}…; its predictions would be meaningless"
             )
-
-
-def _ordered(content: bytes) -> bytes:
-    """A safetensors file with its header's keys sorted: the library orders them at random."""
-    length = int.from_bytes(content[:8], "little")
-    header = json.dumps(json.loads(content[8 : 8 + length]), sort_keys=True).encode()
-    header += b" " * (-len(header) % 8)
-    return len(header).to_bytes(8, "little") + header + content[8 + length :]

@@ -9,14 +9,18 @@ from typing import Any, Literal, get_args
 
 from edgetransfer.errors import UsageError
 from edgetransfer.features import TrainView
-from edgetransfer.heads import LBFGSSolver, SGDSettings
+from edgetransfer.heads import ClosedFormSolver, LBFGSSolver, SGDSettings
+from edgetransfer.heads.feature_maps import MAPS, MapName
+from edgetransfer.heads.selection import ClassWeights
 from edgetransfer.linear import recipe
 from edgetransfer.linear.recipe import Recipe, check_recipe
 from edgetransfer.metrics.conventions import Metric, MetricChoice, metric_of
 from edgetransfer.types import Interpolation
 
 Mode = Literal["cached", "online"]
-Solver = Literal["sgd", "lbfgs"]
+Solver = Literal["auto", "ridge", "lda", "lbfgs", "sgd"]
+SOLVERS: tuple[Solver, ...] = get_args(Solver)
+FeatureMapChoice = Literal["auto"] | MapName
 
 DEFAULT_EPOCHS = {"cached": 150, "online": 20}
 LEARNING_RATE = 0.01
@@ -46,8 +50,9 @@ class LinearTraining:
         ``cached``: each image goes through the backbone once, in the eval view. ``online``:
         each epoch draws new augmented views.
     solver
-        ``sgd`` or ``lbfgs``; L-BFGS needs ``cached``. L-BFGS cached, SGD online or by the
-        paper's recipe, if None.
+        ``auto``: the best of ``ridge``, ``lda`` and their blend; see
+        `edgetransfer.heads.ClosedFormSolver`. Or ``lbfgs``, or ``sgd``; all but SGD need
+        ``cached``. ``auto`` cached, SGD online or by the paper's recipe, if None.
     recipe
         ``paper``: what is None is as in the paper (`edgetransfer.linear.recipe`), and the report
         says what is not.
@@ -59,6 +64,14 @@ class LinearTraining:
         Of SGD and of the engine.
     l2
         Strength of the L-BFGS penalty; chosen on held-out training images if None.
+    penalty
+        Of ridge and lda, in units of the mean scatter of a feature; chosen by leave-one-out if
+        None.
+    feature_map
+        What is done to features before ridge and lda, of `edgetransfer.heads.FeatureMap`;
+        ``auto`` chooses by leave-one-out.
+    class_weights
+        Of ridge and lda: ``balanced`` makes each class count alike, however many photos it has.
     standardize
         Scale features to zero mean and unit variance over the training images while training;
         folded into the saved head.
@@ -94,6 +107,9 @@ class LinearTraining:
     momentum: float = 0.9
     weight_decay: float = 5e-4
     l2: float | None = None
+    penalty: float | None = None
+    feature_map: FeatureMapChoice = "auto"
+    class_weights: ClassWeights = "none"
     standardize: bool = False
     min_crop: float = 0.08
     flip: bool = True
@@ -122,16 +138,17 @@ class LinearTraining:
             )
         if self.solver is None:
             cached = self.mode == "cached" and self.recipe != "paper"
-            object.__setattr__(self, "solver", "lbfgs" if cached else "sgd")
+            object.__setattr__(self, "solver", "auto" if cached else "sgd")
         if self.mode not in DEFAULT_EPOCHS:
             raise UsageError(f"mode is cached or online, not {self.mode!r}")
-        if self.solver not in ("sgd", "lbfgs"):
-            raise UsageError(f"--solver is sgd or lbfgs, not {self.solver!r}")
-        if self.solver == "lbfgs" and self.mode == "online":
+        if self.solver not in SOLVERS:
+            raise UsageError(f"--solver is one of {', '.join(SOLVERS)}, not {self.solver!r}")
+        if self.solver != "sgd" and self.mode == "online":
             raise UsageError(
-                "L-BFGS needs the same features at every step: use --cached with --solver lbfgs, "
-                "or --online with --solver sgd"
+                f"--solver {self.solver} needs all features at once: use --cached with it, or "
+                "--online with --solver sgd"
             )
+        self._check_closed_form()
         for name, least in (("epochs", 1), ("batch_size", 1), ("threads", 1), ("workers", 1)):
             value = getattr(self, name)
             if value is not None and value < least:
@@ -145,6 +162,26 @@ class LinearTraining:
             raise UsageError(f"--min-crop is a share above 0 and up to 1, not {self.min_crop}")
         if not 0 <= self.max_bad <= 1:
             raise UsageError(f"--max-bad is a share between 0 and 1, not {self.max_bad}")
+
+    def _check_closed_form(self) -> None:
+        ClosedFormSolver(penalty=self.penalty, class_weights=self.class_weights)
+        if self.feature_map not in ("auto", *MAPS):
+            choices = ", ".join(("auto", *MAPS))
+            raise UsageError(f"--feature-map is one of {choices}, not {self.feature_map!r}")
+        if self.standardize and self.feature_map not in ("auto", "raw"):
+            raise UsageError(
+                f"--standardize is folded into the head, which --feature-map {self.feature_map} "
+                "does not allow; leave out one of them"
+            )
+        if self.solver in ("lbfgs", "sgd"):
+            for name, usual in (
+                ("penalty", None),
+                ("feature_map", "auto"),
+                ("class_weights", "none"),
+            ):
+                if getattr(self, name) != usual:
+                    option = name.replace("_", "-")
+                    raise UsageError(f"--{option} is of --solver auto, ridge and lda")
 
     @property
     def n_epochs(self) -> int:

@@ -20,9 +20,10 @@ from edgetransfer.features import (
     cached_features,
     default_cache_folder,
 )
-from edgetransfer.heads import LBFGSSolver, LinearHead, SGDSolver
+from edgetransfer.heads import LinearHead, SGDSolver
 from edgetransfer.linear.checkpoint import Arrays, TrainingState, load_checkpoint
 from edgetransfer.linear.epochs import CachedEpochs, EpochSource, OnlineEpochs, Scaling
+from edgetransfer.linear.fitting import fit_head, unscaled
 from edgetransfer.linear.inputs import write_inputs
 from edgetransfer.linear.opening import (
     cache_identity,
@@ -145,10 +146,10 @@ class _Job:
         try:
             test = self._table(self.splits.test, "test features")
             val = self._table(self.splits.val, "validation features")
-            if self.settings.solver == "lbfgs":
-                head, details = self._lbfgs(val)
-            else:
+            if self.settings.solver == "sgd":
                 head, details = self._sgd(state, restored[1] if restored else None, val)
+            else:
+                head, details = self._at_once(val)
         finally:
             self.run.write_lines(SKIPPED, self.skipped.records)
         return self._finish(head, details, test)
@@ -161,14 +162,16 @@ class _Job:
         return " ".join(parts)
 
     def _table(self, samples: tuple[Sample, ...], stage: str) -> FeatureTable:
+        tried = [s for s in samples if s not in self.skipped]
         table = cached_features(
             self.extractor,
-            [s for s in samples if s not in self.skipped],
+            tried,
             cache=self.cache,
             skip=self.skipped.add,
             progress=self.progress if samples else no_progress,
             stage=stage,
         )
+        _check_finite(table, [s for s in tried if s not in self.skipped])
         self.computed += table.computed
         self.from_cache += len(table.labels) - min(table.computed, len(table.labels))
         return table
@@ -187,34 +190,21 @@ class _Job:
                     f"{self.settings.data}: none of the images of class {name!r} could be decoded"
                 )
 
-    def _lbfgs(self, val: FeatureTable) -> tuple[LinearHead, dict[str, Any]]:
+    def _at_once(self, val: FeatureTable) -> tuple[LinearHead, dict[str, Any]]:
         start = monotonic()
         table = self._train_table()
-        scaling = Scaling.of(table.features) if self.settings.standardize else None
         with self.clock.measure("head"):
-            result = LBFGSSolver(l2=self.settings.l2).fit(
-                table.features if scaling is None else scaling(table.features),
-                table.labels,
-                self.splits.classes,
-                seed=self.settings.seed,
-                progress=self.progress,
-            )
-        head = _unscaled(result.head, scaling)
+            fitted = fit_head(self.settings, table, self.splits.classes, self.progress)
         seconds = monotonic() - start
         record = {
             "epoch": 1,
             "seconds": seconds,
             "images_per_second": len(table.labels) / seconds,
-            "train_loss": result.loss,
-            **self._validation(head, val),
+            "train_loss": fitted.loss,
+            **self._validation(fitted.head, val),
         }
         self.run.write_lines(METRICS, [record])
-        lbfgs = {
-            "l2": result.l2,
-            "iterations": result.iterations,
-            "tried": [{"l2": l2, "held_out_loss": loss} for l2, loss in result.tried],
-        }
-        return head, {"epochs": [record], "lbfgs": lbfgs}
+        return fitted.head, {"epochs": [record], **fitted.details}
 
     def _sgd(
         self,
@@ -258,7 +248,7 @@ class _Job:
             self.skipped,
             self.clock,
             state,
-            lambda: self._validation(_unscaled(solver.head, scaling), val),
+            lambda: self._validation(unscaled(solver.head, scaling), val),
             self.progress,
         )
         with limited_threads(1):  # a step has threads of its own
@@ -269,7 +259,7 @@ class _Job:
                 "the training diverged: the head is not finite; lower --learning-rate or add "
                 "--standardize"
             )
-        return _unscaled(solver.head, scaling), {"epochs": state.history}
+        return unscaled(solver.head, scaling), {"epochs": state.history}
 
     def _validation(self, head: LinearHead, val: FeatureTable) -> dict[str, float]:
         if not len(val.labels):
@@ -302,6 +292,12 @@ class _Job:
         return report
 
 
-def _unscaled(head: LinearHead, scaling: Scaling | None) -> LinearHead:
-    """The head on raw features that equals one on scaled features."""
-    return head if scaling is None else head.unstandardized(scaling.mean, scaling.std)
+def _check_finite(table: FeatureTable, samples: list[Sample]) -> None:
+    """Refuse features that nothing can be learned from, by the name of their photo."""
+    bad = np.flatnonzero(~np.isfinite(table.features).all(axis=1))
+    if len(bad):
+        more = f" (nor for {len(bad) - 1} others)" if len(bad) > 1 else ""
+        raise DataError(
+            f"{samples[bad[0]].id}: the backbone gives features for this photo that are not "
+            f"finite numbers{more}; check --mean and --std, or use another backbone or --engine"
+        )

@@ -91,10 +91,14 @@ def test_deeper_networks_have_the_published_multiply_adds(name):
 @pytest.mark.parametrize(
     "name",
     [
-        *("resnet18", "resnet50", "mobilenet_v1", "mobilenet_v2"),
-        *("efficientnet_lite0", "efficientnet_lite2", "efficientnet_b0", "efficientnet_b1"),
-        *("mobilenet_v3_small", "mobilenet_v3_large", "regnet_y_200mf", "regnet_y_400mf"),
-        "convnext_atto",
+        *("resnet18", "resnet50", "mobilenet_v1", "mobilenet_v2", "mobilenet_v3_small"),
+        *("efficientnet_lite2", "efficientnet_b0", "regnet_y_200mf", "convnext_atto"),
+        pytest.param("mobilenet_v3_large", marks=pytest.mark.slow),
+        pytest.param("efficientnet_lite0", marks=pytest.mark.slow),
+        pytest.param("efficientnet_b1", marks=pytest.mark.slow),
+        pytest.param("efficientnet_b2", marks=pytest.mark.slow),
+        pytest.param("regnet_y_400mf", marks=pytest.mark.slow),
+        pytest.param("convnext_femto", marks=pytest.mark.slow),
     ],
 )
 def test_the_graph_computes_what_torch_does(name):
@@ -108,9 +112,13 @@ def test_the_graph_computes_what_torch_does(name):
     assert relative_difference(run(model, images), expected) < 1e-4
 
 
-@pytest.mark.parametrize("padding", ["symmetric", "same"])
-@pytest.mark.parametrize("activation", ["relu", "relu6", "silu", "hardswish"])
-@pytest.mark.parametrize("size", [32, 37])
+@pytest.mark.parametrize(
+    ("padding", "activation", "size"),
+    [
+        *(("symmetric", "relu", 32), ("symmetric", "hardswish", 37)),
+        *(("same", "relu6", 37), ("same", "silu", 32)),
+    ],
+)
 def test_conventions_are_what_they_say(padding, activation, size):
     pytest.importorskip("torch", reason="torch is not installed")
     under = Conventions(padding=padding, activation=activation, epsilon=0.01)
@@ -197,7 +205,7 @@ def narrowed(table, draw):
     return replace(table, layers=tuple(layers))
 
 
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=4, deadline=None)
 @given(
     st.sampled_from(
         [

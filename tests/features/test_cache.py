@@ -181,7 +181,7 @@ def test_a_write_that_fails_leaves_nothing_half_written(
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr("edgetransfer.features.cache.os.replace", full)
+        patch.setattr("edgetransfer.atomic.os.replace", full)
         with pytest.raises(OSError, match="No space"):
             cache.add(keys, features)
     assert list(cache.folder.iterdir()) == []

@@ -6,6 +6,7 @@ from sklearn.linear_model import LogisticRegression
 
 from edgetransfer.errors import UsageError
 from edgetransfer.heads import LBFGSSolver, SoftmaxLoss
+from edgetransfer.heads.lbfgs import FOLDS, folds_of
 from edgetransfer.sampling import stratified_holdout
 from tests.heads.blobs import blobs
 
@@ -22,6 +23,29 @@ def test_objective_equals_scikit_learns(l2):
         features.astype(np.float64), labels, reference.coef_.T, reference.intercept_
     )
     assert result.loss == pytest.approx(best, abs=1e-6)
+
+
+@pytest.mark.parametrize(("n", "d", "n_classes"), [(30, 60, 3), (200, 20, 2), (40, 40, 4)])
+def test_objective_is_scikit_learns_of_any_shape(n, d, n_classes):
+    rng = np.random.default_rng(n)
+    labels = np.arange(n) % n_classes
+    features = (rng.standard_normal((n, d)) * np.exp(rng.standard_normal(d)) + 4).astype("f4")
+    features[:, 3] = 0.5
+    l2 = 1e-2
+    strength = l2 / 2 if n_classes == 2 else l2
+    reference = LogisticRegression(C=1 / (strength * n), tol=1e-10, max_iter=10000)
+    exact = features.astype(np.float64)
+    reference.fit(exact, labels)
+    weights, bias = reference.coef_.T, reference.intercept_
+    if n_classes == 2:
+        weights, bias = np.hstack([-weights, weights]) / 2, np.append(-bias, bias) / 2
+    best = SoftmaxLoss(l2).value(exact, labels, weights, bias)
+    classes = tuple(map(str, range(n_classes)))
+    result = LBFGSSolver(l2=l2, tolerance=1e-7).fit(features, labels, classes)
+    assert result.loss == pytest.approx(best, abs=1e-6)
+    np.testing.assert_allclose(
+        result.head.logits(features).argmax(1), (exact @ weights + bias).argmax(1)
+    )
 
 
 @pytest.mark.parametrize("n_classes", [2, 3])
@@ -44,7 +68,8 @@ def test_gradient_vanishes_at_the_minimum(n_classes):
 def test_auto_takes_the_best_of_those_tried_and_noise_wants_more_penalty():
     features, labels = blobs(seed=3, spread=0.3)
     clean = LBFGSSolver().fit(features, labels, CLASSES)
-    assert clean.l2 == min(clean.tried, key=lambda pair: pair[1])[0]
+    least = min(loss for _, loss in clean.tried)
+    assert clean.l2 == max(l2 for l2, loss in clean.tried if loss <= 1.005 * least)
     rng = np.random.default_rng(0)
     noise = LBFGSSolver().fit(
         rng.normal(size=(150, 40)).astype(np.float32), rng.integers(0, 3, 150), CLASSES
@@ -56,6 +81,30 @@ def test_same_seed_same_head():
     features, labels = blobs(seed=4)
     first, second = (LBFGSSolver().fit(features, labels, CLASSES, seed=5) for _ in range(2))
     assert np.array_equal(first.head.weights, second.head.weights)
+
+
+def test_folds_take_equal_samples_together_and_leave_each_out_once():
+    labels = np.array([0] * 13 + [1] * 7 + [2] * 2 + [3] + [3])
+    features = np.random.default_rng(0).standard_normal((len(labels), 3)).astype(np.float32)
+    features[5] = features[2]
+    features[23] = features[22]  # the class has one distinct sample
+    folds = folds_of(features, labels, seed=0)
+    assert folds[5] == folds[2]
+    assert folds[22] == folds[23] == -1
+    assert (folds[:22] >= 0).all()
+    for label in (0, 1, 2):
+        sizes = np.bincount(np.delete(folds, 5)[np.delete(labels, 5) == label], minlength=FOLDS)
+        assert sizes.max() - sizes.min() <= 1
+
+
+def test_left_out_scores_are_honest_about_noise():
+    rng = np.random.default_rng(0)
+    features = rng.standard_normal((120, 60)).astype(np.float32)
+    labels = rng.integers(0, 3, 120)
+    result = LBFGSSolver().fit(features, labels, CLASSES)
+    honest = result.honest
+    assert honest.method == "5-fold"
+    assert (honest.logits.argmax(axis=1) == labels).mean() < 0.5
 
 
 def test_held_out_is_a_fifth_of_each_class_and_never_all():

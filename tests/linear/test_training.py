@@ -50,7 +50,8 @@ def same_head(first, second):
 
 
 @pytest.mark.parametrize(
-    ("mode", "solver"), [("online", "sgd"), ("cached", "sgd"), ("cached", "lbfgs")]
+    ("mode", "solver"),
+    [("online", "sgd"), *(("cached", s) for s in ("sgd", "lbfgs", "auto", "ridge", "lda"))],
 )
 def test_run_folder_and_report(settings, mode, solver):
     settings = replace(settings, mode=mode, solver=solver, epochs=6)
@@ -233,7 +234,8 @@ def test_another_image_under_the_same_name_is_not_taken_from_the_cache(settings,
 
 
 @pytest.mark.parametrize(
-    ("mode", "solver"), [("online", "sgd"), ("cached", "sgd"), ("cached", "lbfgs")]
+    ("mode", "solver"),
+    [("online", "sgd"), ("cached", "sgd"), ("cached", "lbfgs"), ("cached", "auto")],
 )
 def test_standardised_head_works_on_raw_features(settings, mode, solver):
     settings = replace(settings, mode=mode, solver=solver, standardize=True, epochs=8)
@@ -299,9 +301,67 @@ def test_head_of_another_backbone_is_refused(settings, backbone, tmp_path):
         Classifier.load(settings.out, backbone=str(other), engine="onnxruntime")
 
 
-def test_lbfgs_online_is_refused_before_any_work(settings):
+@pytest.mark.parametrize("solver", ["lbfgs", "auto", "ridge", "lda"])
+def test_solvers_of_all_features_are_refused_online_before_any_work(settings, solver):
     with pytest.raises(UsageError, match="--cached"):
-        replace(settings, solver="lbfgs")
+        replace(settings, solver=solver)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"feature_map": "cube"},
+        {"class_weights": "some"},
+        {"penalty": 0.0},
+        {"standardize": True, "feature_map": "l2"},
+        {"solver": "lbfgs", "class_weights": "balanced"},
+        {"solver": "sgd", "penalty": 1.0},
+    ],
+)
+def test_settings_of_closed_forms_that_do_not_fit_are_refused(settings, values):
+    usual = {"mode": "cached", "solver": "auto"}
+    with pytest.raises(UsageError, match="--"):
+        replace(settings, **(usual | values))
+
+
+def test_report_says_how_good_the_head_is_without_test_photos(settings, photos):
+    shutil.rmtree(photos / "test")
+    shutil.copy(photos / "train/red/000.png", photos / "train/red/twin.png")
+    report = train_linear(replace(settings, mode="cached", solver="auto"))
+    honest = report["honest"]
+    assert report["final"] is None
+    assert honest["n"] == 60
+    assert honest["not_tested"] == 1  # the twin stands on no other side
+    assert honest["interval"][0] <= honest["top1"] <= honest["interval"][1]
+    assert set(honest["per_class"]) == {"blue", "green", "red"}
+    assert {"solver", "map", "penalties", "accuracy"} == set(report["chosen"])
+    assert report["chosen"] in report["tried"]
+    assert 0 <= report["calibration"]["error"] <= 1
+
+
+def test_one_photo_a_class_is_enough(settings, photos):
+    for folder in (photos / "train").iterdir():
+        for path in sorted(folder.iterdir())[1:]:
+            path.unlink()
+    report = train_linear(replace(settings, mode="cached", solver="auto"))
+    assert report["honest"]["n"] == 0
+    assert report["final"]["mean_per_class"] >= 0.8
+
+
+def test_features_that_are_not_finite_name_their_photo(settings, monkeypatch):
+    """A photo whose features overflow: before any solver, and whichever it is."""
+    true = training_module.cached_features
+
+    def spoilt(extractor, samples, **options):
+        table = true(extractor, samples, **options)
+        if len(table.features) > 20:
+            table.features[7, 3] = np.nan
+        return table
+
+    monkeypatch.setattr(training_module, "cached_features", spoilt)
+    for solver in ("auto", "lbfgs", "sgd"):
+        with pytest.raises(DataError, match=r"train/blue/007\.png.*not finite"):
+            train_linear(replace(settings, mode="cached", solver=solver), overwrite=True)
 
 
 @pytest.mark.parametrize(
@@ -310,3 +370,12 @@ def test_lbfgs_online_is_refused_before_any_work(settings):
 def test_senseless_settings_are_refused(settings, values):
     with pytest.raises(UsageError):
         replace(settings, **values)
+
+
+def test_run_of_a_version_without_an_option_goes_on_as_by_its_default(settings):
+    config = {k: v for k, v in settings.to_config().items() if v is not None}
+    for name in ("class_weights", "feature_map", "penalty"):
+        config.pop(name, None)
+    assert settings.difference(config) is None
+    config["learning_rate"] = 0.5
+    assert "learning_rate" in settings.difference(config)

@@ -1,0 +1,175 @@
+"""The choice among closed-form heads, and what is said of the chosen one."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edgetransfer.errors import DataError, UsageError
+from edgetransfer.heads import ClosedFormSolver, calibration_error
+from edgetransfer.heads.selection import Votes, distinct_rows
+from tests.heads.blobs import blobs
+
+CLASSES = ("a", "b", "c")
+
+
+def rings(seed, n=300):
+    """Two classes that no straight line separates: short and long rows of two directions."""
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, 2, n)
+    angles = rng.uniform(0, 2 * np.pi, n)
+    rows = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    rows[labels == 1] = rows[labels == 1] * 0.3 + rng.choice([-0.2, 0.2], (labels.sum(), 1))
+    return (np.hstack([rows, np.ones((n, 1))]) * 3).astype(np.float32), labels
+
+
+def test_head_on_unseen_samples_is_as_good_as_it_said():
+    features, labels = blobs(seed=1, n=600, spread=1.2)
+    result = ClosedFormSolver().fit(features[:300], labels[:300], CLASSES)
+    said = result.chosen.accuracy
+    found = (result.head.predict(features[300:]) == labels[300:]).mean()
+    assert abs(said - found) < 0.06
+    honest = result.honest
+    right = honest.logits[honest.tested].argmax(axis=1) == honest.labels[honest.tested]
+    assert right.mean() == pytest.approx(said, abs=0.02)
+
+
+def test_probabilities_are_calibrated_on_left_out_samples():
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 3, 900)
+    rows = rng.standard_normal((900, 40)) + 1.2 * np.eye(3, 40)[labels] + 3
+    features = rows.astype(np.float32)
+    for methods in (("lda",), ("ridge",), ("lda", "ridge")):
+        solver = ClosedFormSolver(methods=methods, maps=("raw",))
+        head = solver.fit(features[:300], labels[:300], CLASSES).head
+        assert calibration_error(head.predict_proba(features[300:]), labels[300:]) < 0.1
+
+
+def test_random_directions_separate_what_no_line_does():
+    features, labels = rings(1)
+    accuracy = {}
+    for name in ("raw", "relu"):
+        result = ClosedFormSolver(maps=(name,)).fit(features, labels, CLASSES[:2])
+        accuracy[name] = result.chosen.accuracy
+        fresh, known = rings(2)
+        assert (result.head.predict(fresh) == known).mean() > accuracy[name] - 0.1
+    assert accuracy["relu"] > accuracy["raw"] + 0.1
+
+
+def test_threads_change_no_bit():
+    features, labels = blobs(seed=2, spread=1.5)
+    first, second = (ClosedFormSolver().fit(features, labels, CLASSES, threads=n) for n in (1, 2))
+    assert np.array_equal(first.head.weights, second.head.weights)
+    assert first.tried == second.tried
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    seed=st.integers(0, 10**6),
+    per_class=st.lists(st.integers(1, 8), min_size=2, max_size=4),
+    d=st.integers(2, 12),
+    class_weights=st.sampled_from(["none", "balanced"]),
+    map_name=st.sampled_from(["raw", "l2", "power", "power-l2", "relu"]),
+)
+def test_every_shape_gives_a_finite_head(seed, per_class, d, class_weights, map_name):
+    rng = np.random.default_rng(seed)
+    labels = np.repeat(np.arange(len(per_class)), per_class)
+    features = rng.standard_normal((len(labels), d)).astype(np.float32)
+    features[:, rng.integers(d)] = 0
+    classes = tuple(map(str, range(len(per_class))))
+    solver = ClosedFormSolver(maps=(map_name,), class_weights=class_weights)
+    result = solver.fit(features, labels, classes)
+    assert np.isfinite(result.head.weights).all()
+    probabilities = result.head.predict_proba(features)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)
+    assert len(result.honest.tested) == sum(n for n in per_class if n > 1)
+
+
+def test_equal_features_give_the_shares_of_the_classes():
+    features, labels = np.full((8, 5), 0.3, np.float32), np.array([0] * 6 + [1] * 2)
+    head = ClosedFormSolver(methods=("lda",)).fit(features, labels, CLASSES[:2]).head
+    assert head.predict_proba(features[:1])[0] == pytest.approx([0.5, 0.5], abs=0.3)
+    assert np.isfinite(head.weights).all()
+
+
+def test_balanced_weights_find_a_rare_class():
+    rng = np.random.default_rng(0)
+    labels = np.array([0] * 380 + [1] * 20)
+    features = (rng.standard_normal((400, 6)) + 1.0 * labels[:, None]).astype(np.float32)
+    recall = {}
+    for weights in ("none", "balanced"):
+        for method in ("ridge", "lda"):
+            solver = ClosedFormSolver(methods=(method,), maps=("raw",), class_weights=weights)
+            head = solver.fit(features, labels, CLASSES[:2]).head
+            recall[method, weights] = (head.predict(features)[labels == 1] == 1).mean()
+    for method in ("ridge", "lda"):
+        assert recall[method, "balanced"] > recall[method, "none"] + 0.1
+
+
+def test_doubled_samples_do_not_vouch_for_each_other():
+    """Noise that is there twice must look like noise, not like two samples that agree."""
+    rng = np.random.default_rng(0)
+    features, labels = rng.standard_normal((60, 30)).astype(np.float32), np.arange(60) % 3
+    once = ClosedFormSolver().fit(features, labels, CLASSES)
+    twice = ClosedFormSolver().fit(np.tile(features, (2, 1)), np.tile(labels, 2), CLASSES)
+    assert twice.chosen.accuracy == once.chosen.accuracy < 0.6
+    assert len(twice.honest.labels) == 60
+
+
+def test_distinct_rows_are_the_first_of_each():
+    rows = np.array([[1, 2], [3, 4], [1, 2], [1, 2]], np.float32)
+    assert distinct_rows(rows, np.array([0, 0, 0, 1])).tolist() == [0, 1, 3]
+
+
+def test_usual_candidate_stays_unless_another_is_better_beyond_doubt():
+    votes = Votes.of(np.arange(100) % 2, "none")
+    usual = np.arange(100) < 80
+    little, much = usual.copy(), usual.copy()
+    little[[80, 0]] = True, False
+    little[81] = True
+    much[80:95] = True
+    assert votes.choose([usual, little], 0) == 0
+    assert votes.choose([usual, little, much], 0) == 2
+
+
+def test_few_photos_are_no_worse_than_nearest_means():
+    differences = []
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        centres = rng.standard_normal((8, 40))
+        spread = np.exp(rng.standard_normal(40))
+        for shots in (1, 2, 5):
+            labels = np.repeat(np.arange(8), shots)
+            rows = np.abs(centres[labels] + spread * rng.standard_normal((len(labels), 40)))
+            known = np.repeat(np.arange(8), 50)
+            tests = np.abs(centres[known] + spread * rng.standard_normal((400, 40)))
+            head = ClosedFormSolver().fit(rows.astype(np.float32), labels, tuple("abcdefgh")).head
+            means = np.stack([rows[labels == k].mean(axis=0) for k in range(8)])
+            nearest = ((tests[:, None] - means) ** 2).sum(axis=2).argmin(axis=1)
+            ours = head.predict(tests.astype(np.float32))
+            differences.append((ours == known).mean() - (nearest == known).mean())
+    assert np.mean(differences) > 0
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [("nan", "finite"), ("one class", "one class"), ("missing", "no sample")],
+)
+def test_what_cannot_be_fitted_is_refused(change, words):
+    features, labels = blobs(seed=3, n=30)
+    classes = CLASSES
+    if change == "nan":
+        features[4, 1] = np.nan
+    elif change == "one class":
+        labels[:], classes = 0, CLASSES[:1]
+    else:
+        labels[labels == 2] = 1
+    with pytest.raises(DataError, match=words):
+        ClosedFormSolver().fit(features, labels, classes)
+
+
+def test_senseless_settings_are_refused():
+    with pytest.raises(UsageError, match="--penalty"):
+        ClosedFormSolver(penalty=0.0)
+    with pytest.raises(UsageError, match="--class-weights"):
+        ClosedFormSolver(class_weights="some")
