@@ -9,6 +9,7 @@ import typer
 from edgetransfer import __version__
 from edgetransfer.cli.backbones import backbones
 from edgetransfer.cli.benchmark import benchmark
+from edgetransfer.cli.check import check
 from edgetransfer.cli.compact import compact
 from edgetransfer.cli.demo import demo
 from edgetransfer.cli.doctor import doctor
@@ -34,7 +35,7 @@ app = typer.Typer(
 for command in (
     *(train, finetune, stream, evaluate, predict, inspect, sparsify, compact, benchmark),
     *(tune, doctor, demo),
-    *(export, rollback, forget),
+    *(export, check, rollback, forget),
 ):
     app.command()(with_exit_codes(command))
 app.command("import")(with_exit_codes(import_))

@@ -17,31 +17,64 @@ StreamRun = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder mad
 def rollback(
     run: StreamRun,
     to: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--to",
             metavar="N|TIME",
             help="Accepted samples, or a local time such as 2025-03-01T12:00.",
         ),
-    ],
+    ] = None,
+    list_: Annotated[
+        bool, typer.Option("--list", help="Only show the checkpoints that there are.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what would be done.")
+    ] = False,
     json_output: JsonOption = False,
 ) -> None:
-    """Return a stream's run to an earlier checkpoint; later samples may be sent again.
+    """Return a stream's run to an earlier moment; later samples may be sent again.
+
+    What the run held is set aside in its folder, not deleted.
 
     Examples:
 
-    edgetransfer rollback run --to 20000
+    edgetransfer rollback run --list
+
+    edgetransfer rollback run --to 20000 --dry-run
 
     edgetransfer rollback run --to 2025-03-01T12:00
     """
     from edgetransfer.online import rollback as roll_back
 
     show_log(json_output)
-    state = roll_back(run, to)
+    if list_ == (to is not None):
+        raise UsageError("where to? give --to N|TIME, or --list to see what there is")
+    if to is None:
+        _show_states(run, json_output)
+        return
+    back = roll_back(run, to, dry_run=dry_run)
     if json_output:
-        print_json({"accepted": state.accepted, "time": state.time})
-    else:
-        say(f"{run} is back at {state.accepted} accepted samples")
+        print_json({**vars(back), "aside": None if back.aside is None else str(back.aside)})
+        return
+    verb = "would be" if dry_run else "is"
+    say(f"{run} {verb} back at {back.accepted} accepted samples; {back.leaving} leave it")
+    if back.aside is not None:
+        say(f"set aside in {back.aside}; delete it when you do not need it any more")
+
+
+def _show_states(run: Path, json_output: bool) -> None:
+    from datetime import datetime
+
+    from edgetransfer.online import saved_states
+
+    states = [{"accepted": s.accepted, "time": s.time} for s in saved_states(run)]
+    if json_output:
+        print_json(states)
+        return
+    for state in states:
+        say(f"{state['accepted']:>12}  {datetime.fromtimestamp(state['time']):%Y-%m-%d %H:%M:%S}")
+    if not states:
+        say("no checkpoint is whole")
 
 
 def forget(

@@ -192,6 +192,15 @@ def stream(
             rich_help_panel=_SOURCE,
         ),
     ] = None,
+    host_name: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--host-name",
+            metavar="NAME",
+            help="That the HTTP server answers to, beside its own; may be repeated.",
+            rich_help_panel=_SOURCE,
+        ),
+    ] = None,
     max_body: Annotated[
         str,
         typer.Option(
@@ -230,6 +239,16 @@ def stream(
             rich_help_panel=_KEEPING,
         ),
     ] = 5,
+    max_classes: Annotated[
+        int,
+        typer.Option(
+            "--max-classes",
+            metavar="N",
+            min=1,
+            help="Samples of further classes are refused.",
+            rich_help_panel=_KEEPING,
+        ),
+    ] = 10_000,
     engine: EngineOption = "auto",
     engine_batch: Annotated[
         int,
@@ -314,6 +333,7 @@ def stream(
             journal_bytes=parse_bytes("--journal-bytes", journal_bytes),
             checkpoint_seconds=checkpoint_seconds,
             checkpoints=checkpoints,
+            max_classes=max_classes,
         ),
         engine=engine,
         engine_batch=engine_batch,
@@ -336,6 +356,7 @@ def stream(
         repeat=repeat,
         once=once,
         token=token,
+        host_names=tuple(host_name or ()),
         max_body=parse_bytes("--max-body", max_body),
     )
     show_log(json_output)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import re
 import sys
 import warnings
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from edgetransfer.names import json_text, readable
 if TYPE_CHECKING:
     from edgetransfer.types import Progress
 
+_UPPER_CONTROLS = re.compile(r"[\x7f-\x9f]")
 NOT_IMAGES = (
     *("choosing", "downloading", "pruning", "correcting", "trying", "timing", "aiming"),
     *("measuring", "refining"),
@@ -100,7 +102,8 @@ def print_json(value: Any) -> None:
     from edgetransfer.reports.json_values import finite
 
     value = finite(value)
-    text = json_text(value)
+    # What JSON may leave as it is, a terminal takes for commands.
+    text = _UPPER_CONTROLS.sub(lambda c: f"\\u{ord(c[0]):04x}", json_text(value))
     try:
         text.encode(sys.stdout.encoding or "utf-8")
     except UnicodeEncodeError:

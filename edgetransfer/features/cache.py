@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from stat import S_ISREG
+from time import time
 
 import numpy as np
+from numpy.typing import NDArray
 
-from edgetransfer.atomic import write_atomically
+from edgetransfer.atomic import is_leftover, write_atomically
 from edgetransfer.images import DECODING_VERSION
+from edgetransfer.sealing import BrokenSealError, has_seal, sealed
 from edgetransfer.types import Float32Array
 
 FORMAT = "edgetransfer-features-1"
+KEY_BYTES = 32
+LEFT_SECONDS = 24 * 3600  # after which a file that is still under its temporary name was left
 
 
 class FeatureCache:
@@ -25,7 +32,7 @@ class FeatureCache:
     A cache is a folder of shards, each a safetensors file of ``keys`` (n, 32) uint8 and
     ``features`` (n, D) float32. A shard is written whole under a temporary name and renamed, so
     a process may be killed at any moment, and several may share a cache. A shard that cannot be
-    read is passed over, and its images are extracted again.
+    read, or holds what no backbone gives, is passed over, and its images are extracted again.
 
     Parameters
     ----------
@@ -42,6 +49,7 @@ class FeatureCache:
         self.folder = root / hashlib.sha256(key.encode()).hexdigest()[:32]
         self.dimension = dimension
         self._rows: dict[bytes, Float32Array] = {}
+        self._remove_leftovers()
         for keys, features in self._shards():
             self._rows.update(zip(keys, features, strict=True))
 
@@ -60,29 +68,51 @@ class FeatureCache:
         OSError
             If the disk is full or cannot be written; nothing half-written remains.
         """
-        from safetensors.numpy import save
-
         if not keys:
             return
         table = np.frombuffer(b"".join(keys), np.uint8).reshape(len(keys), -1)
         rows = np.ascontiguousarray(features, np.float32)
-        content = save({"keys": table, "features": rows}, metadata={"format": FORMAT})
+        content = sealed({"keys": table, "features": rows}, {"format": FORMAT})
         self.folder.mkdir(parents=True, exist_ok=True)
         write_atomically(self.folder / f"{uuid.uuid4().hex}.safetensors", content)
         self._rows.update(zip(keys, rows, strict=True))
 
-    def _shards(self) -> Iterator[tuple[list[bytes], Float32Array]]:
-        from safetensors import SafetensorError
-        from safetensors.numpy import load_file
+    def _remove_leftovers(self) -> None:
+        """Delete what killed processes left; what is young may be in the making."""
+        for path in self.folder.glob(".*"):
+            with contextlib.suppress(OSError):
+                if is_leftover(path.name) and time() - path.lstat().st_mtime > LEFT_SECONDS:
+                    path.unlink()
 
+    def _shards(self) -> Iterator[tuple[list[bytes], Float32Array]]:
         for path in sorted(self.folder.glob("*.safetensors")):
-            try:
-                shard = load_file(path)
-                keys, features = shard["keys"], shard["features"]
-            except (SafetensorError, OSError, KeyError):
+            shard = _read(path)
+            if shard is None:
                 continue
+            keys, features = shard
             if features.shape == (len(keys), self.dimension):
-                yield [key.tobytes() for key in keys], features
+                # A shard of an earlier version has no seal to show that a row is damaged.
+                fine = np.isfinite(features).all(axis=1)
+                yield [key.tobytes() for key in keys[fine]], features[fine]
+
+
+def _read(path: Path) -> tuple[NDArray[np.uint8], Float32Array] | None:
+    """Keys and features of a shard; None if it is none."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    try:
+        if not S_ISREG(path.stat().st_mode):
+            return None  # a pipe would be waited for
+        has_seal(path)
+        shard = load_file(path)
+        keys, features = shard["keys"], shard["features"]
+    except (BrokenSealError, SafetensorError, OSError, KeyError, ValueError):
+        return None
+    fits = keys.ndim == 2 and keys.shape[1] == KEY_BYTES and features.ndim == 2
+    if not fits or keys.dtype != np.uint8 or features.dtype != np.float32:
+        return None
+    return keys, features
 
 
 def content_key(data: bytes) -> bytes:

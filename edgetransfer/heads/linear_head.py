@@ -7,18 +7,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from unicodedata import category
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgetransfer.atomic import write_atomically
 from edgetransfer.errors import HeadError
 from edgetransfer.heads.feature_maps import RAW, FeatureMap
-from edgetransfer.heads.tensor_file import safetensors_bytes
 from edgetransfer.names import json_text, readable
+from edgetransfer.sealing import BrokenSealError, has_seal, sealed
 from edgetransfer.types import Float32Array, IntArray
 
-FORMAT = "edgetransfer-head-1"
-MAPPED = "edgetransfer-head-2"  # with a feature map: an older version must not ignore that
+# The first version, and with a feature map, which an older version must not ignore.
+UNSEALED = ("edgetransfer-head-1", "edgetransfer-head-2")
+FORMAT = "edgetransfer-head-4"  # two bits from those: one that flips makes neither of it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,6 +117,10 @@ class LinearHead:
 
     def save(self, path: Path, metadata: Mapping[str, str]) -> None:
         """Write the head as safetensors with its classes and ``metadata``, atomically."""
+        write_atomically(path, self.content(metadata))
+
+    def content(self, metadata: Mapping[str, str]) -> bytes:
+        """The file that `save` writes: the same for the same head."""
         tensors = {"weights": np.ascontiguousarray(self.weights), "bias": self.bias}
         said = {name: readable(value) for name, value in metadata.items()}
         said["classes"] = json_text(self.classes)
@@ -122,8 +129,7 @@ class LinearHead:
             said["feature_map"] = self.map.name
         if self.map.projection is not None:
             tensors["projection"] = np.ascontiguousarray(self.map.projection)
-        said["format"] = MAPPED if "feature_map" in said else FORMAT
-        write_atomically(path, safetensors_bytes(tensors, said))
+        return sealed(tensors, {**said, "format": FORMAT})
 
     @classmethod
     def load(cls, path: Path, *, backbone: str | None = None) -> LinearHead:
@@ -142,25 +148,30 @@ class LinearHead:
         from safetensors import SafetensorError, safe_open
 
         try:
+            has = has_seal(path)
             with safe_open(str(path), framework="numpy") as file:
                 metadata = dict(file.metadata() or {})
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         except FileNotFoundError:
             raise HeadError(f"{path}: no such file; has the training finished?") from None
+        except BrokenSealError as error:
+            raise HeadError(
+                f"{path}: a damaged head file ({error}); restore it from a copy, or train again"
+            ) from error
         except (SafetensorError, OSError) as error:
             raise HeadError(f"{path}: not a complete head file: {error}") from error
-        if metadata.get("format") not in (FORMAT, MAPPED):
+        if metadata.get("format") not in ((FORMAT,) if has else UNSEALED):
             raise HeadError(f"{path}: not a head that this version of edgetransfer can read")
         try:
             name: Any = metadata.get("feature_map", "raw")
             head = cls(
-                weights=tensors["weights"],
-                bias=tensors["bias"],
-                classes=tuple(json.loads(metadata["classes"])),
+                weights=_numbers(tensors["weights"]),
+                bias=_numbers(tensors["bias"]),
+                classes=tuple(map(_class_name, json.loads(metadata["classes"]))),
                 metadata=metadata,
                 map=FeatureMap(name=name, projection=tensors.get("projection")),
             )
-        except (KeyError, ValueError, TypeError, HeadError) as error:
+        except (KeyError, ValueError, TypeError, RecursionError, HeadError) as error:
             raise HeadError(f"{path}: a damaged head file: {error}") from error
         if backbone is not None:
             head.check_backbone(backbone, path)
@@ -180,3 +191,16 @@ class LinearHead:
                 f"{path}: this head was trained on backbone {trained_on[:12]}…, not on "
                 f"{backbone[:12]}…; its predictions would be meaningless"
             )
+
+
+def _class_name(name: object) -> str:
+    """A class's name from a file: it will be printed."""
+    if not isinstance(name, str) or any(category(c) == "Cc" for c in name):
+        raise HeadError(f"a class is named {name!r}")
+    return name
+
+
+def _numbers(values: NDArray[Any]) -> Float32Array:
+    if values.dtype != np.float32:
+        raise HeadError(f"its numbers are {values.dtype}, not float32")
+    return values

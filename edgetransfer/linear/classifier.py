@@ -26,6 +26,7 @@ from edgetransfer.linear.settings import LinearTraining
 from edgetransfer.linear.skipping import NAMED, SkippedImages
 from edgetransfer.metrics import Accuracy, StageClock
 from edgetransfer.reports import RunFolder
+from edgetransfer.reports.pending import pending
 from edgetransfer.reports.run_folder import BACKBONE, HEAD
 from edgetransfer.types import Float32Array, Preprocessing, Progress, no_progress
 
@@ -97,6 +98,11 @@ class Classifier:
             If the run is not finished, or its backbone is missing or another.
         """
         folder = RunFolder.open(Path(run))
+        if (change := pending(folder.path)) is not None:
+            raise RunFolderError(
+                f"{run}: {change} was cut off, so its head may be an old one; `edgetransfer check "
+                f"{run}` says more, and the next start of the stream finishes it"
+            )
         head = LinearHead.load(folder.file(HEAD))
         settings = _settings_of(folder, head, backbone=backbone, batch_size=batch_size)
         if backbone is None and not is_known(settings.backbone):

@@ -1,16 +1,20 @@
 """The straight line over an endless stream: predict, score, learn, and lose nothing."""
 
+from edgetransfer.online.checking import Check, check
 from edgetransfer.online.durable import DurableLearner
+from edgetransfer.online.exporting import export
 from edgetransfer.online.feature_learner import FeatureLearner
+from edgetransfer.online.forgetting import forget
 from edgetransfer.online.learner import OnlineLearner
 from edgetransfer.online.offers import Offer, Receipt
 from edgetransfer.online.opening import Eyes
-from edgetransfer.online.rewind import export, forget, rollback, saved_states
+from edgetransfer.online.rewind import RolledBack, SavedState, rollback, saved_states
 from edgetransfer.online.running import run_stream
 from edgetransfer.online.settings import KeepingSettings, LearningSettings, StreamSettings
 from edgetransfer.online.snapshot import Snapshot
 
 __all__ = [
+    "Check",
     "DurableLearner",
     "Eyes",
     "FeatureLearner",
@@ -19,8 +23,11 @@ __all__ = [
     "Offer",
     "OnlineLearner",
     "Receipt",
+    "RolledBack",
+    "SavedState",
     "Snapshot",
     "StreamSettings",
+    "check",
     "export",
     "forget",
     "rollback",

@@ -1,13 +1,14 @@
 """Whole states of a stream on disk, each under the position that it was taken at.
 
-A checkpoint is one safetensors file, ``<position>-<revision>.safetensors``, whose metadata hold
-the JSON part of the state and a CRC-32 of all arrays. It is written under a temporary name,
-synced and renamed, so it is whole or not there.
+A checkpoint is one sealed safetensors file, ``<position>-<revision>.safetensors``, whose metadata
+hold the JSON part of the state. It is written under a temporary name, synced and renamed, so it
+is whole or not there; its seal shows every later damage.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,13 +17,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgetransfer.atomic import write_atomically
+from edgetransfer.atomic import remove_leftovers, sync_folder, write_atomically
 from edgetransfer.errors import RunFolderError
-from edgetransfer.online.journal import sync_folder
 from edgetransfer.online.learner_state import LearnerState
+from edgetransfer.sealing import BrokenSealError, has_seal, sealed_parts
 
 SUFFIX = ".safetensors"
-FORMAT = "edgetransfer-stream-1"
+UNSEALED, FORMAT = "edgetransfer-stream-1", "edgetransfer-stream-2"
+_NAME = re.compile(r"\d{20}-\d{4,}\.safetensors")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,8 +36,10 @@ class Checkpoint:
     state
         Of the learner.
     run
-        What the run around it needs to go on: ``group``, ``ids``, ``time``, ``settings``,
-        ``identity``, ``revision``.
+        What the run around it needs to go on: ``group``; ``ids`` and ``ids_checksum`` of the id
+        file; ``time``; ``learning``, its settings; ``config``, a checksum of the run's config;
+        ``identity``; ``revision``; ``head``, what is saved with the head; ``forgotten``, keys of
+        the classes that were forgotten.
     """
 
     state: LearnerState
@@ -51,6 +55,21 @@ class Checkpoint:
         """Samples that it holds."""
         return int(self.state.values["counts"]["accepted"])
 
+    @property
+    def name(self) -> str:
+        """Of its file."""
+        return f"{self.position:020d}-{self.run['revision']:04d}{SUFFIX}"
+
+    def encoded(self) -> tuple[bytes | memoryview, ...]:
+        """Its file's content, in parts."""
+        metadata = {
+            "format": FORMAT,
+            "values": json.dumps(self.state.values),
+            "run": json.dumps(self.run),
+        }
+        arrays = {k: np.ascontiguousarray(v) for k, v in self.state.arrays.items()}
+        return sealed_parts(arrays, metadata)
+
 
 class CheckpointFolder:
     """The checkpoints of one run."""
@@ -60,27 +79,15 @@ class CheckpointFolder:
 
     def names(self) -> list[Path]:
         """The files, oldest first; broken ones too."""
-        return sorted(p for p in self.path.glob(f"*{SUFFIX}") if not p.name.startswith("."))
+        return sorted(p for p in self.path.glob(f"*{SUFFIX}") if _NAME.fullmatch(p.name))
 
     def save(self, checkpoint: Checkpoint) -> Path:
         """Write a checkpoint; an `OSError` leaves everything as it was."""
-        from safetensors.numpy import save
-
         self.path.mkdir(parents=True, exist_ok=True)
-        arrays = {k: np.ascontiguousarray(v) for k, v in checkpoint.state.arrays.items()}
-        content = save(
-            arrays,
-            metadata={
-                "format": FORMAT,
-                "crc": str(_checksum(arrays)),
-                "values": json.dumps(checkpoint.state.values),
-                "run": json.dumps(checkpoint.run),
-            },
-        )
-        name = f"{checkpoint.position:020d}-{checkpoint.run['revision']:04d}{SUFFIX}"
-        write_atomically(self.path / name, content)
+        path = self.path / checkpoint.name
+        write_atomically(path, *checkpoint.encoded())
         sync_folder(self.path)
-        return self.path / name
+        return path
 
     def newest(self) -> Checkpoint | None:
         """The newest checkpoint that is whole; None if there is none."""
@@ -94,8 +101,7 @@ class CheckpointFolder:
         """Delete all but the newest."""
         for path in self.names()[:-keep]:
             path.unlink()
-        for path in self.path.glob(".*.tmp"):  # of a process that was killed
-            path.unlink(missing_ok=True)
+        remove_leftovers(self.path)
 
     def covered(self) -> int:
         """The position from which the journal must stay, should the newest file turn out broken."""
@@ -114,20 +120,44 @@ def read_checkpoint(path: Path) -> Checkpoint | None:
     from safetensors import SafetensorError, safe_open
 
     try:
+        sealed = has_seal(path)
         with safe_open(str(path), framework="numpy") as file:
             metadata = file.metadata() or {}
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        if metadata.get("format") != FORMAT:
+        if sealed and metadata["format"] != FORMAT:
             raise RunFolderError(f"{path}: not a checkpoint of this version of edgetransfer")
-        if int(metadata["crc"]) != _checksum(arrays):
+        if not sealed and (
+            metadata["format"] != UNSEALED or int(metadata["crc"]) != _checksum(arrays)
+        ):
             return None
         state = LearnerState(arrays=arrays, values=json.loads(metadata["values"]))
-        return Checkpoint(state=state, run=json.loads(metadata["run"]))
-    except (SafetensorError, OSError, KeyError, ValueError):
+        checkpoint = Checkpoint(state=state, run=json.loads(metadata["run"]))
+        return checkpoint if _fits(checkpoint) else None
+    except (BrokenSealError, SafetensorError, OSError, KeyError, ValueError, TypeError):
+        return None
+    except (AttributeError, RecursionError):  # JSON of another form
         return None
 
 
+def _fits(checkpoint: Checkpoint) -> bool:
+    """Whether what is needed to go on is there, and what it should be."""
+    run = checkpoint.run
+    numbers = (checkpoint.position, checkpoint.accepted, run["ids"], run["group"], run["revision"])
+    checksum, learning = run.get("ids_checksum", 0), run.get("learning", {})
+    return (
+        all(type(number) is int and 0 <= number < 2**62 for number in numbers)
+        and type(checksum) is int
+        and type(run["time"]) in (int, float)
+        and -(2.0**36) < run["time"] < 2.0**36
+        and isinstance(learning, dict)
+        and isinstance(run["identity"], str)
+        and isinstance(run.get("forgotten", []), list)
+        and all(isinstance(value, str) for value in run["head"].values())
+    )
+
+
 def _checksum(arrays: dict[str, NDArray[Any]]) -> int:
+    """That of the arrays alone, as checkpoints had before they were sealed."""
     crc = 0
     for name in sorted(arrays):
         crc = zlib.crc32(arrays[name].data if arrays[name].size else b"", crc)

@@ -4,31 +4,43 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from contextlib import ExitStack
 from time import monotonic, time
 from typing import Any
 
-import numpy as np
-
+from edgetransfer.atomic import write_atomically
 from edgetransfer.errors import UsageError
+from edgetransfer.online.admission import Admission, Taken
 from edgetransfer.online.checkpoints import Checkpoint, CheckpointFolder
+from edgetransfer.online.derived import derived_files, report_of, stale_names
 from edgetransfer.online.feature_learner import FeatureLearner
 from edgetransfer.online.id_file import IdFile
 from edgetransfer.online.ids import id_key
 from edgetransfer.online.journal import FULL, Journal
-from edgetransfer.online.metrics_log import MetricsLog, read_curve, standing
-from edgetransfer.online.offers import Offer, Receipt, Status
+from edgetransfer.online.mark import NAME as MARK
+from edgetransfer.online.mark import Mark
+from edgetransfer.online.metrics_log import MetricsLog, read_curve
+from edgetransfer.online.offers import Offer, Receipt
+from edgetransfer.online.predictions import Predictions
 from edgetransfer.online.records import Kind, Record
-from edgetransfer.online.settings import KeepingSettings, LearningSettings
-from edgetransfer.online.views import mean_views
+from edgetransfer.online.recovery import (
+    CHECKPOINTS,
+    IDS,
+    JOURNAL,
+    Found,
+    config_checksum,
+    look,
+    restore,
+    set_aside,
+)
+from edgetransfer.online.settings import KeepingSettings, LearningSettings, learning_table
+from edgetransfer.online.views import predict_offers
 from edgetransfer.owning import FolderOwner
 from edgetransfer.reports import RunFolder
-from edgetransfer.reports.run_folder import CURVE, HEAD, METRICS, REPORT
+from edgetransfer.reports.pending import finish
+from edgetransfer.reports.run_folder import CURVE, HEAD, METRICS
 
 logger = logging.getLogger(__name__)
-
-JOURNAL, CHECKPOINTS, IDS = "journal", "checkpoints", "ids.bin"
-
-MISTAKES = 10  # of all kinds, the most frequent that a report names
 
 
 class DurableLearner:
@@ -73,43 +85,64 @@ class DurableLearner:
         self._keeping = keeping
         self._identity = identity
         self._head_metadata = head_metadata
-        self._lock = owner if owner is not None else FolderOwner(run.path, "stream")
+        self._derived_position = -1
+        self._held = ExitStack()
+        holder = owner if owner is not None else FolderOwner(run.path, "stream")
+        self._held.callback(holder.release)
         try:
             self._recover(dimension, learning)
         except BaseException:
-            self._lock.release()
+            self._held.close()
             raise
 
     def _recover(self, dimension: int, learning: LearningSettings) -> None:
         run = self.run
-        for left in run.path.glob(".*.tmp"):  # of a process that was killed
-            left.unlink(missing_ok=True)
+        done = finish(run.path)
+        if done is not None:
+            logger.warning("%s: %s was cut off, and is finished now", run.path, done)
+        # Everything is looked at before anything is changed: a start that fails has no effect.
+        found = look(run.path)
+        checkpoint = found.checkpoint
         self.learner = FeatureLearner(dimension, learning)
-        self.checkpoints = CheckpointFolder(run.path / CHECKPOINTS)
-        checkpoint = self.checkpoints.newest()
-        self._revision = 0
-        group = ids = 0
+        self._held.callback(self.learner.close)
+        self._revision, self._forgotten = 0, []
         if checkpoint is not None:
             self._check(checkpoint, dimension)
-            self.learner.restore(checkpoint.state)
+            restore(self.learner, checkpoint, run.path)
             self._revision = checkpoint.run["revision"]
-            group, ids = checkpoint.run["group"], checkpoint.run["ids"]
-        self.ids = IdFile(run.file(IDS), ids)
-        self._journal, records = Journal.open(
-            run.path / JOURNAL, self.learner.counts.position, group
-        )
+            self._forgotten = checkpoint.run.get("forgotten", [])
+        self.checkpoints = CheckpointFolder(run.path / CHECKPOINTS)
+        self.ids = IdFile(run.file(IDS), found.ids)
+        self._admission = Admission(self.learner, self.ids, self._keeping.max_classes)
         self._metrics = MetricsLog(run.file(METRICS))
+        self._predictions = Predictions(run.path)
         self.learner.on_batch = self._metrics.record
+        records = found.journal.records
         for record in records:
             self._apply(record)
         if records:
             logger.info("replayed %d records of the journal", len(records))
-        self._metrics.rewind(self.learner.counts.batches)
         self._uncovered = sum(len(record.encoded()) for record in records)
-        self._saved_at = monotonic()
+        self._saved_at = self._taken_in = monotonic()
         self._saved_position = -1 if checkpoint is None else checkpoint.position
+        self._mend(found)
         if checkpoint is None and not records:
             self.save()  # so that every run says what it was begun with
+        self._derive()
+
+    def _mend(self, found: Found) -> None:
+        """Make good what was found damaged, and open for writing what is whole."""
+        run = self.run.path
+        for remark in found.remarks:
+            logger.warning("%s", remark)
+        set_aside(run, found)
+        if not found.ids_intact:
+            write_atomically(self.ids.path, found.ids)
+        mark = Mark(run / MARK, found.journal.position)
+        self._held.callback(mark.close)
+        self._journal = Journal.going_on(run / JOURNAL, found.journal, mark)
+        self._held.callback(self._journal.close)
+        self._metrics.open(self.learner.counts.batches)
 
     def _check(self, checkpoint: Checkpoint, dimension: int) -> None:
         """A run goes on with the settings that it began with."""
@@ -146,19 +179,30 @@ class DurableLearner:
         """
         receipts: list[Receipt] = []
         admitted: list[tuple[Kind, Offer]] = []
-        taken: dict[bytes, str | None] = {}
-        predictions = self._predict(offers)
+        taken: Taken = {}
+        unlabelled: list[tuple[str, str | None, float | None]] = []
+        predictions = predict_offers(self.learner.head, offers)
         for offer, (name, probability) in zip(offers, predictions, strict=True):
             if offer.label is not None and taken.get(id_key(offer.id), "") is None:
+                self._predictions.add(unlabelled)
                 self._write(admitted)  # its image is among these
-                admitted, taken = [], {}
-            status, kind = self._admit(offer, taken)
+                admitted, taken, unlabelled = [], {}, []
+            status, kind, reason = self._admission.of(offer, taken)
             if kind is not None:
                 taken[id_key(offer.id)] = offer.label
                 admitted.append((kind, offer))
+                if offer.label is None:
+                    unlabelled.append((offer.id, name, probability))
             receipts.append(
-                Receipt(id=offer.id, status=status, predicted=name, probability=probability)
+                Receipt(
+                    id=offer.id,
+                    status=status,
+                    predicted=name,
+                    probability=probability,
+                    reason=reason,
+                )
             )
+        self._predictions.add(unlabelled)
         if admitted:
             self._write(admitted)
         return receipts
@@ -175,13 +219,19 @@ class DurableLearner:
             return
         self._write([("flush", Offer(id="", label=None, rows=None))])
 
+    @property
+    def waited(self) -> float:
+        """Seconds since a labelled sample was taken in that waits for a full batch; 0 for none."""
+        return monotonic() - self._taken_in if self.learner.waiting else 0.0
+
     def save(self) -> None:
         """Write a checkpoint, and the head beside it; a full disk only postpones it."""
-        if self._saved_position == self.position:
-            self._saved_at = monotonic()
-            return
         try:
-            self.checkpoint()
+            if self._saved_position != self.position:
+                self.checkpoint()
+            elif self._derived_position != self.position:
+                self._save_derived()
+            self._saved_at = monotonic()
         except OSError as error:
             if error.errno not in FULL:
                 raise
@@ -190,57 +240,39 @@ class DurableLearner:
             )
             self._saved_at = monotonic()
 
-    def checkpoint(self, *, revision: int | None = None) -> None:
+    def checkpoint(self) -> None:
         """Write a checkpoint; an `OSError` leaves everything as it was."""
-        if revision is not None:
-            self._revision = revision
-        state = self.learner.state()
-        self.checkpoints.save(
-            Checkpoint(
-                state=state,
-                run={
-                    "group": self._journal.group,
-                    "ids": self.ids.save(),
-                    "time": time(),
-                    "identity": self._identity,
-                    "revision": self._revision,
-                    "head": self._head_metadata,
-                },
-            )
-        )
+        self.checkpoints.save(self.standing())
         self._saved_at = monotonic()
         self._saved_position = self.position
         self._uncovered = 0
         self.checkpoints.prune(self._keeping.checkpoints)
         # The other half is for what comes until the next checkpoint.
         self._journal.rotate(self.checkpoints.covered(), self._keeping.journal_bytes // 2)
-        self._save_head()
+        self._save_derived()
 
-    def forget_history(self) -> None:
-        """Keep the state as it is now, and nothing of how it came about.
-
-        The new checkpoint comes first, so a kill at any moment leaves a whole run.
-        """
-        self.checkpoint(revision=self._revision + 1)
-        self.checkpoints.prune(1)
-        self._journal.rotate(self.position, 0)
+    def standing(self) -> Checkpoint:
+        """A checkpoint of the state as it is; the ids that it counts are on disk."""
+        count = self.ids.save()
+        return Checkpoint(
+            state=self.learner.state(),
+            run={
+                "group": self._journal.group,
+                "ids": count,
+                "ids_checksum": self.ids.checksum,
+                "time": time(),
+                "learning": learning_table(self.learner.settings),
+                "config": config_checksum(self.run.path),
+                "identity": self._identity,
+                "revision": self._revision,
+                "forgotten": self._forgotten,
+                "head": self._head_metadata,
+            },
+        )
 
     def report(self) -> dict[str, Any]:
         """How the run stands, as JSON values."""
-        learner = self.learner
-        return {
-            "accepted": learner.counts.accepted,
-            "labelled": learner.counts.labelled,
-            "learned": learner.counts.learned,
-            "expired": learner.counts.expired,
-            "classes": len(learner.classes),
-            "class_counts": learner.class_counts,
-            "confused": [
-                {"class": learner.classes[a], "predicted": learner.classes[b], "times": times}
-                for a, b, times in learner.scores.confused(MISTAKES)
-            ],
-            **standing(learner),
-        }
+        return report_of(self.learner)
 
     def draw_curve(self) -> list[dict[str, Any]]:
         """Points of the accuracy over the stream, of which ``curve.svg`` is drawn too."""
@@ -256,38 +288,12 @@ class DurableLearner:
 
     def close(self) -> None:
         """Let go of the run, without a checkpoint: the journal is enough."""
-        self.learner.close()
-        self._journal.close()
-        self._lock.release()
+        self._held.close()
 
     @property
     def journal_bytes(self) -> int:
         """Disk that the journal takes."""
         return self._journal.size
-
-    def _admit(self, offer: Offer, taken: dict[bytes, str | None]) -> tuple[Status, Kind | None]:
-        key = id_key(offer.id)
-        if key in taken:
-            return "duplicate", None
-        if self.learner.pooled(key) is not None:
-            return ("labelled", "label") if offer.label is not None else ("duplicate", None)
-        if key in self.ids:
-            return "duplicate", None
-        if offer.rows is None:
-            return "unknown", None
-        return "accepted", "sample"
-
-    def _predict(self, offers: Sequence[Offer]) -> list[tuple[str | None, float | None]]:
-        head = self.learner.head
-        result: list[tuple[str | None, float | None]] = [(None, None)] * len(offers)
-        given = [(i, offer.rows) for i, offer in enumerate(offers) if offer.rows is not None]
-        if head.classes and given:
-            views = np.array([len(rows) for _, rows in given])
-            rows = np.concatenate([rows for _, rows in given])
-            for (i, _), each in zip(given, mean_views(head, rows, views), strict=True):
-                best = int(each.argmax())
-                result[i] = (head.classes[best], float(each[best]))
-        return result
 
     def _write(self, admitted: Sequence[tuple[Kind, Offer]]) -> None:
         now = time()
@@ -307,6 +313,7 @@ class DurableLearner:
         self._uncovered += self._journal.append(records)
         for record in records:
             self._apply(record)
+        self._taken_in = monotonic()
         due = monotonic() - self._saved_at > self._keeping.checkpoint_seconds
         if due or self._uncovered > self._keeping.journal_bytes // 2:
             self.save()
@@ -316,9 +323,21 @@ class DurableLearner:
             self.ids.add(id_key(record.id))
         self.learner.apply(record)
 
-    def _save_head(self) -> None:
-        head = self.learner.head
-        if head.classes:
-            head.save(self.run.file(HEAD), self._head_metadata)
-        self.run.write_labels(head.classes)
-        self.run.write_json(REPORT, self.report())
+    def _derive(self) -> None:
+        """Write anew what follows from the state, where it is missing or stale."""
+        try:
+            if stale_names(self.run.path, derived_files(self.learner, self._head_metadata)):
+                self._save_derived()
+            self._derived_position = self.position
+        except OSError as error:
+            if error.errno not in FULL:
+                raise
+            logger.warning("%s: no room for the head; it follows later", self.run.path)
+
+    def _save_derived(self) -> None:
+        files = derived_files(self.learner, self._head_metadata)
+        for name, content in files.items():
+            self.run.write(name, content)
+        if HEAD not in files:
+            self.run.file(HEAD).unlink(missing_ok=True)
+        self._derived_position = self.position

@@ -83,6 +83,10 @@ class FeatureLearner:
         """A copy of the head as it stands; it may have no class yet."""
         return self.solver.head
 
+    def has_class(self, name: str) -> bool:
+        """Whether a class was born, or waits for its first batch."""
+        return name in self._index
+
     @property
     def class_counts(self) -> dict[str, int]:
         """Learned samples by class."""

@@ -104,8 +104,7 @@ class StreamJob:
             for batch in features:
                 self._finish(batch)
             self._settle()
-            if not self._stop.is_set():  # the source has ended: what waits is still learned
-                self._until_there_is_room(self.durable.flush)
+            self._flush_at_the_end()
         except (EdgeTransferError, OSError):
             self._learning.shutdown(wait=True)
             self.durable.save()
@@ -156,6 +155,8 @@ class StreamJob:
                 self._begin(arrivals)
             elif not wait or self._full:
                 break
+            elif not self._groups and not self._behind:
+                self._flush_if_due()
         if wait:
             self._finish_ready()
         return None
@@ -225,6 +226,22 @@ class StreamJob:
         while self._behind and (len(self._behind) > behind or self._behind[0][1].done()):
             self._behind.popleft()[1].result()
 
+    def _flush_if_due(self) -> None:
+        """Learn what has waited long enough for a full batch; nothing else is in hand."""
+        if self.durable.waited > self.settings.keeping.flush_seconds:
+            with self._lock:
+                self._until_there_is_room(self.durable.flush)
+
+    def _flush_at_the_end(self) -> None:
+        """Learn what waits for a full batch; when the stream was stopped, not at any price."""
+        if not self._stop.is_set():
+            self._until_there_is_room(self.durable.flush)
+            return
+        try:
+            self.durable.flush()
+        except JournalFullError:
+            logger.warning("the disk is full: what waits for a full batch is learned later")
+
     def _learn(self, group: _Group) -> None:
         if self._failed:  # nothing overtakes what could not be taken in
             return
@@ -267,6 +284,9 @@ class StreamJob:
         self._until_there_is_room(accept)
         now = monotonic()
         for (arrival, came), receipt in zip(offered, receipts, strict=True):
+            if receipt.status == "rejected":
+                self._refuse(arrival, str(receipt.reason))
+                continue
             arrival.reply(receipt.as_json())
             self._board.acknowledged(now - came)
 

@@ -25,7 +25,6 @@ from edgetransfer.online.opening import Eyes, open_eyes
 from edgetransfer.online.settings import StreamSettings
 from edgetransfer.owning import FolderOwner, make_folder
 from edgetransfer.reports import RunFolder
-from edgetransfer.reports.run_folder import CONFIG
 from edgetransfer.types import Float32Array
 
 logger = logging.getLogger(__name__)
@@ -36,7 +35,8 @@ LARGEST_FILE = 256 * 2**20
 class OnlineLearner:
     """A classifier that learns images one after the other, and is on disk at every moment.
 
-    A run folder that exists is gone on with. A context manager; leaving it saves a checkpoint.
+    A run folder that exists is gone on with. A context manager; leaving it learns what
+    waits for a full batch, and saves a checkpoint.
 
     Parameters
     ----------
@@ -64,12 +64,10 @@ class OnlineLearner:
         self.settings = settings
         opened = eyes if eyes is not None else open_eyes(settings)
         self.engine = opened.engine
-        RunFolder.check(settings.out, passing=f".{CONFIG}.*.tmp")
+        RunFolder.check(settings.out)
         make_folder(settings.out)
         owner = FolderOwner(settings.out, "stream")
         try:
-            for left in settings.out.glob(f".{CONFIG}.*.tmp"):
-                left.unlink(missing_ok=True)  # of a process that was killed as it began
             run = RunFolder.begin(settings.out, resume=True, overwrite=False)
             _agree(run, settings)
         except BaseException:
@@ -110,6 +108,8 @@ class OnlineLearner:
     ) -> None:
         try:
             if error is None:
+                with blas_on_one_thread():
+                    self.durable.flush()
                 self.durable.save()
         finally:
             self.close()

@@ -29,6 +29,15 @@ _quoted = json.encoder.encode_basestring_ascii
 LARGEST = 256 * 2**20  # a length beyond this is no length
 
 Kind = Literal["sample", "label", "flush"]
+_TYPES: dict[str, tuple[type, ...]] = {
+    "n": (int,),
+    "g": (int,),
+    "left": (int,),
+    "kind": (str,),
+    "id": (str,),
+    "label": (str, type(None)),
+    "time": (float, int),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,13 +93,28 @@ def decode(data: bytes | memoryview, offset: int) -> tuple[Record, int] | None:
     payload = bytes(data[start : start + length]) if length <= LARGEST else b""
     if magic != MAGIC or len(payload) != length or zlib.crc32(payload) != checksum:
         return None
+    try:
+        return _parsed(payload), start + length
+    except (KeyError, ValueError, TypeError, RecursionError, struct.error):
+        return None  # its checksum fits, but no edgetransfer wrote it
+
+
+def _parsed(payload: bytes) -> Record:
     (text_length,) = _JSON_LENGTH.unpack_from(payload)
     rows_at = _JSON_LENGTH.size + text_length
     head = json.loads(payload[_JSON_LENGTH.size : rows_at])
     rows = None
     if head["shape"] is not None:
-        rows = np.frombuffer(payload, "<f4", offset=rows_at).reshape(head["shape"]).copy()
-    record = Record(
+        views, dimension = head["shape"]
+        rows = np.frombuffer(payload, "<f4", offset=rows_at).reshape(views, dimension).copy()
+    for name, kinds in _TYPES.items():
+        if type(head[name]) not in kinds:
+            raise TypeError(name)
+    if head["kind"] not in ("sample", "label", "flush") or min(head["n"], head["g"]) < 0:
+        raise ValueError("no record")
+    if (rows is None or not len(rows)) and head["kind"] == "sample":
+        raise ValueError("a sample without rows")
+    return Record(
         n=head["n"],
         group=head["g"],
         left=head["left"],
@@ -100,4 +124,3 @@ def decode(data: bytes | memoryview, offset: int) -> tuple[Record, int] | None:
         time=head["time"],
         rows=rows,
     )
-    return record, start + length

@@ -18,7 +18,8 @@ class LearningSettings:
     ----------
     batch_size
         Labelled samples that are predicted, scored and then learned together. It counts
-        samples, never time, so how they arrive has no influence on the result.
+        samples, so how fast they arrive has no influence on the result, unless they pause: see
+        `KeepingSettings.flush_seconds`.
     replay
         Steps of SGD per batch: the first on the new samples and on remembered ones, the others
         on remembered ones alone.
@@ -100,17 +101,28 @@ class KeepingSettings:
         The longest time between checkpoints; a restart replays what came after the last.
     checkpoints
         How many are kept, for `rollback`.
+    flush_seconds
+        How long a labelled sample waits for a full batch while nothing else comes; then it is
+        learned with those that there are.
+    max_classes
+        Samples of further classes are refused: each class takes memory and time for good.
     """
 
     journal_bytes: int = 256 * 2**20
     checkpoint_seconds: float = 60.0
     checkpoints: int = 5
+    flush_seconds: float = 1.0
+    max_classes: int = 10_000
 
     def __post_init__(self) -> None:
         if self.journal_bytes < 2**16:
             raise UsageError(f"--journal-bytes must be at least 64K, not {self.journal_bytes}")
         if self.checkpoint_seconds < 0:
             raise UsageError("the time between checkpoints cannot be negative")
+        if self.max_classes < 1:
+            raise UsageError("at least one class is learned")
+        if self.flush_seconds < 0:
+            raise UsageError("the time that a sample waits cannot be negative")
         if self.checkpoints < 1:
             raise UsageError("at least one checkpoint is kept")
 
@@ -147,6 +159,8 @@ class StreamSettings:
         End when all that is in a watched folder has been seen.
     token
         That HTTP clients must show; needed where the port is not bound to loopback.
+    host_names
+        Names that the HTTP server answers to, beside the one that it is bound to.
     max_body
         Bytes of one HTTP request or JSON line.
     """
@@ -178,6 +192,7 @@ class StreamSettings:
     repeat: bool = False
     once: bool = False
     token: str | None = None
+    host_names: tuple[str, ...] = ()
     max_body: int = 16 * 2**20
 
     def __post_init__(self) -> None:
@@ -185,6 +200,12 @@ class StreamSettings:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise UsageError(f"--{name.replace('_', '-')} must be at least 1, not {value}")
+        if self.token is not None and (
+            not self.token.strip()
+            or self.token != self.token.strip()
+            or not self.token.isprintable()
+        ):
+            raise UsageError("--token is not empty, and neither begins nor ends with a space")
         if not 0 <= self.nice <= 19:
             raise UsageError(f"--nice lies between 0 and 19, not {self.nice}")
         if self.metrics_port is not None and not 0 <= self.metrics_port <= 65535:
@@ -206,6 +227,10 @@ class StreamSettings:
         for name in ("mean", "std"):
             value = getattr(self, name)
             config[name] = None if value is None else list(value)
-        learning = asdict(self.learning)
-        config["stream"] = {key: value for key, value in learning.items() if value is not None}
+        config["stream"] = learning_table(self.learning)
         return config
+
+
+def learning_table(learning: LearningSettings) -> dict[str, Any]:
+    """How a run is learned, as its config and its checkpoints hold it."""
+    return {key: value for key, value in asdict(learning).items() if value is not None}

@@ -74,4 +74,5 @@ def _http(rest: str, settings: StreamSettings, board: Throughput) -> Source:
         token=settings.token,
         longest=settings.max_body,
         capacity=4 * settings.engine_batch,
+        names=settings.host_names,
     )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgetransfer.heads import LinearHead
+from edgetransfer.online.offers import Offer
 from edgetransfer.types import Float32Array, IntArray
 
 
@@ -28,3 +30,18 @@ def mean_views(head: LinearHead, rows: Float32Array, views: NDArray[Any]) -> Flo
     sums = np.add.reduceat(probabilities, np.cumsum(views) - views, axis=0)
     mean: Float32Array = (sums / views[:, None]).astype(np.float32)
     return mean
+
+
+def predict_offers(
+    head: LinearHead, offers: Sequence[Offer]
+) -> list[tuple[str | None, float | None]]:
+    """Best class of each offer and its probability; None without rows, or without classes."""
+    result: list[tuple[str | None, float | None]] = [(None, None)] * len(offers)
+    given = [(i, offer.rows) for i, offer in enumerate(offers) if offer.rows is not None]
+    if head.classes and given:
+        views = np.array([len(rows) for _, rows in given])
+        rows = np.concatenate([rows for _, rows in given])
+        for (i, _), each in zip(given, mean_views(head, rows, views), strict=True):
+            best = int(each.argmax())
+            result[i] = (head.classes[best], float(each[best]))
+    return result

@@ -19,18 +19,26 @@ Every file is written under a temporary name and renamed, so each is whole or no
 from __future__ import annotations
 
 import json
-import os
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from edgetransfer.atomic import write_atomically
+from edgetransfer.atomic import is_leftover, write_atomically
 from edgetransfer.errors import RunFolderError, TakenError
 from edgetransfer.names import json_text, readable
 from edgetransfer.owning import NAME as LOCK
 from edgetransfer.owning import is_empty, make_folder
 from edgetransfer.reports.json_values import finite
+from edgetransfer.reports.previous import (
+    drop,
+    give_back,
+    is_kept,
+    put_aside,
+    settle,
+    whole_run,
+)
+from edgetransfer.reports.run_entries import refuse_strange_entries
 
 CONFIG, HEAD, LABELS, METRICS, CURVE, SKIPPED, REPORT, CHECKPOINT, BACKBONE, CARD, DATA = (
     "config.toml",
@@ -45,8 +53,9 @@ CONFIG, HEAD, LABELS, METRICS, CURVE, SKIPPED, REPORT, CHECKPOINT, BACKBONE, CAR
     "backbone.toml",
     "data.json",
 )
-PREVIOUS = ".previous"
 FILES = (CONFIG, HEAD, LABELS, METRICS, CURVE, SKIPPED, REPORT, CHECKPOINT, BACKBONE, CARD, DATA)
+# A report makes a finished run of a folder, the config a run: that goes first, this one last.
+LEAVING = (REPORT, *(name for name in FILES if name not in (REPORT, CONFIG)), CONFIG)
 
 
 class RunFolder:
@@ -93,6 +102,8 @@ class RunFolder:
         RunFolderError
             If a file is in the way, or a folder that is not empty and no run's.
         """
+        if path.is_dir():
+            refuse_strange_entries(path)
         if not (path / LOCK).exists():
             cls(path)._check(passing)
 
@@ -102,42 +113,26 @@ class RunFolder:
             raise TakenError(f"{path}: a file of that name is in the way; choose another --out")
         if not path.is_dir():
             return
-        odd = {entry.name for entry in path.iterdir()} - {LOCK}
+        refuse_strange_entries(path)
+        odd = {entry.name for entry in path.iterdir() if not is_leftover(entry.name)} - {LOCK}
         if passing is not None:
             odd -= {entry.name for entry in path.glob(passing)}
-        if odd and not self.is_run and not self.file(PREVIOUS).is_dir():
+        if odd and not self.is_run and not is_kept(path):
             raise TakenError(f"{path}: not empty, and not a run folder; choose another --out")
 
     def put_aside(self) -> None:
         """Make room for a new run; what is here comes back if that one leaves nothing."""
-        aside = self.file(PREVIOUS)
-        present = [name for name in FILES if self.file(name).exists()]
-        if present and not aside.exists():
-            aside.mkdir()
-            # The config goes last and comes back first: it makes a run of a folder.
-            for name in sorted(present, key=lambda name: name == CONFIG):
-                os.replace(self.file(name), aside / name)
-        for name in FILES:
-            self.file(name).unlink(missing_ok=True)
+        put_aside(self.path, LEAVING)
 
     def give_back(self) -> None:
         """Bring back what was put aside, unless the new run has learned something by now."""
-        aside = self.file(PREVIOUS)
-        if not aside.is_dir() or self.has_results:
-            return
-        for name in FILES:
-            self.file(name).unlink(missing_ok=True)
-            if (aside / name).exists():
-                os.replace(aside / name, self.file(name))
-        aside.rmdir()
+        settle(self.path, FILES)
+        if is_kept(self.path) and not self.has_results:
+            give_back(self.path, FILES)
 
     def drop_aside(self) -> None:
         """Delete what was put aside: the new run is finished."""
-        aside = self.file(PREVIOUS)
-        if aside.is_dir():
-            for name in FILES:
-                (aside / name).unlink(missing_ok=True)
-            aside.rmdir()
+        drop(self.path)
 
     @property
     def is_stream(self) -> bool:
@@ -162,14 +157,18 @@ class RunFolder:
 
     @classmethod
     def open(cls, path: Path) -> RunFolder:
-        """Enter a folder that a training left.
+        """Enter a folder that a training left, to read it.
+
+        While a new run replaces an old one, that is the old one until the new one is finished.
 
         Raises
         ------
         RunFolderError
-            If it is not a run folder.
+            If it is not a run folder, or holds what leads out of it.
         """
-        run = cls(path)
+        if path.is_dir():
+            refuse_strange_entries(path)
+        run = cls(whole_run(path, config=CONFIG, report=REPORT))
         if not run.is_run:
             kind = "not a run folder (it has no config.toml)" if path.is_dir() else "no such folder"
             raise RunFolderError(f"{path}: {kind}; `edgetransfer train --out {path}` makes one")
@@ -223,7 +222,8 @@ class RunFolder:
             return tomllib.loads(text)
         except (OSError, ValueError) as error:
             raise RunFolderError(
-                f"{self.path / CONFIG}: cannot be read ({error}); --overwrite starts anew"
+                f"{self.path / CONFIG}: cannot be read ({error}); restore it from a copy, or start "
+                "a training anew with --overwrite"
             ) from error
 
     def read_report(self) -> dict[str, Any] | None:

@@ -207,5 +207,19 @@ def test_interrupt_exits_130_and_the_run_can_be_resumed(backbone, photos, tmp_pa
     assert checkpoint.exists()
 
 
+def test_text_of_files_does_not_move_the_cursor(capsys):
+    import json
+
+    from edgetransfer.cli.terminal import print_json, say
+
+    text = "a\x1b[2Jb\x9b1mc\x7f\rd\te\n"
+    say(text)
+    print_json({text: text})
+    out, err = capsys.readouterr()
+    assert err == "a\\x1b[2Jb\\x9b1mc\\x7f\\x0dd\te\n\n"
+    assert json.loads(out) == {text: text}
+    assert not any(c < " " or "\x7f" <= c <= "\x9f" for c in out.rstrip("\n"))
+
+
 def test_help_names_every_engine_of_the_registry():
     assert engine_names() == ENGINES

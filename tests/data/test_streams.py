@@ -195,7 +195,7 @@ class TestTar:
     def test_what_is_too_large_is_named_and_the_rest_goes_on(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("edgetransfer.data.streams.tar.LARGEST_MEMBER", 99)
+        monkeypatch.setattr("edgetransfer.data.streams.shard_samples.LARGEST_IMAGE", 99)
         monkeypatch.setattr("edgetransfer.data.streams.tar.LONGEST_CLASS", 50)
         members = [("1.jpg", bytes(100)), ("1.cls", b"cat"), ("2.jpg", b"2"), ("2.cls", bytes(51))]
         shard(tmp_path / "a.tar", [*members, ("3.jpg", bytes(99)), ("3.json", bytes(5000))])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -238,6 +239,78 @@ def test_the_cache_folder_may_be_named(monkeypatch: pytest.MonkeyPatch) -> None:
     assert default_cache_folder() == Path("some/where")
     monkeypatch.delenv("EDGETRANSFER_CACHE")
     assert default_cache_folder().name == "edgetransfer"
+
+
+def _poisoned(folder: Path, kind: str) -> None:
+    """Put something into a cache that is no shard of it."""
+    from edgetransfer.sealing import sealed
+
+    keys, features = np.zeros((2, 32), np.uint8), np.ones((2, 4), np.float32)
+    features[1] = 2
+    keys[1] = 1
+    path = folder / "bad.safetensors"
+    arrays: dict[str, np.ndarray] = {"keys": keys, "features": features}
+    if kind == "pipe":
+        os.mkfifo(path)
+        return
+    if kind == "folder":
+        path.mkdir()
+        return
+    if kind == "dangling":
+        path.symlink_to(folder / "nowhere")
+        return
+    if kind == "nan":
+        features[:] = np.nan
+    elif kind == "infinite":
+        features[:, 1] = np.inf
+    elif kind == "scalars":
+        arrays = {"keys": np.array(3, np.uint8), "features": np.array(1, np.float32)}
+    elif kind == "flat":
+        arrays["features"] = features.reshape(-1)
+    elif kind == "short keys":
+        arrays["keys"] = keys[:, :8].copy()
+    elif kind == "wide keys":
+        arrays["keys"] = keys.astype(np.int64)
+    elif kind == "doubles":
+        arrays["features"] = features.astype(np.float64)
+    elif kind == "names":
+        arrays = {"key": keys, "features": features}
+    elif kind == "fewer":
+        arrays["keys"] = keys[:1]
+    content = sealed(arrays, {"format": "edgetransfer-features-1"})
+    if kind == "flipped":
+        content = content[:-1] + bytes([content[-1] ^ 1])
+    path.write_bytes(content)
+
+
+POISONED = (
+    *("pipe", "folder", "dangling", "nan", "infinite", "scalars", "flat", "short keys"),
+    *("wide keys", "doubles", "names", "fewer", "flipped"),
+)
+
+
+@pytest.mark.parametrize("kind", POISONED)
+def test_a_poisoned_shard_is_passed_over(kind: str, tmp_path: Path) -> None:
+    cache = FeatureCache(tmp_path, "x", 4)
+    cache.add([b"k" * 32], np.full((1, 4), 5, np.float32))
+    _poisoned(cache.folder, kind)
+    again = FeatureCache(tmp_path, "x", 4)
+    assert len(again) == 1
+    row = again.get(b"k" * 32)
+    assert row is not None
+    assert row.tolist() == [5, 5, 5, 5]
+
+
+def test_what_a_killed_process_left_goes_after_a_day(tmp_path: Path) -> None:
+    cache = FeatureCache(tmp_path, "x", 4)
+    cache.add([b"k" * 32], np.ones((1, 4), np.float32))
+    old, young = (cache.folder / f".{name}.safetensors.0123abcd.tmp" for name in ("old", "young"))
+    for path in (old, young):
+        path.write_bytes(b"")
+    os.utime(old, (1e9, 1e9))
+    FeatureCache(tmp_path, "x", 4)
+    assert not old.exists()
+    assert young.exists()
 
 
 def test_another_version_of_decoding_is_another_folder(

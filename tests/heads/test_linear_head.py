@@ -88,3 +88,44 @@ def test_shapes_that_do_not_fit_are_refused():
         LinearHead(weights=np.zeros((3, 2), "f4"), bias=np.zeros(3, "f4"), classes=("a", "b"))
     with pytest.raises(HeadError):
         LinearHead(weights=np.zeros((3, 2), "f4"), bias=np.zeros(2, "f4"), classes=("a",))
+
+
+def test_flipped_bits_are_found(head, tmp_path):
+    path = tmp_path / "head.safetensors"
+    head.save(path, {"backbone": "abc"})
+    content = path.read_bytes()
+    for bit in range(0, 8 * len(content), 5):
+        damaged = bytearray(content)
+        damaged[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(damaged)
+        with pytest.raises(HeadError, match="head"):
+            LinearHead.load(path)
+
+
+def test_a_head_of_an_earlier_version_is_read(head, tmp_path):
+    from safetensors.numpy import save
+
+    path = tmp_path / "head.safetensors"
+    classes = json.dumps(head.classes)
+    path.write_bytes(
+        save(
+            {"weights": head.weights, "bias": head.bias},
+            metadata={"format": "edgetransfer-head-1", "classes": classes, "backbone": "abc"},
+        )
+    )
+    loaded = LinearHead.load(path, backbone="abc")
+    assert loaded.classes == head.classes
+    assert np.array_equal(loaded.weights, head.weights)
+
+
+@pytest.mark.parametrize("name", ["\x1b[2Jcleared", "a\nb", "\x9b1m", 7, None, ["a"]])
+def test_a_class_that_would_play_tricks_in_a_terminal_is_refused(head, tmp_path, name):
+    from edgetransfer.sealing import sealed
+
+    path = tmp_path / "head.safetensors"
+    names = json.dumps([name, *head.classes[1:]])
+    arrays = {"weights": head.weights, "bias": head.bias}
+    path.write_bytes(sealed(arrays, {"format": "edgetransfer-head-4", "classes": names}))
+    with pytest.raises(HeadError, match="damaged") as raised:
+        LinearHead.load(path)
+    assert "\x1b" not in str(raised.value)

@@ -21,12 +21,40 @@ import sklearn.linear_model  # noqa: F401  (imported before the forks, not in ea
 import threadpoolctl  # noqa: F401
 import watchdog.observers  # noqa: F401
 
-from edgetransfer.online import run_stream
+from edgetransfer.online import OnlineLearner, forget, rollback, run_stream
 from edgetransfer.online.http import HttpSource  # noqa: F401
-from tests.online.stream_pictures import fake_eyes, settings_for
+from tests.online.stream_faults import kill_before
+from tests.online.stream_pictures import fake_eyes, label_of, picture, settings_for
+
+
+def call(order: dict[str, object]) -> int:
+    """Run a command of a stream's run, killed before its n-th change of the disk."""
+    run = Path(str(order["run"]))
+    kill_before(int(str(order.get("kill_at", 0))), Path(str(order["count"])))
+    what = order["call"]
+    if what == "rollback":
+        rollback(run, str(order["to"]))
+    elif what == "forget":
+        forget(run, ids=frozenset(order["ids"]), classes=frozenset(order["classes"]))  # type: ignore[call-overload]
+    else:
+        settings = settings_for("", run, **dict(order["settings"]))  # type: ignore[call-overload]
+        learner = OnlineLearner(settings, eyes=fake_eyes())
+        for i in range(*order["pictures"]):  # type: ignore[misc]
+            learner.learn(picture(i), label_of(i), id=f"n{i}")
+            acknowledged(Path(str(order["acks"])), f"n{i}")
+        learner.durable.save()
+        learner.close()
+    return 0
+
+
+def acknowledged(acks: Path, sample_id: str) -> None:
+    with acks.open("a") as file:
+        file.write(f"{sample_id}\n")
 
 
 def child(order: dict[str, object]) -> int:
+    if "call" in order:
+        return call(order)
     acks = os.open(str(order.pop("acks")), os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     stop = Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())

@@ -49,7 +49,12 @@ def settings_for(source: str, out: Path, **others: Any) -> StreamSettings:
         "l2": 1e-2,
         **others.pop("learning", {}),
     }
-    keeping = {"checkpoint_seconds": 0.02, "journal_bytes": 2**16, **others.pop("keeping", {})}
+    keeping = {
+        "checkpoint_seconds": 0.02,
+        "journal_bytes": 2**16,
+        "flush_seconds": 1e9,  # a slow machine must not change a result
+        **others.pop("keeping", {}),
+    }
     return StreamSettings(
         backbone="fake",
         source=source,

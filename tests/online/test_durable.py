@@ -14,6 +14,7 @@ import pytest
 from edgetransfer.errors import DataError, RunFolderError, UsageError
 from edgetransfer.online import DurableLearner, KeepingSettings, LearningSettings, Offer
 from edgetransfer.online.journal import JournalFullError, segments
+from edgetransfer.online.mark import encode_mark
 from edgetransfer.reports import RunFolder
 from tests.online.stream_pictures import final_state
 
@@ -114,6 +115,7 @@ def test_a_last_record_cut_at_every_byte(tmp_path: Path) -> None:
         shutil.rmtree(run, ignore_errors=True)
         shutil.copytree(saved, run)
         os.truncate(segments(run / "journal")[-1], size)
+        (run / "acknowledged").write_bytes(encode_mark(11))  # the last one was not
         durable = opened(run)
         assert durable.learner.counts.accepted == (12 if size == after else 11)
         (receipt,) = durable.accept([blob(11)])
@@ -217,12 +219,12 @@ def test_acknowledged_damage_is_never_passed_over(tmp_path: Path) -> None:
 def test_a_full_disk_loses_nothing(
     tmp_path: Path, whole: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each third write fails half-way, as on a full disk; the call is repeated."""
+    """Each fifth write fails half-way, as on a full disk; the call is repeated."""
     real, calls = os.write, [0]
 
     def write(handle: int, data: bytes) -> int:
         calls[0] += 1
-        if calls[0] % 3 == 0:
+        if calls[0] % 5 == 0:
             real(handle, bytes(data)[: len(data) // 2])
             raise OSError(errno.ENOSPC, "No space left on device")
         return real(handle, data)
@@ -267,3 +269,21 @@ def test_metrics_have_each_line_once(tmp_path: Path) -> None:
     opened(tmp_path / "run").close()
     lines = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
     assert [json.loads(line)["batches"] for line in lines] == [8, 16, 24, 32]
+
+
+def test_classes_beyond_the_budget_are_refused(tmp_path: Path) -> None:
+    durable = opened(tmp_path / "run", max_classes=3)
+    row = blob(0).rows
+    labels = ["a", "b", "a", "c", "d", None, "c", "e"]
+    offers = [Offer(id=f"x{i}", label=label, rows=row) for i, label in enumerate(labels)]
+    statuses = [r.status for r in durable.accept(offers)]
+    assert statuses == ["accepted"] * 4 + ["rejected", "accepted", "accepted", "rejected"]
+    late = durable.accept([Offer(id="x5", label="f", rows=None)])[0]
+    assert late.status == "rejected"
+    assert "--max-classes" in str(late.reason)
+    assert durable.accept([Offer(id="x5", label="b", rows=None)])[0].status == "labelled"
+    assert durable.learner.classes == ["a", "b", "c"]
+    durable.close()
+    durable = opened(tmp_path / "run", max_classes=4)  # it may be raised
+    assert durable.accept([offers[4]])[0].status == "accepted"
+    durable.close()

@@ -20,6 +20,7 @@ from edgetransfer.errors import UsageError
 from edgetransfer.online import OnlineLearner, run_stream
 from edgetransfer.online.http import HttpSource
 from edgetransfer.online.http.openapi import openapi
+from edgetransfer.online.http.prometheus import exposition
 from edgetransfer.online.snapshot import Snapshot, Throughput
 from tests.online.stream_pictures import fake_eyes, label_of, picture, settings_for
 
@@ -133,7 +134,9 @@ def test_a_label_may_come_later(endpoint: Endpoint) -> None:
 
 def test_too_large(endpoint: Endpoint) -> None:
     assert endpoint.ask("POST", "/samples", b"x" * (LONGEST + 1))[0] == 413
-    huge = b"POST /samples HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999999999999\r\n\r\n"
+    huge = (
+        b"POST /samples HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999999999999999\r\n\r\n"
+    )
     assert endpoint.raw(huge).startswith(b"HTTP/1.1 413")
 
 
@@ -307,3 +310,27 @@ def test_back_pressure(tmp_path: Path) -> None:
         waiting.join(20)
         assert first[0].status == 200
         source.server.stop()
+
+
+@pytest.mark.parametrize("count", [0, 1, 999_999, 1_000_001, 12_345_678, 2**40 + 1])
+def test_counts_are_exact_integers(count: int) -> None:
+    report = {
+        **dict.fromkeys(("accepted", "learned", "expired", "refits", "adopted"), count),
+        "classes": 3,
+        "reservoir": count,
+        "drift": {"alarms": count},
+        **{name: {"top1": 0.5, "mean_per_class": None} for name in ("prequential", "window")},
+        "fading": {"top1": 0.5, "mean_per_class": None},
+        "class_counts": {f"c{i}": count for i in range(250)},
+        "confused": [{"class": 'a"\n', "predicted": "b", "times": count}],
+    }
+    snapshot = Snapshot(report=report, refused=count, journal_bytes=count)
+    values: dict[str, set[str]] = {}
+    for line in exposition(snapshot).splitlines():
+        if not line.startswith("#"):
+            name, _, value = line.rpartition(" ")
+            values.setdefault(name.partition("{")[0], set()).add(value)
+    for name in ("accepted", "learned", "class_samples", "confused", "refused"):
+        assert values[f"edgetransfer_{name}_total"] == {str(count)}
+    assert values["edgetransfer_other_class_samples_total"] == {str(150 * count)}
+    assert exposition(snapshot).count("edgetransfer_class_samples_total{") == 100

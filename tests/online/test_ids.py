@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgetransfer.errors import DataError
-from edgetransfer.online.id_file import IdFile
+from edgetransfer.online.id_file import IdFile, read_ids
 from edgetransfer.online.ids import ID_BYTES, IdSet, id_key
+from tests.test_sealing import flipped
 
 
 @given(
@@ -31,19 +30,37 @@ def test_it_grows() -> None:
     assert not any(key in found for key in keys[10_000:])
 
 
-def test_what_no_checkpoint_names_is_cut_off(tmp_path: Path) -> None:
+def test_what_no_checkpoint_names_is_overwritten(tmp_path: Path) -> None:
     path = tmp_path / "ids.bin"
-    ids = IdFile(path, 0)
+    ids = IdFile(path, b"")
     ids.add(id_key("a"))
     assert ids.save() == 1
+    first = ids.checksum
     ids.add(id_key("b"))
     assert ids.save() == 2
-    again = IdFile(path, 1)
+    keys = read_ids(path, 1, first)
+    assert keys == id_key("a")
+    again = IdFile(path, keys)
     assert id_key("a") in again
     assert id_key("b") not in again
-    assert path.stat().st_size == ID_BYTES
+    again.add(id_key("c"))
+    assert again.save() == 2
+    assert read_ids(path, 2, again.checksum) == id_key("a") + id_key("c")
+    assert path.stat().st_size == 2 * ID_BYTES
 
 
-def test_a_file_that_is_too_short_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="shorter"):
-        IdFile(tmp_path / "ids.bin", 1)
+def test_a_file_that_is_too_short_or_another_is_found(tmp_path: Path) -> None:
+    path = tmp_path / "ids.bin"
+    assert read_ids(path, 1, None) is None
+    assert read_ids(path, 0, 0) == b""
+    ids = IdFile(path, b"")
+    for name in ("a", "b"):
+        ids.add(id_key(name))
+    ids.save()
+    content = path.read_bytes()
+    for bit in range(8 * len(content)):
+        path.write_bytes(flipped(content, bit))
+        assert read_ids(path, 2, ids.checksum) is None
+    path.write_bytes(content[:-1])
+    assert read_ids(path, 2, ids.checksum) is None
+    assert read_ids(path, 2, None) is None

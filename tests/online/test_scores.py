@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from edgetransfer.online.drift import PageHinkley
 from edgetransfer.online.prequential import Prequential
@@ -114,3 +116,44 @@ def test_the_alarm_goes_on_after_a_checkpoint() -> None:
         second.update(wrong)
     assert second == whole
     assert whole.last_alarm is not None
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 4), st.integers(-1, 4)), max_size=60), st.data())
+def test_it_equals_a_dense_matrix(pairs: list[tuple[int, int]], data: st.DataObject) -> None:
+    """As if all (K, K) cells were kept, also after a checkpoint and when classes go."""
+    scores = Prequential(1000, 0.99)
+    scores.grow(5)
+    dense, unpredicted = np.zeros((5, 5), np.int64), np.zeros(5, np.int64)
+    for a, b in pairs:
+        if b < 0:
+            unpredicted[a] += 1
+        else:
+            dense[a, b] += 1
+    update(scores, pairs, 7)
+    again = Prequential(1000, 0.99)
+    again.restore(scores.state())
+    old = Prequential(1000, 0.99)  # of a version that kept the matrix itself
+    old.restore({**scores.state(), "confusion": dense})
+    for each in (scores, again, old):
+        assert np.array_equal(each.confusion, dense)
+        assert np.array_equal(each.by_class, dense.sum(axis=1) + unpredicted)
+    gone = data.draw(st.sets(st.integers(0, 4)))
+    kept = [i for i in range(5) if i not in gone]
+    lost = dense.sum(axis=1) - dense[:, kept].sum(axis=1)
+    scores.relabel([kept.index(i) if i in kept else -1 for i in range(5)])
+    assert np.array_equal(scores.confusion, dense[np.ix_(kept, kept)])
+    assert np.array_equal(scores.unpredicted, (unpredicted + lost)[kept])
+    right, counts = np.diagonal(dense)[kept], (dense.sum(axis=1) + unpredicted)[kept]
+    expected = right.sum() / counts.sum() if counts.sum() else None
+    assert scores.total["top1"] == expected
+
+
+def test_ten_thousand_classes_take_little() -> None:
+    scores = Prequential(1000, 0.999)
+    for first in range(0, 10_000, 100):
+        scores.grow(first + 100)
+        labels = np.arange(first, first + 100)
+        scores.update(labels, labels - 1)
+    assert sum(array.nbytes for array in scores.state().values()) < 2**20
+    assert scores.by_class.sum() == 10_000

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ import pytest
 
 from edgetransfer.data.streams import Arrival
 from edgetransfer.errors import EdgeTransferError, UsageError
-from edgetransfer.online import OnlineLearner, pausing, run_stream
+from edgetransfer.online import OnlineLearner, Snapshot, forget, pausing, run_stream
 from edgetransfer.online.learner import gather
 from tests.online.stream_pictures import fake_eyes, final_state, label_of, picture, settings_for
 
@@ -130,7 +131,7 @@ def test_a_run_keeps_its_settings(tmp_path: Path) -> None:
 
 def test_a_kill_at_the_very_start_is_no_obstacle(tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
-    (tmp_path / "run" / ".config.toml.123.tmp").write_text("backb")
+    (tmp_path / "run" / ".config.toml.0123abcd.tmp").write_text("backb")
     report = run_stream(
         settings_for(as_lines(tmp_path / "lines", 8), tmp_path / "run"), eyes=fake_eyes()
     )
@@ -240,3 +241,76 @@ def test_the_command(tmp_path: Path) -> None:
     assert report["accepted"] == report["learned"] == 40
     assert set(report) >= {"accepted", "classes", "prequential", "final"}
     assert report["final"] is None
+
+
+class Some:
+    """A source of a few pictures that then has no more for a while, or for ever."""
+
+    def __init__(self, count: int, *, ends: bool, label: bool = True) -> None:
+        self.count = count
+        self.ends = ends
+        self.label = label
+
+    def arrivals(self, stop: threading.Event, ledger: object) -> Iterator[Arrival]:
+        del ledger
+        for i in range(self.count):
+            label = label_of(i) if self.label else None
+            yield Arrival(id=f"n{i}", source=picture(i), label=label)
+        if not self.ends:
+            stop.wait()
+
+
+def test_a_partial_batch_is_learned_while_nothing_comes(tmp_path: Path) -> None:
+    """Three samples of a batch of eight: they are learned, though the stream goes on."""
+    stop = threading.Event()
+    learned: list[int] = []
+
+    def watch(snapshot: Snapshot) -> None:
+        learned.append(snapshot.report["learned"])
+        if learned[-1] == 3:
+            stop.set()
+
+    settings = settings_for("", tmp_path / "run", keeping={"flush_seconds": 0.3})
+    source = Some(3, ends=False)
+    threading.Timer(60, stop.set).start()
+    report = run_stream(settings, source=source, eyes=fake_eyes(), stop=stop, watch=watch)
+    assert learned[-1] == report["learned"] == 3
+
+
+def test_what_waits_is_learned_when_the_stream_is_stopped(tmp_path: Path) -> None:
+    stop = threading.Event()
+
+    def watch(snapshot: Snapshot) -> None:
+        if snapshot.report["accepted"] == 13:
+            stop.set()
+
+    settings = settings_for("", tmp_path / "run")
+    source = Some(13, ends=False)
+    report = run_stream(settings, source=source, eyes=fake_eyes(), stop=stop, watch=watch)
+    assert report["learned"] == 13
+    labels = (tmp_path / "run" / "labels.txt").read_text().split()
+    assert labels == [label_of(i) for i in range(4)]
+
+
+def test_samples_without_a_label_have_their_predictions_written_down(tmp_path: Path) -> None:
+    settings = settings_for("", tmp_path / "run")
+    run_stream(settings, source=Some(40, ends=True), eyes=fake_eyes())
+    assert not (tmp_path / "run" / "predictions.jsonl").exists()
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for i in range(100, 108):
+        (folder / f"{i}.png").write_bytes(picture(i))
+        os.utime(folder / f"{i}.png", (1e9, 1e9))
+    again = settings_for(f"folder:{folder}", tmp_path / "run", once=True)
+    run_stream(again, eyes=fake_eyes())
+    text = (tmp_path / "run" / "predictions.jsonl").read_text()
+    lines = [json.loads(line) for line in text.splitlines()]
+    assert {line["id"]: line["predicted"] for line in lines} == {
+        f"{i}.png": label_of(i) for i in range(100, 108)
+    }
+    assert all(0.25 < line["probability"] <= 1 for line in lines)
+    forget(tmp_path / "run", ids=frozenset(["100.png"]), classes=frozenset(["dark"]))
+    text = (tmp_path / "run" / "predictions.jsonl").read_text()
+    assert [json.loads(line)["id"] for line in text.splitlines()] == [
+        f"{i}.png" for i in (101, 102, 104, 105, 106)
+    ]

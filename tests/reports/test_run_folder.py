@@ -42,7 +42,7 @@ def test_an_empty_folder_is_taken(tmp_path: Path) -> None:
 def test_an_existing_run_is_refused_without_a_word_about_it(run: RunFolder) -> None:
     with pytest.raises(RunFolderError, match=r"--resume.*--overwrite") as caught:
         begin(run.path)
-    assert caught.value.exit_code == 1
+    assert caught.value.exit_code == 2
     assert all((run.path / name).exists() for name in FILES)
 
 

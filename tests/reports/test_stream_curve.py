@@ -34,7 +34,7 @@ def test_one_point_is_enough() -> None:
 def test_a_long_stream_gives_few_points(tmp_path: Path) -> None:
     log = tmp_path / "metrics.jsonl"
     lines = [
-        {"learned": i, "prequential": {"top1": i / 1000}, "window": {"top1": 1.0}}
+        {"batches": i, "learned": i, "prequential": {"top1": i / 1000}, "window": {"top1": 1.0}}
         for i in range(1000)
     ]
     log.write_text("".join(json.dumps(line) + "\n" for line in lines))

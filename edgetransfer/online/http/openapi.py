@@ -23,6 +23,7 @@ _RETRY = {
 _REFUSALS = {
     "400": _answer("Not a request of this form."),
     "401": _answer("The token is missing or wrong."),
+    "403": _answer("Host or Origin is not this server's."),
     "411": _answer("No Content-Length."),
     "413": _answer("The body is too large."),
     "415": _answer("The body is neither JSON nor an image."),
@@ -85,6 +86,7 @@ def openapi() -> dict[str, Any]:
                         "200": _answer("Probability by class.", prediction),
                         "400": _REFUSALS["400"],
                         "401": _REFUSALS["401"],
+                        "403": _REFUSALS["403"],
                         "404": _answer("No unlabelled sample has this id."),
                         "429": _RETRY,
                     },
@@ -107,19 +109,26 @@ def openapi() -> dict[str, Any]:
                             "content": {"text/plain": {"schema": {"type": "string"}}},
                         },
                         "401": _REFUSALS["401"],
+                        "403": _REFUSALS["403"],
                     },
                 }
             },
             "/healthz": {
                 "get": {
                     "summary": "Whether the stream lives; needs no token.",
-                    "responses": {"200": _answer("It lives, or is paused.", anything)},
+                    "responses": {
+                        "200": _answer("It lives, or is paused.", anything),
+                        "403": _REFUSALS["403"],
+                    },
                 }
             },
             "/openapi.json": {
                 "get": {
                     "summary": "This document; needs no token.",
-                    "responses": {"200": _answer("OpenAPI 3.0.3.", anything)},
+                    "responses": {
+                        "200": _answer("OpenAPI 3.0.3.", anything),
+                        "403": _REFUSALS["403"],
+                    },
                 }
             },
         },

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import islice
+
 from edgetransfer.online.snapshot import Snapshot
 
+SERIES = 100  # classes that have a series of their own: clients choose their names and number
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _ESCAPES = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
 
@@ -18,7 +21,7 @@ def exposition(snapshot: Snapshot) -> str:
         if given:
             lines.append(f"# HELP edgetransfer_{name} {text}")
             lines.append(f"# TYPE edgetransfer_{name} {kind}")
-            lines.extend(f"edgetransfer_{name}{labels} {value:g}" for labels, value in given)
+            lines.extend(f"edgetransfer_{name}{labels} {value!r}" for labels, value in given)
 
     if report:
         for name, text in (
@@ -52,8 +55,15 @@ def exposition(snapshot: Snapshot) -> str:
             "Samples learned, by class.",
             *(
                 (f'{{class="{name.translate(_ESCAPES)}"}}', count)
-                for name, count in report["class_counts"].items()
+                for name, count in islice(report["class_counts"].items(), SERIES)
             ),
+        )
+        rest = sum(islice(report["class_counts"].values(), SERIES, None))
+        family(
+            "other_class_samples_total",
+            "counter",
+            f"Samples learned of all classes beyond the first {SERIES}.",
+            ("", rest),
         )
         family(
             "confused_total",

@@ -3,48 +3,23 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import hmac
-import json
 import logging
-from collections.abc import Mapping
-from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from ipaddress import ip_address
-from threading import BoundedSemaphore, Thread
-from typing import Any, Protocol
-from urllib.parse import parse_qs, urlsplit
+from collections.abc import Collection
+from http.server import ThreadingHTTPServer
+from threading import Thread
+from time import sleep
+from typing import Any
 
-from edgetransfer.data.streams.arrivals import Arrival, read_fields
-from edgetransfer.errors import DataError, EdgeTransferError, UsageError
-from edgetransfer.names import json_text
-from edgetransfer.online.http.openapi import openapi
-from edgetransfer.online.http.prometheus import CONTENT_TYPE, exposition
-from edgetransfer.online.ids import id_key
+from edgetransfer.errors import EdgeTransferError, UsageError
+from edgetransfer.online.http.bodies import BodyBudget
+from edgetransfer.online.http.connections import Connections, room_for_connections
+from edgetransfer.online.http.handler import Desk, Handler
+from edgetransfer.online.http.hosts import Hosts
 from edgetransfer.online.snapshot import Throughput
 
 logger = logging.getLogger(__name__)
 
-CONNECTIONS = 64
-PATIENCE = 15.0  # seconds of silence after which a connection is closed
-RETRY_AFTER = 1
-JSON = "application/json"
-OPEN = ("/healthz", "/openapi.json")  # need no token
-
-
-class Refusal(Exception):  # noqa: N818
-    """A request that is answered with an error status."""
-
-    def __init__(self, status: int, text: str) -> None:
-        super().__init__(text)
-        self.status = status
-
-
-class Desk(Protocol):
-    """Where the server hands samples in."""
-
-    def submit(self, arrival: Arrival) -> Mapping[str, Any] | None:
-        """What became of a sample; None if there is no room, or it takes too long."""
+BODIES = 64 * 2**20  # bytes of all bodies that are held
 
 
 class StreamServer(ThreadingHTTPServer):
@@ -60,6 +35,8 @@ class StreamServer(ThreadingHTTPServer):
         That clients must show as ``Authorization: Bearer …``; needed beyond loopback.
     longest
         Bytes of a request's body.
+    names
+        That it answers to, beside what it is bound to; see `Hosts`.
 
     Raises
     ------
@@ -82,8 +59,10 @@ class StreamServer(ThreadingHTTPServer):
         desk: Desk | None,
         token: str | None,
         longest: int,
+        names: Collection[str] = (),
     ) -> None:
-        if token is None and not _is_loopback(host):
+        self.hosts = Hosts(host, names)
+        if not token and not self.hosts.loopback:
             raise UsageError(
                 f"{host} can be reached from other machines: give a --token that clients must "
                 "show, or bind 127.0.0.1"
@@ -92,7 +71,8 @@ class StreamServer(ThreadingHTTPServer):
         self.desk = desk
         self.token = token
         self.longest = longest
-        self._slots = BoundedSemaphore(CONNECTIONS)
+        self.bodies = BodyBudget(max(BODIES, 2 * longest))
+        self.connections = Connections(room_for_connections())
         try:
             super().__init__((host, port), Handler)
         except OSError as error:
@@ -115,225 +95,39 @@ class StreamServer(ThreadingHTTPServer):
         self.shutdown()
         self.server_close()
 
+    def get_request(self) -> tuple[Any, Any]:
+        """Take the next connection."""
+        try:
+            return super().get_request()
+        except OSError:  # no file handle is left: one is made free, and the client waits meanwhile
+            self.connections.close_slowest()
+            sleep(0.05)
+            raise
+
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Give a connection a thread, if there is one left."""
-        if not self._slots.acquire(blocking=False):
+        """Give a connection a thread, if there is room for one more."""
+        if not self.connections.enter(request):
             with contextlib.suppress(OSError):  # it has gone: so much the better
+                request.settimeout(1.0)
                 request.sendall(
                     b"HTTP/1.1 429 Too Many Requests\r\nRetry-After: 1\r\nContent-Length: 0\r\n"
                     b"Connection: close\r\n\r\n"
                 )
             self.shutdown_request(request)
             return
-        super().process_request(request, client_address)
+        try:
+            super().process_request(request, client_address)
+        except BaseException:
+            self.connections.leave(request)
+            raise
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
         """Serve one connection."""
         try:
             super().process_request_thread(request, client_address)
         finally:
-            self._slots.release()
+            self.connections.leave(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A connection that broke is nobody's concern."""
         logger.debug("connection of %s broke", client_address, exc_info=True)
-
-
-class Handler(BaseHTTPRequestHandler):
-    """One connection."""
-
-    server: StreamServer
-    protocol_version = "HTTP/1.1"
-    server_version = "edgetransfer"
-    sys_version = ""
-    timeout = PATIENCE
-    # Head and body leave together, at once: else the kernel waits 40 ms for more of either.
-    wbufsize = -1
-    disable_nagle_algorithm = True
-
-    def do_GET(self) -> None:
-        """Answer ``GET``."""
-        self._answer("GET")
-
-    def do_POST(self) -> None:
-        """Answer ``POST``."""
-        self._answer("POST")
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-        """Log for those who debug."""
-        logger.debug(format, *args)
-
-    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
-        """Answer what the base class refuses; a strange request is the client's fault."""
-        del explain
-        status = {501: 405, 505: 400}.get(code, code)
-        self.close_connection = True
-        self._send(status, {"error": message or "bad request"})
-
-    def _answer(self, method: str) -> None:
-        try:
-            split = urlsplit(self.path)
-            if split.path not in OPEN:
-                self._check_token()
-            routes = {
-                ("GET", "/healthz"): self._health,
-                ("GET", "/openapi.json"): self._description,
-                ("GET", "/metrics"): self._metrics,
-                ("GET", "/predict"): self._predict_known,
-                ("POST", "/predict"): self._predict,
-                ("POST", "/samples"): self._sample,
-            }
-            route = routes.get((method, split.path))
-            if route is None:
-                known = any(path == split.path for _, path in routes)
-                raise Refusal(405 if known else 404, "no such method" if known else "no such path")
-            route(self._query(split.query))
-        except Refusal as refusal:
-            # What is left of the body would be taken for the next request.
-            self.close_connection = True
-            self._send(refusal.status, {"error": str(refusal)})
-        except (ConnectionError, TimeoutError):
-            self.close_connection = True
-        except ValueError as error:  # urlsplit, on addresses such as //[
-            self.close_connection = True
-            self._send(400, {"error": str(error)})
-
-    def _check_token(self) -> None:
-        if self.server.token is None:
-            return
-        shown = self.headers.get("Authorization", "").encode("utf-8", "surrogateescape")
-        if not hmac.compare_digest(shown, f"Bearer {self.server.token}".encode()):
-            raise Refusal(401, "the token is missing or wrong: Authorization: Bearer …")
-
-    @staticmethod
-    def _query(text: str) -> dict[str, str]:
-        try:
-            given = parse_qs(text, max_num_fields=10, keep_blank_values=True, errors="strict")
-        except ValueError:
-            raise Refusal(400, "the query cannot be read") from None
-        if unknown := sorted(set(given) - {"id", "label"}):
-            raise Refusal(400, f"unknown query field {unknown[0][:50]!r}")
-        if any(len(values) > 1 for values in given.values()):
-            raise Refusal(400, "a query field is given twice")
-        return {key: values[0] for key, values in given.items()}
-
-    # What can be asked
-
-    def _health(self, _query: dict[str, str]) -> None:
-        paused = self.server.board.snapshot.paused
-        self._send(200, {"status": "paused", "reason": paused} if paused else {"status": "ok"})
-
-    def _description(self, _query: dict[str, str]) -> None:
-        self._send(200, openapi())
-
-    def _metrics(self, _query: dict[str, str]) -> None:
-        text = exposition(self.server.board.snapshot)
-        self._send_bytes(200, text.encode(errors="replace"), CONTENT_TYPE)
-
-    def _predict_known(self, query: dict[str, str]) -> None:
-        if "id" not in query:
-            raise Refusal(400, "which id? GET /predict?id=…; POST /predict takes an image")
-        learner = self.server.board.learner
-        rows = learner.durable.learner.pooled(id_key(query["id"]))
-        if rows is None:
-            raise Refusal(404, "no unlabelled sample has this id")
-        self._send(200, {"id": query["id"], "classes": learner.probabilities(rows)})
-
-    def _predict(self, query: dict[str, str]) -> None:
-        arrival = self._arrival(query)
-        if arrival.source is None:
-            raise Refusal(400, "needs an image to predict")
-        outcome = self._submit(replace(arrival, learn=False))
-        self._send(200, {"id": outcome["id"], "classes": outcome["classes"]})
-
-    def _sample(self, query: dict[str, str]) -> None:
-        outcome = self._submit(self._arrival(query))
-        if outcome["status"] == "unknown":
-            raise Refusal(404, "no unlabelled sample has this id")
-        self._send(200, outcome)
-
-    def _submit(self, arrival: Arrival) -> Mapping[str, Any]:
-        desk = self.server.desk
-        if desk is None:
-            raise Refusal(404, "this stream takes its samples from elsewhere")
-        outcome = None
-        if not self.server.board.snapshot.paused:
-            outcome = desk.submit(arrival)
-        if outcome is None:
-            paused = self.server.board.snapshot.paused
-            raise Refusal(429, paused or "busy: send it again, with the same id")
-        if outcome["status"] == "rejected":
-            raise Refusal(422, str(outcome["reason"]))
-        return outcome
-
-    def _arrival(self, query: dict[str, str]) -> Arrival:
-        """The sample that a request holds."""
-        body = self._body()
-        kind = self.headers.get_content_type()
-        try:
-            if kind == JSON:
-                record = json.loads(body)
-                if not isinstance(record, dict):
-                    raise Refusal(400, "not a JSON object")
-                if query:
-                    raise Refusal(400, "id and label belong into the JSON object")
-                return read_fields(record, files=False)
-            if kind.startswith("image/") or kind == "application/octet-stream":
-                if not body:
-                    raise Refusal(400, "the body is empty")
-                # Without base64, fields are an id and a label: both are checked, neither is needed.
-                fields = read_fields({"id": "-", "label": "-", **query}, files=False)
-                return Arrival(
-                    id=fields.id if "id" in query else hashlib.sha256(body).hexdigest(),
-                    source=body,
-                    label=fields.label if "label" in query else None,
-                )
-        except (ValueError, RecursionError):
-            raise Refusal(400, "not valid JSON") from None
-        except DataError as error:
-            raise Refusal(400, str(error)) from None
-        raise Refusal(415, f"send {JSON} or image/*, not {kind[:100]}")
-
-    def _body(self) -> bytes:
-        if "Transfer-Encoding" in self.headers:
-            raise Refusal(411, "chunks are not taken: give a Content-Length")
-        length = self.headers.get("Content-Length")
-        if length is None:
-            raise Refusal(411, "give a Content-Length")
-        if not (length.isascii() and length.isdecimal()):
-            raise Refusal(400, "Content-Length is no number")
-        if len(length) > 18 or int(length) > self.server.longest:
-            raise Refusal(413, f"more than {self.server.longest} bytes")
-        body = self.rfile.read(int(length))
-        if len(body) < int(length):
-            raise Refusal(400, "the body is shorter than its Content-Length")
-        return body
-
-    def _send(self, status: int, value: Mapping[str, Any]) -> None:
-        self._send_bytes(status, json_text(value).encode(), JSON)
-
-    def _send_bytes(self, status: int, body: bytes, kind: str) -> None:
-        try:
-            self.send_response(status)
-            self.send_header("Content-Type", kind)
-            self.send_header("Content-Length", str(len(body)))
-            if status == 429:
-                self.send_header("Retry-After", str(RETRY_AFTER))
-            if status == 401:
-                self.send_header("WWW-Authenticate", "Bearer")
-            if self.close_connection:
-                self.send_header("Connection", "close")
-            self.end_headers()
-            if self.command != "HEAD":
-                self.wfile.write(body)
-        except OSError:
-            self.close_connection = True
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False

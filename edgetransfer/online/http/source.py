@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from queue import Empty, Full, Queue
 from threading import Event
@@ -46,6 +46,8 @@ class HttpSource:
     ----------
     capacity
         Samples that wait at most; clients beyond that are told to come again.
+    names
+        That the server answers to; see `StreamServer`.
     """
 
     def __init__(
@@ -57,10 +59,13 @@ class HttpSource:
         token: str | None,
         longest: int,
         capacity: int,
+        names: Collection[str] = (),
     ) -> None:
         self._queue: Queue[Arrival] = Queue(capacity)
         self._stop = Event()
-        self.server = StreamServer(host, port, board=board, desk=self, token=token, longest=longest)
+        self.server = StreamServer(
+            host, port, board=board, desk=self, token=token, longest=longest, names=names
+        )
 
     def submit(self, arrival: Arrival) -> Mapping[str, Any] | None:
         """See `Desk.submit`."""
