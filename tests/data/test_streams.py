@@ -196,7 +196,7 @@ class TestTar:
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("edgetransfer.data.streams.shard_samples.LARGEST_IMAGE", 99)
-        monkeypatch.setattr("edgetransfer.data.streams.tar.LONGEST_CLASS", 50)
+        monkeypatch.setattr("edgetransfer.data.streams.shard_samples.LONGEST_LABEL_FILE", 50)
         members = [("1.jpg", bytes(100)), ("1.cls", b"cat"), ("2.jpg", b"2"), ("2.cls", bytes(51))]
         shard(tmp_path / "a.tar", [*members, ("3.jpg", bytes(99)), ("3.json", bytes(5000))])
         found = all_of(TarSource(f"{tmp_path}/a.tar", suffixes=SUFFIXES), Known())

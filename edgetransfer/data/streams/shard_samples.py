@@ -69,6 +69,7 @@ class ShardSamples:
         self._families: dict[str, _Family] = {}
         self._images: dict[str, bytes] = {}
         self._labels: dict[str, bytes] = {}
+        self._refused: set[str] = set()  # keys of which a file was too large
         self._bytes = 0
         self._last: str | None = None
 
@@ -94,7 +95,13 @@ class ShardSamples:
             if ending == LABEL or ending in self._suffixes:
                 parts = family.labels if ending == LABEL else family.images
                 parts.add(key)
-                yield ShardSample(key=key, problem=NO_CLASS if ending == LABEL else TOO_LARGE)
+                if key not in self._refused:
+                    self._refuse(key)
+                    problem = NO_CLASS if ending == LABEL else TOO_LARGE
+                    yield ShardSample(key=key, problem=problem)
+            return
+        if key in self._refused:  # the rest of a sample that is out
+            (family.labels if ending == LABEL else family.images).add(key)
             return
         if ending == LABEL:
             if key in family.labels:
@@ -138,6 +145,11 @@ class ShardSamples:
                     yield ShardSample(key=key, image=self._images[key])
             for key in labels:
                 yield ShardSample(key=key, problem=UNCLEAR if several else NO_IMAGE)
+
+    def _refuse(self, key: str) -> None:
+        self._refused.add(key)
+        self._labels.pop(key, None)
+        self._bytes -= len(self._images.pop(key, b""))
 
     def _settled(self, name: str) -> Iterator[ShardSample]:
         """A family that may be through: ``1.input.jpg`` is labelled by ``1.cls`` if it is alone."""

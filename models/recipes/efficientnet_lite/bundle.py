@@ -1,6 +1,6 @@
 """A sparse backbone as the project ships it: no classifier, float16 values, packed, with its card.
 
-    python bundle.py SPARSE.onnx --name NAME --pruning TEXT --source TEXT --out FOLDER [--photos DIR]
+    python bundle.py SPARSE.onnx --name NAME --pruning TEXT --source TEXT --out DIR [--photos DIR]
 
 `SPARSE.onnx` is what `edgetransfer sparsify` made of the dense file. With --photos the features of
 the packed network are compared with those of the float32 one.
