@@ -13,8 +13,8 @@ extensions = ["myst_parser"]
 source_suffix = {".md": "markdown"}
 root_doc = "docs/index"
 PAGES = [
-    *("data", "train", "backbones", "sparsify", "finetune", "stream", "benchmark", "engines", "runs"),
-    *("python", "commands", "json"),
+    *("data", "train", "backbones", "sparsify", "finetune", "stream", "benchmark", "engines"),
+    *("runs", "python", "commands", "json"),
 ]
 MORE = {
     "README": "First steps",
