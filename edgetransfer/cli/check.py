@@ -21,9 +21,9 @@ def check(
 
     It ends in 0 if everything is as it was written, and in 3 if something is damaged.
 
-    Examples
-    --------
-      edgetransfer check run
+    Examples:
+
+    edgetransfer check run
     """
     from edgetransfer.online import check as check_run
 

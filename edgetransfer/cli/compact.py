@@ -29,9 +29,9 @@ def compact(
     A pruned network often has filters without weights, and channels that nobody reads. Any
     engine gains from their going, also one that gains nothing from zeros.
 
-    Examples
-    --------
-      edgetransfer compact sparse.onnx --out smaller.onnx
+    Examples:
+
+    edgetransfer compact sparse.onnx --out smaller.onnx
     """
     from edgetransfer.compaction import Compaction, compact_backbone
 

@@ -20,11 +20,11 @@ def demo(
 ) -> None:
     """Train on handwritten digits with the bundled sparse backbone, in under two minutes, offline.
 
-    Examples
-    --------
-      edgetransfer demo
+    Examples:
 
-      edgetransfer demo --out /tmp/demo --json
+    edgetransfer demo
+
+    edgetransfer demo --out /tmp/demo --json
     """
     from edgetransfer.demo import run_demo
 

@@ -9,11 +9,11 @@ from edgetransfer.cli.terminal import print_json, say
 def doctor(json_output: JsonOption = False) -> None:
     """Show versions, the processor, and which engine runs here and why.
 
-    Examples
-    --------
-      edgetransfer doctor
+    Examples:
 
-      edgetransfer doctor --json
+    edgetransfer doctor
+
+    edgetransfer doctor --json
     """
     from edgetransfer.machine import describe_machine
 

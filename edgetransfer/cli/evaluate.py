@@ -71,13 +71,13 @@ def evaluate(
 ) -> None:
     """Test a trained run, or a backbone's own classifier, on labelled images.
 
-    Examples
-    --------
-      edgetransfer evaluate run photos/test
+    Examples:
 
-      edgetransfer evaluate run test.csv --json
+    edgetransfer evaluate run photos/test
 
-      edgetransfer evaluate --classifier --backbone net.onnx --data imagenet/val
+    edgetransfer evaluate run test.csv --json
+
+    edgetransfer evaluate --classifier --backbone net.onnx --data imagenet/val
     """
     show_log(json_output)
     if classifier:

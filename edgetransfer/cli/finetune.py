@@ -46,17 +46,21 @@ from edgetransfer.defaults import DEFAULT_BACKBONE
 EXAMPLES = """\
 Examples:
 
-  edgetransfer finetune --backbone sparse.onnx --data photos --out run --epochs 10
+edgetransfer finetune --backbone sparse.onnx --data photos --out run \\
+    --epochs 10
 
-  edgetransfer finetune --backbone sparse.onnx --data photos --out run --only last-block
+edgetransfer finetune --backbone sparse.onnx --data photos --out run \\
+    --only last-block
 
-  edgetransfer finetune --backbone sparse.onnx --teacher dense.onnx --data photos --out run
-  --epochs 10 --optimizer adam --head-init linear --refit-head
+edgetransfer finetune --backbone sparse.onnx --teacher dense.onnx \\
+    --data photos --out run --epochs 10 --optimizer adam \\
+    --head-init linear --refit-head
 
-  edgetransfer finetune --data photos --out run --head-init linear --batchnorm restore
-  --learning-rate 0.01 --json
+edgetransfer finetune --data photos --out run --head-init linear \\
+    --batchnorm restore --learning-rate 0.01 --json
 
-  edgetransfer finetune --backbone sparse.onnx --data photos --out run --recipe paper
+edgetransfer finetune --backbone sparse.onnx --data photos --out run \\
+    --recipe paper
 """
 
 _WHAT = "What is trained"

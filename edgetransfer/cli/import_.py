@@ -82,11 +82,11 @@ def import_(
     under these names is refused. No code in the file is ever run. Nothing is fetched without
     --download.
 
-    Examples
-    --------
-      edgetransfer import resnet50_acdc_90.ckpt --out acdc-90.onnx --pruning "AC/DC, 90%"
+    Examples:
 
-      edgetransfer import --download resnet50 --out resnet50.onnx
+    edgetransfer import resnet50_acdc_90.ckpt --out acdc.onnx --pruning AC/DC
+
+    edgetransfer import --download resnet50 --out resnet50.onnx
     """
     from edgetransfer.importing import ImportSettings, import_backbone
 

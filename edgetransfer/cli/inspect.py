@@ -49,13 +49,13 @@ def inspect(
 ) -> None:
     """Show a backbone's features, sparsity, dead channels, and what its zeros gain here.
 
-    Examples
-    --------
-      edgetransfer inspect tinyresnet-90
+    Examples:
 
-      edgetransfer inspect net.onnx --json
+    edgetransfer inspect tinyresnet-90
 
-      edgetransfer inspect net.onnx --data photos
+    edgetransfer inspect net.onnx --json
+
+    edgetransfer inspect net.onnx --data photos
     """
     from edgetransfer.inspection import compare_conventions, inspect_backbone
 

@@ -37,13 +37,13 @@ def predict(
 ) -> None:
     """Say what photos show.
 
-    Examples
-    --------
-      edgetransfer predict run photo.jpg
+    Examples:
 
-      edgetransfer predict run folder/ other.png --top 1 --json
+    edgetransfer predict run photo.jpg
 
-      curl -s https://example.org/cat.jpg | edgetransfer predict run -
+    edgetransfer predict run folder/ other.png --top 1 --json
+
+    curl -s https://example.org/cat.jpg | edgetransfer predict run -
     """
     from edgetransfer.linear import Classifier
 

@@ -36,13 +36,13 @@ def rollback(
 
     What the run held is set aside in its folder, not deleted.
 
-    Examples
-    --------
-      edgetransfer rollback run --list
+    Examples:
 
-      edgetransfer rollback run --to 20000 --dry-run
+    edgetransfer rollback run --list
 
-      edgetransfer rollback run --to 2025-03-01T12:00
+    edgetransfer rollback run --to 20000 --dry-run
+
+    edgetransfer rollback run --to 2025-03-01T12:00
     """
     from edgetransfer.online import rollback as roll_back
 
@@ -90,11 +90,11 @@ def forget(
 ) -> None:
     """Remove samples from a stream's memory for good, and fit the head to what stays.
 
-    Examples
-    --------
-      edgetransfer forget run --id camera/0017.jpg
+    Examples:
 
-      edgetransfer forget run --class "a mistake"
+    edgetransfer forget run --id camera/0017.jpg
+
+    edgetransfer forget run --class "a mistake"
     """
     from edgetransfer.online import forget as forget_samples
 
@@ -125,13 +125,13 @@ def export(
     Of a stream, which may run meanwhile: head, labels and report. Of a finetuning: the sparse
     ONNX file with its card too.
 
-    Examples
-    --------
-      edgetransfer export run --out model
+    Examples:
 
-      edgetransfer export finetuned --out model --merge-head
+    edgetransfer export run --out model
 
-      edgetransfer predict model photo.jpg
+    edgetransfer export finetuned --out model --merge-head
+
+    edgetransfer predict model photo.jpg
     """
     from edgetransfer.reports import RunFolder
 

@@ -26,11 +26,14 @@ from edgetransfer.cli.terminal import print_json, say, show_log, shown_progress
 EXAMPLES = """\
 Examples:
 
-  edgetransfer sparsify dense.onnx --sparsity 0.75 --calibration photos --out sparse.onnx
+edgetransfer sparsify dense.onnx --sparsity 0.75 --calibration photos \\
+    --out sparse.onnx
 
-  edgetransfer sparsify dense.onnx --target-speedup 2.5 --calibration photos --out fast.onnx
+edgetransfer sparsify dense.onnx --target-speedup 2.5 --calibration photos \\
+    --out fast.onnx
 
-  edgetransfer sparsify dense.onnx --pattern 2:4 --calibration photos --out s.onnx --refine 10
+edgetransfer sparsify dense.onnx --pattern 2:4 --calibration photos \\
+    --out s.onnx --refine 10
 """
 _FIT = "Calibration"
 

@@ -32,17 +32,17 @@ from edgetransfer.defaults import DEFAULT_BACKBONE
 _LEARNING, _SOURCE, _KEEPING, _MACHINE = "Learning", "Source", "Keeping", "Machine"
 
 EXAMPLES = """\
+It goes on where the run stopped; SIGTERM or Ctrl-C finishes what is in hand and saves.
+
 Examples:
 
-  edgetransfer stream --source folder:incoming --out run
+edgetransfer stream --source folder:incoming --out run
 
-  producer | edgetransfer stream --source jsonl:- --out run --json
+producer | edgetransfer stream --source jsonl:- --out run --json
 
-  edgetransfer stream --source http:8080 --out run
+edgetransfer stream --source http:8080 --out run
 
-  edgetransfer stream --source 'tar:shards/*.tar' --repeat --views 1 --out run
-
-It goes on where the run stopped; SIGTERM or Ctrl-C finishes what is in hand and saves.
+edgetransfer stream --source 'tar:shards/*.tar' --repeat --views 1 --out run
 """
 
 

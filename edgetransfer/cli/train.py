@@ -48,14 +48,14 @@ from edgetransfer.defaults import DEFAULT_BACKBONE
 EXAMPLES = """\
 Examples:
 
-  edgetransfer train --data photos --out run
+edgetransfer train --data photos --out run
 
-  edgetransfer train --data photos --out run --online --epochs 20
+edgetransfer train --data photos --out run --online --epochs 20
 
-  edgetransfer train --data photos --out run --online --recipe paper
+edgetransfer train --data photos --out run --online --recipe paper
 
-  edgetransfer train --backbone net.onnx --mean 0.5,0.5,0.5 --std 0.5,0.5,0.5 --data photos.csv
-  --out run --solver sgd --json
+edgetransfer train --backbone net.onnx --mean 0.5,0.5,0.5 \\
+    --std 0.5,0.5,0.5 --data photos.csv --out run --solver sgd --json
 """
 
 

@@ -42,11 +42,11 @@ def tune(
 
     The answer is kept in your cache folder; train, predict, inspect and stream use it.
 
-    Examples
-    --------
-      edgetransfer tune net.onnx
+    Examples:
 
-      edgetransfer tune net.onnx --data photos --json
+    edgetransfer tune net.onnx
+
+    edgetransfer tune net.onnx --data photos --json
     """
     from edgetransfer.tuning import tune_backbone
 

@@ -29,6 +29,7 @@ PAIRS: tuple[tuple[Callable[..., None], tuple[type, ...]], ...] = (
 # Options whose text stands for a setting of another type: how it is read.
 READ: dict[str, Callable[[Any], Any]] = {
     "l2": lambda text: None if text == "auto" else float(text),
+    "penalty": lambda text: None if text == "auto" else float(text),
     "journal_bytes": lambda text: parse_bytes("", text),
     "max_body": lambda text: parse_bytes("", text),
     "memory": lambda text: parse_bytes("", text),
@@ -56,7 +57,9 @@ def test_defaults_stand_once(command: Callable[..., None], settings: tuple[type,
 
 def test_runs_of_before_go_on() -> None:
     """Settings that a run folder of an older version does not name are as they were then."""
-    training = LinearTraining(backbone="tinyresnet-90", data=Path("photos"), out=Path("run"))
+    training = LinearTraining(
+        backbone="tinyresnet-90", data=Path("photos"), out=Path("run"), solver="lbfgs"
+    )
     older = {k: v for k, v in training.to_config().items() if v is not None}
     for name in ("recipe", "metric"):
         del older[name]

@@ -1,0 +1,50 @@
+"""How the site is built: Sphinx with Markdown, no network, no theme of another package.
+
+The source is the repository's root, so that the links between documents are the site's, too.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+project = "edgetransfer"
+author = "the edgetransfer project"
+extensions = ["myst_parser"]
+source_suffix = {".md": "markdown"}
+root_doc = "docs/index"
+PAGES = [
+    *("data", "train", "backbones", "sparsify", "finetune", "stream", "benchmark", "engines"),
+    *("runs", "python", "commands", "json"),
+]
+MORE = {
+    "README": "First steps",
+    "examples/README": "Examples",
+    "benchmarks/README": "Benchmarks",
+    "ARCHITECTURE": "Architecture",
+    "CONTRIBUTING": "Contributing",
+    "CHANGELOG": "Changes",
+    "edgetransfer/engines/sparse/native/README": "The sparse engine's native part",
+}
+include_patterns = ["docs/*.md", *(f"{page}.md" for page in MORE)]
+exclude_patterns = [".venv*", ".git", "docs/_build", "tests", "dist"]
+myst_heading_anchors = 3
+html_theme = "alabaster"
+html_title = "edgetransfer"
+html_theme_options = {
+    "description": "Sparse image backbones adapted to your own photos, on a laptop CPU",
+    "page_width": "70rem",
+    "show_powered_by": False,
+}
+html_show_sphinx = False
+
+
+def _with_contents(_app: Any, name: str, text: list[str]) -> None:
+    """The index gets its table of contents here: elsewhere it would be shown as code."""
+    if name == root_doc:
+        entries = [*PAGES, *(f"{title} </{page}>" for page, title in MORE.items())]
+        text[0] += "\n".join(("\n```{toctree}", ":hidden:", "", *entries, "```", ""))
+
+
+def setup(app: Any) -> None:
+    """Called by Sphinx."""
+    app.connect("source-read", _with_contents)

@@ -1,0 +1,31 @@
+"""Time an epoch of online finetuning of a sparse backbone beside the dense one, on this machine.
+
+    python examples/measure.py PHOTOS DENSE SPARSE OUT
+
+``OUT/report.html`` shows all of it. Close other programs first.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from edgetransfer.benchmark import BenchmarkSettings, run_benchmark
+
+
+def main(photos: Path, dense: str, sparse: str, out: Path, epochs: int = 3) -> None:
+    """Measure, and say what share of the dense epoch the sparse one takes."""
+    settings = BenchmarkSettings(
+        out=out, data=(photos,), baseline=dense, backbones=(sparse,), epochs=epochs
+    )
+    report = run_benchmark(settings)
+    for row in report["rows"]:
+        if row["reason"] is not None:
+            print(f"{row['backbone']}: {row['reason']}")
+            continue
+        share = row["fraction_of_baseline"]["median"]
+        print(f"{row['backbone']}: {row['sparsity']:.0%} zeros, {share:.2f} of the dense epoch")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2], sys.argv[3], Path(sys.argv[4]))

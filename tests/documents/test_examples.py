@@ -1,0 +1,76 @@
+"""The programs of ``examples/`` run, on the tests' own photos, and end in what they say."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from edgetransfer.backbones.card import BackboneCard
+from edgetransfer.types import Preprocessing
+from tests.conftest import REPOSITORY
+from tests.graphs import tiny
+from tests.photos import backbone, photos
+
+__all__ = ["backbone", "photos"]
+
+
+def run(name: str, *arguments: object) -> str:
+    """What an example prints."""
+    done = subprocess.run(
+        [sys.executable, str(REPOSITORY / "examples" / name), *map(str, arguments)],
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        capture_output=True,
+        text=True,
+        timeout=900,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture
+def dense(tmp_path: Path) -> Path:
+    path = tiny(size=32, width=16).save(tmp_path / "dense.onnx")
+    card = BackboneCard(name="dense", preprocessing=Preprocessing(size=32, resize=36))
+    path.with_suffix(".toml").write_text(card.to_toml())
+    return path
+
+
+def test_all_are_listed() -> None:
+    listed = (REPOSITORY / "examples" / "README.md").read_text("utf-8")
+    for path in (REPOSITORY / "examples").glob("*.py"):
+        assert f"`{path.name} " in listed
+
+
+@pytest.mark.slow
+def test_train(photos: Path, backbone: Path, tmp_path: Path) -> None:
+    printed = run("train.py", photos / "train", tmp_path / "run", backbone)
+    assert "48 photos of 3 classes" in printed  # 60, a fifth held out
+    assert "blue" in printed
+    assert (tmp_path / "run" / "head.safetensors").is_file()
+
+
+@pytest.mark.slow
+def test_stream(photos: Path, backbone: Path, tmp_path: Path) -> None:
+    printed = run("stream.py", photos / "train", tmp_path / "run", backbone)
+    assert printed.startswith("60 new photos")
+    again = run("stream.py", photos / "train", tmp_path / "run", backbone)
+    assert again.startswith("0 new photos")
+
+
+@pytest.mark.slow
+def test_sparsify_then_finetune(photos: Path, dense: Path, tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    printed = run("sparsify_finetune.py", photos / "train", dense, tmp_path / "out")
+    assert "75." in printed.split("%")[0] or "74." in printed.split("%")[0]
+    assert (tmp_path / "out" / "run" / "backbone.onnx").is_file()
+
+
+@pytest.mark.slow
+def test_measure(photos: Path, dense: Path, backbone: Path, tmp_path: Path) -> None:
+    printed = run("measure.py", photos, dense, backbone, tmp_path / "bench")
+    assert "of the dense epoch" in printed
+    assert (tmp_path / "bench" / "report.html").is_file()

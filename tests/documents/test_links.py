@@ -1,0 +1,91 @@
+"""Links between the project's documents lead somewhere, and commands in them can be read."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import REPOSITORY
+from tests.documents.programs import program
+
+DOCUMENTS = sorted(
+    path
+    for pattern in (
+        "*.md",
+        "docs/*.md",
+        "benchmarks/*.md",
+        "models/**/*.md",
+        "edgetransfer/**/*.md",
+    )
+    for path in REPOSITORY.glob(pattern)
+)
+LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
+FENCE = re.compile(r"^```.*?^```", re.M | re.S)
+MOST_LINES = 130  # of the README
+
+commands = program("commands")
+
+
+def _anchors(path: Path) -> set[str]:
+    """GitHub's anchors of a document's headings."""
+    text = FENCE.sub("", path.read_text("utf-8"))
+    headings = re.findall(r"^#+ (.+)$", text, re.M)
+    plain = (re.sub(r"[^\w\- ]", "", heading.lower()) for heading in headings)
+    return {heading.replace(" ", "-") for heading in plain}
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(REPOSITORY)))
+def test_links_lead_somewhere(path: Path) -> None:
+    for target in LINK.findall(FENCE.sub("", path.read_text("utf-8"))):
+        if re.match(r"[a-z]+:", target):
+            continue
+        name, _, anchor = target.partition("#")
+        there = (path.parent / name).resolve() if name else path
+        assert there.exists(), f"{path.name} links to {target}"
+        assert there.is_relative_to(REPOSITORY), target
+        if anchor:
+            assert anchor in _anchors(there), f"{path.name} links to {target}"
+
+
+def test_a_link_that_leads_nowhere_would_be_seen(tmp_path: Path) -> None:
+    assert LINK.findall("[a](b.md) ![p](c.png) [d](e.md#f)") == ["b.md", "e.md#f"]
+    page = tmp_path / "page.md"
+    page.write_text("# Learn from a stream\n```\n# no heading\n```\n## `train`, twice\n")
+    assert _anchors(page) == {"learn-from-a-stream", "train-twice"}
+
+
+def test_every_page_of_the_documents_is_reached_from_their_index() -> None:
+    index = (REPOSITORY / "docs" / "index.md").read_text("utf-8")
+    for page in (REPOSITORY / "docs").glob("*.md"):
+        assert page.name == "index.md" or f"({page.name})" in index, page.name
+
+
+def test_the_readme_is_short() -> None:
+    assert len((REPOSITORY / "README.md").read_text("utf-8").splitlines()) <= MOST_LINES
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(REPOSITORY)))
+def test_commands_in_documents_can_be_read(path: Path) -> None:
+    """Each ``edgetransfer …`` of a code block has options and choices that there are."""
+    by_name = {page.name: page.command for page in commands.pages()}
+    for call in _calls(path.read_text("utf-8")):
+        words = commands.arguments_of(call)
+        if words[:1] == ["--help"] or words[:1] == ["COMMAND"]:
+            continue
+        name = " ".join(words[:2]) if " ".join(words[:2]) in by_name else words[0]
+        assert name in by_name, f"{path.name}: {call}"
+        with by_name[name].make_context(name, words[len(name.split()) :]):
+            pass
+
+
+def _calls(text: str) -> list[str]:
+    """The lines of a document's unmarked and shell code blocks that call the program."""
+    calls = []
+    for block in re.findall(r"^```(?:sh|console|)\n(.*?)^```", text, re.M | re.S):
+        for line in block.replace("\\\n", " ").splitlines():
+            command = line.removeprefix("$ ").split("  #")[0]
+            if re.match(r"(?:[\w ']+\| )?edgetransfer ", command):
+                calls.append(command)
+    return calls
