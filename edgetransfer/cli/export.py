@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from edgetransfer.cli.options import JsonOption, MovedBackbone
+from edgetransfer.cli.options import JsonOption, MovedBackbone, QuietOption, UnknownOption
 from edgetransfer.cli.terminal import print_json, say, show_log
 
 
@@ -42,16 +42,10 @@ def export(
             "normalises by itself.",
         ),
     ] = False,
-    unknown_below: Annotated[
-        float | None,
-        typer.Option(
-            "--unknown-below",
-            metavar="P",
-            help="Where no class reaches this probability, a photo shows none of them.",
-        ),
-    ] = None,
+    unknown_below: UnknownOption = None,
     backbone: MovedBackbone = None,
     json_output: JsonOption = False,
+    quiet: QuietOption = False,
 ) -> None:
     """Write what a run learned as one ONNX file, or as a folder, to be given away.
 
@@ -69,7 +63,7 @@ def export(
     """
     from edgetransfer.exporting import export as export_run
 
-    show_log(json_output)
+    show_log(json_output or quiet)
     report = export_run(
         run,
         out,
@@ -80,6 +74,8 @@ def export(
     )
     if json_output:
         print_json(report)
+        return
+    if quiet:
         return
     verified = report["verified"]
     for name, why in verified["cannot"].items():

@@ -135,6 +135,17 @@ CacheOption = Annotated[
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object to stdout.")]
+QuietOption = Annotated[
+    bool, typer.Option("--quiet", "-q", help="Only results and warnings, nothing else.")
+]
+UnknownOption = Annotated[
+    float | None,
+    typer.Option(
+        "--unknown-below",
+        metavar="P",
+        help="Where no class reaches this probability, a photo shows none of them.",
+    ),
+]
 FeaturesOption = Annotated[
     str | None,
     typer.Option(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -40,7 +41,7 @@ def model_card(
         "---",
         "library_name: edgetransfer",
         "pipeline_tag: image-classification",
-        f"license: {json_text(licence or 'unknown')}",
+        *_licence(licence),
         "tags:",
         *(f"- {tag}" for tag in ("image-classification", "onnx", "sparse", "cpu")),
         "---",
@@ -73,6 +74,15 @@ def model_card(
         lines.append(f"python predict_onnx.py {whole} photo.jpg   # onnxruntime, numpy, pillow")
     lines += ["```", "", f"Made by edgetransfer {__version__}."]
     return "\n".join(lines) + "\n"
+
+
+def _licence(licence: str | None) -> list[str]:
+    """As model hubs take it: an identifier of SPDX, or ``other`` with a name."""
+    if licence is None:
+        return ["license: unknown"]
+    if re.fullmatch(r"[A-Za-z0-9.+-]+", licence):
+        return [f"license: {licence.lower()}"]
+    return ["license: other", f"license_name: {json_text(licence)}"]
 
 
 def _named(classes: tuple[str, ...]) -> str:

@@ -21,6 +21,7 @@ from edgetransfer.linear.opened_run import open_run
 from edgetransfer.linear.opening import limited_threads
 from edgetransfer.linear.seen_before import seen_in_training
 from edgetransfer.linear.skipping import NAMED, SkippedImages
+from edgetransfer.merging.metadata import check_threshold
 from edgetransfer.metrics import Accuracy, StageClock
 from edgetransfer.reprs import short_repr
 from edgetransfer.types import Float32Array, Progress, no_progress
@@ -93,6 +94,7 @@ class Classifier:
         engine: str = "auto",
         threads: int | None = None,
         batch_size: int | None = None,
+        unknown_below: float | None = None,
     ) -> Classifier:
         """Open what a run trained: its folder, or a file that `edgetransfer export` wrote.
 
@@ -102,12 +104,17 @@ class Classifier:
             Where the backbone is now, if it was moved; it must be the same file.
         batch_size
             Of the engine; the run's own if None.
+        unknown_below
+            Below which probability a photo shows none of the classes, 0 to 1; the run's own if
+            None.
 
         Raises
         ------
         EdgeTransferError
             If the run is not finished, or its backbone is missing or another.
         """
+        if unknown_below is not None:
+            check_threshold(unknown_below)
         opened = open_run(Path(run), backbone=backbone, batch_size=batch_size)
         started = open_engine(
             opened.backbone.frozen(opened.batch_size),
@@ -123,9 +130,8 @@ class Classifier:
             clock=StageClock(),
             cores=threads,
         )
-        return cls(
-            opened.head, extractor, threads, opened.config, unknown_below=opened.unknown_below
-        )
+        threshold = opened.unknown_below if unknown_below is None else unknown_below
+        return cls(opened.head, extractor, threads, opened.config, unknown_below=threshold)
 
     def __enter__(self) -> Classifier:
         return self
@@ -197,7 +203,7 @@ class Classifier:
                 id=sample.id,
                 classes=tuple(self.head.classes[i] for i in best),
                 probabilities=tuple(float(result[i]) for i in best),
-                unknown=self.unknown_below is not None and result.max() < self.unknown_below,
+                unknown=bool(self.unknown_below is not None and result.max() < self.unknown_below),
             )
 
     def evaluate(

@@ -19,6 +19,7 @@ from edgetransfer.heads import LinearHead
 from edgetransfer.linear.settings import LinearTraining
 from edgetransfer.merging import is_merged, read_merged
 from edgetransfer.reports import RunFolder
+from edgetransfer.reports.pending import pending
 from edgetransfer.reports.run_folder import BACKBONE, HEAD
 from edgetransfer.types import Preprocessing
 
@@ -81,6 +82,11 @@ def open_run(run: Path, *, backbone: str | None = None, batch_size: int | None =
             unknown_below=file.unknown_below,
         )
     folder = RunFolder.open(run)
+    if (change := pending(folder.path)) is not None:
+        raise RunFolderError(
+            f"{run}: {change} was cut off, so its head may be an old one; `edgetransfer check "
+            f"{run}` says more, and the next start of the stream finishes it"
+        )
     head = LinearHead.load(folder.file(HEAD))
     settings = _settings_of(folder, head, backbone=backbone, batch_size=batch_size)
     if backbone is None and not is_known(settings.backbone):

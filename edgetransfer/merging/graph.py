@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import onnx
@@ -11,6 +12,7 @@ from onnx import numpy_helper
 from edgetransfer.backbones import Backbone
 from edgetransfer.backbones.card import METADATA_KEY
 from edgetransfer.backbones.freeze import BATCH, INPUT, OUTPUT, with_open_batch
+from edgetransfer.backbones.graph import Array
 from edgetransfer.heads import LinearHead
 from edgetransfer.merging.metadata import written
 from edgetransfer.types import Preprocessing
@@ -93,23 +95,24 @@ def _normalise_inside(
     order = ["RGB".index(channel) for channel in preprocessing.channels]
     std = np.asarray(preprocessing.std, np.float64)[order]
     mean = np.asarray(preprocessing.mean, np.float64)[order]
-    constants = {
-        "order": np.array(order, np.int64),
+    constants: dict[str, Array] = {
         "scale": (1 / (255 * std)).astype(np.float32).reshape(1, 3, 1, 1),
         "shift": (-mean / std).astype(np.float32).reshape(1, 3, 1, 1),
     }
-    for name, value in constants.items():
-        graph.initializer.append(numpy_helper.from_array(value, f"{prefix}/{name}"))
-    steps = [
+    planes = "planes"
+    steps: list[tuple[str, list[str], str, dict[str, Any]]] = [
         ("Cast", [INPUT], "float", {"to": onnx.TensorProto.FLOAT}),
-        ("Transpose", [f"{prefix}/float"], "planes", {"perm": [0, 3, 1, 2]}),
-        ("Gather", [f"{prefix}/planes", f"{prefix}/order"], "ordered", {"axis": 1}),
-        ("Mul", [f"{prefix}/ordered", f"{prefix}/scale"], "scaled", {}),
+        ("Transpose", [f"{prefix}/float"], planes, {"perm": [0, 3, 1, 2]}),
+    ]
+    if order != [0, 1, 2]:
+        constants["order"], planes = np.array(order, np.int64), "ordered"
+        steps.append(("Gather", [f"{prefix}/planes", f"{prefix}/order"], planes, {"axis": 1}))
+    steps += [
+        ("Mul", [f"{prefix}/{planes}", f"{prefix}/scale"], "scaled", {}),
         ("Add", [f"{prefix}/scaled", f"{prefix}/shift"], "normal", {}),
     ]
-    if order == [0, 1, 2]:
-        del steps[2]
-        steps[2] = ("Mul", [f"{prefix}/planes", f"{prefix}/scale"], "scaled", {})
+    for name, value in constants.items():
+        graph.initializer.append(numpy_helper.from_array(value, f"{prefix}/{name}"))
     made = [
         onnx.helper.make_node(kind, inputs, [f"{prefix}/{output}"], **options)
         for kind, inputs, output, options in steps
@@ -117,10 +120,9 @@ def _normalise_inside(
     nodes = [*made, *graph.node]
     del graph.node[:]
     graph.node.extend(nodes)
-    value = onnx.helper.make_tensor_value_info(
-        INPUT, onnx.TensorProto.UINT8, [batch, size, size, 3]
-    )
-    graph.input[0].CopyFrom(value)
+    shape = [batch, size, size, 3]
+    fed = onnx.helper.make_tensor_value_info(INPUT, onnx.TensorProto.UINT8, shape)
+    graph.input[0].CopyFrom(fed)
 
 
 def _unused(model: onnx.ModelProto, wanted: str) -> str:
