@@ -148,7 +148,7 @@ def with_open_batch(body: onnx.ModelProto, *, size: int) -> onnx.ModelProto:
     model = onnx.ModelProto()
     model.CopyFrom(body)
     for name in (INPUT, OUTPUT):
-        _fresh(model, name)
+        take_name(model, name)
     del model.graph.value_info[:]
     _feed_nchw(model, layout, BATCH, size)
     _finish(model, shape, batch=BATCH)
@@ -168,7 +168,7 @@ def _walked(
         whole = onnx.ModelProto()
         whole.CopyFrom(body)
         for name in (INPUT, OUTPUT):
-            _fresh(whole, name)
+            take_name(whole, name)
         body = whole
     model = _without_weights(body)
     layout, _ = input_layout(model)
@@ -221,7 +221,7 @@ def _rename(model: onnx.ModelProto, old: str, new: str) -> None:
         value.name = new if value.name == old else value.name
 
 
-def _fresh(model: onnx.ModelProto, name: str) -> str:
+def take_name(model: onnx.ModelProto, name: str) -> str:
     """A tensor name that the graph does not use, taking the wanted one away from others."""
     taken = {n for node in model.graph.node for n in (*node.input, *node.output)}
     taken.update(tensor.name for tensor in model.graph.initializer)
@@ -239,7 +239,7 @@ def _fresh(model: onnx.ModelProto, name: str) -> str:
 
 def _feed_nchw(model: onnx.ModelProto, layout: Layout, batch: int | str, size: int) -> None:
     if model.graph.input[0].name != INPUT:
-        _fresh(model, INPUT)
+        take_name(model, INPUT)
     old = model.graph.input[0].name
     shape = [batch, 3, size, size]
     value = onnx.helper.make_tensor_value_info(INPUT, onnx.TensorProto.FLOAT, shape)
@@ -304,7 +304,7 @@ def _finish(
             "(batch, channels, height, width); choose another with --features"
         )
     if tensor != OUTPUT:
-        _fresh(model, OUTPUT)
+        take_name(model, OUTPUT)
     if steps:
         kind = onnx.TensorProto.FLOAT
         model.graph.value_info.append(

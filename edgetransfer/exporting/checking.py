@@ -88,9 +88,11 @@ def evidence_of(run: OpenedRun) -> Evidence:
         full = picture.size
         shown = render(picture, transform.view(*full), full, preprocessing)
         pictures.append(np.asarray(shown, np.uint8))
-    if pictures:
-        return Evidence(pixels=np.stack(pictures), on=f"{len(pictures)} of its own photos")
     noise = np.random.default_rng(0).integers(0, 256, (4, size, size, 3), np.uint8)
+    if pictures:
+        # At least two at once: one alone can't show that a graph mixes them.
+        pixels = np.stack([*pictures, *(noise[:1] if len(pictures) == 1 else ())])
+        return Evidence(pixels=pixels, on=f"{len(pictures)} of its own photos")
     return Evidence(pixels=noise, on="random pixels, as its own photos are not there")
 
 

@@ -11,7 +11,7 @@ from onnx import numpy_helper
 
 from edgetransfer.backbones import Backbone
 from edgetransfer.backbones.card import METADATA_KEY
-from edgetransfer.backbones.freeze import BATCH, INPUT, OUTPUT, with_open_batch
+from edgetransfer.backbones.freeze import BATCH, INPUT, OUTPUT, take_name, with_open_batch
 from edgetransfer.backbones.graph import Array
 from edgetransfer.heads import LinearHead
 from edgetransfer.merging.metadata import written
@@ -71,6 +71,7 @@ def _add_head(model: onnx.ModelProto, head: LinearHead, batch: int | str) -> Non
     graph = model.graph
     prefix = _unused(model, "head")
     logits = f"{prefix}/logits"
+    take_name(model, PROBABILITIES)
     graph.node.append(
         onnx.helper.make_node("Gemm", [OUTPUT, f"{prefix}/weights", f"{prefix}/bias"], [logits])
     )
