@@ -30,7 +30,8 @@ def in_srgb(picture: Image.Image, profile: bytes) -> Image.Image:
 
 def shown(path: str) -> Image.Image:
     """The part of a photo that the model sees: the shorter side resized, the centre cropped."""
-    picture: Image.Image = ImageOps.exif_transpose(Image.open(path))
+    with Image.open(path) as file:
+        picture = ImageOps.exif_transpose(file)
     if picture.mode[:1] in "IF":
         sys.exit(f"{path}: more than 8 bits a channel")
     alpha = picture.convert("RGBA").getchannel("A") if picture.has_transparency_data else None
