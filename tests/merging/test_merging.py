@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +27,7 @@ from edgetransfer.merging.metadata import (
     UNKNOWN_KEY,
 )
 from edgetransfer.types import NORMALISATIONS, Preprocessing
-from tests.graphs import run, tiny
+from tests.graphs import LIGHT_DIMENSIONS, LIGHT_SLOW, run, tiny
 
 SIZE = 16
 PIXELS = np.random.default_rng(5).integers(0, 256, (3, SIZE, SIZE, 3), np.uint8)
@@ -191,3 +192,28 @@ def test_metadata_is_plain_json(tmp_path: Path) -> None:
     assert values["inside"] is False
     assert UNKNOWN_KEY not in said
     assert check_tensor(model, "features").tensor == "features"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "inside"),
+    [(name, bool(i % 2)) for i, name in enumerate(sorted(set(LIGHT_DIMENSIONS) - set(LIGHT_SLOW)))],
+)
+def test_a_published_graph_merges(
+    name: str, inside: bool, light: Callable[..., Path], tmp_path: Path
+) -> None:
+    backbone = Backbone.open(light(name, 0.5))
+    linear = LinearHead.initial(backbone.dimension, CLASSES, 0)
+    size = backbone.preprocessing.size
+    pixels = np.random.default_rng(0).integers(0, 256, (2, size, size, 3), np.uint8)
+    images = np.empty((2, 3, size, size), np.float32)
+    for picture, out in zip(pixels, images, strict=True):
+        normalise(Image.fromarray(picture), backbone.preprocessing, out)
+    expected = linear.predict_proba(run(backbone.frozen(2), images))
+    given = pixels if inside else images
+    single = merged(backbone, linear, preprocessing_inside=inside, open_batch=False)
+    found = np.concatenate([run(single, picture[None]) for picture in given])
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    path = tmp_path / "merged.onnx"
+    path.write_bytes(single.SerializeToString())
+    assert zeros(read_merged(path).backbone) == zeros(backbone) > 0
