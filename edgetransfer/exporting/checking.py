@@ -13,6 +13,7 @@ import onnx
 from PIL import Image
 
 from edgetransfer.backbones import Backbone
+from edgetransfer.backbones.freeze import INPUT
 from edgetransfer.data import Sample
 from edgetransfer.engines import available_kinds, open_engine, reference_kind
 from edgetransfer.engines.onnxruntime_engine import inference_session
@@ -173,12 +174,16 @@ def check_whole(
     """
     images = evidence.normalised(run.backbone)
     expected = probabilities_in(reference_kind().name, run.backbone, run.head, images, run)
+    import onnxruntime
+
     session = inference_session(model, threads=None)
+    silent = onnxruntime.RunOptions()
+    silent.log_severity_level = 4  # that a batch does not fit is for the caller to say
     fed = evidence.pixels if inside else images
     step = len(fed) if isinstance(session.get_inputs()[0].shape[0], str) else 1
     try:
         parts = [
-            session.run([PROBABILITIES], {"images": fed[i : i + step]})[0]
+            session.run([PROBABILITIES], {INPUT: fed[i : i + step]}, silent)[0]
             for i in range(0, len(fed), step)
         ]
     except Exception as error:  # whatever ONNX Runtime makes of a batch that does not fit

@@ -11,7 +11,7 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
-from edgetransfer import Classifier, export
+from edgetransfer import Classifier, export, train_linear
 from edgetransfer.backbones import Backbone
 from edgetransfer.cli.main import main
 from edgetransfer.data import find_images
@@ -20,6 +20,7 @@ from edgetransfer.exporting import job
 from edgetransfer.images import SUFFIXES
 from edgetransfer.linear.opened_run import open_run
 from edgetransfer.online import OnlineLearner, StreamSettings, run_stream
+from tests.graphs import tiny
 
 FORMS: dict[str, tuple[str, dict[str, bool]]] = {
     "file": ("model.onnx", {}),
@@ -88,6 +89,33 @@ def test_zeros_and_labels_stand_in_the_one_file(run: Path, tmp_path: Path, backb
     (tensor,) = model.graph.input
     dims = [d.dim_param or d.dim_value for d in tensor.type.tensor_type.shape.dim]
     assert dims == ["n", 3, 32, 32]
+
+
+@pytest.mark.parametrize("form", [{"batch": 1, "shuffle": True}, {"layout": "NHWC"}], ids=str)
+def test_a_batch_that_is_built_in_stays_so(
+    form: dict[str, object],
+    photos: Path,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """And pictures are not mixed: the graph reshapes them to a batch that is spelt out."""
+    train_linear(
+        backbone=tiny(size=32, sparsity=0.6, **form).save(tmp_path / "net.onnx"),
+        data=photos,
+        out=tmp_path / "run",
+        cache_dir=tmp_path / "cache",
+        engine="onnxruntime",
+        threads=1,
+        l2=1e-3,
+    )
+    capfd.readouterr()
+    export(tmp_path / "run", tmp_path / "a.onnx")
+    assert "onnxruntime" not in capfd.readouterr().err
+    dims = onnx.load(tmp_path / "a.onnx").graph.input[0].type.tensor_type.shape.dim
+    assert (dims[0].dim_value == 1) == ("batch" in form)
+    np.testing.assert_allclose(
+        predicted(tmp_path / "a.onnx", photos), predicted(tmp_path / "run", photos), atol=1e-5
+    )
 
 
 def stream_settings(photos: Path, backbone: Path, out: Path) -> StreamSettings:
