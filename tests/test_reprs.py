@@ -95,7 +95,9 @@ def test_any_value_is_cut(value: Any) -> None:
 
 
 def test_what_was_set_is_shown_and_nothing_else() -> None:
-    settings = LinearTraining(backbone="net", data=Path("photos"), out=Path("run"), seed=3)
+    settings = LinearTraining(
+        backbone="net", data=Path("photos"), out=Path("run"), solver="lbfgs", seed=3
+    )
     assert repr(settings) == (
         "LinearTraining(backbone='net', data='photos', out='run', solver='lbfgs', seed=3)"
     )

@@ -13,12 +13,13 @@ from edgetransfer.backbones import Backbone
 from edgetransfer.backbones.card import METADATA_KEY
 from edgetransfer.backbones.freeze import BATCH, INPUT, OUTPUT, take_name, with_open_batch
 from edgetransfer.backbones.graph import Array
-from edgetransfer.heads import LinearHead
-from edgetransfer.merging.metadata import written
+from edgetransfer.heads import FeatureMap, LinearHead
+from edgetransfer.merging.metadata import MAP_KEY, written
 from edgetransfer.types import Preprocessing
 
 PROBABILITIES = "probabilities"
 PIXELS = "pixels"  # of the node names that normalise
+SMALLEST = 1e-30  # length of a row of features that is not zero
 
 
 def merged(
@@ -63,6 +64,8 @@ def merged(
         inside=preprocessing_inside,
         unknown_below=unknown_below,
     )
+    if head.map.name != "raw":
+        said[MAP_KEY] = head.map.name
     onnx.helper.set_model_props(model, {METADATA_KEY: card.to_toml(), **said})
     return model
 
@@ -72,8 +75,9 @@ def _add_head(model: onnx.ModelProto, head: LinearHead, batch: int | str) -> Non
     prefix = _unused(model, "head")
     logits = f"{prefix}/logits"
     take_name(model, PROBABILITIES)
+    mapped = _add_map(model, head.map, prefix)
     graph.node.append(
-        onnx.helper.make_node("Gemm", [OUTPUT, f"{prefix}/weights", f"{prefix}/bias"], [logits])
+        onnx.helper.make_node("Gemm", [mapped, f"{prefix}/weights", f"{prefix}/bias"], [logits])
     )
     graph.node.append(onnx.helper.make_node("Softmax", [logits], [PROBABILITIES], axis=1))
     graph.initializer.append(numpy_helper.from_array(head.weights, f"{prefix}/weights"))
@@ -83,6 +87,34 @@ def _add_head(model: onnx.ModelProto, head: LinearHead, batch: int | str) -> Non
     graph.output.append(
         onnx.helper.make_tensor_value_info(PROBABILITIES, onnx.TensorProto.FLOAT, shape)
     )
+
+
+def _add_map(model: onnx.ModelProto, feature_map: FeatureMap, prefix: str) -> str:
+    """What the head does to features first; returns the tensor that its weights take."""
+    graph, name, x = model.graph, feature_map.name, OUTPUT
+
+    def add(operator: str, inputs: list[str], output: str) -> str:
+        graph.node.append(onnx.helper.make_node(operator, inputs, [f"{prefix}/{output}"]))
+        return f"{prefix}/{output}"
+
+    def store(value: Array, called: str) -> str:
+        graph.initializer.append(numpy_helper.from_array(value, f"{prefix}/{called}"))
+        return f"{prefix}/{called}"
+
+    if name.startswith("power"):
+        root = add("Sqrt", [add("Abs", [x], "size")], "root")
+        x = add("Mul", [root, add("Sign", [x], "sign")], "power")
+    if name not in ("raw", "power"):
+        squares = add("Mul", [x, x], "squares")
+        total = add("ReduceSum", [squares, store(np.array([1], np.int64), "axis")], "total")
+        length = add("Sqrt", [total], "length")
+        # A row of zeros stays one.
+        least = store(np.array(SMALLEST, np.float32), "least")
+        x = add("Div", [x, add("Max", [length, least], "divisor")], "unit")
+    if feature_map.projection is not None:
+        turned = add("MatMul", [x, store(feature_map.projection, "projection")], "turned")
+        x = add("Relu", [turned], "rectified")
+    return x
 
 
 def _normalise_inside(

@@ -7,6 +7,8 @@
                                 normalises by itself
     edgetransfer.unknown_below  a probability, 0 to 1: where none of the classes reaches it, a photo
                                 shows none of them; not there if no such threshold was set
+    edgetransfer.feature_map    what the head does to features first, where it does something:
+                                `edgetransfer.heads.FeatureMap`; the graph has it in it
     edgetransfer.card           TOML: the backbone's card, with the feature tensor
 
 The input is ``images``: (n, 3, S, S) float32, normalised, in the order of channels that the
@@ -30,6 +32,7 @@ FORMAT_KEY = "edgetransfer.format"
 LABELS_KEY = "edgetransfer.labels"
 PREPROCESSING_KEY = "edgetransfer.preprocessing"
 UNKNOWN_KEY = "edgetransfer.unknown_below"
+MAP_KEY = "edgetransfer.feature_map"
 
 
 def check_threshold(value: float) -> float:

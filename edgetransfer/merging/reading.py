@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import onnx
 
@@ -13,11 +14,12 @@ from edgetransfer.backbones.freeze import INPUT, OUTPUT
 from edgetransfer.backbones.graph import Array, Graph, dims_of, subgraph
 from edgetransfer.backbones.untrusted import read_model, refusing
 from edgetransfer.errors import BackboneError, HeadError
-from edgetransfer.heads import LinearHead
+from edgetransfer.heads import FeatureMap, LinearHead
 from edgetransfer.merging.graph import PROBABILITIES
 from edgetransfer.merging.metadata import (
     FORMAT,
     FORMAT_KEY,
+    MAP_KEY,
     classes_in,
     preprocessing_in,
     threshold_in,
@@ -75,9 +77,9 @@ def read_merged(path: Path) -> MergedFile:
         preprocessing, inside = preprocessing_in(said)
         unknown_below = threshold_in(said)
         with refusing():
-            weights, bias = _head_of(read.model)
+            weights, bias, feature_map = _head_of(read.model, said.get(MAP_KEY, "raw"))
             body = _body_of(read.model, preprocessing) if inside else read.model
-        head = LinearHead(weights=weights, bias=bias, classes=classes)
+        head = LinearHead(weights=weights, bias=bias, classes=classes, map=feature_map)
     except (BackboneError, HeadError) as error:
         raise BackboneError(f"{path}: a damaged export: {error}") from error
     if inside:
@@ -97,8 +99,8 @@ def read_merged(path: Path) -> MergedFile:
     return MergedFile(backbone=backbone, head=head, unknown_below=unknown_below, inside=inside)
 
 
-def _head_of(model: onnx.ModelProto) -> tuple[Array, Array]:
-    """Weights and bias of the head, by the nodes that make the probabilities."""
+def _head_of(model: onnx.ModelProto, name: Any) -> tuple[Array, Array, FeatureMap]:
+    """Weights, bias and map of the head, by the nodes that make the probabilities."""
     graph = Graph(model)
     softmax = graph.producers.get(PROBABILITIES)
     gemm = None if softmax is None else graph.producers.get(softmax.input[0])
@@ -107,7 +109,12 @@ def _head_of(model: onnx.ModelProto) -> tuple[Array, Array]:
     weights, bias = graph.array(gemm.input[1]), graph.array(gemm.input[2])
     if weights is None or bias is None:
         raise BackboneError("its head has no stored weights")
-    return weights, bias
+    projection = None
+    if name == "relu":
+        relu = graph.producers.get(gemm.input[0])
+        product = None if relu is None else graph.producers.get(relu.input[0])
+        projection = None if product is None else graph.array(product.input[1])
+    return weights, bias, FeatureMap(name=name, projection=projection)
 
 
 def _body_of(model: onnx.ModelProto, preprocessing: Preprocessing) -> onnx.ModelProto:

@@ -11,8 +11,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from edgetransfer.reports.previous import DROPPED, PREVIOUS, RETURNING, STAGED
+
 PATHS = ("backbone", "data", "test_data", "out")
 MADE_IN = "made_in"
+ASIDE = (PREVIOUS, RETURNING, STAGED, DROPPED)
 
 
 def relative_paths(config: Mapping[str, Any], folder: Path) -> dict[str, Any]:
@@ -34,7 +37,12 @@ def relative_paths(config: Mapping[str, Any], folder: Path) -> dict[str, Any]:
 
 
 def absolute_paths(config: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    """A configuration as it was before `relative_paths`, seen from where the run is now."""
+    """A configuration as it was before `relative_paths`, seen from where the run is now.
+
+    A run that is kept aside in its own folder, while a new one trains, is seen from that folder.
+    """
+    here = folder.resolve()
+    here = here.parent if here.name in ASIDE else here
     found = dict(config)
     made_in = found.pop(MADE_IN, None)
     for name in PATHS:
@@ -42,7 +50,7 @@ def absolute_paths(config: Mapping[str, Any], folder: Path) -> dict[str, Any]:
         if isinstance(value, str) and (
             value in (".", "..") or value[:2] == "./" or value[:3] == "../"
         ):
-            now = _joined(folder.resolve(), value)
+            now = _joined(here, value)
             before = _joined(Path(made_in), value) if isinstance(made_in, str) else now
             is_here = name == "out" or now.exists() or not before.exists()
             found[name] = str(now if is_here else before)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +13,14 @@ import onnx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from onnx import numpy_helper
 from PIL import Image
 
 from edgetransfer.backbones import Backbone
 from edgetransfer.backbones.cut import check_tensor
 from edgetransfer.errors import BackboneError
-from edgetransfer.heads import LinearHead
+from edgetransfer.heads import FeatureMap, LinearHead
+from edgetransfer.heads.feature_maps import MAPS, MapName
 from edgetransfer.images import normalise
 from edgetransfer.merging import merged, read_merged
 from edgetransfer.merging.metadata import (
@@ -128,6 +131,37 @@ def test_a_merged_file_says_how_it_is_fed_and_what_it_knows(
     assert apart.backbone.preprocessing == pre
     assert apart.head.classes == names
     assert apart.unknown_below == threshold
+
+
+@pytest.mark.parametrize("name", MAPS)
+@pytest.mark.parametrize("dead", [False, True])
+def test_what_a_head_does_to_features_is_in_the_graph(
+    name: MapName, dead: bool, tmp_path: Path
+) -> None:
+    pre = Preprocessing(size=SIZE, resize=SIZE)
+    path = tiny(size=SIZE).save(tmp_path / "net.onnx")
+    if dead:  # rows of zeros have no length to be divided by
+        model = onnx.load(path)
+        for tensor in model.graph.initializer:
+            if tensor.data_type == onnx.TensorProto.FLOAT:
+                zero = np.zeros(tuple(tensor.dims), np.float32)
+                tensor.CopyFrom(numpy_helper.from_array(zero, tensor.name))
+        onnx.save(model, path)
+    backbone = Backbone.open(path).seeing(pre)
+    feature_map = FeatureMap.made(name, backbone.dimension, width=20)
+    width = 20 if name == "relu" else backbone.dimension
+    linear = replace(LinearHead.initial(width, CLASSES, 0), map=feature_map)
+    images = fed(pre)
+    assert run(backbone.frozen(3), images).any() != dead
+    expected = linear.predict_proba(run(backbone.frozen(3), images))
+    model = merged(backbone, linear)
+    onnx.checker.check_model(model, full_check=True)
+    np.testing.assert_allclose(run(model, images), expected, atol=1e-5)
+    path = tmp_path / "m.onnx"
+    path.write_bytes(model.SerializeToString())
+    apart = read_merged(path)
+    features = run(apart.backbone.frozen(3), images)
+    np.testing.assert_allclose(apart.head.predict_proba(features), expected, atol=1e-5)
 
 
 def test_tensors_of_the_same_names_do_not_collide(tmp_path: Path) -> None:

@@ -41,6 +41,17 @@ def test_what_another_version_wrote_is_read(tmp_path: Path) -> None:
     assert relative_paths({"backbone": "tinyresnet-90"}, tmp_path) == {"backbone": "tinyresnet-90"}
 
 
+def test_a_run_that_is_kept_aside_is_seen_from_its_own_folder(tmp_path: Path) -> None:
+    config = {"data": str(tmp_path / "photos"), "out": str(tmp_path / "run")}
+    run = tmp_path / "run"
+    run.mkdir()
+    RunFolder(run).write_config(config)
+    (run / ".previous").mkdir()
+    (run / "config.toml").rename(run / ".previous" / "config.toml")
+    (run / "photos").mkdir()  # where a careless reader would look
+    assert RunFolder(run / ".previous").read_config() == config
+
+
 @pytest.mark.parametrize("moved", ["run alone", "everything", "everything, and back"])
 def test_a_run_that_was_moved_predicts_as_before(
     moved: str, photos: Path, backbone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
