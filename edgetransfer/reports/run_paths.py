@@ -30,7 +30,7 @@ def relative_paths(config: Mapping[str, Any], folder: Path) -> dict[str, Any]:
         value = config.get(name)
         if isinstance(value, str) and Path(value).is_absolute() and _near(Path(value), here):
             relative = os.path.relpath(value, here).replace(os.sep, "/")
-            written[name] = relative if relative[:1] == "." else f"./{relative}"
+            written[name] = relative if _is_relative(relative) else f"./{relative}"
     if any(written.get(name) != config.get(name) for name in PATHS):
         written[MADE_IN] = str(here)
     return written
@@ -47,14 +47,17 @@ def absolute_paths(config: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     made_in = found.pop(MADE_IN, None)
     for name in PATHS:
         value = found.get(name)
-        if isinstance(value, str) and (
-            value in (".", "..") or value[:2] == "./" or value[:3] == "../"
-        ):
+        if isinstance(value, str) and _is_relative(value):
             now = _joined(here, value)
             before = _joined(Path(made_in), value) if isinstance(made_in, str) else now
             is_here = name == "out" or now.exists() or not before.exists()
             found[name] = str(now if is_here else before)
     return found
+
+
+def _is_relative(path: str) -> bool:
+    """Whether a path is written so that it cannot be a name: from here, or from above."""
+    return path in (".", "..") or path.startswith(("./", "../"))
 
 
 def _joined(folder: Path, relative: str) -> Path:

@@ -22,6 +22,7 @@ def run(photos: Path, backbone: Path, tmp_path: Path) -> Path:
         out=tmp_path / "run",
         cache_dir=tmp_path / "cache",
         engine="onnxruntime",
+        solver="lbfgs",
         l2=1e-3,
     )
     return tmp_path / "run"

@@ -33,6 +33,7 @@ def run(photos: Path, backbone: Path, tmp_path: Path) -> Path:
         cache_dir=str(tmp_path / "cache"),
         engine="onnxruntime",
         threads=1,
+        solver="lbfgs",
         l2=1e-3,
     )
     return tmp_path / "run"

@@ -18,7 +18,7 @@ from tests.photos import backbone, photos
 
 __all__ = ["backbone", "photos"]
 
-part = st.sampled_from(["a", "b", "ü", "with space", "run", "...", "x\udce4"])
+part = st.sampled_from(["a", ".hidden", "b", "ü", "with space", "run", "...", "x\udce4"])
 place = st.lists(part, min_size=1, max_size=4).map(lambda parts: "/" + "/".join(parts))
 
 
