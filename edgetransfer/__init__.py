@@ -1,6 +1,12 @@
 """Adapt sparse image backbones to your own photos, on a laptop CPU.
 
-    from edgetransfer import Classifier, LinearTraining, train_linear
+    import edgetransfer
+
+    edgetransfer.train_linear(backbone="tinyresnet-90", data="photos", out="run")
+    with edgetransfer.Classifier.load("run") as classifier:
+        print(classifier.predict("photo.jpg"))
+    edgetransfer.features("tinyresnet-90", "photos")
+    edgetransfer.export("run", "model.onnx")
 
 The names below are imported when they are first used, so that ``import edgetransfer`` is cheap.
 """
@@ -11,8 +17,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from edgetransfer import features
     from edgetransfer.backbones import Backbone
     from edgetransfer.errors import EdgeTransferError
+    from edgetransfer.exporting import export
     from edgetransfer.linear import Classifier, LinearTraining, Prediction, train_linear
     from edgetransfer.online import OnlineLearner, StreamSettings, run_stream
 
@@ -26,6 +34,8 @@ __all__ = [
     "OnlineLearner",
     "Prediction",
     "StreamSettings",
+    "export",
+    "features",
     "run_stream",
     "train_linear",
 ]
@@ -38,12 +48,15 @@ _HOMES = {
     "OnlineLearner": "edgetransfer.online",
     "Prediction": "edgetransfer.linear",
     "StreamSettings": "edgetransfer.online",
+    "export": "edgetransfer.exporting",
     "run_stream": "edgetransfer.online",
     "train_linear": "edgetransfer.linear",
 }
 
 
 def __getattr__(name: str) -> Any:
+    if name == "features":  # a room that can be called
+        return import_module("edgetransfer.features")
     if name in _HOMES:
         return getattr(import_module(_HOMES[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

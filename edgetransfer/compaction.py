@@ -18,6 +18,7 @@ from edgetransfer.backbones.sparsity import SparsityReport, quantised_node
 from edgetransfer.backbones.writing import check_target, write_backbone
 from edgetransfer.engines import open_engine, reference_kind
 from edgetransfer.errors import BackboneError, EdgeTransferError
+from edgetransfer.reprs import short_repr
 
 TOLERANCE = 1e-5  # of the largest feature
 TRIALS = 3
@@ -43,6 +44,8 @@ class Compaction:
     out: Path
     features: str | None = None
     overwrite: bool = False
+
+    __repr__ = short_repr
 
 
 def compact_backbone(settings: Compaction) -> dict[str, Any]:

@@ -33,6 +33,7 @@ from edgetransfer.engines.processor import cpu_model
 from edgetransfer.errors import DataError, EngineError, UsageError
 from edgetransfer.features import FeatureExtractor, TrainView, default_cache_folder, workload_of
 from edgetransfer.images import SUFFIXES
+from edgetransfer.reprs import short_repr
 from edgetransfer.types import Float32Array, Progress, no_progress
 
 logger = logging.getLogger(__name__)
@@ -52,6 +53,8 @@ class Trial:
 
     plan: EnginePlan
     images_per_second: float
+
+    __repr__ = short_repr
 
     def row(self) -> dict[str, Any]:
         """The trial for a report."""

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgetransfer.errors import UsageError
+from edgetransfer.reprs import short_repr
 
 Float32Array = NDArray[np.float32]
 UInt8Array = NDArray[np.uint8]
@@ -50,6 +51,8 @@ class Normalisation:
     std: Triple
     channels: Channels = "RGB"
     meaning: str
+
+    __repr__ = short_repr
 
 
 _BYTE = 1 / 255
@@ -130,6 +133,8 @@ class Preprocessing:
     std: tuple[float, float, float] = IMAGENET_STD
     interpolation: Interpolation = "bilinear"
     channels: Channels = "RGB"
+
+    __repr__ = short_repr
 
     def __post_init__(self) -> None:
         if not 8 <= self.size <= 4096:

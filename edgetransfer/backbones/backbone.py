@@ -18,6 +18,7 @@ from edgetransfer.backbones.image_signs import what_normalises
 from edgetransfer.backbones.independence import pictures_stay_apart
 from edgetransfer.backbones.sparsity import SparsityReport, count_weights, measure_sparsity
 from edgetransfer.errors import BackboneError
+from edgetransfer.reprs import short_repr
 from edgetransfer.types import Interpolation, Preprocessing
 
 
@@ -55,6 +56,8 @@ class Backbone:
     classifier: onnx.ModelProto | None
     warnings: tuple[str, ...] = ()
     variant: str = ""
+
+    __repr__ = short_repr
 
     @classmethod
     def open(

@@ -15,6 +15,7 @@ import onnx
 
 from edgetransfer.errors import BackboneError, UsageError
 from edgetransfer.names import readable
+from edgetransfer.reprs import short_repr
 from edgetransfer.types import (
     Channels,
     Interpolation,
@@ -72,6 +73,8 @@ class BackboneCard:
     sha256: str | None = None
     parent: str | None = None
     assumed: bool = False
+
+    __repr__ = short_repr
 
     def to_toml(self) -> str:
         """The card as TOML, in the form that `read_card` takes."""

@@ -15,6 +15,7 @@ from edgetransfer.backbones.untrusted import refusing
 from edgetransfer.errors import BackboneError
 
 INPUT, OUTPUT = "images", "features"
+BATCH = "n"  # what an open batch is called
 SMALLEST_SIDE, LARGEST_SIDE = 8, 4096  # pixels, as `Preprocessing` takes them
 MOST_PICTURES = 1 << 16  # in a batch
 Layout = Literal["NCHW", "NHWC"]
@@ -130,6 +131,30 @@ class _OtherBatchError(BackboneError):
     """The graph is made for another batch than its input says."""
 
 
+def with_open_batch(body: onnx.ModelProto, *, size: int) -> onnx.ModelProto:
+    """The body as `freeze` makes it, but for any number of images at once.
+
+    Constants are left as the file has them. Whether the graph takes another batch than its own is
+    for the caller to try.
+
+    Raises
+    ------
+    BackboneError
+        If the graph cannot take that size.
+    """
+    layout, _ = input_layout(body)
+    built_in = dims_of(body.graph.input[0])[0] or 1
+    shape = _output_shape(_walked(body, built_in, size, write=False))
+    model = onnx.ModelProto()
+    model.CopyFrom(body)
+    for name in (INPUT, OUTPUT):
+        take_name(model, name)
+    del model.graph.value_info[:]
+    _feed_nchw(model, layout, BATCH, size)
+    _finish(model, shape, batch=BATCH)
+    return model
+
+
 def _walked(
     body: onnx.ModelProto,
     batch_size: int,
@@ -143,7 +168,7 @@ def _walked(
         whole = onnx.ModelProto()
         whole.CopyFrom(body)
         for name in (INPUT, OUTPUT):
-            _fresh(whole, name)
+            take_name(whole, name)
         body = whole
     model = _without_weights(body)
     layout, _ = input_layout(model)
@@ -196,7 +221,7 @@ def _rename(model: onnx.ModelProto, old: str, new: str) -> None:
         value.name = new if value.name == old else value.name
 
 
-def _fresh(model: onnx.ModelProto, name: str) -> str:
+def take_name(model: onnx.ModelProto, name: str) -> str:
     """A tensor name that the graph does not use, taking the wanted one away from others."""
     taken = {n for node in model.graph.node for n in (*node.input, *node.output)}
     taken.update(tensor.name for tensor in model.graph.initializer)
@@ -212,11 +237,11 @@ def _fresh(model: onnx.ModelProto, name: str) -> str:
     return name
 
 
-def _feed_nchw(model: onnx.ModelProto, layout: Layout, batch_size: int, size: int) -> None:
+def _feed_nchw(model: onnx.ModelProto, layout: Layout, batch: int | str, size: int) -> None:
     if model.graph.input[0].name != INPUT:
-        _fresh(model, INPUT)
+        take_name(model, INPUT)
     old = model.graph.input[0].name
-    shape = [batch_size, 3, size, size]
+    shape = [batch, 3, size, size]
     value = onnx.helper.make_tensor_value_info(INPUT, onnx.TensorProto.FLOAT, shape)
     if layout == "NCHW":
         _rename(model, old, INPUT)
@@ -255,15 +280,21 @@ def _output_shape(walk: Walk) -> tuple[int, ...]:
     )
 
 
-def _finish(model: onnx.ModelProto, shape: tuple[int, ...]) -> None:
-    """Bring the output to (batch, dimension) under the name ``features``."""
+def _finish(
+    model: onnx.ModelProto, shape: tuple[int, ...], *, batch: int | str | None = None
+) -> None:
+    """Bring the output to (batch, dimension) under the name ``features``.
+
+    ``batch`` is in place of that of the shape.
+    """
+    first = shape[0] if batch is None else batch
     tensor = model.graph.output[0].name
-    features = shape[0], math.prod(shape[1:2])
+    features = first, math.prod(shape[1:2])
     if len(shape) == 4:
         if shape[2] * shape[3] > 1 and shape[1] > 1:
             steps: list[tuple[str, dict[str, int]]] = [("GlobalAveragePool", {})]
         else:
-            steps, features = [], (shape[0], math.prod(shape[1:]))
+            steps, features = [], (first, math.prod(shape[1:]))
         steps.append(("Flatten", {"axis": 1}))
     elif len(shape) == 2:
         steps = []
@@ -273,15 +304,17 @@ def _finish(model: onnx.ModelProto, shape: tuple[int, ...]) -> None:
             "(batch, channels, height, width); choose another with --features"
         )
     if tensor != OUTPUT:
-        _fresh(model, OUTPUT)
+        take_name(model, OUTPUT)
     if steps:
         kind = onnx.TensorProto.FLOAT
-        model.graph.value_info.append(onnx.helper.make_tensor_value_info(tensor, kind, shape))
+        model.graph.value_info.append(
+            onnx.helper.make_tensor_value_info(tensor, kind, (first, *shape[1:]))
+        )
     for index, (operator, options) in enumerate(steps):
         made = f"{OUTPUT}_step{index}"
         model.graph.node.append(onnx.helper.make_node(operator, [tensor], [made], **options))
         if index + 1 < len(steps):
-            pooled = [*shape[:2], 1, 1]
+            pooled = [first, shape[1], 1, 1]
             model.graph.value_info.append(onnx.helper.make_tensor_value_info(made, kind, pooled))
         tensor = made
     _rename(model, tensor, OUTPUT)

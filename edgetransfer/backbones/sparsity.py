@@ -8,6 +8,7 @@ import numpy as np
 import onnx
 
 from edgetransfer.backbones.graph import Array, Graph, attribute, dims_of
+from edgetransfer.reprs import short_repr
 
 # Where each kind of layer keeps its weights, and their zero point if it is quantised.
 WEIGHT_INPUTS: dict[str, tuple[int, int | None]] = {
@@ -59,6 +60,8 @@ class LayerSparsity:
     filters: int
     positions: int
 
+    __repr__ = short_repr
+
     @property
     def sparsity(self) -> float:
         """The share of weights that are zero, 0 to 1."""
@@ -80,6 +83,8 @@ class SparsityReport:
     """The layers of a backbone with weights, in graph order."""
 
     layers: tuple[LayerSparsity, ...]
+
+    __repr__ = short_repr
 
     @property
     def sparsity(self) -> float:

@@ -11,6 +11,7 @@ from edgetransfer.errors import UsageError
 from edgetransfer.linear import LinearTraining, recipe
 from edgetransfer.linear.recipe import Recipe
 from edgetransfer.metrics.conventions import MetricChoice
+from edgetransfer.reprs import short_repr
 from edgetransfer.types import Interpolation
 
 EPOCHS, SYNTHETIC_EPOCHS = 20, 3
@@ -33,6 +34,8 @@ class SyntheticFamily:
 
     architecture: str
     sparsities: tuple[float, ...]
+
+    __repr__ = short_repr
 
     @classmethod
     def parse(cls, text: str) -> SyntheticFamily:
@@ -119,6 +122,8 @@ class BenchmarkSettings:
     std: tuple[float, float, float] | None = None
     interpolation: Interpolation | None = None
     normalisation: str | None = None
+
+    __repr__ = short_repr
 
     def __post_init__(self) -> None:
         if not self.data:

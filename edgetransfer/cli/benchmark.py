@@ -53,14 +53,14 @@ def benchmark(
     data: Annotated[
         list[Path],
         typer.Option(
-            "--data",
+            *("--data", "-d"),
             metavar="DIR|MANIFEST",
             help="Labelled photos, as for train; may be given more than once.",
         ),
     ],
     out: Annotated[
         Path,
-        typer.Option("--out", metavar="DIR", help="Where measurements and report go."),
+        typer.Option("--out", "-o", metavar="DIR", help="Where measurements and report go."),
     ],
     baseline: Annotated[
         str | None,

@@ -16,7 +16,7 @@ def compact(
         str, typer.Argument(metavar="BACKBONE", help="ONNX file, or a bundled backbone.")
     ],
     out: Annotated[
-        Path, typer.Option("--out", metavar="FILE.onnx", help="The ONNX file to write.")
+        Path, typer.Option("--out", "-o", metavar="FILE.onnx", help="The ONNX file to write.")
     ],
     features: FeaturesOption = None,
     overwrite: Annotated[

@@ -13,7 +13,7 @@ from edgetransfer.cli.terminal import print_json, say, show_log, shown_progress
 
 def demo(
     out: Annotated[
-        Path, typer.Option("--out", metavar="DIR", help="Where images and runs go.")
+        Path, typer.Option("--out", "-o", metavar="DIR", help="Where images and runs go.")
     ] = Path("edgetransfer-demo"),
     threads: ThreadsOption = None,
     json_output: JsonOption = False,

@@ -42,7 +42,7 @@ def evaluate(
     ] = False,
     labelled: Annotated[
         Path | None,
-        typer.Option("--data", metavar="DIR|FILE", help="Labelled images, for --classifier."),
+        typer.Option("--data", "-d", metavar="DIR|FILE", help="Labelled images, for --classifier."),
     ] = None,
     labels: Annotated[
         Path | None,

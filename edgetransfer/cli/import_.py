@@ -23,7 +23,7 @@ from edgetransfer.cli.terminal import print_json, say, show_log, shown_progress
 
 def import_(
     out: Annotated[
-        Path, typer.Option("--out", metavar="FILE.onnx", help="The ONNX file to write.")
+        Path, typer.Option("--out", "-o", metavar="FILE.onnx", help="The ONNX file to write.")
     ],
     source: Annotated[
         Path | None,

@@ -39,7 +39,7 @@ def inspect(
     data: Annotated[
         Path | None,
         typer.Option(
-            "--data",
+            *("--data", "-d"),
             metavar="DIR|MANIFEST",
             help="A few labelled photos: says which usual normalisation of the input separates "
             "them best.",

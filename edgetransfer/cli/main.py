@@ -15,11 +15,12 @@ from edgetransfer.cli.demo import demo
 from edgetransfer.cli.doctor import doctor
 from edgetransfer.cli.evaluate import evaluate
 from edgetransfer.cli.exit_codes import with_exit_codes
+from edgetransfer.cli.export import export
 from edgetransfer.cli.finetune import finetune
 from edgetransfer.cli.import_ import import_
 from edgetransfer.cli.inspect import inspect
 from edgetransfer.cli.predict import predict
-from edgetransfer.cli.rewind import export, forget, rollback
+from edgetransfer.cli.rewind import forget, rollback
 from edgetransfer.cli.sparsify import sparsify
 from edgetransfer.cli.stream import stream
 from edgetransfer.cli.terminal import never_fail_to_write
@@ -52,7 +53,9 @@ def _show_version(wanted: bool) -> None:
 def _root(
     _version: Annotated[
         bool,
-        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
+        typer.Option(
+            "--version", "-V", callback=_show_version, is_eager=True, help="Show the version."
+        ),
     ] = False,
 ) -> None:
     """Adapt sparse image backbones to your own photos, on a laptop CPU."""

@@ -88,7 +88,13 @@ MovedBackbone = Annotated[
         "--backbone", metavar="FILE", help="Where the run's backbone is now, if it was moved."
     ),
 ]
-RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder made by train.")]
+RunArgument = Annotated[
+    Path,
+    typer.Argument(
+        metavar="RUN|EXPORT",
+        help="A run folder made by train, finetune or stream, or what export made of one.",
+    ),
+]
 EngineOption = Annotated[
     str,
     typer.Option(
@@ -129,6 +135,17 @@ CacheOption = Annotated[
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object to stdout.")]
+QuietOption = Annotated[
+    bool, typer.Option("--quiet", "-q", help="Only results and warnings, nothing else.")
+]
+UnknownOption = Annotated[
+    float | None,
+    typer.Option(
+        "--unknown-below",
+        metavar="P",
+        help="Where no class reaches this probability, a photo shows none of them.",
+    ),
+]
 FeaturesOption = Annotated[
     str | None,
     typer.Option(
@@ -241,13 +258,15 @@ MaxBadOption = Annotated[
 DataOption = Annotated[
     Path,
     typer.Option(
-        "--data",
+        *("--data", "-d"),
         metavar="DIR|MANIFEST",
         help="One folder a class (or train/ val/ test/ of those), or CSV / JSON Lines of path "
         "and label.",
     ),
 ]
-OutOption = Annotated[Path, typer.Option("--out", metavar="RUN", help="The run folder to make.")]
+OutOption = Annotated[
+    Path, typer.Option("--out", "-o", metavar="RUN", help="The run folder to make.")
+]
 TestDataOption = Annotated[
     Path | None,
     typer.Option("--test-data", metavar="DIR|MANIFEST", help="Images to test on at the end."),

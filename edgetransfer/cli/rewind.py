@@ -1,4 +1,4 @@
-"""``edgetransfer rollback``, ``forget`` and ``export``: a stream's run, looked at and mended."""
+"""``edgetransfer rollback`` and ``forget``: a stream's run, looked at and mended."""
 
 from __future__ import annotations
 
@@ -104,50 +104,3 @@ def forget(
         print_json(result)
     else:
         say(f"removed {result['removed']} rows; {result['classes']} classes stay")
-
-
-def export(
-    run: Annotated[
-        Path, typer.Argument(metavar="RUN", help="A run folder made by stream or finetune.")
-    ],
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="A new folder.")],
-    merge_head: Annotated[
-        bool,
-        typer.Option(
-            "--merge-head",
-            help="Of a finetuning: also model.onnx, from images to probabilities.",
-        ),
-    ] = False,
-    json_output: JsonOption = False,
-) -> None:
-    """Write what a run learned: a stream's newest checkpoint, or a finetuned sparse backbone.
-
-    Of a stream, which may run meanwhile: head, labels and report. Of a finetuning: the sparse
-    ONNX file with its card too.
-
-    Examples:
-
-    edgetransfer export run --out model
-
-    edgetransfer export finetuned --out model --merge-head
-
-    edgetransfer predict model photo.jpg
-    """
-    from edgetransfer.reports import RunFolder
-
-    show_log(json_output)
-    if RunFolder.open(run).is_finetuning:
-        from edgetransfer.finetune import export_run
-
-        report = export_run(run, out, merge_head=merge_head)
-    else:
-        from edgetransfer.online import export as export_head
-
-        if merge_head:
-            raise UsageError("--merge-head is of a finetuning; a stream's backbone stays as it is")
-        report = export_head(run, out)
-    if json_output:
-        print_json(report)
-        return
-    learned = f", {report['learned']} samples learned" if "learned" in report else ""
-    say(f"saved in {out}: {report['classes']} classes{learned}")

@@ -42,7 +42,9 @@ def sparsify(
     dense: Annotated[
         str, typer.Argument(metavar="DENSE", help="The ONNX file to prune, or a bundled backbone.")
     ],
-    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="The ONNX file to make.")],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", metavar="FILE", help="The ONNX file to make.")
+    ],
     calibration: Annotated[
         Path | None,
         typer.Option(

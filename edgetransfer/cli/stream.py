@@ -56,7 +56,8 @@ def stream(
         ),
     ],
     out: Annotated[
-        Path, typer.Option("--out", metavar="RUN", help="The run folder, new or to go on with.")
+        Path,
+        typer.Option("--out", "-o", metavar="RUN", help="The run folder, new or to go on with."),
     ],
     backbone: BackboneOption = DEFAULT_BACKBONE,
     test_data: Annotated[

@@ -24,7 +24,7 @@ def tune(
     data: Annotated[
         Path | None,
         typer.Option(
-            "--data",
+            *("--data", "-d"),
             metavar="DIR",
             help="Photos to measure with; small made ones if not given.",
         ),

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from edgetransfer.errors import DataError
+from edgetransfer.reprs import short_repr
 from edgetransfer.sampling import stratified_holdout
 from edgetransfer.types import IntArray
 
@@ -34,6 +35,8 @@ class Sample:
     id: str
     source: Path | bytes
     label: int = -1
+
+    __repr__ = short_repr
 
     def read(self) -> bytes:
         """The file's bytes; an `OSError` if it cannot be read, or is no file but a pipe or so."""
@@ -70,6 +73,8 @@ class DataSplits:
     ignored: tuple[tuple[str, int], ...] = ()
     left_out: tuple[tuple[str, int], ...] = ()
     learned_too: tuple[tuple[str, tuple[str, ...]], ...] = ()
+
+    __repr__ = short_repr
 
     @property
     def sizes(self) -> dict[str, dict[str, int]]:

@@ -15,6 +15,7 @@ from typing import Any
 from edgetransfer.atomic import write_atomically
 from edgetransfer.engines.processor import available_cores, cpu_model
 from edgetransfer.engines.registry import AUTO, KINDS, engine_names
+from edgetransfer.reprs import short_repr
 
 FOLDER = "plans"
 
@@ -46,6 +47,8 @@ class EnginePlan:
     workers: int | None = None
     pinned: bool = False
     images_per_second: dict[str, float] | None = None
+
+    __repr__ = short_repr
 
     @property
     def reason(self) -> str:
@@ -97,6 +100,8 @@ class Workload:
     backbone: str
     key: str
     threads: int | None = None
+
+    __repr__ = short_repr
 
     def file(self, cache: Path) -> Path:
         """Where the plan is kept on this machine."""

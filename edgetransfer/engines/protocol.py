@@ -7,6 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
+from edgetransfer.reprs import short_repr
 from edgetransfer.types import Float32Array
 
 
@@ -28,6 +29,8 @@ class EngineChoice:
     version: str
     reason: str
 
+    __repr__ = short_repr
+
 
 @dataclass(frozen=True, kw_only=True)
 class LayerTime:
@@ -43,6 +46,8 @@ class LayerTime:
 
     tensors: tuple[str, ...]
     share: float
+
+    __repr__ = short_repr
 
 
 class Engine(Protocol):

@@ -18,6 +18,7 @@ from edgetransfer.engines.onnxruntime_engine import OnnxRuntimeEngine
 from edgetransfer.engines.protocol import Engine, LayerTime
 from edgetransfer.engines.sparse import opening as sparse
 from edgetransfer.errors import UsageError
+from edgetransfer.reprs import short_repr
 
 AUTO = "auto"
 
@@ -83,6 +84,8 @@ class EngineKind:
     layer_times: LayerTimer | None = None
     describe: Callable[[], dict[str, str | None]] | None = None
     notice: str | None = None
+
+    __repr__ = short_repr
 
     @property
     def version(self) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 from edgetransfer.data import Sample
 from edgetransfer.features.cache import FeatureCache, content_key
 from edgetransfer.features.extractor import FeatureExtractor
+from edgetransfer.reprs import short_repr
 from edgetransfer.types import Float32Array, IntArray, Progress, no_progress
 
 logger = logging.getLogger(__name__)
@@ -38,6 +39,8 @@ class FeatureTable:
     labels: IntArray
     features: Float32Array
     computed: int
+
+    __repr__ = short_repr
 
 
 def cached_features(

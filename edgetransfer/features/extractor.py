@@ -28,6 +28,7 @@ from edgetransfer.images import (
     view_rng,
 )
 from edgetransfer.metrics import StageClock
+from edgetransfer.reprs import short_repr
 from edgetransfer.types import Float32Array, IntArray, Preprocessing
 
 BATCHES_AHEAD = 2  # decoded or being decoded while the engine runs on another
@@ -48,6 +49,8 @@ class TrainView:
     epoch: int
     area: tuple[float, float] = (0.08, 1.0)
     flip: float = 0.5
+
+    __repr__ = short_repr
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +75,8 @@ class ViewBatch:
     keys: IntArray | None = None
     train: TrainView | None = None
 
+    __repr__ = short_repr
+
 
 Take = Callable[[bool], ViewBatch | None]
 """Asked for the next batch; may only wait for one to come if told True. None: none now, or,
@@ -95,6 +100,8 @@ class FeatureBatch:
     indices: IntArray
     features: Float32Array
     failed: tuple[tuple[int, str], ...]
+
+    __repr__ = short_repr
 
 
 class DecodeWatch(Protocol):

@@ -4,7 +4,6 @@ torch is loaded when a finetuning starts, not before.
 """
 
 from edgetransfer.finetune.entry import finetune
-from edgetransfer.finetune.export import export_run
 from edgetransfer.finetune.settings import FinetuneSettings
 
-__all__ = ["FinetuneSettings", "export_run", "finetune"]
+__all__ = ["FinetuneSettings", "finetune"]

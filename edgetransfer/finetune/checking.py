@@ -6,18 +6,15 @@ import logging
 from typing import TYPE_CHECKING
 
 import numpy as np
-import onnx
 
 from edgetransfer.backbones import Backbone
-from edgetransfer.backbones.freeze import freeze
 from edgetransfer.data import Sample
 from edgetransfer.engines import engine_kind, open_engine, reference_kind
 from edgetransfer.errors import EdgeTransferError, EngineError
 from edgetransfer.features import FeatureExtractor
-from edgetransfer.heads import LinearHead
 from edgetransfer.types import Float32Array
 
-if TYPE_CHECKING:  # `export` checks without torch
+if TYPE_CHECKING:
     from edgetransfer.finetune.context import Context
     from edgetransfer.finetune.solver import FullFinetuner
 
@@ -25,7 +22,6 @@ logger = logging.getLogger(__name__)
 
 COMPARED = 16  # images that torch and the engine are compared on
 AGREED = 1e-3  # of the largest feature: sums in float32 in another order differ by 1e-6 to 1e-4
-MERGED_AGREED = 1e-4  # of probabilities
 SURPRISING = 1.5  # times the memory that was estimated
 
 
@@ -108,33 +104,6 @@ def check_zeros(path: object, violations: int) -> None:
             f"{path}: {violations} weights that were zero are not zero after the training, so the "
             "run is not finished. Please report this network"
         )
-
-
-def check_merged(model: onnx.ModelProto, backbone: Backbone, head: LinearHead) -> float:
-    """The largest difference of a merged model's probabilities from those of its two parts.
-
-    Both run in the reference engine, on seeded random images.
-
-    Raises
-    ------
-    EdgeTransferError
-        If it is more than rounding.
-    """
-    size = backbone.preprocessing.size
-    images = np.random.default_rng(0).standard_normal((2, 3, size, size), np.float32)
-    engine = open_engine(backbone.frozen(2), engine=reference_kind().name)
-    expected = head.predict_proba(engine.run(images))
-    engine.close()
-    engine = open_engine(freeze(model, batch_size=2, size=size), engine=reference_kind().name)
-    found = engine.run(images)
-    engine.close()
-    difference = float(np.abs(found - expected).max())
-    if not difference <= MERGED_AGREED:
-        raise EdgeTransferError(
-            f"{backbone.path}: backbone and head as one graph give probabilities that differ by "
-            f"{difference:.1g} from the two apart; nothing was written. Please report this network"
-        )
-    return difference
 
 
 def doubts(

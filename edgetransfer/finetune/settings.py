@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
 
 from edgetransfer.errors import UsageError
+from edgetransfer.reprs import short_repr
 
 HeadStart = Literal["kaiming", "linear"]
 Only = Literal["all", "batchnorm", "bias", "last-block"]
@@ -123,6 +124,8 @@ class FinetuneSettings:
     cached_frozen: bool = False
     device: Device = "auto"
     baseline: bool = True
+
+    __repr__ = short_repr
 
     def __post_init__(self) -> None:
         for name, choice in CHOICES.items():

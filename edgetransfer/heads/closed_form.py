@@ -33,6 +33,7 @@ from edgetransfer.heads.selection import (
     distinct_rows,
 )
 from edgetransfer.heads.spectrum import Products, Spectrum
+from edgetransfer.reprs import short_repr
 from edgetransfer.types import Float32Array, IntArray, Progress, no_progress
 
 Method = Literal["lda", "ridge"]
@@ -77,6 +78,8 @@ class ClosedFormResult:
     honest: Honest
     uncalibrated: Honest
 
+    __repr__ = short_repr
+
 
 @dataclass(frozen=True, kw_only=True)
 class ClosedFormSolver:
@@ -102,6 +105,8 @@ class ClosedFormSolver:
     penalty: float | None = None
     class_weights: ClassWeights = "none"
     seed: int = 0
+
+    __repr__ = short_repr
 
     def __post_init__(self) -> None:
         if self.penalty is not None and not 0 < self.penalty < float("inf"):

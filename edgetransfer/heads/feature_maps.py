@@ -12,6 +12,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from edgetransfer.errors import HeadError, UsageError
+from edgetransfer.reprs import short_repr
 from edgetransfer.types import Float32Array
 
 MapName = Literal["raw", "l2", "power", "power-l2", "relu"]
@@ -37,6 +38,8 @@ class FeatureMap:
 
     name: MapName = "raw"
     projection: Float32Array | None = None
+
+    __repr__ = short_repr
 
     def __post_init__(self) -> None:
         if self.name not in MAPS:

@@ -13,6 +13,7 @@ from edgetransfer.heads.loss import FloatArray, SoftmaxLoss, residual
 from edgetransfer.heads.selection import Honest, check_rows, first_equal
 from edgetransfer.heads.softmax_fit import SoftmaxProblem, Solution
 from edgetransfer.heads.spectrum import Spectrum
+from edgetransfer.reprs import short_repr
 from edgetransfer.types import Float32Array, IntArray, Progress, no_progress
 
 logger = logging.getLogger(__name__)
@@ -56,6 +57,8 @@ class LBFGSResult:
     tried: tuple[tuple[float, float], ...] = ()
     honest: Honest | None = None
 
+    __repr__ = short_repr
+
 
 @dataclass(frozen=True, kw_only=True)
 class LBFGSSolver:
@@ -81,6 +84,8 @@ class LBFGSSolver:
     max_iterations: int = 1000
     tolerance: float = 1e-5
     precise: bool = True
+
+    __repr__ = short_repr
 
     def __post_init__(self) -> None:
         if self.l2 is not None and not 0 < self.l2 < float("inf"):

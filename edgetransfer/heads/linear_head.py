@@ -16,6 +16,7 @@ from edgetransfer.atomic import write_atomically
 from edgetransfer.errors import HeadError
 from edgetransfer.heads.feature_maps import RAW, FeatureMap
 from edgetransfer.names import json_text, readable
+from edgetransfer.reprs import short_repr
 from edgetransfer.sealing import BrokenSealError, has_seal, sealed
 from edgetransfer.types import Float32Array, IntArray
 
@@ -47,6 +48,8 @@ class LinearHead:
     classes: tuple[str, ...]
     metadata: Mapping[str, str] = field(default_factory=dict)
     map: FeatureMap = RAW
+
+    __repr__ = short_repr
 
     def __post_init__(self) -> None:
         if self.weights.ndim != 2 or self.bias.shape != (self.weights.shape[1],):

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgetransfer.reprs import short_repr
 from edgetransfer.types import IntArray
 
 FloatArray = NDArray[np.floating[Any]]
@@ -34,6 +35,8 @@ class SoftmaxLoss:
     """
 
     l2: float = 0.0
+
+    __repr__ = short_repr
 
     def value(
         self, features: FloatArray, labels: IntArray, weights: FloatArray, bias: FloatArray

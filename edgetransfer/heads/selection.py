@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from edgetransfer.errors import DataError
 from edgetransfer.heads.loss import FloatArray
 from edgetransfer.heads.planes import Float64Array
+from edgetransfer.reprs import short_repr
 from edgetransfer.types import Float32Array, IntArray
 
 ClassWeights = Literal["none", "balanced"]
@@ -44,6 +45,8 @@ class Trial:
     penalties: tuple[float, ...]
     accuracy: float
 
+    __repr__ = short_repr
+
 
 @dataclass(frozen=True, kw_only=True)
 class Honest:
@@ -63,6 +66,8 @@ class Honest:
     logits: FloatArray
     labels: IntArray
     method: str
+
+    __repr__ = short_repr
 
     @property
     def tested(self) -> IntArray:

@@ -11,6 +11,7 @@ from edgetransfer.heads.halves import Halves
 from edgetransfer.heads.linear_head import LinearHead
 from edgetransfer.heads.loss import residual
 from edgetransfer.heads.native_steps import COLUMNS, MOST_BATCH, NativeSteps, load_step, padded
+from edgetransfer.reprs import short_repr
 from edgetransfer.types import Float32Array, IntArray
 
 CACHED = 1 << 15  # numbers of each of three arrays that a core's cache holds together
@@ -36,6 +37,8 @@ class SGDSettings:
     learning_rate: float = 0.01
     momentum: float = 0.9
     weight_decay: float = 5e-4
+
+    __repr__ = short_repr
 
     def __post_init__(self) -> None:
         if not 0 < self.learning_rate < float("inf"):

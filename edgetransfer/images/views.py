@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
+from edgetransfer.reprs import short_repr
 from edgetransfer.types import Float32Array, Preprocessing
 
 _FILTERS = {
@@ -50,6 +51,8 @@ class View:
     corner: tuple[int, int] = (0, 0)
     flip: bool = False
     shrink: float = 1.0
+
+    __repr__ = short_repr
 
 
 def view_rng(seed: int, epoch: int, index: int) -> np.random.Generator:
@@ -99,6 +102,8 @@ class TrainTransform:
     aspect: tuple[float, float] = (3 / 4, 4 / 3)
     flip: float = 0.5
 
+    __repr__ = short_repr
+
     def view(self, width: int, height: int, rng: np.random.Generator) -> View:
         """Draw the view of a picture of that size."""
         box = self._box(width, height, rng)
@@ -137,6 +142,8 @@ class EvalTransform:
 
     size: int
     resize: int
+
+    __repr__ = short_repr
 
     def view(self, width: int, height: int) -> View:
         """The view of a picture of that size.

@@ -24,6 +24,8 @@ from edgetransfer.errors import BackboneError, UsageError
 from edgetransfer.features import default_cache_folder
 from edgetransfer.importing.download import download, published
 from edgetransfer.importing.onnx_names import name_weights
+from edgetransfer.paths import take_strings
+from edgetransfer.reprs import short_repr
 from edgetransfer.types import Interpolation, Progress, no_progress
 
 
@@ -68,7 +70,10 @@ class ImportSettings:
     normalisation: str | None = None
     overwrite: bool = False
 
+    __repr__ = short_repr
+
     def __post_init__(self) -> None:
+        take_strings(self, "source", "out")
         if (self.source is None) == (self.download is None):
             raise UsageError("give a file, or --download NAME, and not both")
 

@@ -2,33 +2,29 @@
 
 from __future__ import annotations
 
-import json
 import logging
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 
-from edgetransfer.backbones import Backbone
-from edgetransfer.backbones.catalogue import is_known
 from edgetransfer.data import Sample, load_labelled
 from edgetransfer.engines import open_engine
-from edgetransfer.errors import BackboneError, DataError, RunFolderError, UsageError
-from edgetransfer.features import FeatureExtractor, default_cache_folder, plan_for
+from edgetransfer.errors import DataError
+from edgetransfer.features import FeatureExtractor, Photo, is_one_photo, plan_for, samples_of
 from edgetransfer.heads import LinearHead
 from edgetransfer.images import SUFFIXES
+from edgetransfer.linear.opened_run import open_run
 from edgetransfer.linear.opening import limited_threads
 from edgetransfer.linear.seen_before import seen_in_training
-from edgetransfer.linear.settings import LinearTraining
 from edgetransfer.linear.skipping import NAMED, SkippedImages
+from edgetransfer.merging.metadata import check_threshold
 from edgetransfer.metrics import Accuracy, StageClock
-from edgetransfer.reports import RunFolder
-from edgetransfer.reports.pending import pending
-from edgetransfer.reports.run_folder import BACKBONE, HEAD
-from edgetransfer.types import Float32Array, Preprocessing, Progress, no_progress
+from edgetransfer.reprs import short_repr
+from edgetransfer.types import Float32Array, Progress, no_progress
 
 logger = logging.getLogger(__name__)
 
@@ -47,12 +43,21 @@ class Prediction:
         Of these classes, each 0 to 1.
     error
         Why it could not be decoded, else None.
+    unknown
+        Whether no class reaches the probability below which a photo shows none of them.
     """
 
     id: str
     classes: tuple[str, ...] = ()
     probabilities: tuple[float, ...] = ()
     error: str | None = None
+    unknown: bool = False
+
+    __repr__ = short_repr
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields by name: a row of a data frame, or JSON."""
+        return asdict(self)
 
 
 class Classifier:
@@ -67,11 +72,18 @@ class Classifier:
         extractor: FeatureExtractor,
         threads: int | None,
         config: Mapping[str, Any],
+        *,
+        unknown_below: float | None = None,
     ) -> None:
         self.head = head
         self.extractor = extractor
         self._threads = threads
         self._config = config
+        self.unknown_below = unknown_below
+
+    def __repr__(self) -> str:
+        engine = self.extractor.engine.choice.name
+        return f"Classifier({len(self.head.classes)} classes, engine={engine!r})"
 
     @classmethod
     def load(
@@ -82,8 +94,9 @@ class Classifier:
         engine: str = "auto",
         threads: int | None = None,
         batch_size: int | None = None,
+        unknown_below: float | None = None,
     ) -> Classifier:
-        """Open what a run trained.
+        """Open what a run trained: its folder, or a file that `edgetransfer export` wrote.
 
         Parameters
         ----------
@@ -91,40 +104,34 @@ class Classifier:
             Where the backbone is now, if it was moved; it must be the same file.
         batch_size
             Of the engine; the run's own if None.
+        unknown_below
+            Below which probability a photo shows none of the classes, 0 to 1; the run's own if
+            None.
 
         Raises
         ------
         EdgeTransferError
             If the run is not finished, or its backbone is missing or another.
         """
-        folder = RunFolder.open(Path(run))
-        if (change := pending(folder.path)) is not None:
-            raise RunFolderError(
-                f"{run}: {change} was cut off, so its head may be an old one; `edgetransfer check "
-                f"{run}` says more, and the next start of the stream finishes it"
-            )
-        head = LinearHead.load(folder.file(HEAD))
-        settings = _settings_of(folder, head, backbone=backbone, batch_size=batch_size)
-        if backbone is None and not is_known(settings.backbone):
-            raise BackboneError(
-                f"{settings.backbone}: the run's backbone is no longer there; if it was moved, "
-                "give --backbone FILE"
-            )
-        # Preprocessing is the head's own: what a card says by now must not change what it predicts.
-        given = _preprocessing_of(folder, head)
-        opened = Backbone.open(settings.backbone, features=settings.features).seeing(given)
-        head.check_backbone(opened.identity, folder.file(HEAD))
+        if unknown_below is not None:
+            check_threshold(unknown_below)
+        opened = open_run(Path(run), backbone=backbone, batch_size=batch_size)
         started = open_engine(
-            opened.frozen(settings.batch_size),
+            opened.backbone.frozen(opened.batch_size),
             engine=engine,
             threads=threads,
-            cache=(cache := settings.cache_dir or default_cache_folder()),
-            plan=plan_for(opened, cache, threads),
+            cache=opened.cache,
+            plan=plan_for(opened.backbone, opened.cache, threads),
         )
         extractor = FeatureExtractor(
-            started, opened.preprocessing, workers=threads, clock=StageClock(), cores=threads
+            started,
+            opened.backbone.preprocessing,
+            workers=threads,
+            clock=StageClock(),
+            cores=threads,
         )
-        return cls(head, extractor, threads, folder.read_config())
+        threshold = opened.unknown_below if unknown_below is None else unknown_below
+        return cls(opened.head, extractor, threads, opened.config, unknown_below=threshold)
 
     def __enter__(self) -> Classifier:
         return self
@@ -148,15 +155,44 @@ class Classifier:
                 )
                 yield from sorted([*found, *batch.failed], key=lambda pair: pair[0])
 
-    def predict(self, images: Sequence[Sample | Path | bytes], *, top: int = 5) -> list[Prediction]:
-        """Predict images: samples, files, or the bytes of files."""
-        return list(self.predict_each(images, top=top))
+    @overload  # a str, too, can be gone through
+    def predict(  # type: ignore[overload-overlap]
+        self, images: Photo, *, top: int = 5
+    ) -> Prediction: ...
 
-    def predict_each(
-        self, images: Sequence[Sample | Path | bytes], *, top: int = 5
-    ) -> Iterator[Prediction]:
-        """As `predict`, one prediction at a time, in order."""
-        samples = [_as_sample(image, i) for i, image in enumerate(images)]
+    @overload
+    def predict(self, images: Iterable[Photo], *, top: int = 5) -> list[Prediction]: ...
+
+    def predict(
+        self, images: Photo | Iterable[Photo], *, top: int = 5
+    ) -> Prediction | list[Prediction]:
+        """What photos show.
+
+        Parameters
+        ----------
+        images
+            A path, the bytes of a file, a picture of Pillow's, an array (H, W, 3) uint8 RGB, or
+            a sample; or several of these, or an array (N, H, W, 3).
+        top
+            Classes to name.
+
+        Returns
+        -------
+        One prediction of one photo, else a list, in order. A photo that cannot be decoded has a
+        prediction that says why.
+
+        Raises
+        ------
+        DataError
+            If something is no photo by its kind or shape.
+        """
+        if is_one_photo(images):
+            return next(self.predict_each([images], top=top))  # type: ignore[list-item]
+        return list(self.predict_each(images, top=top))  # type: ignore[arg-type]
+
+    def predict_each(self, images: Iterable[Photo], *, top: int = 5) -> Iterator[Prediction]:
+        """As `predict` of several, one prediction at a time, in order."""
+        samples = samples_of(images)
         for index, result in self.probabilities(samples):
             sample = samples[index]
             if isinstance(result, str):
@@ -167,6 +203,7 @@ class Classifier:
                 id=sample.id,
                 classes=tuple(self.head.classes[i] for i in best),
                 probabilities=tuple(float(result[i]) for i in best),
+                unknown=bool(self.unknown_below is not None and result.max() < self.unknown_below),
             )
 
     def evaluate(
@@ -243,53 +280,3 @@ class Classifier:
             ", ".join(left_out[:NAMED]) + (", …" if len(left_out) > NAMED else ""),
         )
         return tuple(s for i, s in enumerate(samples) if i not in seen), left_out
-
-
-def _as_sample(image: Sample | Path | bytes, index: int) -> Sample:
-    if isinstance(image, Sample):
-        return image
-    return Sample(id=f"image {index}" if isinstance(image, bytes) else str(image), source=image)
-
-
-def _preprocessing_of(folder: RunFolder, head: LinearHead) -> Preprocessing:
-    try:
-        values = json.loads(head.metadata["preprocessing"])
-        for name in ("mean", "std"):
-            values[name] = tuple(values[name])
-        return Preprocessing(**values)
-    except (KeyError, TypeError, ValueError, UsageError) as error:
-        raise RunFolderError(
-            f"{folder.file(HEAD)}: its preprocessing is not of this version: {error}"
-        ) from error
-
-
-def _settings_of(
-    folder: RunFolder, head: LinearHead, *, backbone: str | None, batch_size: int | None
-) -> LinearTraining:
-    """The settings of a run, as far as opening its backbone goes.
-
-    The feature tensor is the head's own: another place of the file must not change what it
-    predicts.
-    """
-    config = folder.read_config()
-    for name in ("stream", "finetune", "plan"):  # these say nothing of its backbone
-        config.pop(name, None)
-    if folder.file(BACKBONE).is_file():
-        config["backbone"] = str(folder.file(BACKBONE))
-    config["features"] = head.metadata["features"]
-    for name in ("mean", "std"):
-        if name in config:
-            config[name] = tuple(config[name])
-    for name in ("data", "out", "test_data", "cache_dir"):
-        if name in config:
-            config[name] = Path(config[name])
-    if backbone is not None:
-        config["backbone"] = backbone
-    if batch_size is not None:
-        config["batch_size"] = batch_size
-    try:
-        return LinearTraining(**config)
-    except (TypeError, UsageError) as error:
-        raise RunFolderError(
-            f"{folder.path}: its config.toml is not of this version: {error}"
-        ) from error

@@ -27,13 +27,20 @@ def seen_in_training(config: Mapping[str, Any], samples: Sequence[Sample]) -> di
         Of the run.
     """
     try:
-        return copies_of(samples, _trained_on(config))
+        return copies_of(samples, trained_on(config))
     except (EdgeTransferError, OSError, ValueError) as error:
         logger.warning("whether these photos were trained on cannot be told: %s", error)
         return {}
 
 
-def _trained_on(config: Mapping[str, Any]) -> tuple[Sample, ...]:
+def trained_on(config: Mapping[str, Any]) -> tuple[Sample, ...]:
+    """The photos that a run was trained on, as far as they are kept somewhere.
+
+    Raises
+    ------
+    DataError
+        If the run does not say, or they are not there any more.
+    """
     data = str(config.get("data", ""))
     if not data:
         raise DataError("the run does not say what it was trained on")

@@ -15,6 +15,8 @@ from edgetransfer.heads.selection import ClassWeights
 from edgetransfer.linear import recipe
 from edgetransfer.linear.recipe import Recipe, check_recipe
 from edgetransfer.metrics.conventions import Metric, MetricChoice, metric_of
+from edgetransfer.paths import take_strings
+from edgetransfer.reprs import short_repr
 from edgetransfer.types import Interpolation
 
 Mode = Literal["cached", "online"]
@@ -130,7 +132,11 @@ class LinearTraining:
     normalisation: str | None = None
     checkpoint_seconds: float | None = None
 
+    __repr__ = short_repr
+
     def __post_init__(self) -> None:
+        take_strings(self, "data", "out", "test_data", "cache_dir")
+        object.__setattr__(self, "backbone", str(self.backbone))
         check_recipe(self.recipe)
         if self.metric not in get_args(MetricChoice):
             raise UsageError(

@@ -12,7 +12,7 @@ import numpy as np
 from edgetransfer.backbones import Backbone, warn_of_logits
 from edgetransfer.data import DataSplits, Sample
 from edgetransfer.engines import EnginePlan, available_cores
-from edgetransfer.errors import DataError
+from edgetransfer.errors import DataError, UsageError
 from edgetransfer.features import (
     FeatureCache,
     FeatureExtractor,
@@ -48,13 +48,23 @@ logger = logging.getLogger(__name__)
 
 
 def train_linear(
-    settings: LinearTraining,
+    settings: LinearTraining | None = None,
     *,
     resume: bool = False,
     overwrite: bool = False,
     progress: Progress = no_progress,
+    **given: Any,
 ) -> dict[str, Any]:
     """Train a linear head on a backbone's features; returns the report.
+
+        train_linear(backbone="tinyresnet-90", data="photos", out="run")
+
+    Parameters
+    ----------
+    settings
+        What to train on what.
+    given
+        The fields of `LinearTraining` by name, in place of settings.
 
     The run folder holds everything afterwards; see `edgetransfer.reports.run_folder`. A run that
     was interrupted leaves its checkpoint, and with ``resume`` ends exactly as if it had not been.
@@ -64,6 +74,10 @@ def train_linear(
     EdgeTransferError
         If the backbone, the data, the engine or the run folder cannot be used.
     """
+    if settings is None:
+        settings = LinearTraining(**given)
+    elif given:
+        raise UsageError(f"give settings or {', '.join(given)}, not both")
     departed = warning_of(settings.departures)
     for text in departed:
         logger.warning("%s", text)

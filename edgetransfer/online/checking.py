@@ -20,6 +20,7 @@ from edgetransfer.owning import FolderOwner
 from edgetransfer.reports import RunFolder
 from edgetransfer.reports.pending import RECORD, pending
 from edgetransfer.reports.run_folder import HEAD, METRICS
+from edgetransfer.reprs import short_repr
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +40,8 @@ class Check:
     accepted: int
     running: bool
     findings: tuple[str, ...]
+
+    __repr__ = short_repr
 
 
 def check(run: Path) -> Check:

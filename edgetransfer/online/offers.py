@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from edgetransfer.reprs import short_repr
 from edgetransfer.types import Float32Array
 
 Status = Literal["accepted", "labelled", "duplicate", "unknown", "rejected"]
@@ -27,6 +28,8 @@ class Offer:
     id: str
     label: str | None
     rows: Float32Array | None
+
+    __repr__ = short_repr
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +55,8 @@ class Receipt:
     predicted: str | None = None
     probability: float | None = None
     reason: str | None = None
+
+    __repr__ = short_repr
 
     def as_json(self) -> dict[str, Any]:
         """The fields that say something."""

@@ -10,6 +10,7 @@ from edgetransfer.backbones import open_with
 from edgetransfer.engines import Engine, open_engine
 from edgetransfer.features import default_cache_folder, plan_for
 from edgetransfer.online.settings import StreamSettings
+from edgetransfer.reprs import short_repr
 from edgetransfer.types import Preprocessing
 
 logger = logging.getLogger(__name__)
@@ -35,6 +36,8 @@ class Eyes:
     preprocessing: Preprocessing
     identity: str
     metadata: dict[str, str]
+
+    __repr__ = short_repr
 
     @classmethod
     def of_engine(cls, engine: Engine, preprocessing: Preprocessing) -> Eyes:

@@ -20,6 +20,7 @@ from edgetransfer.online.records import Record
 from edgetransfer.online.recovery import CHECKPOINTS, IDS, JOURNAL, look_leniently, rebuilt_ids
 from edgetransfer.reports import RunFolder
 from edgetransfer.reports.pending import ASIDE
+from edgetransfer.reprs import short_repr
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +43,8 @@ class SavedState:
     time: float
     path: Path
 
+    __repr__ = short_repr
+
 
 @dataclass(frozen=True, kw_only=True)
 class RolledBack:
@@ -63,6 +66,8 @@ class RolledBack:
     time: float
     leaving: int
     aside: Path | None
+
+    __repr__ = short_repr
 
 
 def saved_states(run: Path) -> list[SavedState]:

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from edgetransfer.errors import UsageError
+from edgetransfer.paths import take_strings
+from edgetransfer.reprs import short_repr
 from edgetransfer.types import Interpolation
 
 
@@ -64,6 +66,8 @@ class LearningSettings:
     fading: float = 0.999
     seed: int = 0
 
+    __repr__ = short_repr
+
     def __post_init__(self) -> None:
         least = {
             "batch_size": 1,
@@ -113,6 +117,8 @@ class KeepingSettings:
     checkpoints: int = 5
     flush_seconds: float = 1.0
     max_classes: int = 10_000
+
+    __repr__ = short_repr
 
     def __post_init__(self) -> None:
         if self.journal_bytes < 2**16:
@@ -195,7 +201,11 @@ class StreamSettings:
     host_names: tuple[str, ...] = ()
     max_body: int = 16 * 2**20
 
+    __repr__ = short_repr
+
     def __post_init__(self) -> None:
+        take_strings(self, "out", "test_data")
+        object.__setattr__(self, "backbone", str(self.backbone))
         for name in ("engine_batch", "threads", "workers", "limit", "every", "max_body"):
             value = getattr(self, name)
             if value is not None and value < 1:

@@ -8,6 +8,7 @@ from time import monotonic
 from typing import Any
 
 from edgetransfer.online.learner import OnlineLearner
+from edgetransfer.reprs import short_repr
 
 SPAN = 10.0  # seconds that the rate is taken over
 LATENCIES = 1000
@@ -43,6 +44,8 @@ class Snapshot:
     refused: int = 0
     paused: str | None = None
     journal_bytes: int = 0
+
+    __repr__ = short_repr
 
 
 class Throughput:

@@ -39,6 +39,7 @@ from edgetransfer.reports.previous import (
     whole_run,
 )
 from edgetransfer.reports.run_entries import refuse_strange_entries
+from edgetransfer.reports.run_paths import absolute_paths, relative_paths
 
 CONFIG, HEAD, LABELS, METRICS, CURVE, SKIPPED, REPORT, CHECKPOINT, BACKBONE, CARD, DATA = (
     "config.toml",
@@ -203,14 +204,16 @@ class RunFolder:
     def write_config(self, config: Mapping[str, Any]) -> None:
         """Write the settings; values that are None are left out.
 
-        Paths that are not UTF-8 stand there as the bytes that they are.
+        Paths that are not UTF-8 stand there as the bytes that they are, and relative to the run
+        where they can be.
         """
         import tomli_w
 
-        self.write(CONFIG, tomli_w.dumps({k: v for k, v in config.items() if v is not None}))
+        given = {k: v for k, v in config.items() if v is not None}
+        self.write(CONFIG, tomli_w.dumps(relative_paths(given, self.path)))
 
     def read_config(self) -> dict[str, Any]:
-        """Read the settings.
+        """Read the settings; paths are absolute.
 
         Raises
         ------
@@ -219,7 +222,7 @@ class RunFolder:
         """
         try:
             text = (self.path / CONFIG).read_text(encoding="utf-8", errors="surrogateescape")
-            return tomllib.loads(text)
+            return absolute_paths(tomllib.loads(text), self.path)
         except (OSError, ValueError) as error:
             raise RunFolderError(
                 f"{self.path / CONFIG}: cannot be read ({error}); restore it from a copy, or start "

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from edgetransfer.errors import UsageError
+from edgetransfer.paths import take_strings
+from edgetransfer.reprs import short_repr
 from edgetransfer.sparsify.patterns import Pattern
 from edgetransfer.types import Interpolation
 
@@ -83,7 +85,10 @@ class Sparsification:
     interpolation: Interpolation | None = None
     normalisation: str | None = None
 
+    __repr__ = short_repr
+
     def __post_init__(self) -> None:
+        take_strings(self, "out", "calibration", "evaluate")
         if self.method not in get_args(Method):
             raise UsageError(f"--method is reconstruct or magnitude, not {self.method!r}")
         if self.distribution not in (None, *get_args(Distribution)):

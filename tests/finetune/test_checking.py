@@ -12,11 +12,9 @@ import pytest
 from onnx import numpy_helper
 
 from edgetransfer import LinearTraining
-from edgetransfer.backbones import Backbone
-from edgetransfer.cli.main import main
 from edgetransfer.engines import Engine, open_engine
 from edgetransfer.errors import EdgeTransferError, EngineError
-from edgetransfer.finetune import FinetuneSettings, context, export, finetune, finishing
+from edgetransfer.finetune import FinetuneSettings, context, finetune, finishing
 from edgetransfer.finetune.checking import AGREED, difference_of, doubts
 from edgetransfer.types import Float32Array
 from tests.graphs import tiny
@@ -130,34 +128,6 @@ def test_zeros_that_moved_end_no_run(
     monkeypatch.setattr(finishing, "trained_body", filled)
     with pytest.raises(EdgeTransferError, match="weights that were zero are not zero"):
         finetune(settings, OWN)
-
-
-def test_a_merged_graph_that_differs_is_not_written(
-    settings: LinearTraining,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    finetune(settings, OWN)
-    merged = export.merged
-
-    def swapped(*given: object) -> onnx.ModelProto:
-        model = merged(*given)  # type: ignore[arg-type]
-        (weights,) = (t for t in model.graph.initializer if t.name.endswith("/weights"))
-        turned = numpy_helper.to_array(weights)[:, ::-1].copy()
-        weights.CopyFrom(numpy_helper.from_array(turned, weights.name))
-        return model
-
-    out = tmp_path / "model"
-    with monkeypatch.context() as patch:
-        patch.setattr(export, "merged", swapped)
-        command = ["export", str(settings.out), "--out", str(out), "--merge-head"]
-        assert main(command) == 1
-    assert "as one graph give probabilities that differ" in capsys.readouterr().err
-    assert not out.exists()
-    report = export.export_run(settings.out, out, merge_head=True)
-    assert report["merged_difference"] < 1e-6
-    assert Backbone.open(out / "backbone.onnx").identity
 
 
 def test_difference_is_relative_to_the_larger_side() -> None:

@@ -13,11 +13,9 @@ from onnx import numpy_helper
 from edgetransfer.backbones import Backbone
 from edgetransfer.errors import UsageError
 from edgetransfer.finetune.batchnorm import bare_convolutions, fold, restore
-from edgetransfer.finetune.export import merged
 from edgetransfer.finetune.masks import count_zeros
 from edgetransfer.finetune.module import OnnxModule
 from edgetransfer.finetune.partition import last_block, partition
-from edgetransfer.heads import LinearHead
 from tests.graphs import noise, relative_difference, run, tiny
 
 
@@ -161,13 +159,3 @@ def test_weights_that_several_layers_share_are_not_folded(tmp_path: Path) -> Non
     images = noise(2, 3, 16, 16)
     assert relative_difference(run(fold(tied), images), run(tied, images)) < 1e-5
     assert any(n.op_type == "BatchNormalization" for n in fold(tied).graph.node)
-
-
-@pytest.mark.parametrize("head", ["gemm", "conv_before", "none"])
-def test_backbone_and_head_in_one_file(head: str, tmp_path: Path) -> None:
-    backbone = opened(tmp_path, head=head)
-    linear = LinearHead.initial(backbone.dimension, ("a", "b"), 0)
-    images = noise(3, 3, 16, 16)
-    whole = run(merged(backbone, linear), images)
-    expected = linear.predict_proba(run(backbone.frozen(3), images))
-    np.testing.assert_allclose(whole, expected, rtol=1e-4, atol=1e-6)

@@ -1,0 +1,77 @@
+"""What a record shows of itself at a prompt: its name and what was set, in a few lines at most.
+
+The generated ``__repr__`` of a dataclass writes out all that it holds, which of a graph or of
+features are megabytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Set
+from dataclasses import MISSING, Field, fields, is_dataclass
+from pathlib import PurePath
+from typing import Any
+
+LONGEST = 400  # characters
+LONGEST_VALUE = 60
+SHOWN = 3  # items of a sequence
+
+
+def short_repr(record: Any) -> str:
+    """The ``__repr__`` of a dataclass: the fields that are not as usual, each cut short."""
+    name = type(record).__name__
+    parts: list[str] = []
+    room = LONGEST - len(name) - len("(, …)")
+    for field in fields(record):
+        value = getattr(record, field.name)
+        if not field.repr or _is_usual(field, value):
+            continue
+        part = f"{field.name}={_short(value)}"
+        room -= len(part) + 2
+        if room < 0:
+            parts.append("…")
+            break
+        parts.append(part)
+    return f"{name}({', '.join(parts)})"
+
+
+def _is_usual(field: Field[Any], value: Any) -> bool:
+    if field.default_factory is not MISSING:
+        usual = field.default_factory()
+    elif field.default is not MISSING:
+        usual = field.default
+    else:
+        return False
+    return type(usual) is type(value) and not hasattr(value, "dtype") and bool(usual == value)
+
+
+def _short(value: Any) -> str:
+    if value is None or isinstance(value, bool | int | float | complex):
+        return _cut(repr(value))
+    if isinstance(value, str):
+        return _cut(repr(value[:LONGEST_VALUE] + ("…" if len(value) > LONGEST_VALUE else "")))
+    if isinstance(value, bytes | bytearray | memoryview):
+        return f"<{len(value):,} bytes>"
+    if isinstance(value, PurePath):
+        text = str(value)
+        return repr(text if len(text) <= LONGEST_VALUE else "…" + text[1 - LONGEST_VALUE :])
+    if hasattr(value, "dtype") and hasattr(value, "shape"):
+        return f"<{value.dtype} {value.shape}>"
+    if isinstance(value, tuple | list):
+        return _sequence(value)
+    if isinstance(value, Mapping | Set):
+        return f"<{len(value):,} items>" if value else "{}"
+    if is_dataclass(value) and not isinstance(value, type):
+        return f"{type(value).__name__}(…)"
+    return f"<{getattr(value, '__name__', type(value).__name__)[:LONGEST_VALUE]}>"
+
+
+def _sequence(values: tuple[Any, ...] | list[Any]) -> str:
+    shown = [_short(value) for value in values[:SHOWN]]
+    if len(values) > SHOWN:
+        shown.append("…")
+    text = f"({', '.join(shown)}{',' if len(values) == 1 else ''})"
+    return text if len(text) <= LONGEST_VALUE else f"<{len(values):,} items>"
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST_VALUE else text[: LONGEST_VALUE - 1] + "…"
