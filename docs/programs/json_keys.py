@@ -156,6 +156,7 @@ def commands(folder: Path) -> Iterator[tuple[str, list[str]]]:
     stream = ["--source", f"folder:{folder / 'incoming'}", "--once", *out("streamed")]
     stream += ["--backbone", str(backbone), "--size", "32", "--resize", "36"]
     yield "stream", [*stream, "--test-data", str(photos / "test")]
+    yield "export", [str(folder / "cached"), *out("given.onnx")]
     yield "check", [str(folder / "streamed")]
     yield "export", [str(folder / "streamed"), *out("exported")]
     yield "export", [str(folder / "finetuned"), *out("merged"), "--merge-head"]
