@@ -13,7 +13,17 @@ extensions = ["myst_parser"]
 source_suffix = {".md": "markdown"}
 root_doc = "docs/index"
 PAGES = [
-    *("data", "train", "backbones", "sparsify", "finetune", "stream", "export", "benchmark", "engines"),
+    *(
+        "data",
+        "train",
+        "backbones",
+        "sparsify",
+        "finetune",
+        "stream",
+        "export",
+        "benchmark",
+        "engines",
+    ),
     *("runs", "python", "commands", "json"),
 ]
 MORE = {

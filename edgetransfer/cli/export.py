@@ -55,8 +55,6 @@ def export(
 
     edgetransfer export run --out pets.onnx
 
-    python predict_onnx.py pets.onnx photo.jpg
-
     edgetransfer export run --out model --merge-head
 
     edgetransfer predict model photo.jpg

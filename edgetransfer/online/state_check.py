@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any
-from unicodedata import category
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +32,7 @@ def check_state(state: LearnerState) -> None:
     values = state.values
     dimension, classes, born = values["dimension"], values["classes"], values["born"]
     _need(type(dimension) is int and 0 < dimension <= _LARGEST, "dimension")
-    _need(isinstance(classes, list) and all(map(_is_name, classes)), "classes")
+    _need(isinstance(classes, list) and all(isinstance(c, str) for c in classes), "classes")
     _need(len(set(classes)) == len(classes), "classes")
     _need(type(born) is int and 0 <= born <= len(classes), "born")
     for name in (field.name for field in fields(Counts)):
@@ -139,10 +138,6 @@ def _array(
 def _range(array: NDArray[Any], low: int, high: int, name: str) -> None:
     """Every number lies from ``low`` to below ``high``."""
     _need(not array.size or (low <= array.min() and array.max() < high), name)
-
-
-def _is_name(name: object) -> bool:
-    return isinstance(name, str) and not any(category(c) == "Cc" for c in name)
 
 
 def _need(fits: object, name: str) -> None:
