@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from edgetransfer.defaults import DEFAULT_BACKBONE
 from edgetransfer.linear import Classifier, LinearTraining, train_linear
 from edgetransfer.owning import owned
 from edgetransfer.types import Progress, no_progress
 
+BACKBONE = "tinyresnet-90"  # digits of 8 x 8 pixels need no more
 EPOCHS = 20
 TEST_EVERY = 4  # each fourth digit is tested on
 PREDICTIONS = 5
@@ -47,7 +47,7 @@ def _run(out: Path, threads: int | None, progress: Progress) -> dict[str, Any]:
     data = out / "digits"
     write_digits(data)
     shared: dict[str, Any] = {
-        "backbone": DEFAULT_BACKBONE,
+        "backbone": BACKBONE,
         "data": data,
         "threads": threads,
         "cache_dir": out / "cache",
