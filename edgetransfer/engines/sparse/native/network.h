@@ -90,11 +90,11 @@ struct Network {
   Network(const int64_t* words, int64_t word_count, const float* numbers, int64_t number_count);
 
  private:
-  void generate();
+  void generate(Generator generator);
 };
 
 // The kernels for this processor, or those that the environment variable EDGETRANSFER_SPARSE_ISA
-// names; generates says whether code may be generated.
-const Kernels& choose_kernels(bool& generates);
+// names, and what code may be generated for.
+const Kernels& choose_kernels(Generator& generator);
 
 }  // namespace sparse
