@@ -4,8 +4,9 @@
 
 #include <algorithm>
 #include <limits>
+#include <type_traits>
 
-#if defined(__AVX512F__)
+#if defined(__AVX2__)
 #include <immintrin.h>
 #endif
 
@@ -68,6 +69,24 @@ inline Lanes finished(Lanes v, const Epilogue& e, const char* added) {
   return v;
 }
 
+// Of P pixels, which the activation is chosen for once.
+template <int P>
+inline void finish(const Lanes (&sums)[P], const Epilogue& e, const Strip& s, int64_t place) {
+  const auto each = [&](const Epilogue& known) {
+#pragma GCC unroll 16
+    for (int p = 0; p < P; ++p, place += s.out_step)
+      store(s.out + place, finished(sums[p], known, s.added + place));
+  };
+  if (e.activation == Activation::relu && !e.adds)
+    each({Activation::relu, 0, 0, false});
+  else if (e.activation == Activation::relu)
+    each({Activation::relu, 0, 0, true});
+  else if (e.activation == Activation::none && !e.adds)
+    each({Activation::none, 0, 0, false});
+  else
+    each(e);
+}
+
 template <int P>
 inline void sparse_pixels(const SparseRows& rows, int first, int last, const Epilogue& e,
                           const Strip& s, int64_t at) {
@@ -83,11 +102,7 @@ inline void sparse_pixels(const SparseRows& rows, int first, int last, const Epi
 #pragma GCC unroll 16
       for (int p = 0; p < P; ++p) multiply_add(sums[p], weight, from + p * s.in_step);
     }
-#pragma GCC unroll 16
-    for (int p = 0; p < P; ++p) {
-      const int64_t place = (at + p) * s.out_step + o * kVectorBytes;
-      store(s.out + place, finished(sums[p], e, s.added + place));
-    }
+    finish(sums, e, s, at * s.out_step + o * kVectorBytes);
   }
 }
 
@@ -166,19 +181,63 @@ inline void depthwise_pixels(const DepthwiseRows& rows, const Epilogue& e, const
 #pragma GCC unroll 8
       for (int p = 0; p < P; ++p) multiply_add(sums[p], weight, from + p * s.in_step);
     }
-#pragma GCC unroll 8
-    for (int p = 0; p < P; ++p) {
-      const int64_t place = (at + p) * s.out_step + c * kVectorBytes;
-      store(s.out + place, finished(sums[p], e, s.added + place));
-    }
+    finish(sums, e, s, at * s.out_step + c * kVectorBytes);
   }
 }
 
-void depthwise_strip(const DepthwiseRows& rows, const Epilogue& e, const Strip& s) {
+// 3 x 3 taps, `step` bytes from column to column and S columns from pixel to pixel: each column of
+// a row is loaded once for all pixels that see it.
+template <int P, int S>
+inline void depthwise_square(const DepthwiseRows& rows, const Epilogue& e, const Strip& s,
+                             int64_t at, int64_t step) {
+  constexpr int kSide = 3;
+  for (int c = 0; c < rows.channels; ++c) {
+    Lanes sums[P];
+    for (int p = 0; p < P; ++p) sums[p] = all(rows.bias[c]);
+#pragma GCC unroll 3
+    for (int y = 0; y < kSide; ++y) {
+      const char* from = s.rows[y] + at * s.in_step + c * kVectorBytes;
+      const float* values = rows.values.data() + y * kSide * rows.channels + c;
+      const Native weights[kSide] = {splat(values[0]), splat(values[rows.channels]),
+                                     splat(values[2 * rows.channels])};
+#pragma GCC unroll 16
+      for (int x = 0; x < (P - 1) * S + kSide; ++x) {
+        const Lanes column = load(from + x * step);
+#pragma GCC unroll 8
+        for (int p = 0; p < P; ++p) {
+          const int k = x - p * S;
+          if (k < 0 || k >= kSide) continue;
+          for (int i = 0; i < kParts; ++i) sums[p].part[i] += weights[k] * column.part[i];
+        }
+      }
+    }
+    finish(sums, e, s, at * s.out_step + c * kVectorBytes);
+  }
+}
+
+template <typename F>
+inline void depthwise_walk(int64_t pixels, F run) {
   constexpr int kPixels = std::clamp(kSums / kParts, 1, 4);
   int64_t at = 0;
-  for (; at + kPixels <= s.pixels; at += kPixels) depthwise_pixels<kPixels>(rows, e, s, at);
-  for (; at < s.pixels; ++at) depthwise_pixels<1>(rows, e, s, at);
+  for (; at + kPixels <= pixels; at += kPixels) run(std::integral_constant<int, kPixels>{}, at);
+  for (; at < pixels; ++at) run(std::integral_constant<int, 1>{}, at);
+}
+
+void depthwise_strip(const DepthwiseRows& rows, const Epilogue& e, const Strip& s) {
+  const bool square = rows.taps.size() == 9 && rows.taps[3].kernel_row == 1;
+  const int64_t step = square ? rows.taps[1].offset : 0;
+  if (square && s.in_step == step)
+    depthwise_walk(s.pixels, [&](auto p, int64_t at) {
+      depthwise_square<decltype(p)::value, 1>(rows, e, s, at, step);
+    });
+  else if (square && s.in_step == 2 * step)
+    depthwise_walk(s.pixels, [&](auto p, int64_t at) {
+      depthwise_square<decltype(p)::value, 2>(rows, e, s, at, step);
+    });
+  else
+    depthwise_walk(s.pixels, [&](auto p, int64_t at) {
+      depthwise_pixels<decltype(p)::value>(rows, e, s, at);
+    });
 }
 
 void max_pool(const PoolWindow& w, const Epilogue& e, char* out) {
@@ -236,6 +295,27 @@ void permute(const char* from, const int32_t* order, float fill, int64_t count, 
     _mm512_store_ps(out + i * kVectorBytes,
                     _mm512_mask_permutexvar_ps(filled, taken, places,
                                                _mm512_load_ps(from + i * kVectorBytes)));
+#elif defined(__AVX2__)
+  // Each half of the lanes from both halves of the source, then one of the two or the fill.
+  constexpr int kHalf = kLanes / 2;
+  __m256i places[2];
+  __m256 upper[2], empty[2];
+  for (int h = 0; h < 2; ++h) {
+    places[h] = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(order + h * kHalf));
+    upper[h] = _mm256_castsi256_ps(_mm256_cmpgt_epi32(places[h], _mm256_set1_epi32(kHalf - 1)));
+    empty[h] = _mm256_castsi256_ps(_mm256_cmpgt_epi32(_mm256_setzero_si256(), places[h]));
+  }
+  const __m256 filled = _mm256_set1_ps(fill);
+  for (int64_t i = 0; i < count; ++i) {
+    const float* source = reinterpret_cast<const float*>(from + i * kVectorBytes);
+    float* to = reinterpret_cast<float*>(out + i * kVectorBytes);
+    const __m256 first = _mm256_load_ps(source), second = _mm256_load_ps(source + kHalf);
+    for (int h = 0; h < 2; ++h) {
+      const __m256 taken = _mm256_blendv_ps(_mm256_permutevar8x32_ps(first, places[h]),
+                                            _mm256_permutevar8x32_ps(second, places[h]), upper[h]);
+      _mm256_store_ps(to + h * kHalf, _mm256_blendv_ps(taken, filled, empty[h]));
+    }
+  }
 #else
   const float* lanes[kLanes];
   for (int l = 0; l < kLanes; ++l)
