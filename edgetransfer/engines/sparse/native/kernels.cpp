@@ -107,7 +107,9 @@ inline void sparse_pixels(const SparseRows& rows, int first, int last, const Epi
 }
 
 void sparse_strip(const SparseRows& rows, int first, int last, const Epilogue& e, const Strip& s) {
-  constexpr int kPixels = std::clamp(kSums / kParts, 1, 8);
+  // A weight is all that is held beside the sums: seven pixels of two registers each in sixteen,
+  // and most images' sides are multiples of seven.
+  constexpr int kPixels = std::clamp((SPARSE_REGISTERS - 2) / kParts, 1, 8);
   int64_t at = 0;
   for (; at + kPixels <= s.pixels; at += kPixels)
     sparse_pixels<kPixels>(rows, first, last, e, s, at);

@@ -256,9 +256,8 @@ Network::Network(const int64_t* words, int64_t word_count, const float* numbers,
   for (int i = 0; i < operator_count; ++i) operators.push_back(read_operator(reader, tensors));
   reader.finish();
   check_order(*this);
-  Generator generator = Generator::none;
   kernels = &choose_kernels(generator);
-  if (generator != Generator::none) generate(generator);
+  if (generator != Generator::none) generate();
 }
 
 }  // namespace sparse

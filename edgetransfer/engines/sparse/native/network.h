@@ -84,13 +84,14 @@ struct Network {
   std::vector<Operator> operators;
   int input = 0, output = 0;
   const Kernels* kernels = nullptr;
+  Generator generator = Generator::none;
   CodeMemory code;
   std::vector<float> weights;  // of generated blocks, in the order in which these read them
 
   Network(const int64_t* words, int64_t word_count, const float* numbers, int64_t number_count);
 
  private:
-  void generate(Generator generator);
+  void generate();
 };
 
 // The kernels for this processor, or those that the environment variable EDGETRANSFER_SPARSE_ISA

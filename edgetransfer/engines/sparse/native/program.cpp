@@ -19,6 +19,9 @@ constexpr int64_t kStepBytes = 1 << 18;
 // What the rings of works that run row by row may take together: all of them go through the cache
 // once a row, and what is larger than a thread's part of it would come from memory each time.
 constexpr int64_t kRingBytes = 6 << 20;
+// Of AVX2 code: what inputs may take of the first cache, and the pixels of a strip at most.
+constexpr int64_t kFirstCache = 20 << 10;
+constexpr int kWindowStrip = 8;
 
 }  // namespace
 
@@ -252,6 +255,11 @@ void Program::choose_walks() {
     const int width = storages[work.out].width;
     if (op.form != Form::generated) {
       work.strip = width;
+    } else if (network.generator == Generator::avx2) {
+      // As many pixels as leave room in the first cache, where they share no inputs.
+      const int64_t pixel = storages[work.in].channels * kVectorBytes;
+      work.strip = op.kernel_w > 1 ? kWindowStrip
+                                   : static_cast<int>(std::clamp<int64_t>(kFirstCache / pixel, 1, kWindowStrip));
     } else if (op.code_bytes <= 48 << 10) {
       work.strip = std::min(width, 2);
     } else if (op.code_bytes <= kStreamedCode) {
