@@ -22,6 +22,9 @@ constexpr int kParts = kLanes / kWidth;
 // Sums kept in registers; some are left for inputs and a weight.
 constexpr int kSums = SPARSE_REGISTERS - (SPARSE_REGISTERS >= 32 ? 8 : 4);
 
+template <auto V>
+using Constant = std::integral_constant<decltype(V), V>;
+
 inline Native splat(float value) { return value - Native{}; }
 
 // The sixteen lanes of one channel of one pixel.
@@ -72,19 +75,21 @@ inline Lanes finished(Lanes v, const Epilogue& e, const char* added) {
 // Of P pixels, which the activation is chosen for once.
 template <int P>
 inline void finish(const Lanes (&sums)[P], const Epilogue& e, const Strip& s, int64_t place) {
-  const auto each = [&](const Epilogue& known) {
+  const auto each = [&](auto activation) {
+    const Epilogue known{decltype(activation)::value, e.low, e.high, e.adds};
 #pragma GCC unroll 16
-    for (int p = 0; p < P; ++p, place += s.out_step)
+    for (int p = 0; p < P; ++p) {
       store(s.out + place, finished(sums[p], known, s.added + place));
+      place += s.out_step;
+    }
   };
-  if (e.activation == Activation::relu && !e.adds)
-    each({Activation::relu, 0, 0, false});
-  else if (e.activation == Activation::relu)
-    each({Activation::relu, 0, 0, true});
-  else if (e.activation == Activation::none && !e.adds)
-    each({Activation::none, 0, 0, false});
-  else
-    each(e);
+  switch (e.activation) {
+    case Activation::none: return each(Constant<Activation::none>{});
+    case Activation::relu: return each(Constant<Activation::relu>{});
+    case Activation::clip: return each(Constant<Activation::clip>{});
+    case Activation::leaky: return each(Constant<Activation::leaky>{});
+    case Activation::hard_swish: return each(Constant<Activation::hard_swish>{});
+  }
 }
 
 template <int P>
@@ -187,6 +192,9 @@ inline void depthwise_pixels(const DepthwiseRows& rows, const Epilogue& e, const
   }
 }
 
+// Pixels lie so far apart that the processor sees no stream in the channels of so many of them.
+constexpr int64_t kAhead = 4 * kVectorBytes;
+
 // 3 x 3 taps, `step` bytes from column to column and S columns from pixel to pixel: each column of
 // a row is loaded once for all pixels that see it.
 template <int P, int S>
@@ -205,6 +213,7 @@ inline void depthwise_square(const DepthwiseRows& rows, const Epilogue& e, const
 #pragma GCC unroll 16
       for (int x = 0; x < (P - 1) * S + kSide; ++x) {
         const Lanes column = load(from + x * step);
+        __builtin_prefetch(from + x * step + kAhead);
 #pragma GCC unroll 8
         for (int p = 0; p < P; ++p) {
           const int k = x - p * S;
@@ -221,8 +230,8 @@ template <typename F>
 inline void depthwise_walk(int64_t pixels, F run) {
   constexpr int kPixels = std::clamp(kSums / kParts, 1, 4);
   int64_t at = 0;
-  for (; at + kPixels <= pixels; at += kPixels) run(std::integral_constant<int, kPixels>{}, at);
-  for (; at < pixels; ++at) run(std::integral_constant<int, 1>{}, at);
+  for (; at + kPixels <= pixels; at += kPixels) run(Constant<kPixels>{}, at);
+  for (; at < pixels; ++at) run(Constant<1>{}, at);
 }
 
 void depthwise_strip(const DepthwiseRows& rows, const Epilogue& e, const Strip& s) {
