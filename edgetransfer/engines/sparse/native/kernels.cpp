@@ -1,10 +1,9 @@
 // Compiled several times: SPARSE_KERNELS names the function that hands out this build's kernels,
 // SPARSE_VECTOR_BYTES is the width of the machine's vectors, SPARSE_REGISTERS how many it has.
-#include "kernels.h"
+#include "lanes.h"
 
 #include <algorithm>
 #include <limits>
-#include <type_traits>
 
 #if defined(__AVX2__)
 #include <immintrin.h>
@@ -15,62 +14,6 @@
 
 namespace sparse {
 namespace {
-
-typedef float Native __attribute__((vector_size(SPARSE_VECTOR_BYTES), may_alias));
-constexpr int kWidth = SPARSE_VECTOR_BYTES / sizeof(float);
-constexpr int kParts = kLanes / kWidth;
-// Sums kept in registers; some are left for inputs and a weight.
-constexpr int kSums = SPARSE_REGISTERS - (SPARSE_REGISTERS >= 32 ? 8 : 4);
-
-template <auto V>
-using Constant = std::integral_constant<decltype(V), V>;
-
-inline Native splat(float value) { return value - Native{}; }
-
-// The sixteen lanes of one channel of one pixel.
-struct Lanes {
-  Native part[kParts];
-};
-
-inline Lanes all(float value) {
-  Lanes r;
-  for (int i = 0; i < kParts; ++i) r.part[i] = splat(value);
-  return r;
-}
-inline Lanes load(const char* from) {
-  Lanes r;
-  for (int i = 0; i < kParts; ++i) r.part[i] = reinterpret_cast<const Native*>(from)[i];
-  return r;
-}
-inline void store(char* to, const Lanes& v) {
-  for (int i = 0; i < kParts; ++i) reinterpret_cast<Native*>(to)[i] = v.part[i];
-}
-inline void multiply_add(Lanes& sum, const Native& weight, const char* from) {
-  for (int i = 0; i < kParts; ++i)
-    sum.part[i] += weight * reinterpret_cast<const Native*>(from)[i];
-}
-inline Native larger(Native a, Native b) { return a > b ? a : b; }   // b where it is not a number
-inline Native smaller(Native a, Native b) { return a < b ? a : b; }  // likewise
-
-inline Lanes finished(Lanes v, const Epilogue& e, const char* added) {
-  if (e.adds)
-    for (int i = 0; i < kParts; ++i) v.part[i] += reinterpret_cast<const Native*>(added)[i];
-  for (int i = 0; i < kParts; ++i) {
-    Native& x = v.part[i];
-    switch (e.activation) {
-      case Activation::none: break;
-      case Activation::relu: x = larger(Native{}, x); break;
-      case Activation::clip: x = smaller(splat(e.high), larger(splat(e.low), x)); break;
-      case Activation::leaky: x = larger(x * splat(e.low), x); break;
-      case Activation::hard_swish: {
-        const Native gate = smaller(splat(1), larger(Native{}, x * splat(1 / 6.0f) + splat(0.5f)));
-        x = x * gate;
-        break;
-      }
-    }
-  }
-  return v;
-}
 
 // Of P pixels, which the activation is chosen for once.
 template <int P>
@@ -92,12 +35,33 @@ inline void finish(const Lanes (&sums)[P], const Epilogue& e, const Strip& s, in
   }
 }
 
+// The inputs of the next P pixels of a strip, from the third cache into the second: a share of them
+// with each output channel of these.
+template <int P>
+struct Ahead {
+  const int windows;
+  const int64_t pixels, share;
+
+  Ahead(const SparseRows& rows, const Strip& s, int64_t at, int channels)
+      : windows(at + P < s.pixels && !rows.taps.empty() ? rows.taps.back().kernel_row + 1 : 0),
+        pixels((at + P) * s.in_step),
+        share((P * s.in_step / channels / kVectorBytes + 1) * kVectorBytes) {}
+
+  void fetch(const Strip& s, int channel) const {
+    for (int k = 0; k < windows; ++k)
+      for (int64_t i = 0; i < share; i += kVectorBytes)
+        __builtin_prefetch(s.rows[k] + pixels + channel * share + i, 0, 2);
+  }
+};
+
 template <int P>
 inline void sparse_pixels(const SparseRows& rows, int first, int last, const Epilogue& e,
                           const Strip& s, int64_t at) {
   const Tap* taps = rows.taps.data();
   const float* values = rows.values.data();
+  const Ahead<P> ahead(rows, s, at, last - first);
   for (int o = first; o < last; ++o) {
+    ahead.fetch(s, o - first);
     Lanes sums[P];
     for (int p = 0; p < P; ++p) sums[p] = all(rows.bias[o]);
     const int end = rows.starts[o + 1];
