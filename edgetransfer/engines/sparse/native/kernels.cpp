@@ -15,9 +15,9 @@
 namespace sparse {
 namespace {
 
-// Of P pixels, which the activation is chosen for once.
+// Of P pixels, which the activation is chosen for once. Called, it would find its sums in memory.
 template <int P>
-inline void finish(const Lanes (&sums)[P], const Epilogue& e, const Strip& s, int64_t place) {
+__attribute__((always_inline)) inline void finish(const Lanes (&sums)[P], const Epilogue& e, const Strip& s, int64_t place) {
   const auto each = [&](auto activation) {
     const Epilogue known{decltype(activation)::value, e.low, e.high, e.adds};
 #pragma GCC unroll 16
