@@ -11,8 +11,8 @@ import numpy as np
 from edgetransfer.engines.sparse.library import Session
 from edgetransfer.engines.sparse.plan import Activation, Kind, Operator, Plan, Window
 
-# The kernels that can be forced; avx512-rows is AVX-512 without generated code.
-INSTRUCTION_SETS = ("avx512", "avx512-rows", "avx2", "portable")
+# The kernels that can be forced; those in rows go without generated code.
+INSTRUCTION_SETS = ("avx512", "avx512-rows", "avx2", "avx2-rows", "portable")
 
 
 @contextmanager

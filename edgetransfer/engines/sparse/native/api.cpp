@@ -34,8 +34,8 @@ bool guarded(char* error, int64_t capacity, F call) {
 }  // namespace
 
 SPARSE_API const char* sparse_instruction_set() {
-  bool generates = false;
-  return sparse::choose_kernels(generates).name;
+  sparse::Generator generator{};
+  return sparse::choose_kernels(generator).name;
 }
 
 SPARSE_API void* sparse_open(const int64_t* words, int64_t word_count, const float* numbers,
@@ -77,8 +77,8 @@ SPARSE_API void sparse_profile(void* session, int on, double* seconds) {
 
 // Run `rounds` of multiply-adds in registers alone; gives back how many a round has.
 SPARSE_API int64_t sparse_spin(int64_t rounds) {
-  bool generates = false;
-  volatile float kept = sparse::choose_kernels(generates).spin(rounds);
+  sparse::Generator generator{};
+  volatile float kept = sparse::choose_kernels(generator).spin(rounds);
   (void)kept;
   return sparse::kPeakAdds;
 }

@@ -149,22 +149,32 @@ void Run::convolve(const Work& work, const Operator& op, int y0, int y1, int b0,
   const char* rows[64];
   Strip strip{rows, nullptr, nullptr, 0, op.stride_x * in.pixel_bytes, out.pixel_bytes};
   const bool by_block = op.form == Form::generated;
-  for (int y = y0; y < y1; y += work.rows)
-    for (int x = 0; x < out.width; x += work.strip)
+  const auto aim = [&](int r, int x) {
+    const int64_t column = (static_cast<int64_t>(x) * op.stride_x - work.pad_left) * in.pixel_bytes;
+    for (int k = 0; k < op.kernel_h; ++k) {
+      const int row = r * op.stride_y - work.pad_top + k * op.dilation_y;
+      const bool inside = row >= 0 && row < in.height;
+      rows[k] = (inside ? in.row(arena_, row) : zeros_ + in.left * in.pixel_bytes) + column;
+    }
+    strip.out = out.row(arena_, r) + x * out.pixel_bytes;
+    strip.added = second ? second->row(arena_, r) + x * out.pixel_bytes : strip.out;
+    strip.pixels = std::min(work.strip, out.width - x);
+  };
+  for (int y = y0; y < y1; y += work.rows) {
+    const int end = std::min(y1, y + work.rows);
+    for (int x = 0; x < out.width; x += work.strip) {
+      if (end - y == 1) {
+        aim(y, x);
+        run_form(program_.network, op, b0, b1, strip);
+        continue;
+      }
       for (int b = b0; b < b1; b = by_block ? b + 1 : b1)
-        for (int r = y; r < std::min(y1, y + work.rows); ++r) {
-          const int64_t column =
-              (static_cast<int64_t>(x) * op.stride_x - work.pad_left) * in.pixel_bytes;
-          for (int k = 0; k < op.kernel_h; ++k) {
-            const int row = r * op.stride_y - work.pad_top + k * op.dilation_y;
-            const bool inside = row >= 0 && row < in.height;
-            rows[k] = (inside ? in.row(arena_, row) : zeros_ + in.left * in.pixel_bytes) + column;
-          }
-          strip.out = out.row(arena_, r) + x * out.pixel_bytes;
-          strip.added = second ? second->row(arena_, r) + x * out.pixel_bytes : strip.out;
-          strip.pixels = std::min(work.strip, out.width - x);
+        for (int r = y; r < end; ++r) {
+          aim(r, x);
           run_form(program_.network, op, b, by_block ? b + 1 : b1, strip);
         }
+    }
+  }
 }
 
 void Run::pool(const Work& work, const Operator& op, int y) const {

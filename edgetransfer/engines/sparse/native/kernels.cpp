@@ -1,11 +1,11 @@
 // Compiled several times: SPARSE_KERNELS names the function that hands out this build's kernels,
 // SPARSE_VECTOR_BYTES is the width of the machine's vectors, SPARSE_REGISTERS how many it has.
-#include "kernels.h"
+#include "lanes.h"
 
 #include <algorithm>
 #include <limits>
 
-#if defined(__AVX512F__)
+#if defined(__AVX2__)
 #include <immintrin.h>
 #endif
 
@@ -15,65 +15,53 @@
 namespace sparse {
 namespace {
 
-typedef float Native __attribute__((vector_size(SPARSE_VECTOR_BYTES), may_alias));
-constexpr int kWidth = SPARSE_VECTOR_BYTES / sizeof(float);
-constexpr int kParts = kLanes / kWidth;
-// Sums kept in registers; some are left for inputs and a weight.
-constexpr int kSums = SPARSE_REGISTERS - (SPARSE_REGISTERS >= 32 ? 8 : 4);
-
-inline Native splat(float value) { return value - Native{}; }
-
-// The sixteen lanes of one channel of one pixel.
-struct Lanes {
-  Native part[kParts];
-};
-
-inline Lanes all(float value) {
-  Lanes r;
-  for (int i = 0; i < kParts; ++i) r.part[i] = splat(value);
-  return r;
-}
-inline Lanes load(const char* from) {
-  Lanes r;
-  for (int i = 0; i < kParts; ++i) r.part[i] = reinterpret_cast<const Native*>(from)[i];
-  return r;
-}
-inline void store(char* to, const Lanes& v) {
-  for (int i = 0; i < kParts; ++i) reinterpret_cast<Native*>(to)[i] = v.part[i];
-}
-inline void multiply_add(Lanes& sum, const Native& weight, const char* from) {
-  for (int i = 0; i < kParts; ++i)
-    sum.part[i] += weight * reinterpret_cast<const Native*>(from)[i];
-}
-inline Native larger(Native a, Native b) { return a > b ? a : b; }   // b where it is not a number
-inline Native smaller(Native a, Native b) { return a < b ? a : b; }  // likewise
-
-inline Lanes finished(Lanes v, const Epilogue& e, const char* added) {
-  if (e.adds)
-    for (int i = 0; i < kParts; ++i) v.part[i] += reinterpret_cast<const Native*>(added)[i];
-  for (int i = 0; i < kParts; ++i) {
-    Native& x = v.part[i];
-    switch (e.activation) {
-      case Activation::none: break;
-      case Activation::relu: x = larger(Native{}, x); break;
-      case Activation::clip: x = smaller(splat(e.high), larger(splat(e.low), x)); break;
-      case Activation::leaky: x = larger(x * splat(e.low), x); break;
-      case Activation::hard_swish: {
-        const Native gate = smaller(splat(1), larger(Native{}, x * splat(1 / 6.0f) + splat(0.5f)));
-        x = x * gate;
-        break;
-      }
+// Of P pixels, which the activation is chosen for once. Called, it would find its sums in memory.
+template <int P>
+__attribute__((always_inline)) inline void finish(const Lanes (&sums)[P], const Epilogue& e, const Strip& s, int64_t place) {
+  const auto each = [&](auto activation) {
+    const Epilogue known{decltype(activation)::value, e.low, e.high, e.adds};
+#pragma GCC unroll 16
+    for (int p = 0; p < P; ++p) {
+      store(s.out + place, finished(sums[p], known, s.added + place));
+      place += s.out_step;
     }
+  };
+  switch (e.activation) {
+    case Activation::none: return each(Constant<Activation::none>{});
+    case Activation::relu: return each(Constant<Activation::relu>{});
+    case Activation::clip: return each(Constant<Activation::clip>{});
+    case Activation::leaky: return each(Constant<Activation::leaky>{});
+    case Activation::hard_swish: return each(Constant<Activation::hard_swish>{});
   }
-  return v;
 }
+
+// The inputs of the next P pixels of a strip, from the third cache into the second: a share of them
+// with each output channel of these.
+template <int P>
+struct Ahead {
+  const int windows;
+  const int64_t pixels, share;
+
+  Ahead(const SparseRows& rows, const Strip& s, int64_t at, int channels)
+      : windows(at + P < s.pixels && !rows.taps.empty() ? rows.taps.back().kernel_row + 1 : 0),
+        pixels((at + P) * s.in_step),
+        share((P * s.in_step / channels / kVectorBytes + 1) * kVectorBytes) {}
+
+  void fetch(const Strip& s, int channel) const {
+    for (int k = 0; k < windows; ++k)
+      for (int64_t i = 0; i < share; i += kVectorBytes)
+        __builtin_prefetch(s.rows[k] + pixels + channel * share + i, 0, 2);
+  }
+};
 
 template <int P>
 inline void sparse_pixels(const SparseRows& rows, int first, int last, const Epilogue& e,
                           const Strip& s, int64_t at) {
   const Tap* taps = rows.taps.data();
   const float* values = rows.values.data();
+  const Ahead<P> ahead(rows, s, at, last - first);
   for (int o = first; o < last; ++o) {
+    ahead.fetch(s, o - first);
     Lanes sums[P];
     for (int p = 0; p < P; ++p) sums[p] = all(rows.bias[o]);
     const int end = rows.starts[o + 1];
@@ -83,16 +71,14 @@ inline void sparse_pixels(const SparseRows& rows, int first, int last, const Epi
 #pragma GCC unroll 16
       for (int p = 0; p < P; ++p) multiply_add(sums[p], weight, from + p * s.in_step);
     }
-#pragma GCC unroll 16
-    for (int p = 0; p < P; ++p) {
-      const int64_t place = (at + p) * s.out_step + o * kVectorBytes;
-      store(s.out + place, finished(sums[p], e, s.added + place));
-    }
+    finish(sums, e, s, at * s.out_step + o * kVectorBytes);
   }
 }
 
 void sparse_strip(const SparseRows& rows, int first, int last, const Epilogue& e, const Strip& s) {
-  constexpr int kPixels = std::clamp(kSums / kParts, 1, 8);
+  // A weight is all that is held beside the sums: seven pixels of two registers each in sixteen,
+  // and most images' sides are multiples of seven.
+  constexpr int kPixels = std::clamp((SPARSE_REGISTERS - 2) / kParts, 1, 8);
   int64_t at = 0;
   for (; at + kPixels <= s.pixels; at += kPixels)
     sparse_pixels<kPixels>(rows, first, last, e, s, at);
@@ -166,19 +152,67 @@ inline void depthwise_pixels(const DepthwiseRows& rows, const Epilogue& e, const
 #pragma GCC unroll 8
       for (int p = 0; p < P; ++p) multiply_add(sums[p], weight, from + p * s.in_step);
     }
-#pragma GCC unroll 8
-    for (int p = 0; p < P; ++p) {
-      const int64_t place = (at + p) * s.out_step + c * kVectorBytes;
-      store(s.out + place, finished(sums[p], e, s.added + place));
-    }
+    finish(sums, e, s, at * s.out_step + c * kVectorBytes);
   }
 }
 
-void depthwise_strip(const DepthwiseRows& rows, const Epilogue& e, const Strip& s) {
+// Pixels lie so far apart that the processor sees no stream in the channels of so many of them.
+constexpr int64_t kAhead = 4 * kVectorBytes;
+
+// 3 x 3 taps, `step` bytes from column to column and S columns from pixel to pixel: each column of
+// a row is loaded once for all pixels that see it.
+template <int P, int S>
+inline void depthwise_square(const DepthwiseRows& rows, const Epilogue& e, const Strip& s,
+                             int64_t at, int64_t step) {
+  constexpr int kSide = 3;
+  for (int c = 0; c < rows.channels; ++c) {
+    Lanes sums[P];
+    for (int p = 0; p < P; ++p) sums[p] = all(rows.bias[c]);
+#pragma GCC unroll 3
+    for (int y = 0; y < kSide; ++y) {
+      const char* from = s.rows[y] + at * s.in_step + c * kVectorBytes;
+      const float* values = rows.values.data() + y * kSide * rows.channels + c;
+      const Native weights[kSide] = {splat(values[0]), splat(values[rows.channels]),
+                                     splat(values[2 * rows.channels])};
+#pragma GCC unroll 16
+      for (int x = 0; x < (P - 1) * S + kSide; ++x) {
+        const Lanes column = load(from + x * step);
+        __builtin_prefetch(from + x * step + kAhead);
+#pragma GCC unroll 8
+        for (int p = 0; p < P; ++p) {
+          const int k = x - p * S;
+          if (k < 0 || k >= kSide) continue;
+          for (int i = 0; i < kParts; ++i) sums[p].part[i] += weights[k] * column.part[i];
+        }
+      }
+    }
+    finish(sums, e, s, at * s.out_step + c * kVectorBytes);
+  }
+}
+
+template <typename F>
+inline void depthwise_walk(int64_t pixels, F run) {
   constexpr int kPixels = std::clamp(kSums / kParts, 1, 4);
   int64_t at = 0;
-  for (; at + kPixels <= s.pixels; at += kPixels) depthwise_pixels<kPixels>(rows, e, s, at);
-  for (; at < s.pixels; ++at) depthwise_pixels<1>(rows, e, s, at);
+  for (; at + kPixels <= pixels; at += kPixels) run(Constant<kPixels>{}, at);
+  for (; at < pixels; ++at) run(Constant<1>{}, at);
+}
+
+void depthwise_strip(const DepthwiseRows& rows, const Epilogue& e, const Strip& s) {
+  const bool square = rows.taps.size() == 9 && rows.taps[3].kernel_row == 1;
+  const int64_t step = square ? rows.taps[1].offset : 0;
+  if (square && s.in_step == step)
+    depthwise_walk(s.pixels, [&](auto p, int64_t at) {
+      depthwise_square<decltype(p)::value, 1>(rows, e, s, at, step);
+    });
+  else if (square && s.in_step == 2 * step)
+    depthwise_walk(s.pixels, [&](auto p, int64_t at) {
+      depthwise_square<decltype(p)::value, 2>(rows, e, s, at, step);
+    });
+  else
+    depthwise_walk(s.pixels, [&](auto p, int64_t at) {
+      depthwise_pixels<decltype(p)::value>(rows, e, s, at);
+    });
 }
 
 void max_pool(const PoolWindow& w, const Epilogue& e, char* out) {
@@ -236,6 +270,27 @@ void permute(const char* from, const int32_t* order, float fill, int64_t count, 
     _mm512_store_ps(out + i * kVectorBytes,
                     _mm512_mask_permutexvar_ps(filled, taken, places,
                                                _mm512_load_ps(from + i * kVectorBytes)));
+#elif defined(__AVX2__)
+  // Each half of the lanes from both halves of the source, then one of the two or the fill.
+  constexpr int kHalf = kLanes / 2;
+  __m256i places[2];
+  __m256 upper[2], empty[2];
+  for (int h = 0; h < 2; ++h) {
+    places[h] = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(order + h * kHalf));
+    upper[h] = _mm256_castsi256_ps(_mm256_cmpgt_epi32(places[h], _mm256_set1_epi32(kHalf - 1)));
+    empty[h] = _mm256_castsi256_ps(_mm256_cmpgt_epi32(_mm256_setzero_si256(), places[h]));
+  }
+  const __m256 filled = _mm256_set1_ps(fill);
+  for (int64_t i = 0; i < count; ++i) {
+    const float* source = reinterpret_cast<const float*>(from + i * kVectorBytes);
+    float* to = reinterpret_cast<float*>(out + i * kVectorBytes);
+    const __m256 first = _mm256_load_ps(source), second = _mm256_load_ps(source + kHalf);
+    for (int h = 0; h < 2; ++h) {
+      const __m256 taken = _mm256_blendv_ps(_mm256_permutevar8x32_ps(first, places[h]),
+                                            _mm256_permutevar8x32_ps(second, places[h]), upper[h]);
+      _mm256_store_ps(to + h * kHalf, _mm256_blendv_ps(taken, filled, empty[h]));
+    }
+  }
 #else
   const float* lanes[kLanes];
   for (int l = 0; l < kLanes; ++l)

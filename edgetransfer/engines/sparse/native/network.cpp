@@ -256,9 +256,8 @@ Network::Network(const int64_t* words, int64_t word_count, const float* numbers,
   for (int i = 0; i < operator_count; ++i) operators.push_back(read_operator(reader, tensors));
   reader.finish();
   check_order(*this);
-  bool generates = false;
-  kernels = &choose_kernels(generates);
-  if (generates) generate();
+  kernels = &choose_kernels(generator);
+  if (generator != Generator::none) generate();
 }
 
 }  // namespace sparse

@@ -84,6 +84,7 @@ struct Network {
   std::vector<Operator> operators;
   int input = 0, output = 0;
   const Kernels* kernels = nullptr;
+  Generator generator = Generator::none;
   CodeMemory code;
   std::vector<float> weights;  // of generated blocks, in the order in which these read them
 
@@ -94,7 +95,7 @@ struct Network {
 };
 
 // The kernels for this processor, or those that the environment variable EDGETRANSFER_SPARSE_ISA
-// names; generates says whether code may be generated.
-const Kernels& choose_kernels(bool& generates);
+// names, and what code may be generated for.
+const Kernels& choose_kernels(Generator& generator);
 
 }  // namespace sparse

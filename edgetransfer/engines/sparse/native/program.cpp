@@ -4,17 +4,10 @@
 #include <limits>
 #include <optional>
 
-#include "threads.h"
-
 namespace sparse {
 namespace {
 
 constexpr int64_t kPage = 4096;
-// A layer with more code than this is shared among threads by output channels, not by rows.
-constexpr int64_t kSharedCode = 256 << 10;
-// Layers whose code and weights are larger than this run whole, one after the other, so that they
-// are fetched once; those before them row by row, so that activations stay in the caches.
-constexpr int64_t kStreamedCode = 1 << 20;
 constexpr int64_t kStepBytes = 1 << 18;
 // What the rings of works that run row by row may take together: all of them go through the cache
 // once a row, and what is larger than a thread's part of it would come from memory each time.
@@ -152,29 +145,6 @@ void Program::place(const Tensor& tensor) {
   storages.push_back(s);
 }
 
-bool Program::shares_channels(const Step& step) const {
-  const Work& work = works[step.work];
-  if (work.task != Task::compute) return false;
-  const Operator& op = network.operators[work.op];
-  if (op.kind == Kind::global_average) return true;
-  return op.kind == Kind::convolution &&
-         (step.last_row - step.first_row < threads || op.code_bytes > kSharedCode);
-}
-
-// Two parts a thread where each is large enough, so that a thread that is held up leaves one.
-void Program::divide() {
-  for (const Step& step : steps) {
-    const Work& work = works[step.work];
-    int most = step.last_row - step.first_row;
-    if (shares_channels(step)) {
-      const Operator& op = network.operators[work.op];
-      most = op.kind == Kind::convolution ? op.blocks_of(op.form) : storages[work.out].channels;
-    }
-    const int wanted = most >= 4 * threads ? 2 * threads : threads;
-    parts.push_back(static_cast<uint8_t>(std::clamp(std::min(wanted, most), 1, Relay::kMostParts)));
-  }
-}
-
 // The storage that a windowed operator reads in a tiled program: each tile with the pixels around
 // it that the windows of its outputs reach, and fill where these lie outside of the image.
 int Program::retiled(const Operator& op, Work& work) {
@@ -243,24 +213,6 @@ void Program::reach_columns() {
   }
   for (const Work& work : works)
     if (work.task == Task::compute) zero_row_bytes = std::max(zero_row_bytes, storages[work.in].row_bytes());
-}
-
-void Program::choose_walks() {
-  for (Work& work : works) {
-    if (work.task != Task::compute) continue;
-    const Operator& op = network.operators[work.op];
-    const int width = storages[work.out].width;
-    if (op.form != Form::generated) {
-      work.strip = width;
-    } else if (op.code_bytes <= 48 << 10) {
-      work.strip = std::min(width, 2);
-    } else if (op.code_bytes <= kStreamedCode) {
-      work.strip = std::min(width, 7);
-    } else {
-      work.strip = width;
-      work.rows = std::max(1, 28 / width);
-    }
-  }
 }
 
 // One past the last row of work's input that its output needs up to last_row (exclusive).

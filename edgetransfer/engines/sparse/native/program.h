@@ -8,6 +8,10 @@
 
 namespace sparse {
 
+// Layers whose code and weights are larger than this run whole, one after the other, so that they
+// are fetched once; those before them row by row, so that activations stay in the caches.
+constexpr int64_t kStreamedCode = 1 << 20;
+
 // What the sixteen lanes hold: so many images, each cut into tiles_y by tiles_x tiles.
 struct Lanes16 {
   int images, tiles_y, tiles_x;

@@ -1,0 +1,64 @@
+// How the steps of a program are walked: pixels and rows at a time, and shares of several threads.
+#include <algorithm>
+
+#include "program.h"
+#include "threads.h"
+
+namespace sparse {
+namespace {
+
+// A layer with more code than this is shared among threads by output channels, not by rows.
+constexpr int64_t kSharedCode = 256 << 10;
+// Of AVX2 code: what inputs may take of the first cache, and the pixels of a strip at most.
+constexpr int64_t kFirstCache = 20 << 10;
+constexpr int kWindowStrip = 8;
+
+}  // namespace
+
+bool Program::shares_channels(const Step& step) const {
+  const Work& work = works[step.work];
+  if (work.task != Task::compute) return false;
+  const Operator& op = network.operators[work.op];
+  if (op.kind == Kind::global_average) return true;
+  return op.kind == Kind::convolution &&
+         (step.last_row - step.first_row < threads || op.code_bytes > kSharedCode);
+}
+
+// Two parts a thread where each is large enough, so that a thread that is held up leaves one.
+void Program::divide() {
+  for (const Step& step : steps) {
+    const Work& work = works[step.work];
+    int most = step.last_row - step.first_row;
+    if (shares_channels(step)) {
+      const Operator& op = network.operators[work.op];
+      most = op.kind == Kind::convolution ? op.blocks_of(op.form) : storages[work.out].channels;
+    }
+    const int wanted = most >= 4 * threads ? 2 * threads : threads;
+    parts.push_back(static_cast<uint8_t>(std::clamp(std::min(wanted, most), 1, Relay::kMostParts)));
+  }
+}
+
+void Program::choose_walks() {
+  for (Work& work : works) {
+    if (work.task != Task::compute) continue;
+    const Operator& op = network.operators[work.op];
+    const int width = storages[work.out].width;
+    if (op.form != Form::generated) {
+      work.strip = width;
+    } else if (network.generator == Generator::avx2) {
+      // As many pixels as leave room in the first cache, where they share no inputs.
+      const int64_t pixel = storages[work.in].channels * kVectorBytes;
+      const int64_t room = op.kernel_w > 1 ? kWindowStrip : kFirstCache / pixel;
+      work.strip = static_cast<int>(std::clamp<int64_t>(room, 1, kWindowStrip));
+    } else if (op.code_bytes <= 48 << 10) {
+      work.strip = std::min(width, 2);
+    } else if (op.code_bytes <= kStreamedCode) {
+      work.strip = std::min(width, 7);
+    } else {
+      work.strip = width;
+      work.rows = std::max(1, 28 / width);
+    }
+  }
+}
+
+}  // namespace sparse
