@@ -80,6 +80,7 @@ class Journal:
         self._mark = mark
         self._file: int | None = None
         self._size = 0
+        self._total = 0  # bytes of all segments
 
     @classmethod
     def open(cls, folder: Path, position: int, group: int) -> tuple[Journal, list[Record]]:
@@ -113,6 +114,7 @@ class Journal:
                 os.close(handle)
             if reading.records or first_position(reading.last) == reading.position:
                 journal._continue(reading.last)
+        journal._measure()
         return journal
 
     def append(self, records: Sequence[Record]) -> int:
@@ -138,6 +140,7 @@ class Journal:
                 raise JournalFullError(str(error)) from error
             raise
         self._size += len(data)
+        self._total += len(data)
         self.position += len(records)
         self.group += 1
         if self._mark is not None:
@@ -146,8 +149,8 @@ class Journal:
 
     @property
     def size(self) -> int:
-        """Bytes of all segments."""
-        return sum(path.stat().st_size for path in segments(self.folder))
+        """Bytes of all segments; counted along, since a look at the folder takes a handle."""
+        return self._total
 
     def rotate(self, covered: int, budget: int) -> None:
         """Begin a new segment, and delete the oldest ones that lie before ``covered``.
@@ -164,6 +167,7 @@ class Journal:
                 break
             path.unlink()
             total -= sizes[i]
+        self._total = total
 
     def close(self) -> None:
         """Let go of the file."""
@@ -177,6 +181,10 @@ class Journal:
         os.ftruncate(self._file, 0)
         self._size = 0
         sync_folder(self.folder)
+        self._measure()
+
+    def _measure(self) -> None:
+        self._total = sum(path.stat().st_size for path in segments(self.folder))
 
     def _continue(self, path: Path) -> None:
         self._file = open_file(path, os.O_RDWR)

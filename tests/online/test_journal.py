@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from edgetransfer.errors import DataError
 from edgetransfer.online.journal import Journal, segments
@@ -136,4 +138,28 @@ def test_rotation_keeps_as_much_as_the_budget_allows(tmp_path: Path) -> None:
     one = segments(tmp_path)[0].stat().st_size
     journal.rotate(6, 3 * one)
     assert len(segments(tmp_path)) == 3
+    journal.close()
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.sampled_from(["append", "rotate", "drop", "reopen", "torn"]), max_size=12))
+def test_the_size_that_is_counted_along_is_that_of_the_files(
+    tmp_path_factory: pytest.TempPathFactory, steps: list[str]
+) -> None:
+    folder = tmp_path_factory.mktemp("journal")
+    journal, _ = Journal.open(folder, 0, 0)
+    covered = 0
+    for step in steps:
+        if step == "append":
+            journal.append([record(journal.position, journal.group)])
+        elif step in ("rotate", "drop"):
+            covered = journal.position
+            journal.rotate(covered, 10**9 if step == "rotate" else 0)
+        else:
+            journal.close()
+            if step == "torn" and (found := segments(folder)):
+                with found[-1].open("ab") as file:
+                    file.write(b"half")
+            journal, _ = Journal.open(folder, covered, journal.group)
+        assert journal.size == sum(path.stat().st_size for path in segments(folder))
     journal.close()
