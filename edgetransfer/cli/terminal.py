@@ -94,7 +94,7 @@ def say(text: str = "") -> None:
 
 def print_line(text: str) -> None:
     """One line of a result that is no JSON, to stdout."""
-    print(readable(text).replace("\n", "\\n"))
+    print(readable(text).replace("\n", "\\n"), flush=True)
 
 
 def print_json(value: Any) -> None:
@@ -108,7 +108,8 @@ def print_json(value: Any) -> None:
         text.encode(sys.stdout.encoding or "utf-8")
     except UnicodeEncodeError:
         text = json.dumps(value)
-    print(text)
+    # Whoever reads a pipe waits for this line: an acknowledgement must not lie in a buffer.
+    print(text, flush=True)
 
 
 def never_fail_to_write() -> None:

@@ -218,8 +218,13 @@ def test_the_command(tmp_path: Path) -> None:
     ]
     as_lines(tmp_path / "lines", 40)
     lines = (tmp_path / "lines").read_bytes().splitlines(keepends=True)
+    buffered = {k: v for k, v in os.environ.items() if k != "PYTHONUNBUFFERED"}
     process = subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=buffered,  # as people have it: an answer must come without it
     )
     assert process.stdin is not None
     assert process.stdout is not None
