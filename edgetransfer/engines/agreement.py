@@ -1,8 +1,9 @@
 """How far an engine's features are from the graph's own.
 
 The reference is ONNX Runtime without optimisations, which runs node after node as the standard
-says, and where it cannot run the graph the reference evaluator of ONNX itself. Engines that fuse and reorder sums differ from it by 1e-7 to 1e-5 of the largest feature;
-more than `ALLOWED` is another network.
+says, and where it cannot run the graph the reference evaluator of ONNX itself. Engines that fuse
+and reorder sums differ from it by 1e-7 to 1e-5 of the largest feature; more than `ALLOWED` is
+another network.
 """
 
 from __future__ import annotations

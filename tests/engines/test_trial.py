@@ -114,7 +114,21 @@ def test_our_own_engines_would_pass(kind: str, frozen: onnx.ModelProto) -> None:
     assert judge(frozen, engine)["works"]
 
 
-def test_where_there_is_nothing_to_compare_with_the_engine_is_believed() -> None:
+@pytest.mark.parametrize("share", [0.0, ALLOWED * 2])
+def test_a_graph_that_onnxruntime_cannot_run_is_compared_by_onnx_itself(
+    share: float, frozen: onnx.ModelProto, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = Askew(frozen, threads=1, reason="test")
+    engine.share = share
+
+    def cannot(*_: object, **__: object) -> None:
+        raise RuntimeError("not implemented")
+
+    monkeypatch.setattr("onnxruntime.InferenceSession", cannot)
+    assert judge(frozen, engine)["works"] is (share == 0)
+
+
+def test_where_there_is_nothing_to_compare_with_the_engine_is_not_believed() -> None:
     node = helper.make_node("Nothing", ["images"], ["features"], domain="nowhere")
     value = helper.make_tensor_value_info("images", TensorProto.FLOAT, [2, 3, 8, 8])
     graph = helper.make_graph(
@@ -122,4 +136,6 @@ def test_where_there_is_nothing_to_compare_with_the_engine_is_believed() -> None
     )
     graph.initializer.append(numpy_helper.from_array(np.zeros(1, np.float32), "w"))
     engine = FakeEngine(batch_size=2, size=8)
-    assert judge(helper.make_model(graph), engine)["works"]
+    answer = judge(helper.make_model(graph), engine)
+    assert not answer["works"]
+    assert "nothing says whether its features are right" in answer["detail"]
