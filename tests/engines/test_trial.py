@@ -114,20 +114,6 @@ def test_our_own_engines_would_pass(kind: str, frozen: onnx.ModelProto) -> None:
     assert judge(frozen, engine)["works"]
 
 
-@pytest.mark.parametrize("share", [0.0, ALLOWED * 2])
-def test_a_graph_that_onnxruntime_cannot_run_is_compared_by_onnx_itself(
-    share: float, frozen: onnx.ModelProto, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    engine = Askew(frozen, threads=1, reason="test")
-    engine.share = share
-
-    def cannot(*_: object, **__: object) -> None:
-        raise RuntimeError("not implemented")
-
-    monkeypatch.setattr("onnxruntime.InferenceSession", cannot)
-    assert judge(frozen, engine)["works"] is (share == 0)
-
-
 def test_where_there_is_nothing_to_compare_with_the_engine_is_not_believed() -> None:
     node = helper.make_node("Nothing", ["images"], ["features"], domain="nowhere")
     value = helper.make_tensor_value_info("images", TensorProto.FLOAT, [2, 3, 8, 8])
