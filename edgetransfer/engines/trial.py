@@ -32,7 +32,7 @@ def judge(model: onnx.ModelProto, engine: Engine) -> dict[str, Any]:
     if difference is None:
         return {
             "works": False,
-            "detail": "ONNX Runtime cannot run the graph, so that nothing says whether its features "
+            "detail": "ONNX Runtime cannot run the graph: nothing says whether its features "
             "are right",
         }
     if not difference <= allowed:
