@@ -55,6 +55,18 @@ def is_current(library: Path = LIBRARY) -> bool:
     return library.stat().st_mtime >= newest
 
 
+def why_absent() -> str | None:
+    """Why the native library is not there and what mends it, or None if it is; loads nothing."""
+    if LIBRARY.exists():
+        return None
+    found = find_compiler()
+    first = "" if found else "install a C++ compiler (g++ or clang++), then "
+    return (
+        "the sparse engine's native library was not compiled when edgetransfer was installed: "
+        f"{first}run python -m edgetransfer.native.compiling"
+    )
+
+
 def compile_library(
     library: Path = LIBRARY,
     *,

@@ -6,8 +6,8 @@ import numpy as np
 import onnx
 
 from edgetransfer.engines.sparse.constants import Array
-from edgetransfer.engines.sparse.lowering import Attributes, Lowering, Value
 from edgetransfer.engines.sparse.plan import Activation, Kind, Operator, Window
+from edgetransfer.engines.sparse.state import Attributes, Lowering, Value
 from edgetransfer.engines.sparse.windows import window_of
 from edgetransfer.errors import EngineError
 

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from edgetransfer.engines.sparse.opening import why_absent
 from edgetransfer.engines.sparse.plan import PLAN_VERSION, Words
 from edgetransfer.errors import EngineError
 from edgetransfer.native import compiling
@@ -30,7 +29,7 @@ def load_library() -> ctypes.CDLL:
     EngineError
         If it is not there, cannot be loaded, or was compiled from other sources.
     """
-    absent = why_absent()
+    absent = compiling.why_absent()
     if absent is not None:
         raise EngineError(absent)
     try:

@@ -14,10 +14,11 @@ import numpy as np
 import pytest
 
 from edgetransfer.engines.sparse.lowering import lower
-from edgetransfer.engines.sparse.opening import open_sparse, why_absent
+from edgetransfer.engines.sparse.opening import open_sparse
 from edgetransfer.errors import EngineError
 from edgetransfer.heads.native_steps import MOST_BATCH, _Step, load_step
 from edgetransfer.native import compiling, loading
+from edgetransfer.native.compiling import why_absent
 from tests.engines.sparse.plans import run_plan
 from tests.graphs_made import noise, tiny
 
