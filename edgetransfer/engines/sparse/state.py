@@ -14,13 +14,13 @@ import numpy as np
 import onnx
 
 from edgetransfer.engines.sparse.constants import (
-    Array,
     attributes_of,
     evaluate,
     initial_constants,
 )
 from edgetransfer.engines.sparse.plan import Kind, Operator, Plan, Shape
 from edgetransfer.errors import EngineError
+from edgetransfer.graphs.graph import Array, opset_of
 
 Attributes = dict[str, Any]
 
@@ -48,7 +48,7 @@ class Lowering:
     """The plan of a graph, while it is made."""
 
     def __init__(self, model: onnx.ModelProto) -> None:
-        self.graph = model.graph
+        self.graph, self.opset = model.graph, opset_of(model)
         self.plan = Plan()
         self.constants = initial_constants(self.graph)
         self.values: dict[str, Value] = {}
@@ -127,10 +127,11 @@ class Lowering:
             options = attributes_of(node)
             self.constants[node.output[0]] = shape[options.get("start", 0) : options.get("end")]
             return True
-        inputs = [name for name in node.input if name]
-        if not all(name in self.constants for name in inputs):
+        if not all(name in self.constants for name in node.input if name):
             return False
-        self.constants[node.output[0]] = evaluate(node, [self.constants[n] for n in inputs])
+        inputs = [self.constants[name] if name else None for name in node.input]
+        made = evaluate(node, inputs, self.opset)
+        self.constants.update(zip(node.output, made, strict=False))
         return True
 
 
