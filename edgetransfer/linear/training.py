@@ -20,11 +20,13 @@ from edgetransfer.features import (
     cached_features,
     default_cache_folder,
 )
-from edgetransfer.heads import LinearHead, SGDSolver
+from edgetransfer.findings import Scored, tested_on
+from edgetransfer.heads import Honest, LinearHead, SGDSolver
 from edgetransfer.linear.checkpoint import Arrays, TrainingState, load_checkpoint
 from edgetransfer.linear.epochs import CachedEpochs, EpochSource, OnlineEpochs, Scaling
 from edgetransfer.linear.fitting import fit_head, unscaled
 from edgetransfer.linear.inputs import write_inputs
+from edgetransfer.linear.left_out import closed_form_left_out, left_out
 from edgetransfer.linear.opening import (
     cache_identity,
     head_metadata,
@@ -35,6 +37,7 @@ from edgetransfer.linear.opening import (
     opened_extractor,
 )
 from edgetransfer.linear.recipe import warning_of
+from edgetransfer.linear.run_page import write_page
 from edgetransfer.linear.runs import check_finished, common_report, entered_run, replacing
 from edgetransfer.linear.settings import LinearTraining
 from edgetransfer.linear.sgd_training import SGDTraining
@@ -139,6 +142,7 @@ class _Job:
         self.clock = extractor.clock
         self.progress = progress
         self.computed = self.from_cache = 0
+        self.honest: Honest | None = None
         total = len(splits.train) + len(splits.val) + len(splits.test)
         self.skipped = SkippedImages(total, settings.max_bad)
         self.cache = FeatureCache(
@@ -166,7 +170,10 @@ class _Job:
                 head, details = self._at_once(val)
         finally:
             self.run.write_lines(SKIPPED, self.skipped.records)
-        return self._finish(head, details, test)
+        report = self._finish(head, details, test)
+        if self.settings.report:
+            self._write_page(head, report, val, test)
+        return report
 
     @property
     def _inputs(self) -> str:
@@ -209,6 +216,7 @@ class _Job:
         table = self._train_table()
         with self.clock.measure("head"):
             fitted = fit_head(self.settings, table, self.splits.classes, self.progress)
+        self.honest = fitted.honest
         seconds = monotonic() - start
         record = {
             "epoch": 1,
@@ -304,6 +312,46 @@ class _Job:
         self.run.write_json(REPORT, report)
         self.run.file(CHECKPOINT).unlink(missing_ok=True)
         return report
+
+    def _write_page(
+        self, head: LinearHead, report: dict[str, Any], val: FeatureTable, test: FeatureTable
+    ) -> None:
+        """The page for people; a run is finished without it."""
+        train = self._table(self.splits.train, "training features")
+        parts = [self._left_out(train)]
+        for split, samples, table in (
+            ("val", self.splits.val, val),
+            ("test", self.splits.test, test),
+        ):
+            if len(table.labels):
+                probabilities = head.predict_proba(table.features)
+                parts.append(tested_on(split, self._used(samples), table.features, probabilities))
+        write_page(
+            self.run,
+            self.settings,
+            self.splits.classes,
+            parts,
+            report,
+            skipped=self.skipped.records,
+            progress=self.progress,
+        )
+
+    def _left_out(self, table: FeatureTable) -> Scored:
+        samples, settings = self._used(self.splits.train), self.settings
+        if self.honest is None:
+            return closed_form_left_out(
+                samples,
+                table.features,
+                self.splits.classes,
+                seed=settings.seed,
+                threads=settings.threads or available_cores(),
+                progress=self.progress,
+            )
+        scaled = Scaling.of(table.features)(table.features) if settings.standardize else None
+        return left_out(samples, table.features, self.honest, fitted_on=scaled)
+
+    def _used(self, samples: tuple[Sample, ...]) -> list[Sample]:
+        return [s for s in samples if s not in self.skipped]
 
 
 def _check_finite(table: FeatureTable, samples: list[Sample]) -> None:
