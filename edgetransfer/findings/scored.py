@@ -53,7 +53,8 @@ class Scored:
     @property
     def predicted(self) -> IntArray:
         """(N,) int64, the most probable class."""
-        return self.probabilities.argmax(axis=1)
+        best: IntArray = self.probabilities.argmax(axis=1)
+        return best
 
     @property
     def accuracy(self) -> Accuracy:

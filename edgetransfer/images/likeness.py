@@ -46,4 +46,5 @@ def likeness_of(source: bytes | Path) -> Float32Array:
     length = float(np.linalg.norm(pixels))
     pixels = pixels / length if length > 0 else pixels
     ratio = np.float32(np.log(width / height))
-    return np.concatenate([[ratio], means, pixels]).astype(np.float32)
+    likeness: Float32Array = np.concatenate([[ratio], means, pixels]).astype(np.float32)
+    return likeness

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, fields, replace
 from pathlib import Path
 from typing import Any
 
-from edgetransfer.linear.settings import LinearTraining
+from edgetransfer.linear.settings import LEARNING_RATE, LinearTraining
 from edgetransfer.reports.run_paths import relative_paths
 
-# They say where and how fast, not what.
-LEFT_OUT = frozenset(["backbone", "data", "test_data", "out", "mode", "report", "cache_dir"])
+# Those that are written by themselves, and those that say where and how fast, not what.
+LEFT_OUT = frozenset(
+    [
+        *("backbone", "data", "test_data", "out", "mode"),
+        *("report", "cache_dir", "threads", "workers", "checkpoint_seconds"),
+    ]
+)
 SWITCHES = {"flip": ("--flip", "--no-flip"), "standardize": ("--standardize", "")}
 
 
@@ -39,6 +44,10 @@ def _is_usual(settings: LinearTraining, name: str, default: Any, value: Any) -> 
     if name == "solver":  # it follows from mode and recipe
         usual = "auto" if settings.mode == "cached" and settings.recipe != "paper" else "sgd"
         return bool(value == usual)
+    if name == "epochs" and value is not None:
+        return bool(value == replace(settings, epochs=None).n_epochs)
+    if name == "learning_rate":
+        return settings.sgd.learning_rate == LEARNING_RATE
     return default is not MISSING and bool(value == default)
 
 

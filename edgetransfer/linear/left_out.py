@@ -3,37 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from edgetransfer.data import Sample
+from edgetransfer.features import FeatureTable
 from edgetransfer.findings import Scored
-from edgetransfer.heads import ClosedFormSolver, Honest
+from edgetransfer.heads import Honest
 from edgetransfer.heads.loss import FloatArray
 from edgetransfer.heads.selection import first_equal
-from edgetransfer.types import Float32Array, Progress, no_progress
+from edgetransfer.linear.epochs import Scaling
+from edgetransfer.linear.fitting import FittedHead, fit_head
+from edgetransfer.linear.settings import LinearTraining
+from edgetransfer.types import Progress, no_progress
+
+OTHERWISE = "of a head in closed form"
 
 
 def left_out(
-    samples: Sequence[Sample],
-    features: Float32Array,
-    honest: Honest,
-    *,
-    fitted_on: Float32Array | None = None,
+    settings: LinearTraining, samples: Sequence[Sample], table: FeatureTable, honest: Honest
 ) -> Scored:
     """The training photos with what is known of them without a test.
 
     Parameters
     ----------
-    features
-        (N, D), of the samples.
+    samples
+        Those of the table.
     honest
         Of all of them, or of the first of each that are the same and labelled alike.
-    fitted_on
-        The features as the solver saw them, where they were scaled.
     """
-    labels = np.fromiter((s.label for s in samples), np.int64, len(samples))
-    first = first_equal(features if fitted_on is None else fitted_on, labels)
+    features = table.features
+    fitted_on = Scaling.of(features)(features) if settings.standardize else features
+    first = first_equal(fitted_on, table.labels)
     distinct = np.unique(first)
     logits = honest.logits
     tested = np.zeros(len(samples), bool)
@@ -52,25 +54,25 @@ def left_out(
     )
 
 
-def closed_form_left_out(
-    samples: Sequence[Sample],
-    features: Float32Array,
+def fitted_honestly(
+    settings: LinearTraining,
+    table: FeatureTable,
     classes: tuple[str, ...],
-    *,
-    seed: int = 0,
-    threads: int = 1,
     progress: Progress = no_progress,
-) -> Scored:
-    """The same by heads in closed form, whatever a run's own head is."""
-    labels = np.fromiter((s.label for s in samples), np.int64, len(samples))
-    result = ClosedFormSolver(seed=seed).fit(
-        features, labels, classes, threads=threads, progress=progress
-    )
-    return left_out(samples, features, result.honest)
+) -> tuple[FittedHead, Honest]:
+    """A head as the settings say, or in closed form where that leaves nothing out."""
+    if settings.solver != "sgd":
+        fitted = fit_head(settings, table, classes, progress)
+        if fitted.honest is not None:
+            return fitted, fitted.honest
+    usual = replace(settings, mode="cached", solver="auto", recipe="default", l2=None)
+    fitted = fit_head(usual, table, classes, progress)
+    assert fitted.honest is not None
+    return fitted, replace(fitted.honest, method=f"{fitted.honest.method} {OTHERWISE}")
 
 
 def _softmax(logits: FloatArray) -> FloatArray:
-    values = logits - logits.max(axis=1, keepdims=True)
+    values: FloatArray = logits - logits.max(axis=1, keepdims=True)
     np.exp(values, out=values)
     values /= values.sum(axis=1, keepdims=True)
     return values

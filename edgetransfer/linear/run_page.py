@@ -6,13 +6,13 @@ import hashlib
 import logging
 import platform
 from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
 from time import monotonic
 from typing import Any
 
 import numpy as np
 
-from edgetransfer import __version__
 from edgetransfer.engines import available_cores
 from edgetransfer.findings import Scored, examined
 from edgetransfer.linear.command_line import command_line
@@ -45,7 +45,7 @@ def write_page(
     report
         As in report.json.
     command
-        What made the run.
+        What made the run; empty if its settings are more than these.
     """
     start = monotonic()
     threads = settings.threads or available_cores()
@@ -54,7 +54,7 @@ def write_page(
         examination=examined(parts, classes, threads=threads, progress=progress),
         facts=facts_of(run, settings, report),
         stages=report["stages"],
-        command=command_line(settings, command),
+        command=command_line(settings, command) if command else "",
         warnings=report["warnings"],
         skipped=skipped,
     )
@@ -81,7 +81,7 @@ def facts_of(
     if report.get("peak_memory_bytes"):
         facts.append(("memory", f"{report['peak_memory_bytes'] / 2**20:,.0f} MiB at most"))
     facts += [
-        ("edgetransfer", __version__),
+        ("edgetransfer", version("edgetransfer")),
         ("Python", f"{platform.python_version()}, NumPy {np.__version__}"),
         ("machine", f"{platform.system()} {platform.machine()}, {available_cores()} cores"),
         ("sha256 of the backbone", str(backbone["sha256"])),

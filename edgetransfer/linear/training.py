@@ -20,13 +20,13 @@ from edgetransfer.features import (
     cached_features,
     default_cache_folder,
 )
-from edgetransfer.findings import Scored, tested_on
+from edgetransfer.findings import tested_on
 from edgetransfer.heads import Honest, LinearHead, SGDSolver
 from edgetransfer.linear.checkpoint import Arrays, TrainingState, load_checkpoint
 from edgetransfer.linear.epochs import CachedEpochs, EpochSource, OnlineEpochs, Scaling
 from edgetransfer.linear.fitting import fit_head, unscaled
 from edgetransfer.linear.inputs import write_inputs
-from edgetransfer.linear.left_out import closed_form_left_out, left_out
+from edgetransfer.linear.left_out import fitted_honestly, left_out
 from edgetransfer.linear.opening import (
     cache_identity,
     head_metadata,
@@ -318,7 +318,10 @@ class _Job:
     ) -> None:
         """The page for people; a run is finished without it."""
         train = self._table(self.splits.train, "training features")
-        parts = [self._left_out(train)]
+        honest = self.honest
+        if honest is None:
+            _, honest = fitted_honestly(self.settings, train, self.splits.classes, self.progress)
+        parts = [left_out(self.settings, self._used(self.splits.train), train, honest)]
         for split, samples, table in (
             ("val", self.splits.val, val),
             ("test", self.splits.test, test),
@@ -335,20 +338,6 @@ class _Job:
             skipped=self.skipped.records,
             progress=self.progress,
         )
-
-    def _left_out(self, table: FeatureTable) -> Scored:
-        samples, settings = self._used(self.splits.train), self.settings
-        if self.honest is None:
-            return closed_form_left_out(
-                samples,
-                table.features,
-                self.splits.classes,
-                seed=settings.seed,
-                threads=settings.threads or available_cores(),
-                progress=self.progress,
-            )
-        scaled = Scaling.of(table.features)(table.features) if settings.standardize else None
-        return left_out(samples, table.features, self.honest, fitted_on=scaled)
 
     def _used(self, samples: tuple[Sample, ...]) -> list[Sample]:
         return [s for s in samples if s not in self.skipped]

@@ -8,10 +8,11 @@ import numpy as np
 
 from edgetransfer.findings import Examination
 from edgetransfer.metrics import wilson_interval
-from edgetransfer.pages.html import share, text
+from edgetransfer.pages.html import count, share, text
 from edgetransfer.pages.selection import Selection
 
 MOST = 400  # classes that are listed, the weakest
+OPEN = 12  # of these, that are seen at once
 FEW = 10  # photos to learn from, below which more would help most
 HIDDEN = 0.75  # of the accuracy over all: a class below is worth a look
 
@@ -45,7 +46,7 @@ class ClassRow:
 
     @property
     def accuracy(self) -> float:
-        """nan where nothing was tested."""
+        """NaN where nothing was tested."""
         return self.right / self.tested if self.tested else float("nan")
 
 
@@ -108,20 +109,29 @@ def class_table(selection: Selection) -> str:
     rows = class_rows(selection)
     overall = selection.part.accuracy.top1
     heads = "".join(f'<th scope="col">{part.split}</th>' for part in found.parts)
-    body = "".join(
-        f'<tr><th scope="row">{text(found.classes[row.label], 40)}</th>'
-        + "".join(f"<td>{number:,}</td>" for number in row.counts)
-        + f"<td>{share(row.accuracy)}</td><td>{_range(row)}</td>"
-        f'<td class="left">{"; ".join(remarks(row, found, overall))}</td></tr>'
-        for row in rows[:MOST]
-    )
-    more = len(rows) - MOST
-    rest = f'<p class="muted">and {more:,} classes with higher accuracy</p>' if more > 0 else ""
+
+    def table(part: list[ClassRow]) -> str:
+        body = "".join(
+            f'<tr><th scope="row">{text(found.classes[row.label], 40)}</th>'
+            + "".join(f"<td>{number:,}</td>" for number in row.counts)
+            + f"<td>{share(row.accuracy)}</td><td>{_range(row)}</td>"
+            f'<td class="left">{"; ".join(remarks(row, found, overall))}</td></tr>'
+            for row in part
+        )
+        return (
+            '<div class="wide"><table><thead><tr><th scope="col">class</th>'
+            f'{heads}<th scope="col">accuracy</th><th scope="col">95 % interval</th><th '
+            f'scope="col" class="left">remarks</th></tr></thead><tbody>{body}</tbody></table></div>'
+        )
+
+    rest = rows[OPEN:MOST]
+    if not rest:
+        return table(rows)
+    left_out = len(rows) - len(rest) - OPEN
+    more = f'<p class="muted">and {left_out:,} with higher accuracy</p>' if left_out else ""
     return (
-        '<div class="wide"><table><thead><tr><th scope="col">class</th>'
-        f'{heads}<th scope="col">accuracy</th><th scope="col">95 % interval</th>'
-        f'<th scope="col" class="left">remarks</th></tr></thead><tbody>{body}</tbody></table></div>'
-        f"{rest}"
+        f"{table(rows[:OPEN])}<details><summary>{count(len(rest), 'more class', 'more classes')}"
+        f"</summary>{table(rest)}{more}</details>"
     )
 
 

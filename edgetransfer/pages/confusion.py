@@ -92,11 +92,7 @@ def _names(name: str, place: int, left: float, top: float, side: float) -> str:
 def _opened(galleries: Galleries, key: tuple[int, int], photos: list[int]) -> str:
     label, other = key
     name = galleries.name(label)
-    title = (
-        f"{name}, recognised"
-        if label == other
-        else f"{name} taken for {galleries.name(other)}"
-    )
+    title = f"{name}, recognised" if label == other else f"{name} taken for {galleries.name(other)}"
     more = len(photos) - IN_CELL
     return (
         f'<section class="cell" id="c{label}-{other}"><h3>{title}: '

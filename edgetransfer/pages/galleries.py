@@ -47,7 +47,9 @@ class Galleries:
         sure = share(float(self._probability(place, predicted)))
         if label == predicted:
             return f'{self.name(label)} <small class="good">right, {sure}</small>'
-        return f'{self.name(label)} <span class="bad">taken for {self.name(predicted)}</span>, {sure}'
+        return (
+            f'{self.name(label)} <span class="bad">taken for {self.name(predicted)}</span>, {sure}'
+        )
 
     def _probability(self, place: int, label: int) -> float:
         part = int(self.found.splits[place])
@@ -87,7 +89,7 @@ class Galleries:
         if not groups:
             return "<p>No two photos show the same picture.</p>"
         shown = "".join(self._group(group) for group in groups[:GROUPS])
-        return shown + _more(len(groups), GROUPS, "group")
+        return f'<div class="groups">{shown}</div>{_more(len(groups), GROUPS, "group")}'
 
     def _group(self, group: list[int]) -> str:
         found = self.found
@@ -100,8 +102,9 @@ class Galleries:
             remarks.append(f'<strong class="bad">in {classes} classes</strong>')
         listed = self.photos(
             group[:IN_GROUP],
-            lambda place: f"{self.name(int(found.labels[place]))} "
-            f"<small>{found.split_of(place)}</small>",
+            lambda place: (
+                f"{self.name(int(found.labels[place]))} <small>{found.split_of(place)}</small>"
+            ),
         )
         more = _more(len(group), IN_GROUP)
         return f'<div class="group"><p>{", ".join(remarks)}</p>{listed}{more}</div>'

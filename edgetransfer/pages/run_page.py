@@ -63,9 +63,7 @@ def run_page(page: RunPage, *, threads: int = 1, progress: Progress = no_progres
     It depends on the photos and on what it is made from alone: ``threads`` change nothing.
     """
     selection = Selection(examination=page.examination)
-    album = Album(
-        page.examination.samples, selection.wanted(), threads=threads, progress=progress
-    )
+    album = Album(page.examination.samples, selection.wanted(), threads=threads, progress=progress)
     galleries = Galleries(selection, album)
     sections = [
         ("accuracy", "Accuracy", _accuracy(page.examination)),
@@ -93,9 +91,7 @@ def run_page(page: RunPage, *, threads: int = 1, progress: Progress = no_progres
         f"<header><h1>{text(page.title, 120)}</h1>{_tiles(page, selection)}{_warnings(page)}"
         f'<nav aria-label="Sections"><ul>{links}</ul></nav></header>'
     )
-    return framed(
-        page.title, f"{album.definitions}<main>{head}\n{body}</main>", STYLE, SCRIPT
-    )
+    return framed(page.title, f"{album.definitions}<main>{head}\n{body}</main>", STYLE, SCRIPT)
 
 
 _LABELS = (
@@ -169,9 +165,7 @@ def _copies(found: Examination) -> str:
         "good.</p>"
     )
     if not found.compared_all:
-        remark += (
-            '<p class="muted">There are so many alike that only the likest were compared.</p>'
-        )
+        remark += '<p class="muted">There are so many alike that only the likest were compared.</p>'
     return remark
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgetransfer.findings import Examination, grouped
 from edgetransfer.findings.scored import Scored
@@ -65,7 +67,7 @@ class Selection:
     @cached_property
     def wrong(self) -> list[int]:
         """Labels that are probably wrong."""
-        return self.examination.wrong[:WRONG].tolist()
+        return _first(self.examination.wrong, WRONG)
 
     @cached_property
     def copies(self) -> list[list[int]]:
@@ -82,7 +84,7 @@ class Selection:
     @cached_property
     def outliers(self) -> list[int]:
         """Photos that are like no other of their class."""
-        return self.examination.outliers[:LISTED].tolist()
+        return _first(self.examination.outliers, LISTED)
 
     @cached_property
     def cells(self) -> dict[tuple[int, int], list[int]]:
@@ -125,6 +127,9 @@ class Selection:
         yield from self.points
 
 
-def _least(values: np.ndarray, places: IntArray) -> list[int]:  # type: ignore[type-arg]
-    chosen: list[int] = places[np.lexsort((places, values))][:LISTED].tolist()
-    return chosen
+def _least(values: NDArray[np.floating[Any]], places: IntArray) -> list[int]:
+    return _first(places[np.lexsort((places, values))], LISTED)
+
+
+def _first(places: IntArray, most: int) -> list[int]:
+    return [int(place) for place in places[:most]]

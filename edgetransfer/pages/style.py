@@ -32,7 +32,7 @@ th,td{padding:5px 16px 5px 0;text-align:right;border-bottom:1px solid var(--rule
 vertical-align:top;white-space:nowrap}
 thead th{color:var(--muted);font-weight:500;font-size:13px}
 th:first-child,.left{text-align:left}tbody th{font-weight:600;white-space:normal;
-overflow-wrap:anywhere;min-width:8em}
+overflow-wrap:anywhere;min-width:10em}
 td.left{white-space:normal;min-width:14em}
 .range{width:120px;height:14px;vertical-align:middle}.range line{stroke:var(--muted);
 stroke-width:2}.range circle{fill:var(--k0)}.range rect{fill:var(--rule)}
@@ -44,7 +44,8 @@ min-width:0;overflow-wrap:anywhere}
 .photo.none{border:1px dashed var(--rule)}
 .album{position:absolute;width:0;height:0}
 .bad{color:var(--bad)}.good{color:var(--good)}
-.group{border-top:1px solid var(--rule);padding-top:6px;margin-top:10px}
+.groups{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(280px,100%),1fr));
+gap:10px 24px}.group{border-top:1px solid var(--rule);padding-top:6px;min-width:0}
 .matrix{display:block;height:auto}.matrix text{font-size:11px;fill:var(--ink)}
 .matrix .hit{fill:var(--good)}.matrix .miss{fill:var(--bad)}.matrix .none{fill:var(--card)}
 .matrix .on{fill:var(--page);font-size:10px;pointer-events:none}
@@ -67,9 +68,7 @@ details{margin:8px 0}summary{cursor:pointer;padding:4px 0}
 @media(max-width:520px){main{padding:16px 14px 40px}dl.facts{grid-template-columns:1fr}
 dl.facts dd{margin-bottom:6px}.photos{grid-template-columns:repeat(auto-fill,minmax(112px,1fr))}}
 @media print{:root{color-scheme:light}.wide{overflow:visible}nav{display:none}}
-""" + "".join(
-    f".f{i}{{fill:var(--k{i})}}" for i in range(8)
-)
+""" + "".join(f".f{i}{{fill:var(--k{i})}}" for i in range(8))
 
 # A point of the map says which photo it is: its picture is shown beside the pointer, or where the
 # keyboard has gone. Without the script the browser shows the point's title.
