@@ -10,7 +10,7 @@ from edgetransfer.findings.neighbours import Neighbours, nearest
 from edgetransfer.findings.outliers import outlier_scores
 from edgetransfer.findings.paired import PairedTest, mcnemar
 from edgetransfer.findings.projection import plane_of
-from edgetransfer.findings.scored import Scored, tested_on
+from edgetransfer.findings.scored import Scored, unseen
 
 __all__ = [
     "Duplicates",
@@ -28,5 +28,5 @@ __all__ = [
     "nearest",
     "outlier_scores",
     "plane_of",
-    "tested_on",
+    "unseen",
 ]

@@ -30,4 +30,5 @@ def plane_of(features: Float32Array) -> tuple[Float32Array, float]:
     plane = np.zeros((len(rows), 2), np.float32)
     plane[:, : axes.shape[1]] = rows @ axes.astype(np.float32)
     total = float(values.sum())
-    return plane, float(values[::-1][:2].sum()) / total if total > 0 else 0.0
+    held = float(values[::-1][:2].sum()) / total if total > 0 else 0.0
+    return plane, min(max(held, 0.0), 1.0)

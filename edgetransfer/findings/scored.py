@@ -63,7 +63,7 @@ class Scored:
         return accuracy_of(labels, predicted, self.probabilities.shape[1])
 
 
-def tested_on(
+def unseen(
     split: str,
     samples: Sequence[Sample],
     features: Float32Array,

@@ -15,7 +15,7 @@ from edgetransfer.features import (
     cached_features,
     default_cache_folder,
 )
-from edgetransfer.findings import Scored, tested_on
+from edgetransfer.findings import Scored, unseen
 from edgetransfer.heads import LinearHead
 from edgetransfer.linear.left_out import fitted_honestly, left_out
 from edgetransfer.linear.opening import (
@@ -99,7 +99,7 @@ def gathered(
             samples, table = reading.table(given, f"{split} features")
             if samples:
                 probabilities = tester.predict_proba(table.features)
-                parts.append(tested_on(split, samples, table.features, probabilities))
+                parts.append(unseen(split, samples, table.features, probabilities))
         return Gathered(
             parts=tuple(parts),
             splits=splits,

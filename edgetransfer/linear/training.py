@@ -20,7 +20,7 @@ from edgetransfer.features import (
     cached_features,
     default_cache_folder,
 )
-from edgetransfer.findings import tested_on
+from edgetransfer.findings import unseen
 from edgetransfer.heads import Honest, LinearHead, SGDSolver
 from edgetransfer.linear.checkpoint import Arrays, TrainingState, load_checkpoint
 from edgetransfer.linear.epochs import CachedEpochs, EpochSource, OnlineEpochs, Scaling
@@ -328,7 +328,7 @@ class _Job:
         ):
             if len(table.labels):
                 probabilities = head.predict_proba(table.features)
-                parts.append(tested_on(split, self._used(samples), table.features, probabilities))
+                parts.append(unseen(split, self._used(samples), table.features, probabilities))
         write_page(
             self.run,
             self.settings,
