@@ -47,7 +47,10 @@ def report(
 
     edgetransfer report dense sparse --compare --out comparison.html
     """
-    from edgetransfer.report import compared, page_anew, write_comparison
+    from edgetransfer.linear.finished_run import page_anew
+    from edgetransfer.owning import owned
+    from edgetransfer.report import compared, write_comparison
+    from edgetransfer.reports import RunFolder
 
     show_log(json_output)
     if compare:
@@ -66,7 +69,8 @@ def report(
         raise UsageError("--out is for --compare: a run's report.html lies in its folder")
     if len(runs) > 1:
         raise UsageError("several runs: --compare sets them side by side")
-    with shown_progress() as progress:
+    RunFolder.open(runs[0])  # what is none gets no lock
+    with owned(runs[0], "report"), shown_progress() as progress:
         path = page_anew(runs[0], backbone=backbone, threads=threads, progress=progress)
     if json_output:
         print_json({"page": str(path)})

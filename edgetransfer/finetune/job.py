@@ -30,9 +30,11 @@ from edgetransfer.finetune.solver import FullFinetuner
 from edgetransfer.linear import LinearTraining
 from edgetransfer.linear.checkpoint import TrainingState, load_checkpoint
 from edgetransfer.linear.epochs import CachedEpochs, EpochSource, OnlineEpochs
+from edgetransfer.linear.finished_run import page_anew
 from edgetransfer.linear.inputs import write_inputs
 from edgetransfer.linear.opening import limited_threads, load_splits, open_backbone
 from edgetransfer.linear.recipe import warning_of
+from edgetransfer.linear.run_page import page_may_fail
 from edgetransfer.linear.runs import check_finished, entered_run, replacing
 from edgetransfer.linear.sgd_training import SGDTraining
 from edgetransfer.linear.skipping import SkippedImages
@@ -96,9 +98,13 @@ def run_finetuning(
             run.write_labels(splits.classes)
             write_inputs(run, splits)
             try:
-                return _train(context, run)
+                report = _train(context, run)
             finally:
                 run.write_lines(SKIPPED, context.skipped.records)
+        if training.report:
+            with page_may_fail():
+                page_anew(training.out, threads=training.threads, progress=progress)
+        return report
 
 
 def _train(context: Context, run: RunFolder) -> dict[str, Any]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
 import platform
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from time import monotonic
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from edgetransfer.engines import available_cores
+from edgetransfer.errors import EdgeTransferError
 from edgetransfer.findings import Scored, examined
 from edgetransfer.linear.command_line import command_line
 from edgetransfer.linear.settings import LinearTraining
@@ -62,6 +64,15 @@ def write_page(
     path = run.file(PAGE)
     logger.info("%s: written in %.1f s", path, monotonic() - start)
     return path
+
+
+@contextlib.contextmanager
+def page_may_fail() -> Iterator[None]:
+    """A run that is finished stays so if its page cannot be made; that is logged."""
+    try:
+        yield
+    except (EdgeTransferError, OSError) as error:
+        logger.warning("%s is not written: %s", PAGE, error)
 
 
 def facts_of(

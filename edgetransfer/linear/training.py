@@ -37,7 +37,7 @@ from edgetransfer.linear.opening import (
     opened_extractor,
 )
 from edgetransfer.linear.recipe import warning_of
-from edgetransfer.linear.run_page import write_page
+from edgetransfer.linear.run_page import page_may_fail, write_page
 from edgetransfer.linear.runs import check_finished, common_report, entered_run, replacing
 from edgetransfer.linear.settings import LinearTraining
 from edgetransfer.linear.sgd_training import SGDTraining
@@ -107,7 +107,11 @@ def train_linear(
                 write_inputs(run, splits)
                 doubts = [*departed, *entered.doubts]
                 job = _Job(settings, backbone, splits, run, extractor, progress, doubts)
-                return job.train()
+                report = job.train()
+            if settings.report:
+                with page_may_fail():
+                    job.write_page(report)
+            return report
 
 
 def _plan(
@@ -143,6 +147,9 @@ class _Job:
         self.progress = progress
         self.computed = self.from_cache = 0
         self.honest: Honest | None = None
+        self.head: LinearHead | None = None
+        self.val: FeatureTable | None = None
+        self.test: FeatureTable | None = None
         total = len(splits.train) + len(splits.val) + len(splits.test)
         self.skipped = SkippedImages(total, settings.max_bad)
         self.cache = FeatureCache(
@@ -170,10 +177,8 @@ class _Job:
                 head, details = self._at_once(val)
         finally:
             self.run.write_lines(SKIPPED, self.skipped.records)
-        report = self._finish(head, details, test)
-        if self.settings.report:
-            self._write_page(head, report, val, test)
-        return report
+        self.head, self.val, self.test = head, val, test
+        return self._finish(head, details, test)
 
     @property
     def _inputs(self) -> str:
@@ -313,21 +318,20 @@ class _Job:
         self.run.file(CHECKPOINT).unlink(missing_ok=True)
         return report
 
-    def _write_page(
-        self, head: LinearHead, report: dict[str, Any], val: FeatureTable, test: FeatureTable
-    ) -> None:
-        """The page for people; a run is finished without it."""
+    def write_page(self, report: dict[str, Any]) -> None:
+        """The page for people, of a run that is finished."""
+        assert self.head is not None
         train = self._table(self.splits.train, "training features")
         honest = self.honest
         if honest is None:
             _, honest = fitted_honestly(self.settings, train, self.splits.classes, self.progress)
         parts = [left_out(self.settings, self._used(self.splits.train), train, honest)]
         for split, samples, table in (
-            ("val", self.splits.val, val),
-            ("test", self.splits.test, test),
+            ("val", self.splits.val, self.val),
+            ("test", self.splits.test, self.test),
         ):
-            if len(table.labels):
-                probabilities = head.predict_proba(table.features)
+            if table is not None and len(table.labels):
+                probabilities = self.head.predict_proba(table.features)
                 parts.append(unseen(split, self._used(samples), table.features, probabilities))
         write_page(
             self.run,

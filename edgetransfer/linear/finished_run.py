@@ -1,4 +1,4 @@
-"""A run's page, made anew from its folder and its photos."""
+"""A run that is finished: its photos looked at again, its page made anew."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from edgetransfer.errors import RunFolderError, UsageError
-from edgetransfer.linear import LinearTraining
 from edgetransfer.linear.gathering import Gathered, gathered
 from edgetransfer.linear.opened_run import OpenedRun, open_run
 from edgetransfer.linear.run_page import write_page
-from edgetransfer.owning import owned
+from edgetransfer.linear.settings import LinearTraining
 from edgetransfer.reports import RunFolder
 from edgetransfer.reports.run_folder import SKIPPED
 from edgetransfer.reprs import short_repr
@@ -91,7 +90,7 @@ def page_anew(
     threads: int | None = None,
     progress: Progress = no_progress,
 ) -> Path:
-    """Write report.html of a finished run; returns where it is.
+    """Write report.html of a finished run that this process owns; returns where it is.
 
     Parameters
     ----------
@@ -101,8 +100,7 @@ def page_anew(
     Raises
     ------
     EdgeTransferError
-        If the run is not finished, its photos or its backbone are not there, or another process
-        has it.
+        If the run is not finished, or its photos or its backbone are not there.
     """
     run = finished_run(path, backbone)
     found = run.scored(threads=threads, progress=progress)
@@ -110,17 +108,16 @@ def page_anew(
     tuned = run.folder.is_finetuning
     if tuned and found.parts[-1].split == "train":
         report = {**report, "warnings": [*report["warnings"], FINETUNED]}
-    with owned(path, "report"):
-        return write_page(
-            run.folder,
-            replace(run.settings, threads=threads),
-            found.splits.classes,
-            found.parts,
-            report,
-            skipped=_skipped(run.folder) or found.skipped,
-            command="" if tuned else "train",
-            progress=progress,
-        )
+    return write_page(
+        run.folder,
+        replace(run.settings, threads=threads),
+        found.splits.classes,
+        found.parts,
+        report,
+        skipped=_skipped(run.folder) or found.skipped,
+        command="" if tuned else "train",
+        progress=progress,
+    )
 
 
 def _skipped(folder: RunFolder) -> list[dict[str, Any]]:
