@@ -102,7 +102,13 @@ def examined(
     labels = np.fromiter((s.label for s in samples), np.int64, len(samples))
     features = np.concatenate([part.features for part in parts])
     probabilities = np.concatenate([part.probabilities for part in parts])
-    doubts = label_doubts(probabilities, labels)
+    # Each split by itself: other heads speak of each, and how many are wrong is its own affair.
+    doubts = [label_doubts(part.probabilities, part.labels, part.known) for part in parts]
+    confidence = np.concatenate([found.confidence for found in doubts])
+    starts = np.cumsum([0, *(len(part.samples) for part in parts)])
+    wrong = np.concatenate(
+        [start + found.wrong for start, found in zip(starts, doubts, strict=False)]
+    )
     duplicates, compared_all = _duplicates(samples, features, threads, progress)
     # A photo of another split is no company: what stands out must do so where it was learned.
     scores = np.concatenate([outlier_scores(part.features, part.labels) for part in parts])
@@ -115,9 +121,9 @@ def examined(
         predicted=probabilities.argmax(axis=1),
         splits=np.repeat(np.arange(len(parts)), [len(part.samples) for part in parts]),
         tested=np.concatenate([part.tested for part in parts]),
-        confidence=doubts.confidence,
-        suggested=doubts.suggested,
-        wrong=doubts.wrong,
+        confidence=confidence,
+        suggested=np.concatenate([found.suggested for found in doubts]),
+        wrong=wrong[np.lexsort((wrong, confidence[wrong]))],
         duplicates=duplicates,
         outliers=far[np.lexsort((far, -scores[far]))],
         outlier_scores=scores,

@@ -32,7 +32,7 @@ class LabelDoubts:
     Parameters
     ----------
     order
-        (n,) int64, the samples from the most doubtful on.
+        (n,) int64, the samples from the most doubtful on; of whose label nothing is known last.
     confidence
         (n,), the probability of each sample's label, 0 to 1.
     suggested
@@ -49,8 +49,13 @@ class LabelDoubts:
     __repr__ = short_repr
 
 
-def label_doubts(probabilities: Floats, labels: IntArray) -> LabelDoubts:
+def label_doubts(
+    probabilities: Floats, labels: IntArray, known: NDArray[np.bool_] | None = None
+) -> LabelDoubts:
     """Doubts about (n,) labels, from (n, K) probabilities of heads fitted without each sample.
+
+    ``known`` is False where those heads had not seen the label's class at all, so that nothing can
+    be said of the label.
 
     Never more labels are called wrong than would become right if all labels that are not the most
     probable were changed, in expectation: where heads know little, as with a few photos a class,
@@ -63,14 +68,16 @@ def label_doubts(probabilities: Floats, labels: IntArray) -> LabelDoubts:
         return LabelDoubts(
             order=rows, confidence=confidence, suggested=labels.copy(), wrong=rows[:0]
         )
+    known = np.ones(n, bool) if known is None else known
     others = probabilities.copy()
     others[rows, labels] = -np.inf
     suggested = others.argmax(axis=1)
     gain = others[rows, suggested] - confidence
-    disputed = gain > 0
-    order = np.argsort(confidence, kind="stable")
+    disputed = (gain > 0) & known
+    order = np.lexsort((confidence, ~known))
     expected = int(gain[disputed].sum())
-    number = min(_confident_errors(probabilities, confidence, labels), expected)
+    confident = _confident_errors(probabilities[known], confidence[known], labels[known])
+    number = min(confident, expected)
     wrong = order[disputed[order]][:number]
     return LabelDoubts(order=order, confidence=confidence, suggested=suggested, wrong=wrong)
 

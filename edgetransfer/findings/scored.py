@@ -29,9 +29,10 @@ class Scored:
         (N, D) float32, of their eval views.
     probabilities
         (N, K) float, of each class, by a head that was fitted without the photo.
+    known
+        (N,) bool, whether there was another photo of its class, so that it could be recognised.
     tested
-        (N,) bool, which photos count where accuracy is measured: not the copies of others, and
-        not the only photo of a class.
+        (N,) bool, which of these count where accuracy is measured: not the copies of others.
     method
         How they were left out, such as ``leave-one-out`` or ``test photos``.
     """
@@ -40,6 +41,7 @@ class Scored:
     samples: tuple[Sample, ...]
     features: Float32Array
     probabilities: NDArray[np.floating[Any]]
+    known: NDArray[np.bool_]
     tested: NDArray[np.bool_]
     method: str
 
@@ -75,6 +77,7 @@ def unseen(
         samples=tuple(samples),
         features=features,
         probabilities=probabilities,
+        known=np.ones(len(samples), bool),
         tested=np.ones(len(samples), bool),
         method="validation photos" if split == "val" else "test photos",
     )

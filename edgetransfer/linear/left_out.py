@@ -38,17 +38,20 @@ def left_out(
     first = first_equal(fitted_on, table.labels)
     distinct = np.unique(first)
     logits = honest.logits
-    tested = np.zeros(len(samples), bool)
+    known = np.zeros(len(logits), bool)
+    known[honest.tested] = True
+    tested = known
     if len(logits) == len(distinct):
-        tested[distinct[honest.tested]] = True
-        logits = logits[np.searchsorted(distinct, first)]
-    else:
-        tested[honest.tested] = True
+        tested = np.zeros(len(samples), bool)
+        tested[distinct[known]] = True
+        place = np.searchsorted(distinct, first)
+        logits, known = logits[place], known[place]
     return Scored(
         split="train",
         samples=tuple(samples),
         features=features,
         probabilities=_softmax(logits),
+        known=known,
         tested=tested,
         method=honest.method,
     )

@@ -52,6 +52,15 @@ def test_nothing_is_wrong_where_every_label_is_the_most_probable():
     assert not len(label_doubts(probabilities, probabilities.argmax(axis=1)).wrong)
 
 
+def test_nothing_is_said_of_a_class_that_heads_have_not_seen():
+    probabilities = np.array([[0.9, 0.1, 0.0], [0.2, 0.8, 0.0], [0.95, 0.05, 0.0]] * 4)
+    labels = np.array([0, 1, 2] * 4)
+    assert len(label_doubts(probabilities, labels).wrong)
+    doubts = label_doubts(probabilities, labels, labels < 2)
+    assert not len(doubts.wrong)
+    assert (labels[doubts.order[-4:]] == 2).all()
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 40), st.integers(1, 6), st.integers(0, 2**32 - 1), st.booleans())
 def test_any_shape(n, n_classes, seed, absent):

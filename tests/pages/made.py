@@ -39,6 +39,7 @@ def made(names, classes, *, n_test=0, seed=0, pictures=20, source=None):
             samples=tuple(samples[where]),
             features=features[where].astype(np.float32),
             probabilities=probabilities[where],
+            known=np.ones(len(samples[where]), bool),
             tested=np.ones(len(samples[where]), bool),
             method=method,
         )
