@@ -14,12 +14,12 @@ from edgetransfer.audit.sorting import sort_doubtful
 from edgetransfer.engines import available_cores
 from edgetransfer.errors import DataError, UsageError
 from edgetransfer.findings import examined
-from edgetransfer.linear import LinearTraining
-from edgetransfer.linear.gathering import Gathered, gathered
-from edgetransfer.linear.opened_run import open_run
-from edgetransfer.linear.opening import open_backbone
 from edgetransfer.names import readable
-from edgetransfer.reports import RunFolder
+from edgetransfer.runs import RunFolder
+from edgetransfer.train import LinearTraining
+from edgetransfer.train.gathering import Gathered, gathered
+from edgetransfer.train.opened_run import open_run
+from edgetransfer.train.opening import open_backbone
 from edgetransfer.types import Progress, no_progress
 
 

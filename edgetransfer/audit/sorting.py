@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from edgetransfer.findings import Examination, grouped
-from edgetransfer.linear import PhotoSorter
+from edgetransfer.train import PhotoSorter
 
 WRONG, COPIES, OUTLIERS = "wrong-labels", "copies", "outliers"
 

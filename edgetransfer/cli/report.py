@@ -47,10 +47,10 @@ def report(
 
     edgetransfer report dense sparse --compare --out comparison.html
     """
-    from edgetransfer.linear.finished_run import page_anew
-    from edgetransfer.owning import owned
     from edgetransfer.report import compared, write_comparison
-    from edgetransfer.reports import RunFolder
+    from edgetransfer.runs import RunFolder
+    from edgetransfer.runs.owning import owned
+    from edgetransfer.train.finished_run import page_anew
 
     show_log(json_output)
     if compare:

@@ -13,9 +13,9 @@ import numpy as np
 from edgetransfer.data import Sample
 from edgetransfer.errors import DataError, UsageError
 from edgetransfer.findings import PairedTest, Scored, mcnemar
-from edgetransfer.linear.finished_run import FinishedRun, finished_run
 from edgetransfer.metrics import Accuracy, wilson_interval
 from edgetransfer.reprs import short_repr
+from edgetransfer.train.finished_run import FinishedRun, finished_run
 from edgetransfer.types import Progress, no_progress
 
 ORDER = ("test", "val", "train")
