@@ -17,7 +17,7 @@ from edgetransfer.benchmark.folder import PAGE, REPORT, SYNTHETIC, BenchmarkFold
 from edgetransfer.benchmark.machine_state import machine_identity, machine_state
 from edgetransfer.benchmark.rows import Cell, Round, error_increases, rows_of
 from edgetransfer.benchmark.settings import HELD_OUT, BenchmarkSettings
-from edgetransfer.benchmark.turn import TurnRequest, unseen
+from edgetransfer.benchmark.turn import TurnRequest, tested_on
 from edgetransfer.charts.benchmark_page import benchmark_page
 from edgetransfer.charts.benchmark_plots import benchmark_plots, can_plot
 from edgetransfer.data import DataSplits
@@ -54,7 +54,7 @@ class DataSet:
             "n_classes": len(self.splits.classes),
             "n_train": n_train,
             "images_per_epoch": min(n_train, settings.images or n_train),
-            "n_test": 0 if settings.is_all_synthetic else len(unseen(self.splits)),
+            "n_test": 0 if settings.is_all_synthetic else len(tested_on(self.splits)),
             "held_out": self.held_out,
             "metric": asdict(self.metric),
         }
@@ -155,7 +155,7 @@ def _open_data(settings: BenchmarkSettings, index: int) -> DataSet:
     path = settings.data[index]
     training = settings.training("", path, "auto", seed=0)
     splits, held_out = load_splits(training), 0.0
-    if not unseen(splits) and not settings.is_all_synthetic:
+    if not tested_on(splits) and not settings.is_all_synthetic:
         held_out = HELD_OUT
         splits = load_splits(settings.training("", path, "auto", seed=0, val_fraction=held_out))
         logger.info("%s: no test split; a fifth of each class is held out to test on", path)

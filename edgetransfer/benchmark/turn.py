@@ -104,7 +104,7 @@ class TurnRequest:
         )
 
 
-def unseen(splits: DataSplits) -> tuple[Sample, ...]:
+def tested_on(splits: DataSplits) -> tuple[Sample, ...]:
     """The samples that accuracy is taken on: the test split, else the validation split."""
     return splits.test or splits.val
 
@@ -126,7 +126,7 @@ def take_turn(request: TurnRequest, progress: Progress) -> dict[str, Any]:
             if request.score:
                 identity = cache_identity(backbone, engine)
                 cache = FeatureCache(cache_root, identity, engine.dimension)
-                scores = epoch.score(unseen(splits), cache)
+                scores = epoch.score(tested_on(splits), cache)
     return {
         "engine": asdict(engine.choice),
         "floor": {**asdict(floor), "rate": floor.rate},
@@ -157,7 +157,7 @@ class _Epoch:
         )
         everything = self.source.order(request.epoch, frozenset())
         self.order: IntArray = everything[: request.images]
-        total = len(self.order) + len(unseen(splits))
+        total = len(self.order) + len(tested_on(splits))
         self.skipped = SkippedImages(total, training.max_bad)
         self.solver = SGDSolver(
             LinearHead.initial(extractor.engine.dimension, splits.classes, training.seed),

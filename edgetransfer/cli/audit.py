@@ -64,8 +64,8 @@ def audit(
 
     edgetransfer audit run --manifest looked-at.csv --sort-into doubtful
     """
-    from edgetransfer.audit import AuditSettings
-    from edgetransfer.audit import audit as audited
+    from edgetransfer.jobs.audit import AuditSettings
+    from edgetransfer.jobs.audit import audit as audited
 
     settings = AuditSettings(
         source=source,

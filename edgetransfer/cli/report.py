@@ -12,7 +12,7 @@ from edgetransfer.cli.terminal import print_json, print_line, say, show_log, sho
 from edgetransfer.errors import UsageError
 
 if TYPE_CHECKING:
-    from edgetransfer.report import Comparison
+    from edgetransfer.jobs.report import Comparison
 
 
 def report(
@@ -47,7 +47,7 @@ def report(
 
     edgetransfer report dense sparse --compare --out comparison.html
     """
-    from edgetransfer.report import compared, write_comparison
+    from edgetransfer.jobs.report import compared, write_comparison
     from edgetransfer.runs import RunFolder
     from edgetransfer.runs.owning import owned
     from edgetransfer.train.finished_run import page_anew

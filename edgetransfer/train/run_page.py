@@ -7,7 +7,6 @@ import hashlib
 import logging
 import platform
 from collections.abc import Iterator, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -23,6 +22,7 @@ from edgetransfer.runs.run_folder import HEAD, PAGE
 from edgetransfer.train.command_line import command_line
 from edgetransfer.train.settings import LinearTraining
 from edgetransfer.types import Progress, no_progress
+from edgetransfer.version import __version__
 
 logger = logging.getLogger(__name__)
 
@@ -92,7 +92,7 @@ def facts_of(
     if report.get("peak_memory_bytes"):
         facts.append(("memory", f"{report['peak_memory_bytes'] / 2**20:,.0f} MiB at most"))
     facts += [
-        ("edgetransfer", version("edgetransfer")),
+        ("edgetransfer", __version__),
         ("Python", f"{platform.python_version()}, NumPy {np.__version__}"),
         ("machine", f"{platform.system()} {platform.machine()}, {available_cores()} cores"),
         ("sha256 of the backbone", str(backbone["sha256"])),

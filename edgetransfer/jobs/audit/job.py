@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from edgetransfer.atomic import write_atomically
-from edgetransfer.audit.listing import COLUMNS, findings_of, manifest_rows
-from edgetransfer.audit.settings import AuditSettings
-from edgetransfer.audit.sorting import sort_doubtful
 from edgetransfer.engines import available_cores
 from edgetransfer.errors import DataError, UsageError
 from edgetransfer.findings import examined
+from edgetransfer.jobs.audit.listing import COLUMNS, findings_of, manifest_rows
+from edgetransfer.jobs.audit.settings import AuditSettings
+from edgetransfer.jobs.audit.sorting import sort_doubtful
 from edgetransfer.names import readable
 from edgetransfer.runs import RunFolder
 from edgetransfer.train import LinearTraining

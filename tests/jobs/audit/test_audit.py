@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from edgetransfer import LinearTraining, train_linear
-from edgetransfer.audit import AuditSettings, audit
 from edgetransfer.cli.main import main
 from edgetransfer.errors import DataError, RunFolderError, TakenError, UsageError
+from edgetransfer.jobs.audit import AuditSettings, audit
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from edgetransfer.atomic import write_atomically
 from edgetransfer.errors import DataError, TakenError
+from edgetransfer.jobs.report.comparing import ComparedRun, Comparison
 from edgetransfer.pages import ComparePage, CompareRow, compare_page
-from edgetransfer.report.comparing import ComparedRun, Comparison
 
 
 def write_comparison(comparison: Comparison, path: Path) -> None:

@@ -12,7 +12,7 @@ from scipy.stats import binomtest
 from edgetransfer import Classifier, LinearTraining, train_linear
 from edgetransfer.cli.main import main
 from edgetransfer.errors import DataError, RunFolderError, UsageError
-from edgetransfer.report import compared, write_comparison
+from edgetransfer.jobs.report import compared, write_comparison
 from tests.photos import backbone, photos, write_photos
 
 __all__ = ["backbone", "photos"]
