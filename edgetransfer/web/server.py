@@ -1,4 +1,4 @@
-"""The HTTP server of a stream."""
+"""Bound, with a thread a connection, until it is stopped."""
 
 from __future__ import annotations
 
@@ -11,26 +11,24 @@ from time import sleep
 from typing import Any
 
 from edgetransfer.errors import EdgeTransferError, UsageError
-from edgetransfer.online.http.bodies import BodyBudget
-from edgetransfer.online.http.connections import Connections, room_for_connections
-from edgetransfer.online.http.handler import Desk, Handler
-from edgetransfer.online.http.hosts import Hosts
-from edgetransfer.online.snapshot import Throughput
+from edgetransfer.web.bodies import BodyBudget
+from edgetransfer.web.connections import Connections, room_for_connections
+from edgetransfer.web.handler import Handler
+from edgetransfer.web.hosts import Hosts
+from edgetransfer.web.messages import Routes
 
 logger = logging.getLogger(__name__)
 
 BODIES = 64 * 2**20  # bytes of all bodies that are held
 
 
-class StreamServer(ThreadingHTTPServer):
-    """Serves one stream; bound when it is made, serving after `start`.
+class WebServer(ThreadingHTTPServer):
+    """Serves a table of routes; bound when it is made, serving after `start`.
 
     Parameters
     ----------
-    board
-        Where snapshots come from.
-    desk
-        Where samples go; None to serve metrics alone.
+    routes
+        What can be asked.
     token
         That clients must show as ``Authorization: Bearer …``; needed beyond loopback.
     longest
@@ -55,8 +53,7 @@ class StreamServer(ThreadingHTTPServer):
         host: str,
         port: int,
         *,
-        board: Throughput,
-        desk: Desk | None,
+        routes: Routes,
         token: str | None,
         longest: int,
         names: Collection[str] = (),
@@ -67,8 +64,7 @@ class StreamServer(ThreadingHTTPServer):
                 f"{host} can be reached from other machines: give a --token that clients must "
                 "show, or bind 127.0.0.1"
             )
-        self.board = board
-        self.desk = desk
+        self.routes = routes
         self.token = token
         self.longest = longest
         self.bodies = BodyBudget(max(BODIES, 2 * longest))
@@ -85,6 +81,11 @@ class StreamServer(ThreadingHTTPServer):
     def port(self) -> int:
         """The port that it is bound to."""
         return int(self.server_address[1])
+
+    @property
+    def address(self) -> str:
+        """Where a browser of this machine finds it."""
+        return f"http://{self.server_address[0]}:{self.port}"
 
     def start(self) -> None:
         """Serve, in a thread of its own."""
