@@ -21,6 +21,7 @@ from edgetransfer.cli.import_ import import_
 from edgetransfer.cli.inspect import inspect
 from edgetransfer.cli.predict import predict
 from edgetransfer.cli.rewind import forget, rollback
+from edgetransfer.cli.serve import serve
 from edgetransfer.cli.sparsify import sparsify
 from edgetransfer.cli.stream import stream
 from edgetransfer.cli.terminal import never_fail_to_write
@@ -35,7 +36,7 @@ app = typer.Typer(
 )
 for command in (
     *(train, finetune, stream, evaluate, predict, inspect, sparsify, compact, benchmark),
-    *(tune, doctor, demo),
+    *(tune, doctor, demo, serve),
     *(export, check, rollback, forget),
 ):
     app.command()(with_exit_codes(command))

@@ -56,11 +56,13 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Answer ``GET``."""
-        self._answer("GET")
+        with self.server.in_hand():
+            self._answer("GET")
 
     def do_POST(self) -> None:
         """Answer ``POST``."""
-        self._answer("POST")
+        with self.server.in_hand():
+            self._answer("POST")
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
         """Log for those who debug."""
@@ -158,6 +160,7 @@ class Handler(BaseHTTPRequestHandler):
         return b"".join(parts)
 
     def _send(self, answer: Answer) -> None:
+        self.close_connection |= self.server.stopping
         try:
             self.send_response(answer.status)
             self.send_header("Content-Type", answer.kind)
@@ -174,6 +177,7 @@ class Handler(BaseHTTPRequestHandler):
             self.end_headers()
             if self.command != "HEAD":
                 self.wfile.write(answer.body)
+            self.wfile.flush()
         except OSError:
             self.close_connection = True
 

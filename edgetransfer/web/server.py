@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from http.server import ThreadingHTTPServer
-from threading import Thread
+from threading import Condition, Thread
 from time import sleep
 from typing import Any
 
@@ -67,6 +67,10 @@ class WebServer(ThreadingHTTPServer):
         self.routes = routes
         self.token = token
         self.longest = longest
+        self.stopping = False
+        self._accepted_all = False
+        self._in_hand = 0
+        self._changed = Condition()
         self.bodies = BodyBudget(max(BODIES, 2 * longest))
         self.connections = Connections(room_for_connections())
         try:
@@ -85,16 +89,40 @@ class WebServer(ThreadingHTTPServer):
     @property
     def address(self) -> str:
         """Where a browser of this machine finds it."""
-        return f"http://{self.server_address[0]}:{self.port}"
+        host = str(self.server_address[0])
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
 
     def start(self) -> None:
         """Serve, in a thread of its own."""
         Thread(target=self.serve_forever, name="edgetransfer-http", daemon=True).start()
 
-    def stop(self) -> None:
-        """Serve no more."""
+    def stop(self, *, seconds: float = 0.0) -> None:
+        """Serve no more; what was asked before is answered, if that takes no longer than that."""
+        self.stopping = True
         self.shutdown()
+        if seconds:
+            self.timeout = 0
+            while not self._accepted_all:  # connections that wait in the system's own queue
+                self.handle_request()
         self.server_close()
+        with self._changed:
+            self._changed.wait_for(lambda: not self._in_hand, seconds)
+
+    def handle_timeout(self) -> None:
+        """No connection waits any more."""
+        self._accepted_all = True
+
+    @contextlib.contextmanager
+    def in_hand(self) -> Iterator[None]:
+        """A request that is being read or answered."""
+        with self._changed:
+            self._in_hand += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._in_hand -= 1
+                self._changed.notify_all()
 
     def get_request(self) -> tuple[Any, Any]:
         """Take the next connection."""
