@@ -24,6 +24,7 @@ from edgetransfer.cli.rewind import forget, rollback
 from edgetransfer.cli.serve import serve
 from edgetransfer.cli.sparsify import sparsify
 from edgetransfer.cli.stream import stream
+from edgetransfer.cli.teach import teach
 from edgetransfer.cli.terminal import never_fail_to_write
 from edgetransfer.cli.train import train
 from edgetransfer.cli.tune import tune
@@ -36,7 +37,7 @@ app = typer.Typer(
 )
 for command in (
     *(train, finetune, stream, evaluate, predict, inspect, sparsify, compact, benchmark),
-    *(tune, doctor, demo, serve),
+    *(tune, doctor, demo, serve, teach),
     *(export, check, rollback, forget),
 ):
     app.command()(with_exit_codes(command))

@@ -71,7 +71,7 @@ def serve(
     curl -F photo=@cat.jpg http://127.0.0.1:8000/predict
     """
     from edgetransfer.serve import ServeSettings, run_server
-    from edgetransfer.serve.settings import AddressSettings
+    from edgetransfer.web import AddressSettings
 
     settings = ServeSettings(
         run=run,

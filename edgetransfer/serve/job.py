@@ -9,7 +9,7 @@ from time import monotonic
 from typing import Any
 
 from edgetransfer.linear import Classifier
-from edgetransfer.serve.gathering import Gatherer
+from edgetransfer.serve.predictor import Predictor
 from edgetransfer.serve.renewal import Renewal
 from edgetransfer.serve.routes import PredictionRoutes, Renewed
 from edgetransfer.serve.settings import ServeSettings
@@ -50,14 +50,14 @@ def run_server(
         )
 
     start = monotonic()
-    gatherer = Gatherer(
+    predictor = Predictor(
         load(), gather_seconds=settings.gather_milliseconds / 1000, capacity=WAITING
     )
     try:
-        renewal = Renewal(settings.run, gatherer, load)
+        renewal = Renewal(settings.run, predictor, load)
         try:
             routes = PredictionRoutes(
-                gatherer, lambda: Renewed(times=renewal.renewed, problem=renewal.problem)
+                predictor, lambda: Renewed(times=renewal.renewed, problem=renewal.problem)
             )
             address = settings.address
             server = WebServer(
@@ -79,12 +79,12 @@ def run_server(
         finally:
             renewal.close()
     finally:
-        gatherer.close()
+        predictor.close()
     return {
         "requests": routes.requests,
-        "photos": gatherer.photos,
-        "batches": gatherer.batches,
+        "photos": predictor.gatherer.images,
+        "batches": predictor.gatherer.batches,
         "taken_up": renewal.renewed,
         "seconds": monotonic() - start,
-        "engine": gatherer.classifier.extractor.engine.choice.name,
+        "engine": predictor.classifier.extractor.engine.choice.name,
     }

@@ -19,7 +19,7 @@ from edgetransfer.merging import is_merged
 from edgetransfer.reports import RunFolder
 from edgetransfer.reports.pending import pending
 from edgetransfer.reports.run_folder import BACKBONE, CONFIG, HEAD
-from edgetransfer.serve.gathering import Gatherer
+from edgetransfer.serve.predictor import Predictor
 
 logger = logging.getLogger(__name__)
 
@@ -41,11 +41,11 @@ class Renewal:
         Opens the run anew.
     """
 
-    def __init__(self, run: Path, gatherer: Gatherer, load: Open) -> None:
+    def __init__(self, run: Path, predictor: Predictor, load: Open) -> None:
         self.renewed = 0
         self.problem: str | None = None
         self._run = run
-        self._gatherer = gatherer
+        self._predictor = predictor
         self._load = load
         self._stop = Event()
         self._seen = signature(run)
@@ -67,7 +67,7 @@ class Renewal:
         try:
             only_head = now[1:] == self._seen[1:] and not is_merged(self._run)
             if not (only_head and self._took_head()):
-                self._gatherer.take_up(self._load())
+                self._predictor.take_up(self._load())
         except (EdgeTransferError, OSError) as error:
             if self.problem is None:
                 logger.warning("not taken up, the one before goes on: %s", error)
@@ -82,10 +82,10 @@ class Renewal:
         folder = RunFolder.open(self._run)
         if pending(folder.path) is not None:
             return False
-        head, before = LinearHead.load(folder.file(HEAD)), self._gatherer.classifier.head
+        head, before = LinearHead.load(folder.file(HEAD)), self._predictor.classifier.head
         if any(head.metadata.get(key) != before.metadata.get(key) for key in _SAME):
             return False
-        self._gatherer.take_up_head(head)
+        self._predictor.take_up_head(head)
         return True
 
 

@@ -11,10 +11,11 @@ from time import monotonic
 from typing import Any
 
 from edgetransfer.errors import ImageError
+from edgetransfer.features.gathering import BusyError
 from edgetransfer.linear import Prediction
 from edgetransfer.reprs import short_repr
-from edgetransfer.serve.gathering import BusyError, Gatherer
 from edgetransfer.serve.openapi import openapi
+from edgetransfer.serve.predictor import Predictor
 from edgetransfer.web import Answer, Refusal, Request, Route, Routes, json_answer
 from edgetransfer.web.exposition import CONTENT_TYPE, Family, exposition, quantiles
 from edgetransfer.web.photos import SentPhoto, photos_in
@@ -39,14 +40,14 @@ class PredictionRoutes:
 
     Parameters
     ----------
-    gatherer
+    predictor
         Which predicts.
     renewed
         Tells how the run was taken up anew.
     """
 
-    def __init__(self, gatherer: Gatherer, renewed: Callable[[], Renewed]) -> None:
-        self._gatherer = gatherer
+    def __init__(self, predictor: Predictor, renewed: Callable[[], Renewed]) -> None:
+        self._predictor = predictor
         self._renewed = renewed
         self._start = monotonic()
         self.requests = 0
@@ -69,7 +70,7 @@ class PredictionRoutes:
         return json_answer(openapi())
 
     def _model(self, _request: Request) -> Answer:
-        classifier = self._gatherer.classifier
+        classifier = self._predictor.classifier
         return json_answer(
             {
                 "classes": list(classifier.head.classes),
@@ -82,10 +83,10 @@ class PredictionRoutes:
         )
 
     def _metrics(self, _request: Request) -> Answer:
-        gatherer, renewed = self._gatherer, self._renewed()
+        gatherer, renewed = self._predictor.gatherer, self._renewed()
         families = [
             Family("requests_total", "counter", "Requests for predictions.", self.requests),
-            Family("photos_total", "counter", "Photos answered.", gatherer.photos),
+            Family("photos_total", "counter", "Photos answered.", gatherer.images),
             Family("batches_total", "counter", "Batches of the engine.", gatherer.batches),
             Family("waiting", "gauge", "Photos that wait for a batch.", gatherer.waiting),
             Family("taken_up_total", "counter", "Times the run was taken up anew.", renewed.times),
@@ -101,7 +102,7 @@ class PredictionRoutes:
         request.answering()
         self.requests += 1
         try:
-            coming = self._gatherer.submit([photo.data for photo in photos], top=top)
+            coming = self._predictor.submit([photo.data for photo in photos], top=top)
         except BusyError as error:
             raise Refusal(429, str(error)) from None
         end = monotonic() + LONGEST_WAIT

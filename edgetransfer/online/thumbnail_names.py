@@ -1,0 +1,12 @@
+"""Where the thumbnails of a run are that a page teaches: whoever forgets a photo removes its own."""
+
+from __future__ import annotations
+
+from edgetransfer.online.ids import id_key
+
+FOLDER = "thumbnails"
+
+
+def file_name(sample_id: str) -> str:
+    """Of the thumbnail of a sample: a checksum, whatever its id is."""
+    return f"{id_key(sample_id).hex()}.jpg"
