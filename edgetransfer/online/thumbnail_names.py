@@ -1,4 +1,4 @@
-"""Where the thumbnails of a run are that a page teaches: whoever forgets a photo removes its own."""
+"""Where a run that a page teaches has its thumbnails: who forgets a photo removes its own."""
 
 from __future__ import annotations
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from threading import Event, RLock, Thread
+from time import sleep
 from typing import Any
 
 from edgetransfer.online import OnlineLearner
@@ -21,6 +22,7 @@ from edgetransfer.teach.thumbnails import Thumbnails
 logger = logging.getLogger(__name__)
 
 TICK = 0.5  # seconds between looks
+TRIES, APART = 20, 0.1  # a photo is known a moment before its thumbnail is there
 
 
 class Classroom:
@@ -69,6 +71,15 @@ class Classroom:
             photos = [photo for i in ids if (photo := self.album.get(i)) is not None]
             self.confirmed.confirm({p.id: p.label for p in photos if p.label is not None})
         self.reviewer.changed()
+
+    def thumbnail(self, photo_id: str) -> bytes | None:
+        """The JPEG of a photo, once it is made; None if it has none."""
+        for _ in range(TRIES):
+            picture = self.thumbnails.get(photo_id)
+            if picture is not None or self.album.get(photo_id) is None:
+                return picture
+            sleep(APART)
+        return None
 
     def standing(self) -> dict[str, Any]:
         """How everything stands, as JSON values."""

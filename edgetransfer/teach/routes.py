@@ -76,7 +76,8 @@ class TeachRoutes:
 
     def _thumbnail(self, request: Request) -> Answer:
         photo_id = request.query.get("id", "")
-        picture = self._room.thumbnails.get(photo_id) if photo_id else None
+        request.answering()
+        picture = self._room.thumbnail(photo_id) if photo_id else None
         if picture is None:
             raise Refusal(404, "there is no such thumbnail")
         kept = {"Cache-Control": "private, max-age=86400"}

@@ -51,7 +51,7 @@ def parts_of(headers: Message, body: bytes) -> list[Part]:
         mark = b"\r\n--" + boundary.encode("ascii")
     except UnicodeEncodeError:
         raise MultipartError("the boundary is not ASCII") from None
-    pieces = (b"\r\n" + body).split(mark, MOST_PARTS + 2)
+    pieces = (b"\r\n" + body).split(mark, MOST_PARTS + 1)
     if len(pieces) < 2 or not pieces[-1].startswith(b"--"):
         if len(pieces) > MOST_PARTS + 1:
             raise MultipartError(f"more than {MOST_PARTS} parts")

@@ -20,6 +20,7 @@ from edgetransfer.web.messages import Routes
 logger = logging.getLogger(__name__)
 
 BODIES = 64 * 2**20  # bytes of all bodies that are held
+POLL = 0.1  # seconds until a wish to stop is seen
 
 
 class WebServer(ThreadingHTTPServer):
@@ -94,7 +95,9 @@ class WebServer(ThreadingHTTPServer):
 
     def start(self) -> None:
         """Serve, in a thread of its own."""
-        Thread(target=self.serve_forever, name="edgetransfer-http", daemon=True).start()
+        Thread(
+            target=self.serve_forever, args=(POLL,), name="edgetransfer-http", daemon=True
+        ).start()
 
     def stop(self, *, seconds: float = 0.0) -> None:
         """Serve no more; what was asked before is answered, if that takes no longer than that."""

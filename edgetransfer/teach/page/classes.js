@@ -57,7 +57,7 @@ export class Classes {
     const edit = document.createElement("button");
     edit.className = "edit";
     edit.textContent = "Edit";
-    edit.setAttribute("aria-label", `Rename or forget ${name}`);
+    edit.setAttribute("aria-label", `Edit ${name}: rename or forget it`);
     edit.addEventListener("click", () => this.acts.edit(name));
     item.append(give, edit);
     dropTarget(item, (photos) => this.acts.take(photos, name));

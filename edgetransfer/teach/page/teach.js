@@ -51,7 +51,7 @@ const classes = new Classes($("classes"), { give, edit, take: (photos, label) =>
 const live = new Live({ say, taken: refresh });
 const sender = new Sender({ say, taken: refresh });
 const galleries = {
-  next: new Gallery($("next"), selected, { toggled, take: (p) => labelled([p.id], p.label), taken: (p) => `Yes, ${p.label}` }),
+  next: new Gallery($("next"), selected, { toggled, take: (p) => labelled([p.id], p.label), taken: (p) => (p.unknown ? `Unlike all; ${p.label}?` : `Yes, ${p.label}`) }),
   doubtful: new Gallery($("doubtful"), selected, {
     toggled,
     take: (p) => labelled([p.id], p.proposed),
@@ -193,6 +193,14 @@ function which() {
 }
 
 async function list(more) {
+  try {
+    await listAnew(more);
+  } catch (error) {
+    say(error.message);
+  }
+}
+
+async function listAnew(more) {
   const label = $("which").value ? $("which").value.slice(1) : null;
   const from = more && label === listed.label ? galleries.photos.photos.length : 0;
   const query = new URLSearchParams(label === null ? { from } : { label, from });
