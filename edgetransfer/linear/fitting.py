@@ -10,7 +10,7 @@ import numpy as np
 from edgetransfer.engines import available_cores
 from edgetransfer.features import FeatureTable
 from edgetransfer.heads import ClosedFormSolver, LBFGSSolver, LinearHead, SoftmaxLoss, Trial
-from edgetransfer.heads.closed_form import Method
+from edgetransfer.heads.candidates import Method
 from edgetransfer.heads.feature_maps import MapName
 from edgetransfer.linear.epochs import Scaling
 from edgetransfer.linear.honesty import calibration_report, honest_report, warn_of_hidden

@@ -12,6 +12,7 @@ from edgetransfer.online.rewind import RolledBack, SavedState, rollback, saved_s
 from edgetransfer.online.running import run_stream
 from edgetransfer.online.settings import KeepingSettings, LearningSettings, StreamSettings
 from edgetransfer.online.snapshot import Snapshot
+from edgetransfer.online.statistics_learner import StatisticsLearner
 
 __all__ = [
     "Check",
@@ -26,6 +27,7 @@ __all__ = [
     "RolledBack",
     "SavedState",
     "Snapshot",
+    "StatisticsLearner",
     "StreamSettings",
     "check",
     "export",
