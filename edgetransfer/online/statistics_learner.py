@@ -97,7 +97,7 @@ class StatisticsLearner:
     @property
     def head(self) -> LinearHead:
         """The head of all that was learned; it may have no class yet."""
-        if not self.classes:
+        if not self._by_class.any():
             return _empty(self.dimension)
         with self._lock:
             if self._solved is not None and self._solved[0] == self._version:
@@ -116,7 +116,7 @@ class StatisticsLearner:
     @property
     def newest(self) -> LinearHead:
         """The head to predict by: as above, or a fraction of a second older."""
-        return self._newest.get() if self.classes else _empty(self.dimension)
+        return self._newest.get() if self._by_class.any() else _empty(self.dimension)
 
     @property
     def statistics(self) -> Statistics:

@@ -43,6 +43,7 @@ class Classroom:
         self.thumbnails.keep_only(photo.id for photo in self.album.photos)
         self.confirmed = Confirmed(run)
         self.board = Throughput(learner)
+        self.board.look(queued=0, refused=0)
         self.reviewer = Reviewer(self._review)
         self.intake = Intake(
             learner,

@@ -2,7 +2,7 @@
 
 Each labelled photo is classified by a head that was fitted without it, exactly (see
 `edgetransfer.heads.closed_form`). From these scores come the accuracy, the confusion of classes,
-and the labels that are probably wrong: those where another class is at least as probable as it
+and the labels that are probably wrong: those where another class is about as probable as it
 usually is of photos that do show it (confident learning; Northcutt, Jiang and Chuang, JAIR 2021).
 """
 
@@ -24,7 +24,8 @@ from edgetransfer.types import Float32Array, IntArray
 
 MOST = 4000  # labelled photos that are gone through: the newest of each class, evenly
 SHOWN = 24  # photos of a kind
-UNCERTAIN = 4  # times as many as are shown are told apart by how they look
+NEARLY = 0.8  # of what a class's photos usually have, to speak for it against a label
+UNCERTAIN = 8  # times as many as are shown are looked at, whether they are alike
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -209,7 +210,7 @@ def _improbable(probabilities: Float32Array, true: IntArray) -> list[tuple[int, 
     usual[counts == 0] = np.inf
     best = probabilities.argmax(axis=1)
     likelier = probabilities[np.arange(n), best]
-    doubtful = np.flatnonzero((best != true) & (likelier >= usual[best]))
+    doubtful = np.flatnonzero((best != true) & (likelier >= NEARLY * usual[best]))
     return [
         (int(i), int(best[i]), float(likelier[i]), float(likelier[i] - own[i])) for i in doubtful
     ]
@@ -235,11 +236,11 @@ def _guesses(
 
 
 def _following(unlabelled: Sheet, head: LinearHead, guesses: Sequence[Guess]) -> tuple[Guess, ...]:
-    """The least certain photos, each unlike those before it.
+    """The least certain photos first, but none that is all but another one.
 
-    Margin between the two likeliest classes (Scheffer, Decomain and Wrobel, IDA 2001), then the
-    farthest point from those chosen, among the least certain ones (Gonzalez, "Clustering to
-    minimize the maximum intercluster distance", 1985).
+    Certainty is the margin between the two likeliest classes (Scheffer, Decomain and Wrobel, IDA
+    2001). A photo waits until the others have had their turn if it is nearer to one before it than
+    halfway from what two photos usually are to one another: copies and bursts teach little.
     """
     if len(head.classes) < 2 or not guesses:
         return tuple(guesses[:SHOWN])
@@ -247,11 +248,10 @@ def _following(unlabelled: Sheet, head: LinearHead, guesses: Sequence[Guess]) ->
     margin = ordered[:, -1] - ordered[:, -2]
     uncertain = np.argsort(margin, kind="stable")[: UNCERTAIN * SHOWN]
     rows = Familiarity.mapped(unlabelled.features[uncertain])
-    chosen = [0]
-    nearest = rows @ rows[0]
-    while len(chosen) < min(SHOWN, len(rows)):
-        nearest[chosen] = np.inf
-        following = int(nearest.argmin())
-        chosen.append(following)
-        nearest = np.maximum(nearest, rows @ rows[following])
-    return tuple(guesses[uncertain[i]] for i in chosen)
+    likeness = rows @ rows.T
+    alike = (1 + float(np.median(likeness))) / 2
+    chosen: list[int] = []
+    alike_others: list[int] = []
+    for i in range(len(rows)):
+        (alike_others if (likeness[i, chosen] > alike).any() else chosen).append(i)
+    return tuple(guesses[uncertain[i]] for i in [*chosen, *alike_others][:SHOWN])
