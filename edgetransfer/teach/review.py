@@ -239,8 +239,9 @@ def _following(unlabelled: Sheet, head: LinearHead, guesses: Sequence[Guess]) ->
     """The least certain photos first, but none that is all but another one.
 
     Certainty is the margin between the two likeliest classes (Scheffer, Decomain and Wrobel, IDA
-    2001). A photo waits until the others have had their turn if it is nearer to one before it than
-    halfway from what two photos usually are to one another: copies and bursts teach little.
+    2001). A photo waits until the others have had their turn if it is so near to one before it that
+    it lies more than halfway from how near a photo's nearest is to being the same: copies and
+    bursts teach little.
     """
     if len(head.classes) < 2 or not guesses:
         return tuple(guesses[:SHOWN])
@@ -249,7 +250,9 @@ def _following(unlabelled: Sheet, head: LinearHead, guesses: Sequence[Guess]) ->
     uncertain = np.argsort(margin, kind="stable")[: UNCERTAIN * SHOWN]
     rows = Familiarity.mapped(unlabelled.features[uncertain])
     likeness = rows @ rows.T
-    alike = (1 + float(np.median(likeness))) / 2
+    nearest = (likeness - 2 * np.eye(len(rows), dtype=np.float32)).max(axis=1)
+    # Of many, so that even a pool that is mostly one burst has its usual photos.
+    alike = (1 + float(np.quantile(nearest, 0.25))) / 2
     chosen: list[int] = []
     alike_others: list[int] = []
     for i in range(len(rows)):
