@@ -12,8 +12,8 @@ from edgetransfer.data import Sample
 from edgetransfer.errors import ImageError
 from edgetransfer.features.gathering import Gatherer
 from edgetransfer.heads import LinearHead
-from edgetransfer.linear import Classifier, Prediction
 from edgetransfer.reprs import short_repr
+from edgetransfer.train import Classifier, Prediction
 from edgetransfer.types import Float32Array
 
 

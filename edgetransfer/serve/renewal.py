@@ -14,12 +14,12 @@ from threading import Event, Thread
 
 from edgetransfer.errors import EdgeTransferError
 from edgetransfer.heads import LinearHead
-from edgetransfer.linear import Classifier
 from edgetransfer.merging import is_merged
-from edgetransfer.reports import RunFolder
-from edgetransfer.reports.pending import pending
-from edgetransfer.reports.run_folder import BACKBONE, CONFIG, HEAD
+from edgetransfer.runs import RunFolder
+from edgetransfer.runs.pending import pending
+from edgetransfer.runs.run_folder import BACKBONE, CONFIG, HEAD
 from edgetransfer.serve.predictor import Predictor
+from edgetransfer.train import Classifier
 
 logger = logging.getLogger(__name__)
 

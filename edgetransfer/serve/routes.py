@@ -12,10 +12,10 @@ from typing import Any
 
 from edgetransfer.errors import ImageError
 from edgetransfer.features.gathering import BusyError
-from edgetransfer.linear import Prediction
 from edgetransfer.reprs import short_repr
 from edgetransfer.serve.openapi import openapi
 from edgetransfer.serve.predictor import Predictor
+from edgetransfer.train import Prediction
 from edgetransfer.web import Answer, Refusal, Request, Route, Routes, json_answer
 from edgetransfer.web.exposition import CONTENT_TYPE, Family, exposition, quantiles
 from edgetransfer.web.photos import SentPhoto, photos_in

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edgetransfer.online.journal import segments, whole_records
 from edgetransfer.reprs import short_repr
+from edgetransfer.stream.keeping.journal import segments, whole_records
 from edgetransfer.types import Float32Array
 
 

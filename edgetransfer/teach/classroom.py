@@ -7,10 +7,10 @@ from threading import Event, RLock, Thread
 from time import sleep
 from typing import Any
 
-from edgetransfer.online import OnlineLearner
-from edgetransfer.online.journal import JournalFullError
-from edgetransfer.online.recovery import JOURNAL
-from edgetransfer.online.snapshot import Throughput
+from edgetransfer.stream import OnlineLearner
+from edgetransfer.stream.keeping.journal import JournalFullError
+from edgetransfer.stream.keeping.recovery import JOURNAL
+from edgetransfer.stream.snapshot import Throughput
 from edgetransfer.teach.album import Album
 from edgetransfer.teach.confirmed import Confirmed
 from edgetransfer.teach.intake import Intake

@@ -17,10 +17,10 @@ from edgetransfer.data.streams import Arrival
 from edgetransfer.errors import EdgeTransferError
 from edgetransfer.features.gathering import BusyError, Gatherer
 from edgetransfer.heads import LinearHead
-from edgetransfer.online import OnlineLearner
-from edgetransfer.online.journal import JournalFullError
-from edgetransfer.online.offers import Offer
-from edgetransfer.online.snapshot import Throughput
+from edgetransfer.stream import OnlineLearner
+from edgetransfer.stream.keeping.journal import JournalFullError
+from edgetransfer.stream.learning.offers import Offer
+from edgetransfer.stream.snapshot import Throughput
 from edgetransfer.teach.album import Album
 from edgetransfer.teach.familiarity import Familiarity
 from edgetransfer.teach.thumbnails import Thumbnails

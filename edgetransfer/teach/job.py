@@ -7,9 +7,9 @@ from threading import Event
 from time import monotonic
 from typing import Any
 
-from edgetransfer.online import OnlineLearner
-from edgetransfer.online.learner import blas_on_one_thread
 from edgetransfer.serve.job import DRAIN, Started
+from edgetransfer.stream import OnlineLearner
+from edgetransfer.stream.learner import blas_on_one_thread
 from edgetransfer.teach.classroom import Classroom
 from edgetransfer.teach.routes import TeachRoutes
 from edgetransfer.teach.settings import TeachSettings

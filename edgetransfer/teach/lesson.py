@@ -11,9 +11,9 @@ from typing import Any
 from edgetransfer.data import checked_label
 from edgetransfer.data.streams import Arrival
 from edgetransfer.errors import DataError
-from edgetransfer.online import OnlineLearner
-from edgetransfer.online.offers import Offer
 from edgetransfer.reprs import short_repr
+from edgetransfer.stream import OnlineLearner
+from edgetransfer.stream.learning.offers import Offer
 from edgetransfer.teach.album import Album, Photo
 from edgetransfer.teach.intake import Intake
 from edgetransfer.teach.thumbnails import Thumbnails

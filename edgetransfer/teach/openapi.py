@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from edgetransfer.data.labels import LONGEST_LABEL
-from edgetransfer.online.http.openapi import openapi as of_streams
 from edgetransfer.serve.openapi import ASKED, PHOTO_BODY, REFUSALS, described
+from edgetransfer.stream.http.openapi import openapi as of_streams
 
 _ANYTHING: dict[str, Any] = {"type": "object"}
 _LABEL = {"type": "string", "minLength": 1, "maxLength": LONGEST_LABEL}

@@ -10,9 +10,9 @@ from typing import Any
 
 from edgetransfer.data.streams import Arrival
 from edgetransfer.errors import DataError, EdgeTransferError
-from edgetransfer.exporting import export
 from edgetransfer.features.gathering import BusyError
-from edgetransfer.online.http import StreamRoutes
+from edgetransfer.jobs.exporting import export
+from edgetransfer.stream.http import StreamRoutes
 from edgetransfer.teach.classroom import Classroom
 from edgetransfer.teach.openapi import openapi
 from edgetransfer.web import Answer, Refusal, Request, Route, Routes, json_answer

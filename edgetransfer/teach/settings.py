@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from edgetransfer.online import KeepingSettings, LearningSettings, StreamSettings
 from edgetransfer.paths import take_strings
 from edgetransfer.reprs import short_repr
+from edgetransfer.stream import KeepingSettings, LearningSettings, StreamSettings
 from edgetransfer.web import AddressSettings
 
 # The photos' features stay in the journal, as far back as this reaches: half of it is kept beyond

@@ -14,7 +14,7 @@ from PIL import Image
 
 from edgetransfer.atomic import write_atomically
 from edgetransfer.images import open_upright
-from edgetransfer.online.thumbnail_names import FOLDER, file_name
+from edgetransfer.stream.thumbnail_names import FOLDER, file_name
 
 SIDE = 224  # pixels of the longer side
 QUALITY = 80

@@ -13,9 +13,9 @@ import pytest
 from edgetransfer.engines import FakeEngine
 from edgetransfer.features import FeatureExtractor
 from edgetransfer.heads import LinearHead
-from edgetransfer.linear import Classifier
 from edgetransfer.serve.predictor import Predictor
 from edgetransfer.serve.routes import PredictionRoutes, Renewed
+from edgetransfer.train import Classifier
 from edgetransfer.types import Preprocessing
 from edgetransfer.web import WebServer
 from edgetransfer.web.pages import page_routes

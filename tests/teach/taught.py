@@ -9,14 +9,14 @@ from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
 
-from edgetransfer.online import OnlineLearner
-from edgetransfer.online.settings import LearningSettings, StreamSettings
+from edgetransfer.stream import OnlineLearner
+from edgetransfer.stream.settings import LearningSettings, StreamSettings
 from edgetransfer.teach.classroom import Classroom
 from edgetransfer.teach.routes import TeachRoutes
 from edgetransfer.web import WebServer
 from edgetransfer.web.pages import page_routes
-from tests.online.stream_pictures import fake_eyes
 from tests.serve.test_predict import form
+from tests.stream.stream_pictures import fake_eyes
 
 LONGEST = 200_000
 

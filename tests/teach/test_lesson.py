@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgetransfer.online.ids import id_key
-from tests.online.stream_pictures import label_of, picture
+from edgetransfer.stream.learning.ids import id_key
+from tests.stream.stream_pictures import label_of, picture
 from tests.teach.taught import Taught
 
 

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from edgetransfer.teach.openapi import openapi
-from tests.online.stream_pictures import label_of, picture
+from tests.stream.stream_pictures import label_of, picture
 from tests.teach.taught import Taught
 
 
