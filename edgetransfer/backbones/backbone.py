@@ -19,7 +19,8 @@ from edgetransfer.backbones.independence import pictures_stay_apart
 from edgetransfer.backbones.sparsity import SparsityReport, count_weights, measure_sparsity
 from edgetransfer.errors import BackboneError
 from edgetransfer.reprs import short_repr
-from edgetransfer.types import Interpolation, Preprocessing
+from edgetransfer.settings.shared import Interpolation
+from edgetransfer.types import Preprocessing
 
 
 @dataclass(frozen=True, kw_only=True)

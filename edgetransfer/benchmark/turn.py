@@ -47,6 +47,7 @@ from edgetransfer.linear.opening import (
     measured_plan,
     open_backbone,
     opened_extractor,
+    train_view,
 )
 from edgetransfer.linear.skipping import SkippedImages
 from edgetransfer.metrics import accuracy_of, peak_memory_bytes
@@ -151,7 +152,7 @@ class _Epoch:
         self.splits = splits
         self.progress = progress
         training = request.training
-        self.view = training.view(request.epoch)
+        self.view = train_view(training, request.epoch)
         self.source = OnlineEpochs(
             extractor, splits.train, self.view, batch_size=training.batch_size
         )

@@ -21,6 +21,7 @@ from edgetransfer.cli.import_ import import_
 from edgetransfer.cli.inspect import inspect
 from edgetransfer.cli.predict import predict
 from edgetransfer.cli.rewind import forget, rollback
+from edgetransfer.cli.signature import as_options
 from edgetransfer.cli.sparsify import sparsify
 from edgetransfer.cli.stream import stream
 from edgetransfer.cli.terminal import never_fail_to_write
@@ -38,8 +39,8 @@ for command in (
     *(tune, doctor, demo),
     *(export, check, rollback, forget),
 ):
-    app.command()(with_exit_codes(command))
-app.command("import")(with_exit_codes(import_))
+    app.command()(with_exit_codes(as_options(command)))
+app.command("import")(with_exit_codes(as_options(import_)))
 app.add_typer(backbones, name="backbones")
 
 

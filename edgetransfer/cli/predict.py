@@ -9,17 +9,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edgetransfer.cli.options import (
-    EngineOption,
     JsonOption,
     MovedBackbone,
     QuietOption,
     RunArgument,
-    ThreadsOption,
     UnknownOption,
 )
 from edgetransfer.cli.terminal import print_json, print_line, say, show_log
 from edgetransfer.errors import DataError, ImageError, UsageError
 from edgetransfer.names import readable
+from edgetransfer.settings.shared import Engine, Threads
 
 if TYPE_CHECKING:
     from edgetransfer.data import Sample
@@ -46,8 +45,8 @@ def predict(
     ] = None,
     unknown_below: UnknownOption = None,
     backbone: MovedBackbone = None,
-    engine: EngineOption = "auto",
-    threads: ThreadsOption = None,
+    engine: Engine = "auto",
+    threads: Threads = None,
     json_output: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:

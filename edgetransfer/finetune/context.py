@@ -21,11 +21,11 @@ from edgetransfer.features import (
     default_cache_folder,
 )
 from edgetransfer.finetune.plan import Plan
-from edgetransfer.finetune.settings import FinetuneSettings
 from edgetransfer.heads import LBFGSSolver, LinearHead
 from edgetransfer.linear import LinearTraining
 from edgetransfer.linear.skipping import SkippedImages
 from edgetransfer.metrics import StageClock
+from edgetransfer.settings.finetune import FinetuneSettings
 from edgetransfer.types import Progress
 
 

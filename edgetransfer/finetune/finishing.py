@@ -16,11 +16,12 @@ from edgetransfer.finetune.recipe import departures
 from edgetransfer.finetune.solver import FullFinetuner
 from edgetransfer.linear.checkpoint import TrainingState
 from edgetransfer.linear.opening import head_metadata
-from edgetransfer.linear.recipe import recipe_report
 from edgetransfer.linear.runs import common_report
 from edgetransfer.metrics import accuracy_of, peak_memory_bytes
+from edgetransfer.metrics.conventions import metric_of
 from edgetransfer.reports import RunFolder
 from edgetransfer.reports.run_folder import BACKBONE, CHECKPOINT, HEAD, REPORT
+from edgetransfer.settings.recipe import recipe_report
 
 
 def finish(
@@ -54,7 +55,7 @@ def finish(
     warnings = doubts(
         before=linear if linear is not None and linear["on"] == VALIDATION else None,
         after=state.history[-1],
-        metric=context.training.judged_by.name,
+        metric=metric_of(context.training.metric, context.training.data).name,
         estimated=estimated,
         taken=(peak_memory_bytes() or 0) - context.memory_before,
     )

@@ -13,9 +13,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from edgetransfer.finetune.settings import FinetuneSettings
 from edgetransfer.linear import LinearTraining, recipe
 from edgetransfer.metrics.conventions import known_data_set
+from edgetransfer.settings.finetune import FinetuneSettings
 
 EPOCHS = 20
 LEARNING_RATES = {"sgd": 0.001, "adam": 0.0003}

@@ -18,14 +18,13 @@ import numpy as np
 from edgetransfer.errors import UsageError
 from edgetransfer.heads.calibration import fitted_temperature
 from edgetransfer.heads.discriminant import discriminant_left_out, discriminant_weights
-from edgetransfer.heads.feature_maps import FeatureMap, MapName
+from edgetransfer.heads.feature_maps import FeatureMap
 from edgetransfer.heads.linear_head import LinearHead
 from edgetransfer.heads.loss import FloatArray
 from edgetransfer.heads.planes import Float64Array
 from edgetransfer.heads.ridge import ridge_left_out, ridge_weights
 from edgetransfer.heads.selection import (
     BoolArray,
-    ClassWeights,
     Honest,
     Trial,
     Votes,
@@ -34,6 +33,7 @@ from edgetransfer.heads.selection import (
 )
 from edgetransfer.heads.spectrum import Products, Spectrum
 from edgetransfer.reprs import short_repr
+from edgetransfer.settings.train import ClassWeights, MapName
 from edgetransfer.types import Float32Array, IntArray, Progress, no_progress
 
 Method = Literal["lda", "ridge"]

@@ -11,10 +11,9 @@ from edgetransfer.engines import available_cores
 from edgetransfer.features import FeatureTable
 from edgetransfer.heads import ClosedFormSolver, LBFGSSolver, LinearHead, SoftmaxLoss, Trial
 from edgetransfer.heads.closed_form import Method
-from edgetransfer.heads.feature_maps import MapName
 from edgetransfer.linear.epochs import Scaling
 from edgetransfer.linear.honesty import calibration_report, honest_report, warn_of_hidden
-from edgetransfer.linear.settings import LinearTraining
+from edgetransfer.settings.train import LinearTraining, MapName
 from edgetransfer.types import Progress
 
 METHODS: dict[str, tuple[Method, ...]] = {

@@ -16,11 +16,12 @@ from edgetransfer.backbones.catalogue import is_known
 from edgetransfer.errors import BackboneError, RunFolderError, UsageError
 from edgetransfer.features import default_cache_folder
 from edgetransfer.heads import LinearHead
-from edgetransfer.linear.settings import LinearTraining
 from edgetransfer.merging import is_merged, read_merged
 from edgetransfer.reports import RunFolder
 from edgetransfer.reports.pending import pending
 from edgetransfer.reports.run_folder import BACKBONE, HEAD
+from edgetransfer.settings.config import load
+from edgetransfer.settings.train import LinearTraining
 from edgetransfer.types import Preprocessing
 
 UNKNOWN_BELOW = "unknown_below"  # in a head's metadata
@@ -146,19 +147,8 @@ def _settings_of(
     config["features"] = head.metadata["features"]
     for name in ("data", "out"):
         config.setdefault(name, ".")  # an exported folder does not say
-    for name in ("mean", "std"):
-        if name in config:
-            config[name] = tuple(config[name])
-    for name in ("data", "out", "test_data", "cache_dir"):
-        if name in config:
-            config[name] = Path(config[name])
     if backbone is not None:
         config["backbone"] = backbone
     if batch_size is not None:
         config["batch_size"] = batch_size
-    try:
-        return LinearTraining(**config)
-    except (TypeError, UsageError) as error:
-        raise RunFolderError(
-            f"{folder.path}: its config.toml is not of this version: {error}"
-        ) from error
+    return load(LinearTraining, config, folder.path)

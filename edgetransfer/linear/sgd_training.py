@@ -10,11 +10,11 @@ from typing import Any
 from edgetransfer.linear.checkpoint import TrainingState
 from edgetransfer.linear.epochs import EpochSource
 from edgetransfer.linear.learning import Solver, learn_epoch
-from edgetransfer.linear.settings import CHECKPOINT_SECONDS, LinearTraining
 from edgetransfer.linear.skipping import SkippedImages
 from edgetransfer.metrics import StageClock
 from edgetransfer.reports import RunFolder
 from edgetransfer.reports.run_folder import CHECKPOINT, METRICS, SKIPPED
+from edgetransfer.settings.train import CHECKPOINT_SECONDS, LinearTraining
 from edgetransfer.types import Progress
 
 Validate = Callable[[], dict[str, float]]

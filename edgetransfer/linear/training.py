@@ -33,15 +33,16 @@ from edgetransfer.linear.opening import (
     measured_plan,
     open_backbone,
     opened_extractor,
+    train_view,
 )
-from edgetransfer.linear.recipe import warning_of
 from edgetransfer.linear.runs import check_finished, common_report, entered_run, replacing
-from edgetransfer.linear.settings import LinearTraining
 from edgetransfer.linear.sgd_training import SGDTraining
 from edgetransfer.linear.skipping import SkippedImages
 from edgetransfer.metrics import accuracy_of, peak_memory_bytes
 from edgetransfer.reports import RunFolder
 from edgetransfer.reports.run_folder import CHECKPOINT, HEAD, METRICS, REPORT, SKIPPED
+from edgetransfer.settings.recipe import warning_of
+from edgetransfer.settings.train import LinearTraining
 from edgetransfer.types import Progress, no_progress
 
 logger = logging.getLogger(__name__)
@@ -242,7 +243,7 @@ class _Job:
             source = OnlineEpochs(
                 self.extractor,
                 self.splits.train,
-                settings.view(epoch=0),
+                train_view(settings, epoch=0),
                 scaling,
                 settings.batch_size,
             )

@@ -10,8 +10,8 @@ from edgetransfer.online.offers import Offer, Receipt
 from edgetransfer.online.opening import Eyes
 from edgetransfer.online.rewind import RolledBack, SavedState, rollback, saved_states
 from edgetransfer.online.running import run_stream
-from edgetransfer.online.settings import KeepingSettings, LearningSettings, StreamSettings
 from edgetransfer.online.snapshot import Snapshot
+from edgetransfer.settings.stream import KeepingSettings, LearningSettings, StreamSettings
 
 __all__ = [
     "Check",

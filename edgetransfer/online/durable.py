@@ -33,12 +33,13 @@ from edgetransfer.online.recovery import (
     restore,
     set_aside,
 )
-from edgetransfer.online.settings import KeepingSettings, LearningSettings, learning_table
 from edgetransfer.online.views import predict_offers
 from edgetransfer.owning import FolderOwner
 from edgetransfer.reports import RunFolder
 from edgetransfer.reports.pending import finish
 from edgetransfer.reports.run_folder import CURVE, HEAD, METRICS
+from edgetransfer.settings.config import dump
+from edgetransfer.settings.stream import KeepingSettings, LearningSettings
 
 logger = logging.getLogger(__name__)
 
@@ -261,7 +262,7 @@ class DurableLearner:
                 "ids": count,
                 "ids_checksum": self.ids.checksum,
                 "time": time(),
-                "learning": learning_table(self.learner.settings),
+                "learning": dump(self.learner.settings),
                 "config": config_checksum(self.run.path),
                 "identity": self._identity,
                 "revision": self._revision,

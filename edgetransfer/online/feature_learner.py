@@ -30,8 +30,8 @@ from edgetransfer.online.prequential import Prequential
 from edgetransfer.online.records import Record
 from edgetransfer.online.refit import BackgroundRefit, fit
 from edgetransfer.online.reservoir import Reservoir
-from edgetransfer.online.settings import LearningSettings
 from edgetransfer.online.views import predict_views
+from edgetransfer.settings.stream import LearningSettings
 from edgetransfer.types import Float32Array, IntArray
 
 MOST_APART = 64  # times refit_every, between two refits

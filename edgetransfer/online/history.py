@@ -10,7 +10,7 @@ from pathlib import Path
 from time import time
 from typing import Any
 
-from edgetransfer.errors import RunFolderError, UsageError
+from edgetransfer.errors import RunFolderError
 from edgetransfer.online.checkpoints import Checkpoint, CheckpointFolder
 from edgetransfer.online.derived import derived_files
 from edgetransfer.online.feature_learner import FeatureLearner
@@ -21,11 +21,12 @@ from edgetransfer.online.mark import encode_mark
 from edgetransfer.online.metrics_log import metrics_until
 from edgetransfer.online.records import Record
 from edgetransfer.online.recovery import CHECKPOINTS, IDS, JOURNAL, restore
-from edgetransfer.online.settings import LearningSettings
 from edgetransfer.owning import FolderOwner
 from edgetransfer.reports import RunFolder
 from edgetransfer.reports.pending import RECORD, Staged, finish
 from edgetransfer.reports.run_folder import HEAD, METRICS
+from edgetransfer.settings.config import load
+from edgetransfer.settings.stream import LearningSettings
 
 
 @dataclass(kw_only=True)
@@ -185,7 +186,4 @@ def journal_names(run: Path) -> list[str]:
 def _learning(folder: RunFolder, checkpoint: Checkpoint) -> LearningSettings:
     """How a run is learned; the config is asked where the checkpoint is of an earlier version."""
     table = checkpoint.run.get("learning") or folder.read_config()["stream"]
-    try:
-        return LearningSettings(**table)
-    except (TypeError, UsageError) as error:
-        raise RunFolderError(f"{folder.path}: its settings cannot be used: {error}") from error
+    return load(LearningSettings, table, folder.path)

@@ -26,8 +26,8 @@ from edgetransfer.online.learner import (
 from edgetransfer.online.offers import Offer, Receipt
 from edgetransfer.online.pausing import Manners
 from edgetransfer.online.refusals import Refusals
-from edgetransfer.online.settings import StreamSettings
 from edgetransfer.online.snapshot import Snapshot, Throughput
+from edgetransfer.settings.stream import StreamSettings
 
 logger = logging.getLogger(__name__)
 

@@ -22,9 +22,10 @@ from edgetransfer.online.ids import id_key
 from edgetransfer.online.in_hand import InHand
 from edgetransfer.online.offers import Offer, Receipt
 from edgetransfer.online.opening import Eyes, open_eyes
-from edgetransfer.online.settings import StreamSettings
 from edgetransfer.owning import FolderOwner, make_folder
 from edgetransfer.reports import RunFolder
+from edgetransfer.settings.config import differs, dump, load
+from edgetransfer.settings.stream import LearningSettings, StreamSettings
 from edgetransfer.types import Float32Array
 
 logger = logging.getLogger(__name__)
@@ -280,12 +281,12 @@ def _agree(run: RunFolder, settings: StreamSettings) -> None:
         before = run.read_config().get("stream")
         if before is None:
             raise UsageError(f"{run.path}: holds a run of another kind; choose another --out")
-        for name in sorted(config["stream"].keys() | before.keys()):
-            was, now = before.get(name, "not set"), config["stream"].get(name, "not set")
-            if was != now:
-                raise UsageError(
-                    f"{run.path}: this run was begun with {name} {was}, not {now}; "
-                    "give what it was begun with, or choose another --out"
-                )
+        begun = load(LearningSettings, before, run.path)
+        different = differs(LearningSettings, config["stream"], dump(begun))
+        if different is not None:
+            raise UsageError(
+                f"{run.path}: cannot go on with other settings: {different}; give what it was "
+                "begun with, or choose another --out"
+            )
         return
     run.write_config(config)

@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass
 from edgetransfer.backbones import open_with
 from edgetransfer.engines import Engine, open_engine
 from edgetransfer.features import default_cache_folder, plan_for
-from edgetransfer.online.settings import StreamSettings
 from edgetransfer.reprs import short_repr
+from edgetransfer.settings.stream import StreamSettings
 from edgetransfer.types import Preprocessing
 
 logger = logging.getLogger(__name__)

@@ -16,9 +16,9 @@ from edgetransfer.online.job import RETRY, StreamJob, Watch
 from edgetransfer.online.journal import FULL
 from edgetransfer.online.learner import OnlineLearner, blas_on_one_thread
 from edgetransfer.online.opening import Eyes, open_eyes
-from edgetransfer.online.settings import StreamSettings
 from edgetransfer.online.snapshot import Throughput
 from edgetransfer.online.sources import open_source
+from edgetransfer.settings.stream import StreamSettings
 
 logger = logging.getLogger(__name__)
 

@@ -17,8 +17,8 @@ from edgetransfer.data.streams import (
 from edgetransfer.data.streams.arrivals import Reply, no_reply
 from edgetransfer.errors import DataError, UsageError
 from edgetransfer.images import SUFFIXES
-from edgetransfer.online.settings import StreamSettings
 from edgetransfer.online.snapshot import Throughput
+from edgetransfer.settings.stream import StreamSettings
 
 FORMS = "folder:DIR, jsonl:-, tar:GLOB, http:[HOST:]PORT or video:FILE"
 
