@@ -13,8 +13,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from edgetransfer.linear import LinearTraining, recipe
+from edgetransfer.linear import LinearTraining
 from edgetransfer.metrics.conventions import known_data_set
+from edgetransfer.settings import recipe
 from edgetransfer.settings.finetune import FinetuneSettings
 
 EPOCHS = 20

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, fields, is_dataclass
+from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,7 +15,8 @@ Kind = TypeVar("Kind")
 
 def dump(settings: Any) -> dict[str, Any]:
     """Settings as TOML values by their names: paths are absolute, what is None is left out."""
-    values = {field.name: getattr(settings, field.name) for field in fields(settings)}
+    names = [setting.name for setting in settings_of(type(settings))]
+    values = {name: getattr(settings, name) for name in names}
     return {name: _plain(value) for name, value in values.items() if value is not None}
 
 
