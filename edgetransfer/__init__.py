@@ -2,13 +2,14 @@
 
     import edgetransfer
 
-    edgetransfer.train_linear(backbone="tinyresnet-90", data="photos", out="run")
+    edgetransfer.train_linear(data="photos", out="run")
     with edgetransfer.Classifier.load("run") as classifier:
         print(classifier.predict("photo.jpg"))
     edgetransfer.features("tinyresnet-90", "photos")
     edgetransfer.export("run", "model.onnx")
 
-The names below are imported when they are first used, so that ``import edgetransfer`` is cheap.
+Every command of the command line is a function here: see ``help(edgetransfer.train_linear)``. The
+names below are imported when they are first used, so that ``import edgetransfer`` is cheap.
 """
 
 from __future__ import annotations
@@ -18,40 +19,124 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from edgetransfer import features
+    from edgetransfer.api import (
+        BackboneReport,
+        BenchmarkReport,
+        Evaluation,
+        ExportReport,
+        Report,
+        SparsityReport,
+        StreamReport,
+        TrainingReport,
+        check_stream,
+        compact_backbone,
+        describe_machine,
+        evaluate,
+        evaluate_backbone,
+        export,
+        finetune_backbone,
+        forget_samples,
+        get_backbone,
+        import_backbone,
+        inspect_backbone,
+        list_backbones,
+        list_checkpoints,
+        predict,
+        rollback_stream,
+        run_benchmark,
+        run_demo,
+        run_stream,
+        sparsify_backbone,
+        train_linear,
+        tune_backbone,
+    )
     from edgetransfer.backbones import Backbone
     from edgetransfer.errors import EdgeTransferError
-    from edgetransfer.exporting import export
-    from edgetransfer.linear import Classifier, LinearTraining, Prediction, train_linear
-    from edgetransfer.online import OnlineLearner, StreamSettings, run_stream
+    from edgetransfer.linear import Classifier, Prediction
+    from edgetransfer.online import OnlineLearner
+    from edgetransfer.settings.benchmark import BenchmarkSettings, SyntheticFamily
+    from edgetransfer.settings.compact import Compaction
+    from edgetransfer.settings.finetune import FinetuneSettings
+    from edgetransfer.settings.import_ import ImportSettings
+    from edgetransfer.settings.sparsify import Sparsification
+    from edgetransfer.settings.stream import KeepingSettings, LearningSettings, StreamSettings
+    from edgetransfer.settings.train import LinearTraining
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Backbone",
+    "BackboneReport",
+    "BenchmarkReport",
+    "BenchmarkSettings",
     "Classifier",
+    "Compaction",
     "EdgeTransferError",
+    "Evaluation",
+    "ExportReport",
+    "FinetuneSettings",
+    "ImportSettings",
+    "KeepingSettings",
+    "LearningSettings",
     "LinearTraining",
     "OnlineLearner",
     "Prediction",
+    "Report",
+    "Sparsification",
+    "SparsityReport",
+    "StreamReport",
     "StreamSettings",
+    "SyntheticFamily",
+    "TrainingReport",
+    "check_stream",
+    "compact_backbone",
+    "describe_machine",
+    "evaluate",
+    "evaluate_backbone",
     "export",
     "features",
+    "finetune_backbone",
+    "forget_samples",
+    "get_backbone",
+    "import_backbone",
+    "inspect_backbone",
+    "list_backbones",
+    "list_checkpoints",
+    "predict",
+    "rollback_stream",
+    "run_benchmark",
+    "run_demo",
     "run_stream",
+    "sparsify_backbone",
     "train_linear",
+    "tune_backbone",
 ]
 
-_HOMES = {
-    "Backbone": "edgetransfer.backbones",
-    "Classifier": "edgetransfer.linear",
-    "EdgeTransferError": "edgetransfer.errors",
-    "LinearTraining": "edgetransfer.linear",
-    "OnlineLearner": "edgetransfer.online",
-    "Prediction": "edgetransfer.linear",
-    "StreamSettings": "edgetransfer.online",
-    "export": "edgetransfer.exporting",
-    "run_stream": "edgetransfer.online",
-    "train_linear": "edgetransfer.linear",
+_NAMES = {
+    "edgetransfer.api": (
+        *("BackboneReport", "BenchmarkReport", "Evaluation", "ExportReport", "Report"),
+        *("SparsityReport", "StreamReport", "TrainingReport"),
+        *("train_linear", "finetune_backbone", "evaluate", "predict", "export", "run_benchmark"),
+        *("run_stream", "check_stream", "list_checkpoints", "rollback_stream", "forget_samples"),
+        *("inspect_backbone", "sparsify_backbone", "compact_backbone", "import_backbone"),
+        *("evaluate_backbone", "tune_backbone", "list_backbones", "get_backbone"),
+        *("describe_machine", "run_demo"),
+    ),
+    "edgetransfer.backbones": ("Backbone",),
+    "edgetransfer.errors": ("EdgeTransferError",),
+    "edgetransfer.linear": ("Classifier", "Prediction"),
+    "edgetransfer.online": ("OnlineLearner",),
+    "edgetransfer.settings.benchmark": ("BenchmarkSettings", "SyntheticFamily"),
+    "edgetransfer.settings.compact": ("Compaction",),
+    "edgetransfer.settings.finetune": ("FinetuneSettings",),
+    "edgetransfer.settings.import_": ("ImportSettings",),
+    "edgetransfer.settings.sparsify": ("Sparsification",),
+    "edgetransfer.settings.stream": ("KeepingSettings", "LearningSettings", "StreamSettings"),
+    "edgetransfer.settings.train": ("LinearTraining",),
 }
+_HOMES = {name: home for home, names in _NAMES.items() for name in names}
+
+__all__ = ["features", *_HOMES]
 
 
 def __getattr__(name: str) -> Any:
@@ -60,3 +145,7 @@ def __getattr__(name: str) -> Any:
     if name in _HOMES:
         return getattr(import_module(_HOMES[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -18,12 +18,12 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import typer
 
+from edgetransfer.settings.assembling import assembled, every_setting
 from edgetransfer.settings.option import (
     Opt,
     Setting,
     Shown,
     parted,
-    settings_of,
     without_none,
 )
 from edgetransfer.settings.shared import BACKBONE, MACHINE
@@ -55,7 +55,7 @@ def as_options(command: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(command)
     def run(**typed: Any) -> None:
-        given = {name: assembled(one.kind, typed, one.shown) for name, one in taken.items()}
+        given = {name: assembled(one.kind, _read(one, typed)) for name, one in taken.items()}
         own = {name: typed[name] for name in hints if name in typed and name not in taken}
         command(**given, **own)
 
@@ -65,30 +65,11 @@ def as_options(command: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
-def offered(kind: Any, shown: Shown = Shown()) -> Iterator[Setting]:  # noqa: B008
+def offered(kind: Any, shown: Shown) -> Iterator[Setting]:
     """The settings of a class that are options, those of nested groups among them."""
-    for setting in settings_of(kind):
-        if setting.is_group:
-            yield from offered(setting.kind, shown)
-        elif isinstance(setting.said, Opt) and setting.name not in shown.without:
+    for setting in every_setting(kind):
+        if isinstance(setting.said, Opt) and setting.name not in shown.without:
             yield setting
-
-
-def assembled(kind: Any, typed: Mapping[str, Any], shown: Shown = Shown()) -> Any:  # noqa: B008
-    """The settings that what was typed says; its keys are the settings' names.
-
-    Raises
-    ------
-    UsageError
-        If a text cannot be read, or the settings do not go together.
-    """
-    values: dict[str, Any] = {}
-    for setting in settings_of(kind):
-        if setting.is_group:
-            values[setting.name] = assembled(setting.kind, typed, shown)
-        elif isinstance(setting.said, Opt) and setting.name not in shown.without:
-            values[setting.name] = _read(setting, setting.said, typed[setting.name])
-    return kind(**values)
 
 
 def _taken(hint: Any) -> Taken | None:
@@ -172,8 +153,12 @@ def _flags(setting: Setting, opt: Opt) -> tuple[str, ...]:
     return (setting.flag,)
 
 
-def _read(setting: Setting, opt: Opt, typed: Any) -> Any:
-    """The value that was typed, as the settings class takes it."""
+def _read(taken: Taken, typed: Mapping[str, Any]) -> dict[str, Any]:
+    """What was typed, as the settings class takes it."""
+    return {s.name: _value(s, s.said, typed[s.name]) for s in offered(taken.kind, taken.shown)}
+
+
+def _value(setting: Setting, opt: Any, typed: Any) -> Any:
     if _is_switch(setting, opt):
         return setting.choices[0 if typed else 1]
     if typed is None:

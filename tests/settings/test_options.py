@@ -22,12 +22,13 @@ import edgetransfer.settings
 from edgetransfer.cli.main import main
 from edgetransfer.cli.signature import as_options, offered
 from edgetransfer.errors import UsageError
+from edgetransfer.settings.assembling import assembled
 from edgetransfer.settings.benchmark import BenchmarkSettings, SyntheticFamily
 from edgetransfer.settings.compact import Compaction
 from edgetransfer.settings.finetune import FinetuneSettings
 from edgetransfer.settings.forms import AUTOMATIC, BYTES, TRIPLE, WORDS
 from edgetransfer.settings.import_ import ImportSettings
-from edgetransfer.settings.option import NoOption, Opt, Setting, settings_of
+from edgetransfer.settings.option import NoOption, Opt, Setting, Shown, settings_of
 from edgetransfer.settings.sparsify import Pattern, Sparsification
 from edgetransfer.settings.stream import StreamSettings
 from edgetransfer.settings.train import LinearTraining
@@ -142,20 +143,6 @@ def parsed(kind: Any, arguments: list[str]) -> Any:
     return got.pop()
 
 
-def made(kind: Any, values: dict[str, Any]) -> Any:
-    """Settings of values, some of which may stand in a group."""
-    own, groups = {}, {}
-    for setting in settings_of(kind):
-        if setting.is_group:
-            within = {s.name for s in settings_of(setting.kind)}
-            groups[setting.name] = made(
-                setting.kind, {n: v for n, v in values.items() if n in within}
-            )
-        elif setting.name in values:
-            own[setting.name] = values[setting.name]
-    return kind(**own, **groups)
-
-
 @pytest.mark.parametrize("kind", list(classes()), ids=lambda kind: kind.__name__)
 def test_a_setting_is_an_option_or_says_why_not(kind: type) -> None:
     for setting in settings_of(kind):
@@ -169,38 +156,38 @@ def test_a_setting_is_an_option_or_says_why_not(kind: type) -> None:
 @COMMANDS
 def test_what_is_not_typed_is_the_setting_that_is_not_given(kind: type) -> None:
     least = LEAST[kind]
-    known = {setting.name: setting for setting in offered(kind)}
+    known = {setting.name: setting for setting in offered(kind, Shown())}
     arguments = [part for name, value in least.items() for part in typed(known[name], value)]
-    assert parsed(kind, arguments) == made(kind, least)
+    assert parsed(kind, arguments) == assembled(kind, least)
 
 
 @COMMANDS
 def test_what_is_typed_arrives_in_its_setting_alone(kind: type) -> None:
-    known = {setting.name: setting for setting in offered(kind)}
+    known = {setting.name: setting for setting in offered(kind, Shown())}
     for setting in known.values():
         value = other(setting)
         given = {**LEAST[kind], **WITH.get((kind, setting.name), {})}
         given = {n: v for n, v in given.items() if n != setting.name and v is not None}
         rest = [part for name, one in given.items() for part in typed(known[name], one)]
         found = parsed(kind, [*rest, *typed(setting, value)])
-        assert found == made(kind, {**given, setting.name: value}), setting.name
+        assert found == assembled(kind, {**given, setting.name: value}), setting.name
         assert value != setting.default, f"{setting.name}: this shows nothing"
 
 
 @COMMANDS
 def test_a_choice_that_there_is_not_is_refused(kind: type) -> None:
-    for setting in offered(kind):
+    for setting in offered(kind, Shown()):
         if setting.choices:
             with pytest.raises(UsageError, match="one of"):
-                made(kind, {**LEAST[kind], setting.name: "plaid"})
+                assembled(kind, {**LEAST[kind], setting.name: "plaid"})
 
 
 @COMMANDS
 def test_a_number_beyond_its_bounds_is_refused(kind: type) -> None:
-    for setting in offered(kind):
+    for setting in offered(kind, Shown()):
         for value in beyond(setting):
             with pytest.raises(UsageError, match=setting.flag):
-                made(kind, {**LEAST[kind], setting.name: value})
+                assembled(kind, {**LEAST[kind], setting.name: value})
 
 
 def beyond(setting: Setting) -> Iterator[float]:
