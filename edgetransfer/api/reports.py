@@ -217,7 +217,7 @@ class BenchmarkReport(Report):
 
 
 class ExportReport(Report):
-    """What was given away.
+    """What an export wrote.
 
     Examples
     --------

@@ -47,6 +47,13 @@ class Backbone:
         What a person should know before trusting the result.
     variant
         In what ``body`` is not the file's; empty where it is.
+
+    Examples
+    --------
+    >>> from edgetransfer import Backbone
+    >>> backbone = Backbone.open("tinyresnet-90")
+    >>> backbone.dimension, round(backbone.sparsity, 1)
+    (256, 0.9)
     """
 
     path: Path

@@ -59,6 +59,14 @@ class OnlineLearner:
                 as learner:
             learner.learn(Path("cat.jpg"), "cat")
             print(learner.predict(Path("other.jpg")))
+
+    Examples
+    --------
+    >>> from edgetransfer import OnlineLearner, StreamSettings
+    >>> settings = StreamSettings(source="", out="mine", backbone="small.onnx")
+    >>> with OnlineLearner(settings) as learner:
+    ...     learner.learn("photos/train/red/000.png", "red").accepted
+    True
     """
 
     def __init__(self, settings: StreamSettings, *, eyes: Eyes | None = None) -> None:

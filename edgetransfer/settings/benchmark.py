@@ -39,6 +39,12 @@ class SyntheticFamily:
         As `edgetransfer.backbones.architectures` names it.
     sparsities
         Shares of weights that are zero, 0 to below 1.
+
+    Examples
+    --------
+    >>> from edgetransfer import SyntheticFamily
+    >>> SyntheticFamily.parse("resnet50:0.9,0.8").sparsities
+    (0.8, 0.9)
     """
 
     architecture: str
@@ -111,6 +117,12 @@ class BenchmarkSettings(Augmentation, Machine, CardOverrides):
         processor; the least disturbed take counts.
 
     What is said in place of a card is said of all backbones that are files.
+
+    Examples
+    --------
+    >>> from edgetransfer import BenchmarkSettings
+    >>> BenchmarkSettings(data="photos", out="bench", baseline="dense.onnx").n_epochs
+    20
     """
 
     data: Annotated[

@@ -13,7 +13,7 @@ from edgetransfer.settings.shared import Features
 
 @dataclass(frozen=True, kw_only=True)
 class Compaction:
-    """What to compact.
+    """What to compact, and where the result goes.
 
     Parameters
     ----------
@@ -25,6 +25,12 @@ class Compaction:
         The feature tensor; found in the graph if None.
     overwrite
         Whether files that are there may be replaced.
+
+    Examples
+    --------
+    >>> from edgetransfer import Compaction
+    >>> Compaction(backbone="sparse.onnx", out="smaller.onnx").overwrite
+    False
     """
 
     backbone: Annotated[

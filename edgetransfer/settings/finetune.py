@@ -116,6 +116,12 @@ class FinetuneSettings:
         memory; there is no augmentation then.
     baseline
         Fit a linear head first, to say what it reaches and which learning rate fits.
+
+    Examples
+    --------
+    >>> from edgetransfer import FinetuneSettings
+    >>> FinetuneSettings(optimizer="adam").is_cosine
+    True
     """
 
     optimizer: Annotated[

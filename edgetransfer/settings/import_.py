@@ -32,6 +32,12 @@ class ImportSettings(CardOverrides):
         For the card; the origin is where it comes from, the file's name if None.
     overwrite
         Whether files that are there may be replaced.
+
+    Examples
+    --------
+    >>> from edgetransfer import ImportSettings
+    >>> ImportSettings(source="resnet50.ckpt", out="resnet50.onnx", pruning="AC/DC").pruning
+    'AC/DC'
     """
 
     source: Annotated[

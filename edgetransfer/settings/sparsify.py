@@ -98,6 +98,13 @@ class Sparsification(BackboneReading):
         Bytes for tensors that are kept between layers.
     engine, threads, batch_size
         Of the speed measurements; threads also of the rest.
+
+    Examples
+    --------
+    >>> from edgetransfer import Sparsification
+    >>> asked = Sparsification(dense="dense.onnx", out="sparse.onnx", calibration="photos")
+    >>> asked.target_sparsity, asked.distribution_name
+    (0.75, 'uniform')
     """
 
     dense: Annotated[

@@ -61,6 +61,12 @@ class LearningSettings:
         Samples of the sliding accuracy.
     fading
         How much of its weight a scored sample keeps per later sample, in the fading accuracy.
+
+    Examples
+    --------
+    >>> from edgetransfer import LearningSettings
+    >>> LearningSettings(views=2, seed=7)
+    LearningSettings(views=2, seed=7)
     """
 
     batch_size: Annotated[
@@ -157,6 +163,12 @@ class KeepingSettings:
         learned with those that there are.
     max_classes
         Samples of further classes are refused: each class takes memory and time for good.
+
+    Examples
+    --------
+    >>> from edgetransfer import KeepingSettings
+    >>> KeepingSettings(checkpoints=10).checkpoint_seconds
+    60.0
     """
 
     journal_bytes: Annotated[
@@ -231,6 +243,12 @@ class StreamSettings(BackboneReading):
         Names that the HTTP server answers to, beside the one that it is bound to.
     max_body
         Bytes of one HTTP request or JSON line.
+
+    Examples
+    --------
+    >>> from edgetransfer import LearningSettings, StreamSettings
+    >>> StreamSettings(source="folder:in", out="run", learning=LearningSettings(views=2))
+    StreamSettings(source='folder:in', out='run', learning=LearningSettings(…))
     """
 
     source: Annotated[

@@ -50,8 +50,6 @@ class LinearTraining(Descent, Augmentation, Machine, BackboneReading):
     By default the best closed form on cached features; ``mode="online"`` is 20 epochs of SGD on
     augmented views, and the paper's own training has 150 of these (``recipe="paper"``).
 
-        LinearTraining(data="photos", out="run", mode="online", epochs=5)
-
     How the backbone is read, the machine, the views and SGD have their parameters in
     `BackboneReading`, `Machine`, `Augmentation` and `Descent` of `edgetransfer.settings.shared`;
     all are given here by name.
@@ -106,6 +104,13 @@ class LinearTraining(Descent, Augmentation, Machine, BackboneReading):
         Of `edgetransfer.settings.shared.ENGINES`; ``auto`` takes the fastest that runs here.
     checkpoint_seconds
         How much work at most a kill can cost; 20 if None.
+
+    Examples
+    --------
+    >>> from edgetransfer import LinearTraining
+    >>> training = LinearTraining(data="photos", out="run", mode="online")
+    >>> training.solver, training.n_epochs
+    ('sgd', 20)
     """
 
     data: Data

@@ -56,7 +56,6 @@ OF_SETTINGS = {
     "import_backbone": ("ImportSettings",),
     "run_benchmark": ("BenchmarkSettings",),
 }
-SLOW_EXAMPLES = ("run_demo", "finetune_backbone", "run_benchmark")
 
 
 def small_network() -> onnx.ModelProto:
@@ -162,7 +161,7 @@ def test_names_that_there_are_not_are_refused_with_the_nearest(name: str) -> Non
     function = getattr(edgetransfer, name)
     with pytest.raises(UsageError, match=r"no setting 'ouut'; did you mean out\?"):
         function(ouut="run")
-    with pytest.raises(UsageError, match="^give "):
+    with pytest.raises(UsageError, match=r"^give "):
         function()
 
 
