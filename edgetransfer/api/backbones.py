@@ -170,7 +170,7 @@ def inspect_backbone(
     >>> import edgetransfer
     >>> report = edgetransfer.inspect_backbone("tinyresnet-90", compare=False)
     >>> report
-    BackboneReport(sparsity=0.9..., dimension=256, out=None)
+    BackboneReport(sparsity=0.8997, dimension=256, out=None)
     >>> report["engine"]["images_per_second"] > 0
     True
     """

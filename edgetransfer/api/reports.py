@@ -26,7 +26,7 @@ class Report(dict[str, Any]):
     def __repr__(self) -> str:
         names = self.shown or tuple(self)
         values = {name: getattr(self, name) if self.shown else self[name] for name in names}
-        return short_record(type(self).__name__, values)
+        return short_record(type(self).__name__, {n: _brief(v) for n, v in values.items()})
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -237,6 +237,13 @@ class ExportReport(Report):
     def classes(self) -> int:
         """How many classes it tells apart."""
         return int(self["classes"])
+
+
+def _brief(value: Any) -> Any:
+    """A value as a line has room for it: a few digits, and of a list how long it is."""
+    if isinstance(value, float):
+        return float(f"{value:.4g}")
+    return dict(enumerate(value)) if isinstance(value, list) else value
 
 
 def _number(value: Any) -> float | None:

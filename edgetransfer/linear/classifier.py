@@ -51,7 +51,7 @@ class Prediction:
     >>> from edgetransfer import Prediction
     >>> found = Prediction(id="cat.jpg", classes=("cat", "dog"), probabilities=(0.9, 0.1))
     >>> found.to_dict()["classes"]
-    ['cat', 'dog']
+    ('cat', 'dog')
     """
 
     id: str

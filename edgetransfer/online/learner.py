@@ -53,20 +53,11 @@ class OnlineLearner:
 
     Examples
     --------
-    ::
-
-        with OnlineLearner(StreamSettings(backbone="tinyresnet-90", source="", out=Path("run"))) \
-                as learner:
-            learner.learn(Path("cat.jpg"), "cat")
-            print(learner.predict(Path("other.jpg")))
-
-    Examples
-    --------
     >>> from edgetransfer import OnlineLearner, StreamSettings
     >>> settings = StreamSettings(source="", out="mine", backbone="small.onnx")
     >>> with OnlineLearner(settings) as learner:
-    ...     learner.learn("photos/train/red/000.png", "red").accepted
-    True
+    ...     learner.learn("photos/train/red/000.png", "red").status
+    'accepted'
     """
 
     def __init__(self, settings: StreamSettings, *, eyes: Eyes | None = None) -> None:
@@ -130,7 +121,13 @@ class OnlineLearner:
         self.engine.close()
         self.durable.close()
 
-    def learn(self, image: Path | bytes, label: str | None, *, id: str | None = None) -> Receipt:  # noqa: A002
+    def learn(
+        self,
+        image: str | Path | bytes,
+        label: str | None,
+        *,
+        id: str | None = None,  # noqa: A002
+    ) -> Receipt:
         """Predict an image, then learn it; when this returns it is on disk.
 
         Parameters
@@ -161,7 +158,7 @@ class OnlineLearner:
         with blas_on_one_thread():
             return self.durable.accept([Offer(id=id, label=label, rows=None)])[0]
 
-    def predict(self, image: Path | bytes) -> dict[str, float]:
+    def predict(self, image: str | Path | bytes) -> dict[str, float]:
         """Probability by class, the most probable first; empty without classes.
 
         Raises
@@ -275,7 +272,8 @@ def why_unreadable(path: Path) -> str | None:
     return None
 
 
-def _arrival(image: Path | bytes, label: str | None, sample_id: str | None) -> Arrival:
+def _arrival(image: str | Path | bytes, label: str | None, sample_id: str | None) -> Arrival:
+    image = Path(image) if isinstance(image, str) else image
     if sample_id is None:
         content = image if isinstance(image, bytes) else image.read_bytes()
         sample_id = hashlib.sha256(content).hexdigest()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import doctest
 import inspect
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -21,9 +22,7 @@ from edgetransfer.cli.main import app
 from edgetransfer.errors import UsageError
 from edgetransfer.reprs import LONGEST
 from edgetransfer.settings.assembling import every_setting
-from tests.photos import photos
-
-__all__ = ["photos"]
+from tests.photos import write_photos
 
 COMMANDS = {
     "train": "train_linear",
@@ -84,18 +83,36 @@ def small_network() -> onnx.ModelProto:
     return model
 
 
-@pytest.fixture
-def place(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with what the examples name: photos, a network, a run, a stream's run."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("EDGETRANSFER_CACHE", str(tmp_path / "cache"))
-    onnx.save(small_network(), "small.onnx")
-    Path("labels.txt").write_text("red\ngreen\nblue\n")
-    edgetransfer.train_linear(data="photos", out="run", backbone="tinyresnet-90")
-    edgetransfer.run_stream(
-        source="folder:photos/train", once=True, out="live", backbone="small.onnx"
+    folder = tmp_path_factory.mktemp("examples")
+    write_photos(folder / "photos" / "train", 20, seed=0)
+    write_photos(folder / "photos" / "test", 5, seed=1)
+    onnx.save(small_network(), folder / "small.onnx")
+    (folder / "labels.txt").write_text("red\ngreen\nblue\n")
+    edgetransfer.train_linear(
+        data=folder / "photos",
+        out=folder / "run",
+        backbone="tinyresnet-90",
+        cache_dir=folder / "cache",
     )
-    return tmp_path
+    edgetransfer.run_stream(
+        source=f"folder:{folder / 'photos' / 'train'}",
+        once=True,
+        out=folder / "live",
+        backbone=str(folder / "small.onnx"),
+    )
+    return folder
+
+
+@pytest.fixture
+def place(prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of it, to work in."""
+    shutil.copytree(prepared, tmp_path / "here")
+    monkeypatch.chdir(tmp_path / "here")
+    monkeypatch.setenv("EDGETRANSFER_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "here"
 
 
 def examples_of(name: str) -> doctest.DocTest:
