@@ -29,13 +29,13 @@ import onnx
 import torch
 
 from edgetransfer.backbones import Backbone
-from edgetransfer.backbones.pruning import prune_by_magnitude
 from edgetransfer.engines import open_engine
 from edgetransfer.finetune.masks import WeightMasks
 from edgetransfer.finetune.module import OnnxModule
 from edgetransfer.finetune.partition import last_block, partition
 from edgetransfer.finetune.running import Runner, multiplies_bfloat16
 from edgetransfer.finetune.solver import FullFinetuner
+from edgetransfer.graphs.pruning import prune_by_magnitude
 from edgetransfer.heads import LinearHead, SGDSettings
 from edgetransfer.settings.finetune import FinetuneSettings
 from edgetransfer.settings.shared import DEFAULT_BACKBONE

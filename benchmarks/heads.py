@@ -35,9 +35,9 @@ from edgetransfer.heads import (
     SGDSolver,
 )
 from edgetransfer.heads.closed_form import Method
-from edgetransfer.linear.epochs import CachedEpochs
 from edgetransfer.metrics import peak_memory_bytes
 from edgetransfer.settings.train import MapName
+from edgetransfer.train.epochs import CachedEpochs
 
 BATCH = 64
 STRENGTH, TOLERANCE, ITERATIONS = 1e-3, 1e-5, 1000

@@ -52,8 +52,6 @@ if TYPE_CHECKING:
     )
     from edgetransfer.backbones import Backbone
     from edgetransfer.errors import EdgeTransferError
-    from edgetransfer.linear import Classifier, Prediction
-    from edgetransfer.online import OnlineLearner
     from edgetransfer.settings.benchmark import BenchmarkSettings, SyntheticFamily
     from edgetransfer.settings.compact import Compaction
     from edgetransfer.settings.finetune import FinetuneSettings
@@ -61,6 +59,8 @@ if TYPE_CHECKING:
     from edgetransfer.settings.sparsify import Sparsification
     from edgetransfer.settings.stream import KeepingSettings, LearningSettings, StreamSettings
     from edgetransfer.settings.train import LinearTraining
+    from edgetransfer.stream import OnlineLearner
+    from edgetransfer.train import Classifier, Prediction
 
 __version__ = "0.1.0"
 
@@ -124,8 +124,8 @@ _NAMES = {
     ),
     "edgetransfer.backbones": ("Backbone",),
     "edgetransfer.errors": ("EdgeTransferError",),
-    "edgetransfer.linear": ("Classifier", "Prediction"),
-    "edgetransfer.online": ("OnlineLearner",),
+    "edgetransfer.train": ("Classifier", "Prediction"),
+    "edgetransfer.stream": ("OnlineLearner",),
     "edgetransfer.settings.benchmark": ("BenchmarkSettings", "SyntheticFamily"),
     "edgetransfer.settings.compact": ("Compaction",),
     "edgetransfer.settings.finetune": ("FinetuneSettings",),

@@ -86,7 +86,7 @@ def compact_backbone(settings: Compaction | None = None, **given: Any) -> Backbo
     >>> report["channels_cut"] >= 0
     True
     """
-    from edgetransfer.compaction import compact_backbone as compact
+    from edgetransfer.jobs.compact import compact_backbone as compact
 
     return BackboneReport(compact(taken(Compaction, settings, given)))
 
@@ -124,7 +124,7 @@ def import_backbone(
     >>> report.out.name, report["card"]["name"]
     ('mine.onnx', 'mine')
     """
-    from edgetransfer.importing import import_backbone as bring
+    from edgetransfer.jobs.importing import import_backbone as bring
     from edgetransfer.types import no_progress
 
     asked = taken(ImportSettings, settings, given)
@@ -174,7 +174,7 @@ def inspect_backbone(
     >>> report["engine"]["images_per_second"] > 0
     True
     """
-    from edgetransfer.inspection import inspect_backbone as look
+    from edgetransfer.jobs.inspection import inspect_backbone as look
 
     return BackboneReport(
         look(
@@ -227,7 +227,7 @@ def tune_backbone(
     >>> edgetransfer.tune_backbone("small.onnx", seconds=0)["plan"]["streams"]
     1
     """
-    from edgetransfer.tuning import tune_backbone as tune
+    from edgetransfer.jobs.tune import tune_backbone as tune
     from edgetransfer.types import no_progress
 
     return Report(
@@ -260,7 +260,7 @@ def list_backbones() -> list[Report]:
     >>> where["tinyresnet-90"]
     'bundled'
     """
-    from edgetransfer.importing import list_backbones as listed
+    from edgetransfer.jobs.importing import list_backbones as listed
 
     return [Report(entry) for entry in listed()]
 
@@ -289,7 +289,7 @@ def get_backbone(
     Traceback (most recent call last):
     edgetransfer.errors.BackboneError: ...
     """
-    from edgetransfer.importing import get_backbone as get
+    from edgetransfer.jobs.importing import get_backbone as get
     from edgetransfer.types import no_progress
 
     return BackboneReport(get(name, overwrite=overwrite, progress=progress or no_progress))

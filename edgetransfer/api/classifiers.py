@@ -17,7 +17,7 @@ from edgetransfer.settings.train import LinearTraining
 
 if TYPE_CHECKING:
     from edgetransfer.features import Photo
-    from edgetransfer.linear import Prediction
+    from edgetransfer.train import Prediction
     from edgetransfer.types import Progress
 
 
@@ -57,7 +57,7 @@ def train_linear(
     >>> report.top1 >= 0.9
     True
     """
-    from edgetransfer.linear import train_linear as train
+    from edgetransfer.train import train_linear as train
     from edgetransfer.types import no_progress
 
     asked = taken(LinearTraining, settings, given)
@@ -162,7 +162,7 @@ def predict(
     >>> edgetransfer.predict("run", "photos/test/red/000.png").classes[0]
     'red'
     """
-    from edgetransfer.linear import Classifier
+    from edgetransfer.train import Classifier
 
     with Classifier.load(
         run, backbone=backbone, engine=engine, threads=threads, unknown_below=unknown_below
@@ -211,7 +211,7 @@ def evaluate(
     >>> sorted(found.per_class)
     ['blue', 'green', 'red']
     """
-    from edgetransfer.linear import Classifier
+    from edgetransfer.train import Classifier
     from edgetransfer.types import no_progress
 
     with Classifier.load(run, backbone=backbone, engine=engine, threads=threads) as classifier:
@@ -261,7 +261,7 @@ def evaluate_backbone(
     >>> edgetransfer.evaluate_backbone("small.onnx", "photos/test", labels="labels.txt").n
     15
     """
-    from edgetransfer.linear.upstream import UpstreamTest, evaluate_upstream
+    from edgetransfer.train.upstream import UpstreamTest, evaluate_upstream
     from edgetransfer.types import no_progress
 
     test = UpstreamTest(
@@ -315,7 +315,7 @@ def export(
     >>> edgetransfer.export("run", "colours.onnx")
     ExportReport(out='colours.onnx', classes=3)
     """
-    from edgetransfer.exporting import export as export_run
+    from edgetransfer.jobs.exporting import export as export_run
 
     return ExportReport(
         export_run(

@@ -20,7 +20,7 @@ def describe_machine() -> Report:
     >>> edgetransfer.describe_machine()["cpu"]["cores"] >= 1
     True
     """
-    from edgetransfer.machine import describe_machine as describe
+    from edgetransfer.jobs.doctor import describe_machine as describe
 
     return Report(describe())
 
@@ -46,7 +46,7 @@ def run_demo(
     >>> edgetransfer.run_demo("demo")["cached"]["mean_per_class"] > 0.9
     True
     """
-    from edgetransfer.demo import run_demo as run
+    from edgetransfer.jobs.demo import run_demo as run
     from edgetransfer.types import no_progress
 
     return Report(run(Path(out), threads=threads, progress=progress or no_progress))

@@ -13,7 +13,7 @@ from edgetransfer.settings.stream import StreamSettings
 if TYPE_CHECKING:
     from threading import Event
 
-    from edgetransfer.online import Check, RolledBack, SavedState
+    from edgetransfer.stream import Check, RolledBack, SavedState
 
 
 @settings_by_name(StreamSettings)
@@ -45,7 +45,7 @@ def run_stream(
     >>> report
     StreamReport(accepted=..., classes=3, top1=...)
     """
-    from edgetransfer.online import run_stream as run
+    from edgetransfer.stream import run_stream as run
 
     return StreamReport(run(taken(StreamSettings, settings, given), stop=stop))
 
@@ -69,7 +69,7 @@ def check_stream(run: str | Path) -> Check:
     >>> edgetransfer.check_stream("live").findings
     ()
     """
-    from edgetransfer.online import check
+    from edgetransfer.stream import check
 
     return check(Path(run))
 
@@ -93,7 +93,7 @@ def list_checkpoints(run: str | Path) -> list[SavedState]:
     >>> edgetransfer.list_checkpoints("live")[0].accepted
     0
     """
-    from edgetransfer.online import saved_states
+    from edgetransfer.stream import saved_states
 
     return saved_states(Path(run))
 
@@ -123,7 +123,7 @@ def rollback_stream(run: str | Path, to: int | str, *, dry_run: bool = False) ->
     >>> edgetransfer.rollback_stream("live", 0, dry_run=True).accepted
     0
     """
-    from edgetransfer.online import rollback
+    from edgetransfer.stream import rollback
 
     return rollback(Path(run), str(to), dry_run=dry_run)
 
@@ -155,7 +155,7 @@ def forget_samples(
     >>> edgetransfer.forget_samples("live", classes=["red"])["classes"]
     2
     """
-    from edgetransfer.online import forget
+    from edgetransfer.stream import forget
 
     given = [ids] if isinstance(ids, str) else ids
     named = [classes] if isinstance(classes, str) else classes

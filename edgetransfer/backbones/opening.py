@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from edgetransfer.backbones.backbone import Backbone
-from edgetransfer.backbones.cut import doubt_of_width
+from edgetransfer.graphs.cut import doubt_of_width
 from edgetransfer.settings.shared import BackboneReading
 
 logger = logging.getLogger(__name__)

@@ -7,8 +7,8 @@ from typing import get_args
 
 from edgetransfer.backbones.architectures import architecture
 from edgetransfer.backbones.architectures.profiles import Profile, is_profile, published
-from edgetransfer.backbones.pruning import Distribution
 from edgetransfer.errors import UsageError
+from edgetransfer.graphs.pruning import Distribution
 from edgetransfer.settings.benchmark import BenchmarkSettings
 
 PATTERNS = (*get_args(Distribution), *get_args(Profile))

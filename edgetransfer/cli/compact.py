@@ -19,7 +19,7 @@ def compact(settings: Compaction, *, json_output: JsonOption = False) -> None:
 
     edgetransfer compact sparse.onnx --out smaller.onnx
     """
-    from edgetransfer.compaction import compact_backbone
+    from edgetransfer.jobs.compact import compact_backbone
 
     show_log(json_output)
     result = compact_backbone(settings)

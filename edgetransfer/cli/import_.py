@@ -27,7 +27,7 @@ def import_(
 
     edgetransfer import --download resnet50 --out resnet50.onnx
     """
-    from edgetransfer.importing import import_backbone
+    from edgetransfer.jobs.importing import import_backbone
 
     show_log(json_output)
     with shown_progress() as progress:

@@ -36,7 +36,7 @@ def stream(
 
     edgetransfer stream --source 'tar:shards/*.tar' --repeat --views 1 --out run
     """
-    from edgetransfer.online import run_stream
+    from edgetransfer.stream import run_stream
 
     show_log(json_output)
     with graceful() as stopping, shown_stream(settings.source) as watch:

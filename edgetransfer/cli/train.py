@@ -30,7 +30,7 @@ def train(
     edgetransfer train --backbone net.onnx --mean 0.5,0.5,0.5 \
         --std 0.5,0.5,0.5 --data photos.csv --out run --solver sgd --json
     """
-    from edgetransfer.linear import train_linear
+    from edgetransfer.train import train_linear
 
     check_resume(resume=resume, overwrite=overwrite)
     show_log(json_output)

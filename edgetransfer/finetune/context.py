@@ -22,10 +22,10 @@ from edgetransfer.features import (
 )
 from edgetransfer.finetune.plan import Plan
 from edgetransfer.heads import LBFGSSolver, LinearHead
-from edgetransfer.linear import LinearTraining
-from edgetransfer.linear.skipping import SkippedImages
 from edgetransfer.metrics import StageClock
 from edgetransfer.settings.finetune import FinetuneSettings
+from edgetransfer.train import LinearTraining
+from edgetransfer.train.skipping import SkippedImages
 from edgetransfer.types import Progress
 
 

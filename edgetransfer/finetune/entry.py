@@ -6,8 +6,8 @@ import importlib.util
 from typing import Any
 
 from edgetransfer.errors import EdgeTransferError
-from edgetransfer.linear import LinearTraining
 from edgetransfer.settings.finetune import FinetuneSettings
+from edgetransfer.train import LinearTraining
 from edgetransfer.types import Progress, no_progress
 
 

@@ -23,8 +23,8 @@ from edgetransfer.finetune.module import OnnxModule
 from edgetransfer.finetune.partition import Partition, last_block, partition
 from edgetransfer.finetune.pixels import PixelEngine
 from edgetransfer.finetune.running import choose_device, multiplies_bfloat16
-from edgetransfer.linear import LinearTraining
 from edgetransfer.settings.finetune import FinetuneSettings
+from edgetransfer.train import LinearTraining
 from edgetransfer.types import Progress
 
 STATISTICS_IMAGES = 256

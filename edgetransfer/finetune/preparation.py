@@ -23,8 +23,8 @@ from edgetransfer.finetune.plan import (
 from edgetransfer.finetune.running import Runner
 from edgetransfer.finetune.solver import FullFinetuner
 from edgetransfer.heads import LinearHead
-from edgetransfer.linear.opening import cache_identity, train_view
 from edgetransfer.metrics.conventions import metric_of
+from edgetransfer.train.opening import cache_identity, train_view
 from edgetransfer.types import IMAGENET_MEAN, IMAGENET_STD
 
 logger = logging.getLogger(__name__)

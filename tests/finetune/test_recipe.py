@@ -21,8 +21,8 @@ from edgetransfer.finetune import FinetuneSettings, finetune
 from edgetransfer.finetune.recipe import departures, resolved
 from edgetransfer.heads import LinearHead
 from edgetransfer.images import SUFFIXES, TrainTransform, open_upright, render, view_rng
-from edgetransfer.linear.opening import train_view
-from tests.graphs import tiny
+from edgetransfer.train.opening import train_view
+from tests.graphs_made import tiny
 
 
 def training(data: Path = Path("photos"), **changes: Any) -> LinearTraining:
