@@ -21,7 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 HERE = Path(__file__).parent
-SOURCES = (HERE / "engines" / "sparse" / "native", HERE / "heads" / "native")
+SOURCES = (HERE / "src" / "sparse", HERE / "src" / "heads")
 LIBRARY = HERE / "_native.so"
 
 # Name: the compiler's flags, the bytes of a vector, the number of vector registers.

@@ -52,7 +52,7 @@ def test_a_library_that_is_damaged_is_an_engine_error(tmp_path: Path) -> None:
     program = """
         import sys
         from pathlib import Path
-        from edgetransfer.native import compiling
+        from edgetransfer import compiling
         from edgetransfer.engines.sparse import library
         from edgetransfer.errors import EngineError
         compiling.LIBRARY = Path(sys.argv[1])
@@ -118,7 +118,7 @@ SANITIZED = """
     import sys
     from pathlib import Path
     import pytest
-    from edgetransfer.native import compiling
+    from edgetransfer import compiling
     compiling.LIBRARY = Path(sys.argv[1])
     arguments = ["-q", "-p", "no:cacheprovider", "-x", *sys.argv[2:]]
     sys.exit(pytest.main(arguments))
