@@ -17,6 +17,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from edgetransfer.version import __version__ as __version__
+
 if TYPE_CHECKING:
     from edgetransfer import features
     from edgetransfer.api import (
@@ -61,8 +63,6 @@ if TYPE_CHECKING:
     from edgetransfer.settings.train import LinearTraining
     from edgetransfer.stream import OnlineLearner
     from edgetransfer.train import Classifier, Prediction
-
-__version__ = "0.1.0"
 
 __all__ = [
     "Backbone",

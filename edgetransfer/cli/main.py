@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 
-from edgetransfer import __version__
 from edgetransfer.cli.backbones import backbones
 from edgetransfer.cli.benchmark import benchmark
 from edgetransfer.cli.check import check
@@ -27,6 +26,7 @@ from edgetransfer.cli.stream import stream
 from edgetransfer.cli.terminal import never_fail_to_write
 from edgetransfer.cli.train import train
 from edgetransfer.cli.tune import tune
+from edgetransfer.version import __version__
 
 app = typer.Typer(
     name="edgetransfer",

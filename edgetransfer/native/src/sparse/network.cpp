@@ -6,7 +6,6 @@ namespace sparse {
 namespace {
 
 constexpr int64_t kMagic = 0x5350525345;
-constexpr int64_t kVersion = 1;
 // More weights than zeros, and more code than the second cache holds: plain loops are as good.
 constexpr double kDense = 0.6;
 constexpr int64_t kDenseWeights = 100'000;
@@ -239,7 +238,7 @@ Network::Network(const int64_t* words, int64_t word_count, const float* numbers,
                  int64_t number_count) {
   Reader reader(words, word_count, numbers, number_count);
   reader.word(kMagic, kMagic, "the first word");
-  reader.word(kVersion, kVersion, "the version");
+  reader.word(kPlanVersion, kPlanVersion, "the version");
   const int tensor_count = reader.number(1, 1 << 16, "the number of tensors");
   for (int i = 0; i < tensor_count; ++i) {
     Tensor t;
