@@ -58,8 +58,9 @@ if TYPE_CHECKING:
     from edgetransfer.settings.compact import Compaction
     from edgetransfer.settings.finetune import FinetuneSettings
     from edgetransfer.settings.import_ import ImportSettings
+    from edgetransfer.settings.learning import KeepingSettings, LearningSettings
     from edgetransfer.settings.sparsify import Sparsification
-    from edgetransfer.settings.stream import KeepingSettings, LearningSettings, StreamSettings
+    from edgetransfer.settings.stream import StreamSettings
     from edgetransfer.settings.train import LinearTraining
     from edgetransfer.stream import OnlineLearner
     from edgetransfer.train import Classifier, Prediction
@@ -131,7 +132,8 @@ _NAMES = {
     "edgetransfer.settings.finetune": ("FinetuneSettings",),
     "edgetransfer.settings.import_": ("ImportSettings",),
     "edgetransfer.settings.sparsify": ("Sparsification",),
-    "edgetransfer.settings.stream": ("KeepingSettings", "LearningSettings", "StreamSettings"),
+    "edgetransfer.settings.learning": ("KeepingSettings", "LearningSettings"),
+    "edgetransfer.settings.stream": ("StreamSettings",),
     "edgetransfer.settings.train": ("LinearTraining",),
 }
 _HOMES = {name: home for home, names in _NAMES.items() for name in names}

@@ -19,9 +19,9 @@ from edgetransfer.api.classifiers import (
     export,
     finetune_backbone,
     predict,
-    run_benchmark,
     train_linear,
 )
+from edgetransfer.api.comparing import run_benchmark
 from edgetransfer.api.machine import describe_machine, run_demo
 from edgetransfer.api.reports import (
     BackboneReport,

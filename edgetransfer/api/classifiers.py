@@ -1,4 +1,4 @@
-"""Learning from photos, and what was learned: trained, tested, asked, given away, compared."""
+"""Learning from photos, and what was learned: trained, tested, asked, given away."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgetransfer.api.calling import settings_by_name, taken
-from edgetransfer.api.reports import BenchmarkReport, Evaluation, ExportReport, TrainingReport
+from edgetransfer.api.reports import Evaluation, ExportReport, TrainingReport
 from edgetransfer.errors import UsageError
 from edgetransfer.settings.assembling import assembled, check_names
-from edgetransfer.settings.benchmark import BenchmarkSettings
 from edgetransfer.settings.finetune import FinetuneSettings
 from edgetransfer.settings.shared import EngineName
 from edgetransfer.settings.train import LinearTraining
@@ -327,42 +326,3 @@ def export(
             backbone=backbone,
         )
     )
-
-
-@settings_by_name(BenchmarkSettings)
-def run_benchmark(
-    settings: BenchmarkSettings | None = None,
-    *,
-    overwrite: bool = False,
-    progress: Progress | None = None,
-    **given: Any,
-) -> BenchmarkReport:
-    """Compare backbones with a dense one: seconds an epoch and accuracy, on this machine.
-
-    ``OUT/report.html`` shows it. A benchmark that was interrupted goes on when it is called again.
-
-    Parameters
-    ----------
-    settings
-        What to compare on what; or the settings below by name.
-    overwrite
-        Start anew in an existing benchmark's folder.
-    progress
-        Told (what is being done, how much is done, of how much).
-
-    Raises
-    ------
-    EdgeTransferError
-        If a backbone or the data cannot be used, or the folder holds something else.
-
-    Examples
-    --------
-    >>> import edgetransfer
-    >>> edgetransfer.run_benchmark(data="photos", out="bench", baseline="small.onnx", epochs=1)
-    BenchmarkReport(epochs=1, seeds=1, rows=<1 items>)
-    """
-    from edgetransfer.benchmark import run_benchmark as measure
-    from edgetransfer.types import no_progress
-
-    asked = taken(BenchmarkSettings, settings, given)
-    return BenchmarkReport(measure(asked, overwrite=overwrite, progress=progress or no_progress))

@@ -1,6 +1,7 @@
 """The straight line over an endless stream: predict, score, learn, and lose nothing."""
 
-from edgetransfer.settings.stream import KeepingSettings, LearningSettings, StreamSettings
+from edgetransfer.settings.learning import KeepingSettings, LearningSettings
+from edgetransfer.settings.stream import StreamSettings
 from edgetransfer.stream.checking import Check, check
 from edgetransfer.stream.exporting import export
 from edgetransfer.stream.forgetting import forget

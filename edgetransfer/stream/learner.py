@@ -20,7 +20,8 @@ from edgetransfer.metrics import Accuracy, StageClock
 from edgetransfer.runs import RunFolder
 from edgetransfer.runs.owning import FolderOwner, make_folder
 from edgetransfer.settings.config import differs, dump, load
-from edgetransfer.settings.stream import LearningSettings, StreamSettings
+from edgetransfer.settings.learning import LearningSettings
+from edgetransfer.settings.stream import StreamSettings
 from edgetransfer.stream.keeping.durable import DurableLearner
 from edgetransfer.stream.keeping.in_hand import InHand
 from edgetransfer.stream.learning.ids import id_key

@@ -12,8 +12,9 @@ import tomli_w
 from edgetransfer.errors import RunFolderError
 from edgetransfer.settings.config import differs, dump, load
 from edgetransfer.settings.finetune import FinetuneSettings
+from edgetransfer.settings.learning import KeepingSettings, LearningSettings
 from edgetransfer.settings.option import Opt, settings_of
-from edgetransfer.settings.stream import KeepingSettings, LearningSettings, StreamSettings
+from edgetransfer.settings.stream import StreamSettings
 from edgetransfer.settings.train import LinearTraining
 from tests.settings.test_options import LEAST, WITH, other
 

@@ -15,7 +15,7 @@ from edgetransfer.runs.owning import FolderOwner
 from edgetransfer.runs.pending import finish
 from edgetransfer.runs.run_folder import CURVE, HEAD, METRICS
 from edgetransfer.settings.config import dump
-from edgetransfer.settings.stream import KeepingSettings, LearningSettings
+from edgetransfer.settings.learning import KeepingSettings, LearningSettings
 from edgetransfer.stream.keeping.admission import Admission, Taken
 from edgetransfer.stream.keeping.checkpoints import Checkpoint, CheckpointFolder
 from edgetransfer.stream.keeping.derived import derived_files, report_of, stale_names

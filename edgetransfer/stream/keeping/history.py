@@ -16,7 +16,7 @@ from edgetransfer.runs.owning import FolderOwner
 from edgetransfer.runs.pending import RECORD, Staged, finish
 from edgetransfer.runs.run_folder import HEAD, METRICS
 from edgetransfer.settings.config import load
-from edgetransfer.settings.stream import LearningSettings
+from edgetransfer.settings.learning import LearningSettings
 from edgetransfer.stream.keeping.checkpoints import Checkpoint, CheckpointFolder
 from edgetransfer.stream.keeping.derived import derived_files
 from edgetransfer.stream.keeping.journal import segments

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgetransfer.heads import LinearHead, SGDSettings
-from edgetransfer.settings.stream import LearningSettings
+from edgetransfer.settings.learning import LearningSettings
 from edgetransfer.stream.learning.drift import PageHinkley
 from edgetransfer.stream.learning.growing import GrowingSolver
 from edgetransfer.stream.learning.ids import id_key
