@@ -13,8 +13,8 @@ Processor choose_processor() {
   const bool at_most_avx2 = isa == "avx2" || isa == "avx2-rows";
   __builtin_cpu_init();
   if (isa != "portable") {
-    if (!at_most_avx2 && __builtin_cpu_supports("avx512f") &&
-        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
+    if (!at_most_avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+        __builtin_cpu_supports("avx512vl"))
       return {Kernels::avx512, generates};
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
       return {Kernels::avx2, generates};

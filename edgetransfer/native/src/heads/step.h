@@ -9,7 +9,8 @@ namespace head {
 constexpr int64_t kMostBatch = 256;
 constexpr int64_t kColumns = 16;  // matrices have a multiple of so many
 
-// All matrices are by rows. Columns are a multiple of kColumns, of which the first `classes` are real.
+// All matrices are by rows. Columns are a multiple of kColumns, of which the first `classes` are
+// real.
 struct Step {
   const float* features;  // (batch, rows)
   const int64_t* labels;

@@ -41,8 +41,8 @@ void Network::generate() {
     const size_t start = made.size();
     for (int b = 0; b < count; ++b) {
       op.blocks.push_back({made.size(), weights.size()});
-      generate_block(generator, op.rows, channels * b / count, channels * (b + 1) / count, op.epilogue, made,
-                     weights);
+      generate_block(generator, op.rows, channels * b / count, channels * (b + 1) / count,
+                     op.epilogue, made, weights);
       made.resize((made.size() + 63) / 64 * 64, 0xCC);
       weights.resize((weights.size() + 15) / 16 * 16);
     }

@@ -180,18 +180,19 @@ Operator read_operator(Reader& reader, const std::vector<Tensor>& tensors) {
   op.epilogue.high = constants[1];
   op.fill = constants[2];
   const int groups = reader.number(1, 1 << 20, "groups");
-  require(op.epilogue.activation != Activation::leaky ||
-              (op.epilogue.low >= 0 && op.epilogue.low <= 1), "a slope is not in 0 to 1");
+  require(
+      op.epilogue.activation != Activation::leaky || (op.epilogue.low >= 0 && op.epilogue.low <= 1),
+      "a slope is not in 0 to 1");
   if (op.kind == Kind::convolution || op.kind == Kind::depthwise)
     read_weights(reader, op, in, out, groups);
   if (op.second >= 0) {
     require(same_shape(tensors[op.second], out), "an added tensor has another shape");
     op.epilogue.adds = true;
   }
-  require(!op.has_window() ||
-              ((out.height - 1) * op.stride_y - op.pad_top < in.height + kFarthest &&
-               (out.width - 1) * op.stride_x - op.pad_left < in.width + kFarthest),
-          "a window begins far outside of its image");
+  require(
+      !op.has_window() || ((out.height - 1) * op.stride_y - op.pad_top < in.height + kFarthest &&
+                           (out.width - 1) * op.stride_x - op.pad_left < in.width + kFarthest),
+      "a window begins far outside of its image");
   if (op.kind == Kind::max_pool || op.kind == Kind::average_pool)
     require(in.channels == out.channels, "a pooling changes its channels");
   if (op.kind == Kind::max_pool || op.kind == Kind::average_pool)
@@ -202,8 +203,7 @@ Operator read_operator(Reader& reader, const std::vector<Tensor>& tensors) {
   if (op.kind == Kind::add) require(same_shape(in, out), "an addition changes its shape");
   if (op.kind == Kind::copy)
     require(op.channel_offset + in.channels <= out.channels &&
-                op.row_offset + in.height <= out.height &&
-                op.column_offset + in.width <= out.width,
+                op.row_offset + in.height <= out.height && op.column_offset + in.width <= out.width,
             "a copy does not fit its output");
   return op;
 }
