@@ -30,8 +30,10 @@ if TYPE_CHECKING:
         SparsityReport,
         StreamReport,
         TrainingReport,
+        audit_photos,
         check_stream,
         compact_backbone,
+        compare_runs,
         describe_machine,
         evaluate,
         evaluate_backbone,
@@ -51,9 +53,11 @@ if TYPE_CHECKING:
         sparsify_backbone,
         train_linear,
         tune_backbone,
+        write_page,
     )
     from edgetransfer.backbones import Backbone
     from edgetransfer.errors import EdgeTransferError
+    from edgetransfer.settings.audit import AuditSettings
     from edgetransfer.settings.benchmark import BenchmarkSettings, SyntheticFamily
     from edgetransfer.settings.compact import Compaction
     from edgetransfer.settings.finetune import FinetuneSettings
@@ -66,6 +70,7 @@ if TYPE_CHECKING:
     from edgetransfer.train import Classifier, Prediction
 
 __all__ = [
+    "AuditSettings",
     "Backbone",
     "BackboneReport",
     "BenchmarkReport",
@@ -89,8 +94,10 @@ __all__ = [
     "StreamSettings",
     "SyntheticFamily",
     "TrainingReport",
+    "audit_photos",
     "check_stream",
     "compact_backbone",
+    "compare_runs",
     "describe_machine",
     "evaluate",
     "evaluate_backbone",
@@ -111,6 +118,7 @@ __all__ = [
     "sparsify_backbone",
     "train_linear",
     "tune_backbone",
+    "write_page",
 ]
 
 _NAMES = {
@@ -121,12 +129,14 @@ _NAMES = {
         *("run_stream", "check_stream", "list_checkpoints", "rollback_stream", "forget_samples"),
         *("inspect_backbone", "sparsify_backbone", "compact_backbone", "import_backbone"),
         *("evaluate_backbone", "tune_backbone", "list_backbones", "get_backbone"),
+        *("audit_photos", "write_page", "compare_runs"),
         *("describe_machine", "run_demo"),
     ),
     "edgetransfer.backbones": ("Backbone",),
     "edgetransfer.errors": ("EdgeTransferError",),
     "edgetransfer.train": ("Classifier", "Prediction"),
     "edgetransfer.stream": ("OnlineLearner",),
+    "edgetransfer.settings.audit": ("AuditSettings",),
     "edgetransfer.settings.benchmark": ("BenchmarkSettings", "SyntheticFamily"),
     "edgetransfer.settings.compact": ("Compaction",),
     "edgetransfer.settings.finetune": ("FinetuneSettings",),

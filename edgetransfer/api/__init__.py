@@ -22,6 +22,7 @@ from edgetransfer.api.classifiers import (
     train_linear,
 )
 from edgetransfer.api.comparing import run_benchmark
+from edgetransfer.api.judging import audit_photos, compare_runs, write_page
 from edgetransfer.api.machine import describe_machine, run_demo
 from edgetransfer.api.reports import (
     BackboneReport,
@@ -50,8 +51,10 @@ __all__ = [
     "SparsityReport",
     "StreamReport",
     "TrainingReport",
+    "audit_photos",
     "check_stream",
     "compact_backbone",
+    "compare_runs",
     "describe_machine",
     "evaluate",
     "evaluate_backbone",
@@ -71,4 +74,5 @@ __all__ = [
     "sparsify_backbone",
     "train_linear",
     "tune_backbone",
+    "write_page",
 ]

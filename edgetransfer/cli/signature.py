@@ -19,6 +19,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 import typer
 
 from edgetransfer.settings.assembling import assembled, every_setting
+from edgetransfer.settings.command_line import flags, is_repeated, is_switch
 from edgetransfer.settings.option import (
     Opt,
     Setting,
@@ -115,9 +116,7 @@ def _parameter(setting: Setting, shown: Shown) -> inspect.Parameter:
     else:
         if kind in (int, float) and opt.above is None:
             common |= {"min": opt.least, "max": opt.most}
-        made = typer.Option(
-            *_flags(setting, opt), rich_help_panel=opt.panel, envvar=opt.envvar, **common
-        )
+        made = typer.Option(*flags(setting), rich_help_panel=opt.panel, envvar=opt.envvar, **common)
     optional = default is None and not setting.required
     return inspect.Parameter(
         setting.name,
@@ -130,27 +129,14 @@ def _parameter(setting: Setting, shown: Shown) -> inspect.Parameter:
 def _typed(setting: Setting, opt: Opt) -> tuple[Any, Any]:
     """The type of what is typed, and the default as it would be typed."""
     default = setting.default
-    if _is_switch(setting, opt):
+    if is_switch(setting):
         return bool, default == setting.choices[0]
-    if opt.parse is not None and not opt.parse.of_each:
+    if opt.parse is not None and not is_repeated(setting):
         return str, None if setting.required else opt.parse.write(default)
     if setting.item is not None:
         one = str if opt.parse is not None else setting.item
         return list[one], [str(value) for value in default or ()] or None  # type: ignore[valid-type]
     return Literal[setting.choices] if setting.choices else setting.kind, default
-
-
-def _is_switch(setting: Setting, opt: Opt) -> bool:
-    """Whether two flags stand for the two choices of a `Literal`."""
-    return "/" in (opt.flag or "") and len(setting.choices) == 2
-
-
-def _flags(setting: Setting, opt: Opt) -> tuple[str, ...]:
-    if opt.flag is not None:
-        return tuple(opt.flag.split())
-    if setting.kind is bool and setting.default:
-        return (f"{setting.flag}/--no-{setting.flag.removeprefix('--')}",)
-    return (setting.flag,)
 
 
 def _read(taken: Taken, typed: Mapping[str, Any]) -> dict[str, Any]:
@@ -159,11 +145,11 @@ def _read(taken: Taken, typed: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _value(setting: Setting, opt: Any, typed: Any) -> Any:
-    if _is_switch(setting, opt):
+    if is_switch(setting):
         return setting.choices[0 if typed else 1]
     if typed is None:
         return () if setting.item is not None else None
-    if opt.parse is not None and not opt.parse.of_each:
+    if opt.parse is not None and not is_repeated(setting):
         return opt.parse.read(setting.flag, typed)
     if setting.item is not None:
         read = opt.parse.read if opt.parse is not None else lambda _flag, one: one

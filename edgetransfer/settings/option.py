@@ -253,18 +253,27 @@ def _check(setting: Setting, value: Any) -> None:
 
 
 def _broken_bounds(opt: Opt, value: Any) -> Iterator[str]:
-    bounded = (opt.least, opt.most, opt.above) != (None, None, None)
-    if bounded and (isinstance(value, bool | str) or value != value):
-        yield "is a number"
+    if (opt.least, opt.most, opt.above) == (None, None, None):
+        return
+    least, most, above = (_written(opt, bound) for bound in (opt.least, opt.most, opt.above))
+    silent = None if opt.parse is None else opt.parse.write(None)
+    number = "is a number" if silent is None else f"is {silent} or a number"
+    if isinstance(value, bool | str) or value != value:
+        yield number
     elif opt.above is not None and not (
         opt.above < value < float("inf") and (opt.most is None or value <= opt.most)
     ):
-        yield f"is a number above {opt.above:g}" + (
-            "" if opt.most is None else f", up to {opt.most:g}"
-        )
+        yield f"{number} above {above}" + ("" if opt.most is None else f", up to {most}")
     elif opt.least is not None and opt.most is not None and not opt.least <= value <= opt.most:
-        yield f"lies between {opt.least:g} and {opt.most:g}"
+        yield f"lies between {least} and {most}"
     elif opt.least is not None and value < opt.least:
-        yield f"must be at least {opt.least:g}"
+        yield f"must be at least {least}"
     elif opt.most is not None and value > opt.most:
-        yield f"must be at most {opt.most:g}"
+        yield f"must be at most {most}"
+
+
+def _written(opt: Opt, bound: float | None) -> str:
+    """A bound as it would be typed."""
+    if bound is None:
+        return ""
+    return f"{bound:g}" if opt.parse is None else str(opt.parse.write(bound))

@@ -104,6 +104,8 @@ class LinearTraining(Descent, Augmentation, Machine, BackboneReading):
         Of `edgetransfer.settings.shared.ENGINES`; ``auto`` takes the fastest that runs here.
     checkpoint_seconds
         How much work at most a kill can cost; 20 if None.
+    report
+        Whether report.html is written at the end.
 
     Examples
     --------
@@ -179,6 +181,9 @@ class LinearTraining(Descent, Augmentation, Machine, BackboneReading):
     checkpoint_seconds: Annotated[
         float | None, NoOption("it changes only what a kill can cost", free=True)
     ] = None
+    report: Annotated[
+        bool, Opt("Write report.html, a page with photos, at the end.", free=True)
+    ] = True
 
     __repr__ = short_repr
 

@@ -42,6 +42,8 @@ COMMANDS = {
     "rollback": "rollback_stream",
     "forget": "forget_samples",
     "import": "import_backbone",
+    "audit": "audit_photos",
+    "report": "write_page",
 }
 FUNCTIONS = [
     name for name in edgetransfer.__all__ if inspect.isfunction(getattr(edgetransfer, name))
@@ -54,6 +56,7 @@ OF_SETTINGS = {
     "compact_backbone": ("Compaction",),
     "import_backbone": ("ImportSettings",),
     "run_benchmark": ("BenchmarkSettings",),
+    "audit_photos": ("AuditSettings",),
 }
 
 
@@ -97,6 +100,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
         backbone="tinyresnet-90",
         cache_dir=folder / "cache",
     )
+    shutil.copytree(folder / "run", folder / "other")
     edgetransfer.run_stream(
         source=f"folder:{folder / 'photos' / 'train'}",
         once=True,
@@ -176,8 +180,9 @@ def test_completion_and_help_know_every_setting(name: str) -> None:
 @pytest.mark.parametrize("name", OF_SETTINGS)
 def test_names_that_there_are_not_are_refused_with_the_nearest(name: str) -> None:
     function = getattr(edgetransfer, name)
-    with pytest.raises(UsageError, match=r"no setting 'ouut'; did you mean out\?"):
-        function(ouut="run")
+    first = next(iter(every_setting(getattr(edgetransfer, OF_SETTINGS[name][0])))).name
+    with pytest.raises(UsageError, match=rf"no setting '{first}s'; did you mean {first}\?"):
+        function(**{f"{first}s": "run"})
     with pytest.raises(UsageError, match=r"^give "):
         function()
 

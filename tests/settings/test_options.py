@@ -23,7 +23,9 @@ from edgetransfer.cli.main import main
 from edgetransfer.cli.signature import as_options, offered
 from edgetransfer.errors import UsageError
 from edgetransfer.settings.assembling import assembled
+from edgetransfer.settings.audit import AuditSettings
 from edgetransfer.settings.benchmark import BenchmarkSettings, SyntheticFamily
+from edgetransfer.settings.command_line import typed
 from edgetransfer.settings.compact import Compaction
 from edgetransfer.settings.finetune import FinetuneSettings
 from edgetransfer.settings.forms import AUTOMATIC, BYTES, TRIPLE, WORDS
@@ -42,6 +44,7 @@ LEAST: dict[type, dict[str, Any]] = {
     Sparsification: {"dense": "d.onnx", "out": HERE / "s.onnx", "calibration": HERE / "c"},
     BenchmarkSettings: {"data": (HERE / "photos",), "out": HERE / "b", "baseline": "d.onnx"},
     Compaction: {"backbone": "b.onnx", "out": HERE / "o.onnx"},
+    AuditSettings: {"source": HERE / "photos"},
     ImportSettings: {"source": HERE / "c.pt", "out": HERE / "o.onnx"},
 }
 # Values that a setting needs beside it.
@@ -64,6 +67,7 @@ VALUES: dict[str, Any] = {
     "sparsity": 0.5,
     "target_speedup": 1.5,
     "metrics_port": 9000,
+    "manifest": HERE / "m.csv",
 }
 
 
@@ -97,29 +101,6 @@ def other(setting: Setting) -> Any:
     if setting.kind is float:
         return 0.125
     return setting.kind("/nowhere/else") if setting.kind is Path else "word"
-
-
-def typed(setting: Setting, value: Any) -> list[str]:
-    """The value as the command line takes it."""
-    opt = setting.said
-    assert isinstance(opt, Opt)
-    if value is None or value == ():
-        return []
-    if setting.kind is bool or "/" in (opt.flag or ""):
-        yes, _, no = (opt.flag or f"{setting.flag}/--no-{setting.flag[2:]}").partition("/")
-        return [yes if value in (True, "cached") else no]
-    read = opt.parse.write if opt.parse is not None else str
-    texts = [read(one) for one in value] if _repeated(setting) else [read(value)]
-    if opt.positional:
-        return [str(text) for text in texts]
-    flag = setting.flag.split("/")[0]
-    return [part for text in texts for part in (flag, str(text))]
-
-
-def _repeated(setting: Setting) -> bool:
-    opt = setting.said
-    assert isinstance(opt, Opt)
-    return setting.item is not None and (opt.parse is None or opt.parse.of_each)
 
 
 @functools.cache
