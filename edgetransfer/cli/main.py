@@ -22,9 +22,11 @@ from edgetransfer.cli.inspect import inspect
 from edgetransfer.cli.predict import predict
 from edgetransfer.cli.report import report
 from edgetransfer.cli.rewind import forget, rollback
+from edgetransfer.cli.serve import serve
 from edgetransfer.cli.signature import as_options
 from edgetransfer.cli.sparsify import sparsify
 from edgetransfer.cli.stream import stream
+from edgetransfer.cli.teach import teach
 from edgetransfer.cli.terminal import never_fail_to_write
 from edgetransfer.cli.train import train
 from edgetransfer.cli.tune import tune
@@ -38,8 +40,7 @@ app = typer.Typer(
 )
 for command in (
     *(train, finetune, stream, evaluate, predict, audit, report, inspect, sparsify, compact),
-    benchmark,
-    *(tune, doctor, demo),
+    *(benchmark, tune, doctor, demo, serve, teach),
     *(export, check, rollback, forget),
 ):
     app.command()(with_exit_codes(as_options(command)))

@@ -13,6 +13,7 @@ from edgetransfer.stream.opening import Eyes
 from edgetransfer.stream.rewind import RolledBack, SavedState, rollback, saved_states
 from edgetransfer.stream.running import run_stream
 from edgetransfer.stream.snapshot import Snapshot
+from edgetransfer.stream.statistics_learner import StatisticsLearner
 
 __all__ = [
     "Check",
@@ -27,6 +28,7 @@ __all__ = [
     "RolledBack",
     "SavedState",
     "Snapshot",
+    "StatisticsLearner",
     "StreamSettings",
     "check",
     "export",

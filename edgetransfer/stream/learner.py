@@ -6,6 +6,7 @@ import hashlib
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 
@@ -70,7 +71,7 @@ class OnlineLearner:
         owner = FolderOwner(settings.out, "stream")
         try:
             run = RunFolder.begin(settings.out, resume=True, overwrite=False)
-            _agree(run, settings)
+            learning = _agreed(run, settings)
         except BaseException:
             owner.release()
             raise
@@ -78,7 +79,7 @@ class OnlineLearner:
         self.durable = DurableLearner(
             run,
             opened.engine.dimension,
-            settings.learning,
+            learning,
             settings.keeping,
             identity=opened.identity,
             head_metadata=opened.metadata,
@@ -174,7 +175,7 @@ class OnlineLearner:
 
     def probabilities(self, rows: Float32Array) -> dict[str, float]:
         """As `predict`, of the (views, D) rows of one image."""
-        head = self.durable.learner.head
+        head = self.durable.learner.newest
         if not head.classes:
             return {}
         mean = head.predict_proba(rows).mean(axis=0)
@@ -281,19 +282,23 @@ def _arrival(image: str | Path | bytes, label: str | None, sample_id: str | None
     return Arrival(id=sample_id, source=image, label=label)
 
 
-def _agree(run: RunFolder, settings: StreamSettings) -> None:
-    """Begin the configuration of a run, or hold the settings against it."""
-    config = settings.to_config()
+def _agreed(run: RunFolder, settings: StreamSettings) -> LearningSettings:
+    """Begin the configuration of a run, or hold the settings against it; returns how to learn."""
+    before = None
     if run.is_run:
         before = run.read_config().get("stream")
         if before is None:
             raise UsageError(f"{run.path}: holds a run of another kind; choose another --out")
-        begun = load(LearningSettings, before, run.path)
+    learning = settings.learning.resolved(before)
+    config = replace(settings, learning=learning).to_config()
+    if before is not None:
+        begun = load(LearningSettings, before, run.path).resolved(before)
         different = differs(LearningSettings, config["stream"], dump(begun))
         if different is not None:
             raise UsageError(
                 f"{run.path}: cannot go on with other settings: {different}; give what it was "
                 "begun with, or choose another --out"
             )
-        return
+        return learning
     run.write_config(config)
+    return learning
