@@ -50,26 +50,32 @@ if TYPE_CHECKING:
         run_benchmark,
         run_demo,
         run_stream,
+        serve_run,
         sparsify_backbone,
+        teach_classifier,
         train_linear,
         tune_backbone,
         write_page,
     )
     from edgetransfer.backbones import Backbone
     from edgetransfer.errors import EdgeTransferError
+    from edgetransfer.settings.address import AddressSettings
     from edgetransfer.settings.audit import AuditSettings
     from edgetransfer.settings.benchmark import BenchmarkSettings, SyntheticFamily
     from edgetransfer.settings.compact import Compaction
     from edgetransfer.settings.finetune import FinetuneSettings
     from edgetransfer.settings.import_ import ImportSettings
     from edgetransfer.settings.learning import KeepingSettings, LearningSettings
+    from edgetransfer.settings.serve import ServeSettings
     from edgetransfer.settings.sparsify import Sparsification
     from edgetransfer.settings.stream import StreamSettings
+    from edgetransfer.settings.teach import TeachSettings
     from edgetransfer.settings.train import LinearTraining
     from edgetransfer.stream import OnlineLearner
     from edgetransfer.train import Classifier, Prediction
 
 __all__ = [
+    "AddressSettings",
     "AuditSettings",
     "Backbone",
     "BackboneReport",
@@ -88,11 +94,13 @@ __all__ = [
     "OnlineLearner",
     "Prediction",
     "Report",
+    "ServeSettings",
     "Sparsification",
     "SparsityReport",
     "StreamReport",
     "StreamSettings",
     "SyntheticFamily",
+    "TeachSettings",
     "TrainingReport",
     "audit_photos",
     "check_stream",
@@ -115,7 +123,9 @@ __all__ = [
     "run_benchmark",
     "run_demo",
     "run_stream",
+    "serve_run",
     "sparsify_backbone",
+    "teach_classifier",
     "train_linear",
     "tune_backbone",
     "write_page",
@@ -130,20 +140,24 @@ _NAMES = {
         *("inspect_backbone", "sparsify_backbone", "compact_backbone", "import_backbone"),
         *("evaluate_backbone", "tune_backbone", "list_backbones", "get_backbone"),
         *("audit_photos", "write_page", "compare_runs"),
+        *("serve_run", "teach_classifier"),
         *("describe_machine", "run_demo"),
     ),
     "edgetransfer.backbones": ("Backbone",),
     "edgetransfer.errors": ("EdgeTransferError",),
     "edgetransfer.train": ("Classifier", "Prediction"),
     "edgetransfer.stream": ("OnlineLearner",),
+    "edgetransfer.settings.address": ("AddressSettings",),
     "edgetransfer.settings.audit": ("AuditSettings",),
     "edgetransfer.settings.benchmark": ("BenchmarkSettings", "SyntheticFamily"),
     "edgetransfer.settings.compact": ("Compaction",),
     "edgetransfer.settings.finetune": ("FinetuneSettings",),
     "edgetransfer.settings.import_": ("ImportSettings",),
+    "edgetransfer.settings.serve": ("ServeSettings",),
     "edgetransfer.settings.sparsify": ("Sparsification",),
     "edgetransfer.settings.learning": ("KeepingSettings", "LearningSettings"),
     "edgetransfer.settings.stream": ("StreamSettings",),
+    "edgetransfer.settings.teach": ("TeachSettings",),
     "edgetransfer.settings.train": ("LinearTraining",),
 }
 _HOMES = {name: home for home, names in _NAMES.items() for name in names}

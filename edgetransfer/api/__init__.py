@@ -34,6 +34,7 @@ from edgetransfer.api.reports import (
     StreamReport,
     TrainingReport,
 )
+from edgetransfer.api.servers import serve_run, teach_classifier
 from edgetransfer.api.streams import (
     check_stream,
     forget_samples,
@@ -71,7 +72,9 @@ __all__ = [
     "run_benchmark",
     "run_demo",
     "run_stream",
+    "serve_run",
     "sparsify_backbone",
+    "teach_classifier",
     "train_linear",
     "tune_backbone",
     "write_page",

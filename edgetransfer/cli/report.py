@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgetransfer.cli.options import JsonOption, MovedBackbone
+from edgetransfer.cli.options import JsonOption
 from edgetransfer.cli.terminal import print_json, print_line, say, show_log, shown_progress
 from edgetransfer.errors import UsageError
-from edgetransfer.settings.shared import Threads
+from edgetransfer.settings.shared import MovedBackbone, Threads
 
 if TYPE_CHECKING:
     from edgetransfer.jobs.report import Comparison

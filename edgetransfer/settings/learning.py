@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Annotated
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, Literal
 
 from edgetransfer.errors import UsageError
 from edgetransfer.reprs import short_repr
 from edgetransfer.settings.forms import AUTOMATIC, BYTES
-from edgetransfer.settings.option import NoOption, Opt, settle
+from edgetransfer.settings.option import NoOption, Opt, settings_of, settle
+
+LearnerName = Literal["statistics", "replay"]
+REPLAYED = frozenset(  # settings that the other learner has no use for
+    [
+        *("batch_size", "replay", "replay_size", "learning_rate", "momentum", "weight_decay"),
+        *("class_weights", "reservoir_bytes", "refit_every", "refit_rows", "l2"),
+    ]
+)
 
 _LEARNING, _KEEPING = "Learning", "Keeping"
 
@@ -19,8 +28,13 @@ class LearningSettings:
 
     Parameters
     ----------
+    learner
+        ``statistics``: exact sums of features and of their products, from which the head is
+        solved, so that their order has no influence. ``replay``: steps of SGD on new and
+        remembered rows. None: as the run was begun with; a new one by statistics, unless some of
+        the settings are of ``replay`` alone.
     batch_size
-        Labelled samples that are predicted, scored and then learned together. It counts
+        Labelled samples that ``replay`` predicts, scores and then learns together. It counts
         samples, so how fast they arrive has no influence on the result, unless they pause: see
         `KeepingSettings.flush_seconds`.
     replay
@@ -56,10 +70,20 @@ class LearningSettings:
     LearningSettings(views=2, seed=7)
     """
 
+    learner: Annotated[
+        LearnerName | None,
+        Opt(
+            "Solve the head from exact sums, whatever the order; or step by SGD, with memory.",
+            panel=_LEARNING,
+        ),
+    ] = None
     batch_size: Annotated[
         int,
         Opt(
-            "Labelled samples scored and learned at a time.", metavar="N", panel=_LEARNING, least=1
+            "Of replay: labelled samples scored and learned at a time.",
+            metavar="N",
+            panel=_LEARNING,
+            least=1,
         ),
     ] = 32
     replay: Annotated[
@@ -72,9 +96,9 @@ class LearningSettings:
         ),
     ] = 8
     replay_size: Annotated[int, NoOption("--replay is the one to turn")] = 64
-    learning_rate: Annotated[float, Opt(metavar="X", panel=_LEARNING)] = 0.01
-    momentum: Annotated[float, Opt(metavar="X", panel=_LEARNING)] = 0.9
-    weight_decay: Annotated[float, Opt(metavar="X", panel=_LEARNING)] = 5e-4
+    learning_rate: Annotated[float, Opt("Of replay.", metavar="X", panel=_LEARNING)] = 0.01
+    momentum: Annotated[float, Opt("Of replay.", metavar="X", panel=_LEARNING)] = 0.9
+    weight_decay: Annotated[float, Opt("Of replay.", metavar="X", panel=_LEARNING)] = 5e-4
     views: Annotated[
         int,
         Opt(
@@ -85,12 +109,12 @@ class LearningSettings:
         ),
     ] = 0
     class_weights: Annotated[
-        bool, Opt("New samples of rare classes count more.", panel=_LEARNING)
+        bool, Opt("Of replay: new samples of rare classes count more.", panel=_LEARNING)
     ] = False
     reservoir_bytes: Annotated[
         int,
         Opt(
-            "Memory of remembered features, such as 64M.",
+            "Of replay: memory of remembered features, such as 64M.",
             metavar="BYTES",
             panel=_LEARNING,
             flag="--reservoir",
@@ -131,6 +155,33 @@ class LearningSettings:
                 raise UsageError(f"{name} must be at least {least}, not {getattr(self, name)}")
         if not 0 < self.fading < 1:
             raise UsageError(f"fading lies between 0 and 1, not {self.fading}")
+        if self.learner == "statistics" and (odd := self._of_replay):
+            raise UsageError(
+                f"{', '.join(odd)}: of --learner replay; statistics need no such setting"
+            )
+
+    @property
+    def _of_replay(self) -> list[str]:
+        """The settings of ``replay`` alone that are not as they usually are."""
+        return [
+            setting.flag
+            for setting in settings_of(type(self))
+            if setting.name in REPLAYED and getattr(self, setting.name) != setting.default
+        ]
+
+    def resolved(self, before: Mapping[str, Any] | None) -> LearningSettings:
+        """The same with a learner.
+
+        Parameters
+        ----------
+        before
+            The settings that the run was begun with; None if it is new. Earlier versions had
+            ``replay`` alone, and did not name it.
+        """
+        if self.learner is not None:
+            return self
+        usual: LearnerName = "replay" if self._of_replay else "statistics"
+        return replace(self, learner=usual if before is None else before.get("learner", "replay"))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -108,6 +108,25 @@ CacheDir = Annotated[
         free=True,
     ),
 ]
+MovedBackbone = Annotated[
+    str | None,
+    Opt("Where the run's backbone is now, if it was moved.", metavar="FILE"),
+]
+TrainedRun = Annotated[
+    Path,
+    Opt(
+        "A run folder made by train, finetune or stream, or what export made of one.",
+        metavar="RUN|EXPORT",
+        positional=True,
+    ),
+]
+UnknownBelow = Annotated[
+    float | None,
+    Opt("Where no class reaches this probability, a photo shows none of them.", metavar="P"),
+]
+ServerBatch = Annotated[
+    int, Opt("Photos that go through the engine together.", metavar="N", least=1)
+]
 Features = Annotated[
     str | None,
     Opt(

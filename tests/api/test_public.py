@@ -44,6 +44,8 @@ COMMANDS = {
     "import": "import_backbone",
     "audit": "audit_photos",
     "report": "write_page",
+    "serve": "serve_run",
+    "teach": "teach_classifier",
 }
 FUNCTIONS = [
     name for name in edgetransfer.__all__ if inspect.isfunction(getattr(edgetransfer, name))
@@ -57,6 +59,8 @@ OF_SETTINGS = {
     "import_backbone": ("ImportSettings",),
     "run_benchmark": ("BenchmarkSettings",),
     "audit_photos": ("AuditSettings",),
+    "serve_run": ("ServeSettings",),
+    "teach_classifier": ("TeachSettings",),
 }
 
 

@@ -31,8 +31,10 @@ from edgetransfer.settings.finetune import FinetuneSettings
 from edgetransfer.settings.forms import AUTOMATIC, BYTES, TRIPLE, WORDS
 from edgetransfer.settings.import_ import ImportSettings
 from edgetransfer.settings.option import NoOption, Opt, Setting, Shown, settings_of
+from edgetransfer.settings.serve import ServeSettings
 from edgetransfer.settings.sparsify import Pattern, Sparsification
 from edgetransfer.settings.stream import StreamSettings
+from edgetransfer.settings.teach import TeachSettings
 from edgetransfer.settings.train import LinearTraining
 
 HERE = Path("/nowhere")
@@ -45,6 +47,8 @@ LEAST: dict[type, dict[str, Any]] = {
     BenchmarkSettings: {"data": (HERE / "photos",), "out": HERE / "b", "baseline": "d.onnx"},
     Compaction: {"backbone": "b.onnx", "out": HERE / "o.onnx"},
     AuditSettings: {"source": HERE / "photos"},
+    ServeSettings: {"run": HERE / "run"},
+    TeachSettings: {"run": HERE / "run"},
     ImportSettings: {"source": HERE / "c.pt", "out": HERE / "o.onnx"},
 }
 # Values that a setting needs beside it.
