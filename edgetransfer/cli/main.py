@@ -39,8 +39,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for command in (
-    *(train, finetune, stream, evaluate, predict, audit, report, inspect, sparsify, compact),
-    *(benchmark, tune, doctor, demo, serve, teach),
+    *(train, finetune, stream, evaluate, predict, audit, report, serve, teach),
+    *(inspect, sparsify, compact, benchmark, tune, doctor, demo),
     *(export, check, rollback, forget),
 ):
     app.command()(with_exit_codes(as_options(command)))
