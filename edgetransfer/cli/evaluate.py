@@ -7,14 +7,10 @@ from typing import Annotated
 
 import typer
 
-from edgetransfer.cli.options import (
-    EngineOption,
-    JsonOption,
-    MaxBadOption,
-    ThreadsOption,
-)
+from edgetransfer.cli.options import JsonOption
 from edgetransfer.cli.terminal import print_json, say, show_log, shown_progress
 from edgetransfer.errors import UsageError
+from edgetransfer.settings.shared import Engine, MaxBad, Threads
 
 WORST = 5
 
@@ -56,7 +52,7 @@ def evaluate(
         bool,
         typer.Option("--training-photos", help="Test on photos that the run was trained on, too."),
     ] = False,
-    max_bad: MaxBadOption = 0.05,
+    max_bad: MaxBad = 0.05,
     backbone: Annotated[
         str | None,
         typer.Option(
@@ -65,8 +61,8 @@ def evaluate(
             help="Where the run's backbone is now, if it was moved; or what --classifier tests.",
         ),
     ] = None,
-    engine: EngineOption = "auto",
-    threads: ThreadsOption = None,
+    engine: Engine = "auto",
+    threads: Threads = None,
     json_output: JsonOption = False,
 ) -> None:
     """Test a trained run, or a backbone's own classifier, on labelled images.

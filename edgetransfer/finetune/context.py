@@ -21,9 +21,9 @@ from edgetransfer.features import (
     default_cache_folder,
 )
 from edgetransfer.finetune.plan import Plan
-from edgetransfer.finetune.settings import FinetuneSettings
 from edgetransfer.heads import LBFGSSolver, LinearHead
 from edgetransfer.metrics import StageClock
+from edgetransfer.settings.finetune import FinetuneSettings
 from edgetransfer.train import LinearTraining
 from edgetransfer.train.skipping import SkippedImages
 from edgetransfer.types import Progress

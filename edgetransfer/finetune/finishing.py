@@ -15,11 +15,12 @@ from edgetransfer.finetune.plan import memory_of
 from edgetransfer.finetune.recipe import departures
 from edgetransfer.finetune.solver import FullFinetuner
 from edgetransfer.metrics import accuracy_of, peak_memory_bytes
+from edgetransfer.metrics.conventions import metric_of
 from edgetransfer.runs import RunFolder
 from edgetransfer.runs.run_folder import BACKBONE, CHECKPOINT, HEAD, REPORT
+from edgetransfer.settings.recipe import recipe_report
 from edgetransfer.train.checkpoint import TrainingState
 from edgetransfer.train.opening import head_metadata
-from edgetransfer.train.recipe import recipe_report
 from edgetransfer.train.runs import common_report
 
 
@@ -54,7 +55,7 @@ def finish(
     warnings = doubts(
         before=linear if linear is not None and linear["on"] == VALIDATION else None,
         after=state.history[-1],
-        metric=context.training.judged_by.name,
+        metric=metric_of(context.training.metric, context.training.data).name,
         estimated=estimated,
         taken=(peak_memory_bytes() or 0) - context.memory_before,
     )

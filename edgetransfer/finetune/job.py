@@ -25,18 +25,18 @@ from edgetransfer.finetune.preparation import (
 )
 from edgetransfer.finetune.recipe import departures, resolved
 from edgetransfer.finetune.running import torch_threads
-from edgetransfer.finetune.settings import FinetuneSettings
 from edgetransfer.finetune.solver import FullFinetuner
 from edgetransfer.metrics import Accuracy
 from edgetransfer.runs import RunFolder
 from edgetransfer.runs.run_folder import BACKBONE, CHECKPOINT, SKIPPED
+from edgetransfer.settings.finetune import FinetuneSettings
+from edgetransfer.settings.recipe import warning_of
 from edgetransfer.train import LinearTraining
 from edgetransfer.train.checkpoint import TrainingState, load_checkpoint
 from edgetransfer.train.epochs import CachedEpochs, EpochSource, OnlineEpochs
 from edgetransfer.train.finished_run import page_anew
 from edgetransfer.train.inputs import write_inputs
 from edgetransfer.train.opening import limited_threads, load_splits, open_backbone
-from edgetransfer.train.recipe import warning_of
 from edgetransfer.train.run_page import page_may_fail
 from edgetransfer.train.runs import check_finished, entered_run, replacing
 from edgetransfer.train.sgd_training import SGDTraining

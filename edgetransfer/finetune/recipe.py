@@ -13,9 +13,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from edgetransfer.finetune.settings import FinetuneSettings
 from edgetransfer.metrics.conventions import known_data_set
-from edgetransfer.train import LinearTraining, recipe
+from edgetransfer.settings import recipe
+from edgetransfer.settings.finetune import FinetuneSettings
+from edgetransfer.train import LinearTraining
 
 EPOCHS = 20
 LEARNING_RATES = {"sgd": 0.001, "adam": 0.0003}

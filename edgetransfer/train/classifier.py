@@ -45,6 +45,13 @@ class Prediction:
         Why it could not be decoded, else None.
     unknown
         Whether no class reaches the probability below which a photo shows none of them.
+
+    Examples
+    --------
+    >>> from edgetransfer import Prediction
+    >>> found = Prediction(id="cat.jpg", classes=("cat", "dog"), probabilities=(0.9, 0.1))
+    >>> found.to_dict()["classes"]
+    ('cat', 'dog')
     """
 
     id: str
@@ -64,6 +71,13 @@ class Classifier:
     """A backbone in an engine, and the head that a run trained on it.
 
     Made by `Classifier.load`; a context manager.
+
+    Examples
+    --------
+    >>> from edgetransfer import Classifier
+    >>> with Classifier.load("run") as classifier:
+    ...     print(classifier.predict("photos/test/red/000.png", top=1).classes)
+    ('red',)
     """
 
     def __init__(

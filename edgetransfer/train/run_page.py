@@ -19,8 +19,8 @@ from edgetransfer.findings import Scored, examined
 from edgetransfer.pages import RunPage, run_page
 from edgetransfer.runs import RunFolder
 from edgetransfer.runs.run_folder import HEAD, PAGE
+from edgetransfer.settings.train import LinearTraining
 from edgetransfer.train.command_line import command_line
-from edgetransfer.train.settings import LinearTraining
 from edgetransfer.types import Progress, no_progress
 from edgetransfer.version import __version__
 

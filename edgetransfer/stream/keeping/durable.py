@@ -17,6 +17,8 @@ from edgetransfer.runs import RunFolder
 from edgetransfer.runs.owning import FolderOwner
 from edgetransfer.runs.pending import Staged, finish
 from edgetransfer.runs.run_folder import CURVE, HEAD, METRICS
+from edgetransfer.settings.config import dump
+from edgetransfer.settings.learning import KeepingSettings, LearningSettings
 from edgetransfer.stream.corrections import Corrections
 from edgetransfer.stream.erasing import stage_erasure
 from edgetransfer.stream.keeping.admission import Admission, Taken
@@ -43,7 +45,6 @@ from edgetransfer.stream.learning.ids import id_key
 from edgetransfer.stream.learning.offers import Offer, Receipt
 from edgetransfer.stream.learning.records import Kind, Record
 from edgetransfer.stream.learning.views import Guess, predict_offers
-from edgetransfer.stream.settings import KeepingSettings, LearningSettings, learning_table
 
 logger = logging.getLogger(__name__)
 
@@ -308,7 +309,7 @@ class DurableLearner:
                 "ids": count,
                 "ids_checksum": self.ids.checksum,
                 "time": time(),
-                "learning": learning_table(self.learner.settings),
+                "learning": dump(self.learner.settings),
                 "config": config_checksum(self.run.path),
                 "identity": self._identity,
                 "revision": self._revision,
