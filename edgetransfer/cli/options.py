@@ -143,7 +143,7 @@ UnknownOption = Annotated[
     typer.Option(
         "--unknown-below",
         metavar="P",
-        help="Where no class reaches this probability, a photo shows none of them.",
+        help="Where no class reaches this probability, none of them is shown; 0: one always is.",
     ),
 ]
 FeaturesOption = Annotated[
