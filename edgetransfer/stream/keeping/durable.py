@@ -1,0 +1,446 @@
+"""A learner that survives: journal before acknowledgement, checkpoints, recovery."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from threading import RLock
+from time import monotonic, time
+from typing import Any
+
+from edgetransfer.atomic import write_atomically
+from edgetransfer.errors import UsageError
+from edgetransfer.runs import RunFolder
+from edgetransfer.runs.owning import FolderOwner
+from edgetransfer.runs.pending import Staged, finish
+from edgetransfer.runs.run_folder import CURVE, HEAD, METRICS
+from edgetransfer.stream.corrections import Corrections
+from edgetransfer.stream.erasing import stage_erasure
+from edgetransfer.stream.keeping.admission import Admission, Taken
+from edgetransfer.stream.keeping.checkpoints import Checkpoint, CheckpointFolder
+from edgetransfer.stream.keeping.derived import derived_files, report_of, stale_names
+from edgetransfer.stream.keeping.id_file import IdFile
+from edgetransfer.stream.keeping.journal import FULL, Journal
+from edgetransfer.stream.keeping.mark import NAME as MARK
+from edgetransfer.stream.keeping.mark import Mark
+from edgetransfer.stream.keeping.metrics_log import MetricsLog, read_curve
+from edgetransfer.stream.keeping.predictions import Predictions
+from edgetransfer.stream.keeping.recovery import (
+    CHECKPOINTS,
+    IDS,
+    JOURNAL,
+    Found,
+    config_checksum,
+    look,
+    restore,
+    set_aside,
+)
+from edgetransfer.stream.learners import Learner, learner_for
+from edgetransfer.stream.learning.ids import id_key
+from edgetransfer.stream.learning.offers import Offer, Receipt
+from edgetransfer.stream.learning.records import Kind, Record
+from edgetransfer.stream.learning.views import Guess, predict_offers
+from edgetransfer.stream.settings import KeepingSettings, LearningSettings, learning_table
+
+logger = logging.getLogger(__name__)
+
+Admitted = tuple[Kind, Offer, str | None]
+"""What an offer becomes, and the class that it was taken for."""
+
+
+class DurableLearner:
+    """A learner in a run folder; one call after the other, whichever threads they come from.
+
+    Parameters
+    ----------
+    run
+        The run folder; what is in it is gone on with.
+    dimension
+        The length D of a feature row.
+    identity
+        What the features depend on: backbone, preprocessing. A run keeps to one.
+    head_metadata
+        Saved with the head.
+    owner
+        Of the run folder, which this one lets go of in the end; it takes the folder itself if
+        None.
+
+    Raises
+    ------
+    RunFolderError
+        If another process has the run open.
+    UsageError
+        If the run was begun with other settings.
+    DataError
+        If what was acknowledged is damaged.
+    """
+
+    def __init__(
+        self,
+        run: RunFolder,
+        dimension: int,
+        learning: LearningSettings,
+        keeping: KeepingSettings,
+        *,
+        identity: str,
+        head_metadata: dict[str, str],
+        owner: FolderOwner | None = None,
+    ) -> None:
+        self.run = run
+        self._keeping = keeping
+        self._identity = identity
+        self._head_metadata = head_metadata
+        self._derived_position = -1
+        self._lock = RLock()
+        self._held = ExitStack()
+        holder = owner if owner is not None else FolderOwner(run.path, "stream")
+        self._held.callback(holder.release)
+        try:
+            self._recover(dimension, learning)
+        except BaseException:
+            self._held.close()
+            raise
+
+    def _recover(self, dimension: int, learning: LearningSettings) -> None:
+        run = self.run
+        done = finish(run.path)
+        if done is not None:
+            logger.warning("%s: %s was cut off, and is finished now", run.path, done)
+        # Everything is looked at before anything is changed: a start that fails has no effect.
+        found = look(run.path)
+        checkpoint = found.checkpoint
+        begun_with = None if checkpoint is None else checkpoint.run.get("learning", {})
+        self.learner: Learner = learner_for(dimension, learning.resolved(begun_with))
+        self._held.callback(self.learner.close)
+        self._revision, self._forgotten = 0, []
+        if checkpoint is not None:
+            self._check(checkpoint, dimension)
+            restore(self.learner, checkpoint, run.path)
+            self._revision = checkpoint.run["revision"]
+            self._forgotten = checkpoint.run.get("forgotten", [])
+        self.checkpoints = CheckpointFolder(run.path / CHECKPOINTS)
+        self.ids = IdFile(run.file(IDS), found.ids)
+        self._admission = Admission(self.learner, self.ids, self._keeping.max_classes)
+        self._metrics = MetricsLog(run.file(METRICS))
+        self._predictions = Predictions(run.path)
+        self.learner.on_batch = self._metrics.record
+        records = found.journal.records
+        for record in records:
+            self._apply(record)
+        if records:
+            logger.info("replayed %d records of the journal", len(records))
+        self._uncovered = sum(len(record.encoded()) for record in records)
+        self._saved_at = self._taken_in = monotonic()
+        self._saved_position = -1 if checkpoint is None else checkpoint.position
+        self._mend(found)
+        if checkpoint is None and not records:
+            self.save()  # so that every run says what it was begun with
+        self._derive()
+
+    def _mend(self, found: Found) -> None:
+        """Make good what was found damaged, and open for writing what is whole."""
+        run = self.run.path
+        for remark in found.remarks:
+            logger.warning("%s", remark)
+        set_aside(run, found)
+        if not found.ids_intact:
+            write_atomically(self.ids.path, found.ids)
+        mark = Mark(run / MARK, found.journal.position)
+        self._held.callback(mark.close)
+        self._journal = Journal.going_on(run / JOURNAL, found.journal, mark)
+        self._held.callback(self._journal.close)
+        self._metrics.open(self.learner.counts.batches)
+
+    def _check(self, checkpoint: Checkpoint, dimension: int) -> None:
+        """A run goes on with the settings that it began with."""
+        if checkpoint.run["identity"] != self._identity:
+            raise UsageError(
+                f"{self.run.path}: this run was begun with another backbone, or another "
+                "preprocessing; choose another --out"
+            )
+        if checkpoint.state.values["dimension"] != dimension:
+            raise UsageError(f"{self.run.path}: the backbone's features have another length now")
+
+    @property
+    def position(self) -> int:
+        """Records accepted."""
+        return self.learner.counts.position
+
+    def known(self, sample_id: str) -> bool:
+        """Whether a sample of this id was accepted, with a label or without."""
+        return id_key(sample_id) in self.ids
+
+    def open_for_label(self, sample_id: str) -> bool:
+        """Whether an unlabelled sample of this id waits for its label."""
+        return self.learner.pooled(id_key(sample_id)) is not None
+
+    def accept(self, offers: Sequence[Offer]) -> list[Receipt]:
+        """Take in samples: predict them, write them down, learn them.
+
+        When this returns they are on disk.
+
+        Raises
+        ------
+        JournalFullError
+            If the disk is full; none was taken in, and the call may be repeated.
+        """
+        with self._lock:
+            return self._accept(offers)
+
+    def _accept(self, offers: Sequence[Offer]) -> list[Receipt]:
+        receipts: list[Receipt] = []
+        admitted: list[Admitted] = []
+        taken: Taken = {}
+        unlabelled: list[tuple[str, Guess]] = []
+        guesses = predict_offers(self.learner.newest, offers)
+        for offer, guess in zip(offers, guesses, strict=True):
+            if offer.label is not None and taken.get(id_key(offer.id), "") is None:
+                self._predictions.add(unlabelled)
+                self._write(admitted)  # its image is among these
+                admitted, taken, unlabelled = [], {}, []
+            status, kind, reason = self._admission.of(offer, taken)
+            if kind is not None:
+                taken[id_key(offer.id)] = offer.label
+                admitted.append((kind, offer, guess.name))
+                if offer.label is None:
+                    unlabelled.append((offer.id, guess))
+            receipts.append(
+                Receipt(
+                    id=offer.id,
+                    status=status,
+                    predicted=guess.name,
+                    probability=guess.probability,
+                    unknown=guess.unknown,
+                    reason=reason,
+                )
+            )
+        self._predictions.add(unlabelled)
+        if admitted:
+            self._write(admitted)
+        return receipts
+
+    def flush(self) -> None:
+        """Learn what waits for a full batch; for the end of a source.
+
+        Raises
+        ------
+        JournalFullError
+            As `accept`.
+        """
+        with self._lock:
+            if self.learner.waiting:
+                self._write([("flush", Offer(id="", label=None, rows=None), None)])
+
+    def relabel(self, ids: Sequence[str], label: str) -> list[Receipt]:
+        """Give samples that were learned another label; as if they had had it from the start.
+
+        When this returns it is on disk. Statuses are ``relabelled``, ``labelled`` (it had none),
+        ``duplicate`` (it has this one), ``unknown`` and ``rejected``.
+
+        Raises
+        ------
+        UsageError
+            If the learner is not one on statistics.
+        JournalFullError
+            As `accept`.
+        """
+        with self._lock:
+            return Corrections(self).relabel(ids, label)
+
+    def forget(self, ids: Sequence[str]) -> list[Receipt]:
+        """Take samples away, as if they had never been learned; nothing of them stays on disk.
+
+        Statuses are ``forgotten``, ``unknown`` and ``rejected``. The checkpoints before go, so
+        there is no going back behind this. An id stays known, and is not learned again.
+
+        Raises
+        ------
+        UsageError
+            If the learner is not one on statistics.
+        OSError
+            If there is no room to do it; then nothing was changed.
+        """
+        with self._lock:
+            return Corrections(self).forget(ids)
+
+    @property
+    def waited(self) -> float:
+        """Seconds since a labelled sample was taken in that waits for a full batch; 0 for none."""
+        return monotonic() - self._taken_in if self.learner.waiting else 0.0
+
+    def save(self) -> None:
+        """Write a checkpoint, and the head beside it; a full disk only postpones it."""
+        with self._lock:
+            try:
+                if self._saved_position != self.position:
+                    self.checkpoint()
+                elif self._derived_position != self.position:
+                    self._save_derived()
+            except OSError as error:
+                if error.errno not in FULL:
+                    raise
+                logger.warning(
+                    "%s: no room for a checkpoint; the journal holds everything", self.run.path
+                )
+            self._saved_at = monotonic()
+
+    def checkpoint(self) -> None:
+        """Write a checkpoint; an `OSError` leaves everything as it was."""
+        self.checkpoints.save(self.standing())
+        self._saved_at = monotonic()
+        self._saved_position = self.position
+        self._uncovered = 0
+        self.checkpoints.prune(self._keeping.checkpoints)
+        # The other half is for what comes until the next checkpoint.
+        self._journal.rotate(self.checkpoints.covered(), self._keeping.journal_bytes // 2)
+        self._save_derived()
+
+    def standing(self) -> Checkpoint:
+        """A checkpoint of the state as it is; the ids that it counts are on disk."""
+        count = self.ids.save()
+        return Checkpoint(
+            state=self.learner.state(),
+            run={
+                "group": self._journal.group,
+                "ids": count,
+                "ids_checksum": self.ids.checksum,
+                "time": time(),
+                "learning": learning_table(self.learner.settings),
+                "config": config_checksum(self.run.path),
+                "identity": self._identity,
+                "revision": self._revision,
+                "forgotten": self._forgotten,
+                "head": self._head_metadata,
+            },
+        )
+
+    def report(self) -> dict[str, Any]:
+        """How the run stands, as JSON values."""
+        return report_of(self.learner)
+
+    def draw_curve(self) -> list[dict[str, Any]]:
+        """Points of the accuracy over the stream, of which ``curve.svg`` is drawn too."""
+        from edgetransfer.charts.stream_curve import stream_curve
+
+        curve = read_curve(self.run.file(METRICS))
+        if curve:
+            try:
+                self.run.write(CURVE, stream_curve(curve))
+            except OSError as error:  # a picture is not worth the run
+                logger.warning("%s: not drawn: %s", self.run.file(CURVE), error.strerror)
+        return curve
+
+    @property
+    def journal_folder(self) -> Path:
+        """Where the records are."""
+        return self.run.path / JOURNAL
+
+    def why_no_class(self, label: str) -> str | None:
+        """Why no sample can have this label; None if one can."""
+        return self._admission.why_no_class(label, {})
+
+    def close(self) -> None:
+        """Let go of the run, without a checkpoint: the journal is enough."""
+        self._held.close()
+
+    @property
+    def journal_bytes(self) -> int:
+        """Disk that the journal takes."""
+        return self._journal.size
+
+    def _write(self, admitted: Sequence[Admitted]) -> None:
+        records = []
+        for kind, offer, guess in admitted:
+            rows, predicted = self.learner.recorded(
+                kind, id_key(offer.id), offer.rows, None if offer.label is None else guess
+            )
+            records.append(
+                Record(
+                    n=0,
+                    group=0,
+                    kind=kind,
+                    id=offer.id,
+                    label=offer.label,
+                    rows=rows,
+                    predicted=predicted,
+                )
+            )
+        self.write_down(records)
+
+    def write_down(self, drafts: Sequence[Record]) -> None:
+        """Write one group of records, then apply them; their places and times are given here.
+
+        Raises
+        ------
+        JournalFullError
+            As `accept`.
+        """
+        now = time()
+        records = [
+            replace(
+                draft,
+                n=self.position + i,
+                group=self._journal.group,
+                left=len(drafts) - 1 - i,
+                time=now,
+            )
+            for i, draft in enumerate(drafts)
+        ]
+        self._uncovered += self._journal.append(records)
+        for record in records:
+            self._apply(record)
+        self._taken_in = monotonic()
+        due = monotonic() - self._saved_at > self._keeping.checkpoint_seconds
+        if due or self._uncovered > self._keeping.journal_bytes // 2:
+            self.save()
+
+    def keep_only_this(self, forgotten: frozenset[str]) -> None:
+        """Make the learner, as it is now, all that there is of the run: see `forget`.
+
+        An `OSError` leaves the run on disk as it was.
+        """
+        self._revision += 1
+        checkpoint = self.standing()
+        staged = Staged(self.run.path)
+        try:
+            staged.write(f"{CHECKPOINTS}/{checkpoint.name}", *checkpoint.encoded())
+            for name, content in derived_files(self.learner, self._head_metadata).items():
+                staged.write(name, content)
+            keys = frozenset(map(id_key, forgotten))
+            stage_erasure(staged, self.run.path, forgotten, frozenset(), keys)
+            self._journal.close()  # its file is about to be another one
+            older = [f"{CHECKPOINTS}/{path.name}" for path in self.checkpoints.names()]
+            staged.commit("forget", remove=older, aside=None)
+        except BaseException:
+            staged.discard()
+            raise
+        self._journal.reopened()
+        self._saved_position = self._derived_position = self.position
+        self._uncovered = 0
+
+    def _apply(self, record: Record) -> None:
+        if (key := record.key) is not None:
+            self.ids.add(key)
+        self.learner.apply(record)
+
+    def _derive(self) -> None:
+        """Write anew what follows from the state, where it is missing or stale."""
+        try:
+            if stale_names(self.run.path, derived_files(self.learner, self._head_metadata)):
+                self._save_derived()
+            self._derived_position = self.position
+        except OSError as error:
+            if error.errno not in FULL:
+                raise
+            logger.warning("%s: no room for the head; it follows later", self.run.path)
+
+    def _save_derived(self) -> None:
+        files = derived_files(self.learner, self._head_metadata)
+        for name, content in files.items():
+            self.run.write(name, content)
+        if HEAD not in files:
+            self.run.file(HEAD).unlink(missing_ok=True)
+        self._derived_position = self.position
