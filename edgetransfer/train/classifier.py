@@ -144,6 +144,10 @@ class Classifier:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the engine."""
         self.extractor.close()
         self.extractor.engine.close()
 
@@ -158,7 +162,7 @@ class Classifier:
             for batch in self.extractor.extract(samples):
                 rows = self.head.predict_proba(batch.features)
                 unknown = self.head.unknown(batch.features)
-                if unknown is None or self.unknown_below == 0:
+                if unknown is None:
                     unknown = np.zeros(len(rows), bool)
                 found: list[tuple[int, Float32Array | str, bool]] = list(
                     zip(batch.indices.tolist(), rows, unknown.tolist(), strict=True)
@@ -209,13 +213,25 @@ class Classifier:
             if isinstance(result, str):
                 yield Prediction(id=sample.id, error=result)
                 continue
-            best = np.argsort(-result, kind="stable")[:top]
-            yield Prediction(
-                id=sample.id,
-                classes=tuple(self.head.classes[i] for i in best),
-                probabilities=tuple(float(result[i]) for i in best),
-                unknown=bool(unknown or result.max() < (self.unknown_below or 0)),
-            )
+            yield self.prediction(sample.id, result, top=top, unknown=unknown)
+
+    def prediction(
+        self,
+        id: str,  # noqa: A002
+        probabilities: Float32Array,
+        *,
+        top: int,
+        unknown: bool = False,
+    ) -> Prediction:
+        """What (K,) probabilities say of a sample; ``unknown`` is what its features say."""
+        best = np.argsort(-probabilities, kind="stable")[:top]
+        below = probabilities.max() < (self.unknown_below or 0)
+        return Prediction(
+            id=id,
+            classes=tuple(self.head.classes[i] for i in best),
+            probabilities=tuple(float(probabilities[i]) for i in best),
+            unknown=bool(below or (unknown and self.unknown_below != 0)),
+        )
 
     def evaluate(
         self,
