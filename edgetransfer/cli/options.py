@@ -143,7 +143,7 @@ UnknownOption = Annotated[
     typer.Option(
         "--unknown-below",
         metavar="P",
-        help="Where no class reaches this probability, a photo shows none of them.",
+        help="Where no class reaches this probability, none of them is shown; 0: one always is.",
     ),
 ]
 FeaturesOption = Annotated[
@@ -282,6 +282,10 @@ ValFractionOption = Annotated[
         metavar="X",
         help="Share of each class to hold out for validation, if there is no val/.",
     ),
+]
+ReportOption = Annotated[
+    bool,
+    typer.Option("--report/--no-report", help="Write report.html, a page with photos, at the end."),
 ]
 ResumeOption = Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")]
 OverwriteOption = Annotated[

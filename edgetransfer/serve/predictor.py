@@ -84,17 +84,23 @@ class Predictor:
         if head is not None:
             self.classifier.head = head
         places = [place for place, row in found.items() if not isinstance(row, str)]
-        probabilities = {}
+        probabilities, unknown = {}, {}
         if places:
-            rows = np.stack([found[place] for place in places])
-            probabilities = dict(zip(places, self.classifier.head.predict_proba(rows), strict=True))
+            rows, head = np.stack([found[place] for place in places]), self.classifier.head
+            probabilities = dict(zip(places, head.predict_proba(rows), strict=True))
+            if (beyond := head.unknown(rows)) is not None:
+                unknown = dict(zip(places, beyond.tolist(), strict=True))
         for place, each in enumerate(asked):
             problem = found[place]
             if isinstance(problem, str):
                 each.prediction.set_exception(ImageError(problem))
             else:
                 row = probabilities[place]
-                each.prediction.set_result(self.classifier.prediction("", row, top=each.top))
+                each.prediction.set_result(
+                    self.classifier.prediction(
+                        "", row, top=each.top, unknown=unknown.get(place, False)
+                    )
+                )
 
 
 def _fail(asked: list[_Asked], error: Exception) -> None:

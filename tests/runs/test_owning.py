@@ -58,6 +58,7 @@ def stream(run: Path, begun: Callable[[], None] | None = None) -> None:
 @pytest.fixture
 def settings(backbone: Path, photos: Path, tmp_path: Path) -> LinearTraining:
     return LinearTraining(
+        report=False,
         backbone=str(backbone),
         data=photos,
         out=tmp_path / "run",

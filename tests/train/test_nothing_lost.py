@@ -22,6 +22,7 @@ def settings(photos, backbone, tmp_path):
     own.parent.mkdir()
     shutil.copy(backbone, own)
     return LinearTraining(
+        report=False,
         backbone=str(own),
         data=photos,
         out=tmp_path / "run",

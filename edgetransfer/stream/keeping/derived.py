@@ -9,7 +9,7 @@ from edgetransfer.names import json_text, readable
 from edgetransfer.runs.json_values import finite
 from edgetransfer.runs.run_folder import HEAD, LABELS, REPORT
 from edgetransfer.stream.keeping.metrics_log import standing
-from edgetransfer.stream.learners import Learner
+from edgetransfer.stream.learning.learners import Learner
 
 MISTAKES = 10  # of all kinds, the most frequent that a report names
 

@@ -17,11 +17,11 @@ from edgetransfer.runs import RunFolder
 from edgetransfer.runs.owning import FolderOwner
 from edgetransfer.runs.pending import Staged, finish
 from edgetransfer.runs.run_folder import CURVE, HEAD, METRICS
-from edgetransfer.stream.corrections import Corrections
-from edgetransfer.stream.erasing import stage_erasure
 from edgetransfer.stream.keeping.admission import Admission, Taken
 from edgetransfer.stream.keeping.checkpoints import Checkpoint, CheckpointFolder
+from edgetransfer.stream.keeping.corrections import Corrections
 from edgetransfer.stream.keeping.derived import derived_files, report_of, stale_names
+from edgetransfer.stream.keeping.erasing import stage_erasure
 from edgetransfer.stream.keeping.id_file import IdFile
 from edgetransfer.stream.keeping.journal import FULL, Journal
 from edgetransfer.stream.keeping.mark import NAME as MARK
@@ -38,8 +38,8 @@ from edgetransfer.stream.keeping.recovery import (
     restore,
     set_aside,
 )
-from edgetransfer.stream.learners import Learner, learner_for
 from edgetransfer.stream.learning.ids import id_key
+from edgetransfer.stream.learning.learners import Learner, learner_for
 from edgetransfer.stream.learning.offers import Offer, Receipt
 from edgetransfer.stream.learning.records import Kind, Record
 from edgetransfer.stream.learning.views import Guess, predict_offers

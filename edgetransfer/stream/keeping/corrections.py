@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from edgetransfer.data import checked_label
 from edgetransfer.errors import UsageError
-from edgetransfer.stream.kept_rows import BEYOND, learned_samples
+from edgetransfer.stream.keeping.kept_rows import BEYOND, learned_samples
 from edgetransfer.stream.learning.ids import id_key
 from edgetransfer.stream.learning.offers import Offer, Receipt
 from edgetransfer.stream.learning.records import Record
-from edgetransfer.stream.statistics_learner import Learned, StatisticsLearner
+from edgetransfer.stream.learning.statistics_learner import Learned, StatisticsLearner
 
 if TYPE_CHECKING:
     from edgetransfer.stream.keeping.durable import DurableLearner
