@@ -119,6 +119,8 @@ class Intake:
         if found["status"] == "accepted" and isinstance(arrival.source, bytes):
             try:
                 self._thumbnails.keep(arrival.id, arrival.source)
+                if self._album.get(arrival.id) is None:  # forgotten meanwhile
+                    self._thumbnails.forget([arrival.id])
             except (EdgeTransferError, OSError) as error:  # the photo is learned all the same
                 logger.warning("%s has no thumbnail: %s", arrival.id[:100], error)
         return found

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edgetransfer.stream import forget
 from edgetransfer.stream.learning.ids import id_key
 from tests.stream.stream_pictures import label_of, picture
 from tests.teach.taught import Taught
@@ -174,4 +175,20 @@ def test_confirmed_labels_are_not_doubted_again(tmp_path: Path) -> None:
     taught = Taught(tmp_path / "run")
     taught.give(picture(99), label=label_of(99))
     assert taught.reviewed().doubts == ()
+    taught.close()
+
+
+def test_the_command_forgets_thumbnails_too(tmp_path: Path) -> None:
+    taught = Taught(tmp_path / "run")
+    found = taught.give(*[picture(i) for i in range(6)], label="red")
+    taught.give(*[picture(i) for i in range(6, 10)], label="green")
+    taught.close()
+    folder = tmp_path / "run" / "thumbnails"
+    assert len(list(folder.iterdir())) == 10
+    forget(tmp_path / "run", ids=frozenset([found[0]["id"]]), classes=frozenset())
+    assert len(list(folder.iterdir())) == 9
+    forget(tmp_path / "run", ids=frozenset(), classes=frozenset(["green"]))
+    assert len(list(folder.iterdir())) == 5
+    taught = Taught(tmp_path / "run")
+    assert taught.room.album.counts == {"red": 5}
     taught.close()

@@ -410,10 +410,10 @@ class DurableLearner:
             for name, content in derived_files(self.learner, self._head_metadata).items():
                 staged.write(name, content)
             keys = frozenset(map(id_key, forgotten))
-            stage_erasure(staged, self.run.path, forgotten, frozenset(), keys)
+            gone = stage_erasure(staged, self.run.path, forgotten, frozenset(), keys)
             self._journal.close()  # its file is about to be another one
             older = [f"{CHECKPOINTS}/{path.name}" for path in self.checkpoints.names()]
-            staged.commit("forget", remove=older, aside=None)
+            staged.commit("forget", remove=[*older, *gone], aside=None)
         except BaseException:
             staged.discard()
             raise
