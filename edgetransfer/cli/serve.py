@@ -67,8 +67,6 @@ def serve(
     edgetransfer serve run
 
     edgetransfer serve pets.onnx --port 9000
-
-    curl -F photo=@cat.jpg http://127.0.0.1:8000/predict
     """
     from edgetransfer.serve import ServeSettings, run_server
     from edgetransfer.web import AddressSettings
