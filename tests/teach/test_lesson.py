@@ -178,6 +178,28 @@ def test_confirmed_labels_are_not_doubted_again(tmp_path: Path) -> None:
     taught.close()
 
 
+def test_a_class_without_photos_is_no_class(tmp_path: Path) -> None:
+    """However it lost them: neither the head, nor its labels, nor a restart know its name."""
+    taught = Taught(tmp_path / "run")
+    for label, first in (("red", 0), ("green", 1), ("blue", 2)):
+        taught.give(*[picture(i) for i in range(first, 24, 4)], label=label)
+    taught.lesson.rename("red", "rouge")
+    taught.lesson.unlabel(taught.room.album.of_class("green"))
+    assert taught.learner.durable.learner.head.classes == ("blue", "rouge")
+    taught.lesson.undo()
+    taught.lesson.undo()
+    assert set(taught.learner.durable.learner.head.classes) == {"blue", "green", "red"}
+    taught.lesson.forget_class("blue")
+    guess = taught.ask("POST", "/guess", picture(100))[1]
+    assert next(iter(guess["classes"])) == "red"
+    assert set(guess["classes"]) == {"green", "red"}
+    taught.close()
+    taught = Taught(tmp_path / "run")
+    assert set(taught.learner.durable.learner.head.classes) == {"green", "red"}
+    assert "blue" not in (tmp_path / "run" / "labels.txt").read_text()
+    taught.close()
+
+
 def test_the_command_forgets_thumbnails_too(tmp_path: Path) -> None:
     taught = Taught(tmp_path / "run")
     found = taught.give(*[picture(i) for i in range(6)], label="red")

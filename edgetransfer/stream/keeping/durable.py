@@ -266,6 +266,21 @@ class DurableLearner:
         with self._lock:
             return Corrections(self).forget(ids)
 
+    def drop_empty_classes(self) -> frozenset[str]:
+        """Let go of classes that no sample has any more; returns their names.
+
+        The checkpoints before go, as by `forget`. Should such a class come again it is born anew.
+
+        Raises
+        ------
+        UsageError
+            If the learner is not one on statistics.
+        OSError
+            If there is no room to do it; then nothing was changed.
+        """
+        with self._lock:
+            return Corrections(self).drop_empty_classes()
+
     @property
     def waited(self) -> float:
         """Seconds since a labelled sample was taken in that waits for a full batch; 0 for none."""
