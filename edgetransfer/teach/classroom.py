@@ -15,7 +15,7 @@ from edgetransfer.teach.album import Album
 from edgetransfer.teach.confirmed import Confirmed
 from edgetransfer.teach.intake import Intake
 from edgetransfer.teach.lesson import Lesson
-from edgetransfer.teach.review import Honest, Review, newest, review
+from edgetransfer.teach.review import MOST, Honest, Review, newest, review
 from edgetransfer.teach.reviewer import Reviewer
 from edgetransfer.teach.thumbnails import Thumbnails
 
@@ -127,7 +127,7 @@ class Classroom:
         return review(
             version,
             self.album.sheet(labelled),
-            self.album.sheet([photo for photo in photos if photo.label is None]),
+            self.album.sheet([photo for photo in photos if photo.label is None][-MOST:]),
             self.learner.durable.learner.newest,
             confirmed,
         )
