@@ -267,6 +267,21 @@ class DurableLearner:
         with self._lock:
             return Corrections(self).forget(ids)
 
+    def drop_empty_classes(self) -> frozenset[str]:
+        """Let go of classes that no sample has any more; returns their names.
+
+        The checkpoints before go, as by `forget`. Should such a class come again it is born anew.
+
+        Raises
+        ------
+        UsageError
+            If the learner is not one on statistics.
+        OSError
+            If there is no room to do it; then nothing was changed.
+        """
+        with self._lock:
+            return Corrections(self).drop_empty_classes()
+
     @property
     def waited(self) -> float:
         """Seconds since a labelled sample was taken in that waits for a full batch; 0 for none."""
@@ -411,10 +426,10 @@ class DurableLearner:
             for name, content in derived_files(self.learner, self._head_metadata).items():
                 staged.write(name, content)
             keys = frozenset(map(id_key, forgotten))
-            stage_erasure(staged, self.run.path, forgotten, frozenset(), keys)
+            gone = stage_erasure(staged, self.run.path, forgotten, frozenset(), keys)
             self._journal.close()  # its file is about to be another one
             older = [f"{CHECKPOINTS}/{path.name}" for path in self.checkpoints.names()]
-            staged.commit("forget", remove=older, aside=None)
+            staged.commit("forget", remove=[*older, *gone], aside=None)
         except BaseException:
             staged.discard()
             raise
