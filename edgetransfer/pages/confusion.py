@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from edgetransfer.pages.galleries import Galleries
-from edgetransfer.pages.html import count, plain
+from edgetransfer.pages.html import count, head, plain, scrolled, table
 from edgetransfer.pages.selection import IN_CELL, Selection
 from edgetransfer.types import IntArray
 
@@ -37,7 +37,8 @@ def matrix(selection: Selection, galleries: Galleries) -> str:
         if left_out
         else ""
     )
-    return f'{remark}<div class="wide">{_drawn(selection, confusion, shown)}</div>{cells}'
+    drawn = scrolled("Matrix of classes", _drawn(selection, confusion, shown))
+    return f"{remark}{drawn}{cells}"
 
 
 def _drawn(selection: Selection, confusion: IntArray, shown: list[int]) -> str:
@@ -114,8 +115,5 @@ def pairs(selection: Selection, galleries: Galleries) -> str:
         f'<td><a href="#c{key[0]}-{key[1]}">{count(len(photos), "photo")}</a></td></tr>'
         for key, photos in wrong[:PAIRS]
     )
-    return (
-        '<div class="wide"><table><thead><tr><th scope="col">class</th><th scope="col" '
-        'class="left">taken for</th><th scope="col">how often</th></tr></thead>'
-        f"<tbody>{rows}</tbody></table></div>"
-    )
+    heads = head("class") + head("taken for", left=True) + head("how often")
+    return table("Classes that are confused", heads, rows)

@@ -65,7 +65,8 @@ dl.facts{display:grid;grid-template-columns:max-content 1fr;gap:2px 18px;margin:
 font-size:14px}dl.facts dt{color:var(--muted)}dl.facts dd{margin:0;overflow-wrap:anywhere;
 min-width:0}
 details{margin:8px 0}summary{cursor:pointer;padding:4px 0}
-@media(max-width:520px){main{padding:16px 14px 40px}dl.facts{grid-template-columns:1fr}
+@media(max-width:520px){main{padding:16px 14px 40px}th,td{padding-right:10px}
+tbody th{min-width:7em}td.left{min-width:7em}dl.facts{grid-template-columns:1fr}
 dl.facts dd{margin-bottom:6px}.photos{grid-template-columns:repeat(auto-fill,minmax(112px,1fr))}}
 @media print{:root{color-scheme:light}.wide{overflow:visible}nav{display:none}}
 """ + "".join(f".f{i}{{fill:var(--k{i})}}" for i in range(8))
