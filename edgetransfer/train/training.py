@@ -319,12 +319,11 @@ class _Job:
     def write_page(self, report: dict[str, Any]) -> None:
         """The page for people, of a run that is finished."""
         assert self.head is not None
-        train = self._table(self.splits.train, "training features")
         parts = scored_splits(
             self.settings,
             self.splits,
             self.skipped,
-            {"train": train, **self.tests},
+            {"train": self._table(self.splits.train, "training features"), **self.tests},
             self.head,
             self.honest,
             self.progress,
