@@ -48,7 +48,7 @@ min-width:0;overflow-wrap:anywhere}
 gap:10px 24px}.group{border-top:1px solid var(--rule);padding-top:6px;min-width:0}
 .matrix{display:block;height:auto}.matrix text{font-size:11px;fill:var(--ink)}
 .matrix .hit{fill:var(--good)}.matrix .miss{fill:var(--bad)}.matrix .none{fill:var(--card)}
-.matrix .on{fill:var(--page);font-size:10px;pointer-events:none}
+.matrix .on,.matrix .over{font-size:10px;pointer-events:none}.matrix .on{fill:var(--page)}
 .matrix a:focus rect,.matrix a:hover rect{stroke:var(--ink);stroke-width:2}
 .cell{display:none;border-top:2px solid var(--link);margin-top:10px}.cell:target{display:block}
 .map{display:block;width:100%;height:auto;max-width:860px;background:var(--card);
