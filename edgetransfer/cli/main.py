@@ -22,8 +22,10 @@ from edgetransfer.cli.inspect import inspect
 from edgetransfer.cli.predict import predict
 from edgetransfer.cli.report import report
 from edgetransfer.cli.rewind import forget, rollback
+from edgetransfer.cli.serve import serve
 from edgetransfer.cli.sparsify import sparsify
 from edgetransfer.cli.stream import stream
+from edgetransfer.cli.teach import teach
 from edgetransfer.cli.terminal import never_fail_to_write
 from edgetransfer.cli.train import train
 from edgetransfer.cli.tune import tune
@@ -36,9 +38,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for command in (
-    *(train, finetune, stream, evaluate, predict, audit, report, inspect, sparsify, compact),
-    benchmark,
-    *(tune, doctor, demo),
+    *(train, finetune, stream, evaluate, predict, audit, report, serve, teach),
+    *(inspect, sparsify, compact, benchmark, tune, doctor, demo),
     *(export, check, rollback, forget),
 ):
     app.command()(with_exit_codes(command))

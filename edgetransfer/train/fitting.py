@@ -17,7 +17,7 @@ from edgetransfer.heads import (
     SoftmaxLoss,
     Trial,
 )
-from edgetransfer.heads.closed_form import Method
+from edgetransfer.heads.candidates import Method
 from edgetransfer.heads.feature_maps import MapName
 from edgetransfer.train.epochs import Scaling
 from edgetransfer.train.honesty import calibration_report, honest_report, warn_of_hidden

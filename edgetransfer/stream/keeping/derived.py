@@ -9,12 +9,12 @@ from edgetransfer.names import json_text, readable
 from edgetransfer.runs.json_values import finite
 from edgetransfer.runs.run_folder import HEAD, LABELS, REPORT
 from edgetransfer.stream.keeping.metrics_log import standing
-from edgetransfer.stream.learning.feature_learner import FeatureLearner
+from edgetransfer.stream.learners import Learner
 
 MISTAKES = 10  # of all kinds, the most frequent that a report names
 
 
-def report_of(learner: FeatureLearner) -> dict[str, Any]:
+def report_of(learner: Learner) -> dict[str, Any]:
     """How a run stands, as JSON values."""
     return {
         "accepted": learner.counts.accepted,
@@ -31,7 +31,7 @@ def report_of(learner: FeatureLearner) -> dict[str, Any]:
     }
 
 
-def derived_files(learner: FeatureLearner, head_metadata: dict[str, str]) -> dict[str, bytes]:
+def derived_files(learner: Learner, head_metadata: dict[str, str]) -> dict[str, bytes]:
     """Head, labels and report, by name; no head before there is a class."""
     head = learner.head
     report = json_text(finite(report_of(learner)), indent=2) + "\n"

@@ -12,7 +12,7 @@ from typing import Any
 
 from edgetransfer.atomic import write_atomically
 from edgetransfer.stream.keeping.opened import open_file, write_all
-from edgetransfer.stream.learning.feature_learner import FeatureLearner
+from edgetransfer.stream.learners import Learner
 
 logger = logging.getLogger(__name__)
 
@@ -58,7 +58,7 @@ class MetricsLog:
         if early:
             self._append(b"".join(early))
 
-    def record(self, learner: FeatureLearner) -> None:
+    def record(self, learner: Learner) -> None:
         """Told after each learned batch."""
         counts = learner.counts
         if counts.batches % BATCHES or counts.batches <= self._last:
@@ -124,17 +124,14 @@ def read_curve(path: Path, points: int = CURVE) -> list[dict[str, Any]]:
     return curve
 
 
-def standing(learner: FeatureLearner) -> dict[str, Any]:
+def standing(learner: Learner) -> dict[str, Any]:
     """Accuracies, drift and refits of a learner, as JSON values."""
-    counts = learner.counts
     return {
         "prequential": learner.scores.total,
         "window": learner.scores.sliding,
         "fading": learner.scores.fading,
         "drift": {"alarms": learner.drift.alarms, "last": learner.drift.last_alarm},
-        "reservoir": len(learner.reservoir),
-        "refits": counts.refits,
-        "adopted": counts.adopted,
+        **learner.standing(),
     }
 
 
