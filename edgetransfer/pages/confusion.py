@@ -69,8 +69,8 @@ def _drawn(selection: Selection, confusion: IntArray, shown: list[int]) -> str:
                 )
                 if len(shown) <= COUNTED:
                     inside += (
-                        f'<text class="{"on" if depth > DARK else "over"}" x="{x + side / 2:g}" y="{y + side / 2 + 4:g}" '
-                        f'text-anchor="middle">{number}</text>'
+                        f'<text class="{"on" if depth > DARK else "over"}" x="{x + side / 2:g}" '
+                        f'y="{y + side / 2 + 4:g}" text-anchor="middle">{number}</text>'
                     )
                 if (label, other) in selection.cells:
                     parts.append(f'<a href="#c{label}-{other}" aria-label="{name}">{inside}</a>')
