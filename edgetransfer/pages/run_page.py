@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from edgetransfer.findings import Examination
-from edgetransfer.findings.scored import Scored
-from edgetransfer.metrics import wilson_interval
+from edgetransfer.metrics import Accuracy, wilson_interval
 from edgetransfer.pages.album import Album
 from edgetransfer.pages.classes import class_table
 from edgetransfer.pages.confusion import matrix, pairs
@@ -137,18 +136,22 @@ def _warnings(page: RunPage) -> str:
 
 
 def _accuracy(found: Examination) -> str:
-    rows = "".join(_accuracy_row(part) for part in found.parts)
+    rows = ""
+    for place, part in enumerate(found.parts):
+        rows += _accuracy_row(part.split, part.method, part.accuracy)
+        without = found.accuracy_without_copies(place)
+        if without.count < part.accuracy.count:
+            rows += _accuracy_row(part.split, "whose picture is there once", without)
     names = ("photos", "tested", "right", "top-1", "95 % interval", "mean of the classes")
     return table("Accuracy by split", head(*names), rows)
 
 
-def _accuracy_row(part: Scored) -> str:
-    accuracy = part.accuracy
+def _accuracy_row(split: str, method: str, accuracy: Accuracy) -> str:
     right = int(accuracy.confusion.trace())
     low, high = wilson_interval(right, accuracy.count)
     interval = f"{share(low)} to {share(high)}" if accuracy.count else "–"
     return (
-        f'<tr><th scope="row">{part.split} <small>{plain(part.method)}</small></th>'
+        f'<tr><th scope="row">{split} <small>{plain(method)}</small></th>'
         f"<td>{accuracy.count:,}</td><td>{right:,}</td><td>{share(accuracy.top1)}</td>"
         f"<td>{interval}</td><td>{share(accuracy.mean_per_class)}</td></tr>"
     )
