@@ -55,6 +55,7 @@ def benchmark_plots(report: Report) -> dict[str, bytes]:
 def _files(
     name: str, report: Report, draw: Callable[[Axes, Report], None], height: float
 ) -> dict[str, bytes]:
+    from matplotlib import rc_context
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7.0, height), dpi=160, layout="constrained")
@@ -64,7 +65,8 @@ def _files(
     files = {}
     for kind, about in _ABOUT.items():
         stream = io.BytesIO()
-        figure.savefig(stream, format=kind, metadata=about)
+        with rc_context({"svg.hashsalt": name}):  # else its ids are drawn by chance
+            figure.savefig(stream, format=kind, metadata=about)
         files[f"{name}.{kind}"] = stream.getvalue()
     return files
 

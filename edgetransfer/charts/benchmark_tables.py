@@ -76,7 +76,7 @@ def _line(row: Mapping[str, Any]) -> str:
     cells += [
         f"{time['median']:.2f}{busy}",
         f"{time['low']:.2f}--{time['high']:.2f}",
-        _number(row["speedup"], 1.0, 2),
+        _number(row.get("speedup"), 1.0, 2),
         _number(row["top1"], 100.0, 1),
         _number(row["mean_per_class"], 100.0, 1),
     ]
