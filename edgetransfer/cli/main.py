@@ -19,6 +19,7 @@ from edgetransfer.cli.export import export
 from edgetransfer.cli.finetune import finetune
 from edgetransfer.cli.import_ import import_
 from edgetransfer.cli.inspect import inspect
+from edgetransfer.cli.meant import Command
 from edgetransfer.cli.predict import predict
 from edgetransfer.cli.report import report
 from edgetransfer.cli.rewind import forget, rollback
@@ -43,8 +44,8 @@ for command in (
     *(inspect, sparsify, compact, benchmark, tune, doctor, demo),
     *(export, check, rollback, forget),
 ):
-    app.command()(with_exit_codes(as_options(command)))
-app.command("import")(with_exit_codes(as_options(import_)))
+    app.command(cls=Command)(with_exit_codes(as_options(command)))
+app.command("import", cls=Command)(with_exit_codes(as_options(import_)))
 app.add_typer(backbones, name="backbones")
 
 
