@@ -10,7 +10,7 @@ from edgetransfer.api.calling import settings_by_name, taken
 from edgetransfer.api.reports import Evaluation, ExportReport, TrainingReport
 from edgetransfer.errors import UsageError
 from edgetransfer.settings.assembling import assembled, check_names
-from edgetransfer.settings.finetune import FinetuneSettings
+from edgetransfer.settings.finetune import FinetuneSettings, TrainingToo
 from edgetransfer.settings.shared import EngineName
 from edgetransfer.settings.train import LinearTraining
 
@@ -65,7 +65,7 @@ def train_linear(
     )
 
 
-@settings_by_name(LinearTraining, FinetuneSettings)
+@settings_by_name(TrainingToo, FinetuneSettings)
 def finetune_backbone(
     training: LinearTraining | None = None,
     own: FinetuneSettings | None = None,
@@ -106,7 +106,7 @@ def finetune_backbone(
     if given and (training is not None or own is not None):
         raise UsageError(f"give settings or {', '.join(given)}, not both")
     if training is None:
-        check_names(given, LinearTraining, FinetuneSettings)
+        check_names(given, TrainingToo, FinetuneSettings)
         training = assembled(LinearTraining, given)
         own = assembled(FinetuneSettings, given)
     return TrainingReport(
