@@ -160,6 +160,22 @@ def test_what_is_typed_arrives_in_its_setting_alone(kind: type) -> None:
 
 
 @COMMANDS
+def test_paths_and_strings_are_taken_for_one_another(kind: type) -> None:
+    for setting in offered(kind):
+        inner = setting.item or setting.kind
+        if inner not in (str, Path) or (isinstance(setting.said, Opt) and setting.said.parse):
+            continue
+        given = {**LEAST[kind], **WITH.get((kind, setting.name), {})}
+        word = (
+            "a.csv" if setting.name == "manifest" else "2:4" if setting.name == "pattern" else "a"
+        )
+        made = [assembled(kind, {**given, setting.name: form(word)}) for form in (str, Path)]
+        assert made[0] == made[1], setting.name
+        listed = assembled(kind, {**given, setting.name: [word]}) if setting.item else made[0]
+        assert listed == made[0], setting.name
+
+
+@COMMANDS
 def test_a_choice_that_there_is_not_is_refused(kind: type) -> None:
     for setting in offered(kind):
         if setting.choices:
