@@ -21,8 +21,6 @@ def serve(
     edgetransfer serve run
 
     edgetransfer serve pets.onnx --port 9000
-
-    curl -F photo=@cat.jpg http://127.0.0.1:8000/predict
     """
     from edgetransfer.serve import run_server
 

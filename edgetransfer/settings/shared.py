@@ -122,7 +122,10 @@ TrainedRun = Annotated[
 ]
 UnknownBelow = Annotated[
     float | None,
-    Opt("Where no class reaches this probability, a photo shows none of them.", metavar="P"),
+    Opt(
+        "Where no class reaches this probability, none of them is shown; 0: one always is.",
+        metavar="P",
+    ),
 ]
 ServerBatch = Annotated[
     int, Opt("Photos that go through the engine together.", metavar="N", least=1)

@@ -9,11 +9,11 @@ from edgetransfer.stream.keeping.durable import DurableLearner
 from edgetransfer.stream.learner import OnlineLearner
 from edgetransfer.stream.learning.feature_learner import FeatureLearner
 from edgetransfer.stream.learning.offers import Offer, Receipt
+from edgetransfer.stream.learning.statistics_learner import StatisticsLearner
 from edgetransfer.stream.opening import Eyes
 from edgetransfer.stream.rewind import RolledBack, SavedState, rollback, saved_states
 from edgetransfer.stream.running import run_stream
 from edgetransfer.stream.snapshot import Snapshot
-from edgetransfer.stream.statistics_learner import StatisticsLearner
 
 __all__ = [
     "Check",

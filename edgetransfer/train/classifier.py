@@ -44,7 +44,9 @@ class Prediction:
     error
         Why it could not be decoded, else None.
     unknown
-        Whether no class reaches the probability below which a photo shows none of them.
+        Whether it probably shows none of the classes: it is further from all of them than the
+        head takes its own for (see `edgetransfer.heads.Novelty`), or none reaches the probability
+        that was asked for.
 
     Examples
     --------
@@ -119,8 +121,8 @@ class Classifier:
         batch_size
             Of the engine; the run's own if None.
         unknown_below
-            Below which probability a photo shows none of the classes, 0 to 1; the run's own if
-            None.
+            Below which probability, 0 to 1, a photo shows none of the classes, beside those that
+            are too far from all of them; the run's own if None. 0 takes none for unknown.
 
         Raises
         ------
@@ -165,13 +167,22 @@ class Classifier:
 
     def probabilities(self, samples: Sequence[Sample]) -> Iterator[tuple[int, Float32Array | str]]:
         """Index of each sample, in order, with its (K,) probabilities or the reason for none."""
+        for index, found, _ in self._each(samples):
+            yield index, found
+
+    def _each(self, samples: Sequence[Sample]) -> Iterator[tuple[int, Float32Array | str, bool]]:
+        """As `probabilities`, and whether the head takes each for unknown."""
         with limited_threads(self._threads):
             for batch in self.extractor.extract(samples):
                 rows = self.head.predict_proba(batch.features)
-                found: list[tuple[int, Float32Array | str]] = list(
-                    zip(batch.indices.tolist(), rows, strict=True)
+                unknown = self.head.unknown(batch.features)
+                if unknown is None:
+                    unknown = np.zeros(len(rows), bool)
+                found: list[tuple[int, Float32Array | str, bool]] = list(
+                    zip(batch.indices.tolist(), rows, unknown.tolist(), strict=True)
                 )
-                yield from sorted([*found, *batch.failed], key=lambda pair: pair[0])
+                found += [(index, reason, False) for index, reason in batch.failed]
+                yield from sorted(found, key=lambda each: each[0])
 
     @overload  # a str, too, can be gone through
     def predict(  # type: ignore[overload-overlap]
@@ -211,22 +222,29 @@ class Classifier:
     def predict_each(self, images: Iterable[Photo], *, top: int = 5) -> Iterator[Prediction]:
         """As `predict` of several, one prediction at a time, in order."""
         samples = samples_of(images)
-        for index, result in self.probabilities(samples):
+        for index, result, unknown in self._each(samples):
             sample = samples[index]
             if isinstance(result, str):
                 yield Prediction(id=sample.id, error=result)
                 continue
-            yield self.prediction(sample.id, result, top=top)
+            yield self.prediction(sample.id, result, top=top, unknown=unknown)
 
-    def prediction(self, id: str, probabilities: Float32Array, *, top: int) -> Prediction:  # noqa: A002
-        """What (K,) probabilities say of a sample."""
+    def prediction(
+        self,
+        id: str,  # noqa: A002
+        probabilities: Float32Array,
+        *,
+        top: int,
+        unknown: bool = False,
+    ) -> Prediction:
+        """What (K,) probabilities say of a sample; ``unknown`` is what its features say."""
         best = np.argsort(-probabilities, kind="stable")[:top]
-        below = self.unknown_below is not None and probabilities.max() < self.unknown_below
+        below = probabilities.max() < (self.unknown_below or 0)
         return Prediction(
             id=id,
             classes=tuple(self.head.classes[i] for i in best),
             probabilities=tuple(float(probabilities[i]) for i in best),
-            unknown=bool(below),
+            unknown=bool(below or (unknown and self.unknown_below != 0)),
         )
 
     def evaluate(

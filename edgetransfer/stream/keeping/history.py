@@ -24,8 +24,8 @@ from edgetransfer.stream.keeping.mark import NAME as MARK
 from edgetransfer.stream.keeping.mark import encode_mark
 from edgetransfer.stream.keeping.metrics_log import metrics_until
 from edgetransfer.stream.keeping.recovery import CHECKPOINTS, IDS, JOURNAL, restore
-from edgetransfer.stream.learners import Learner, learner_for
 from edgetransfer.stream.learning.ids import ID_BYTES
+from edgetransfer.stream.learning.learners import Learner, learner_for
 from edgetransfer.stream.learning.records import Record
 
 

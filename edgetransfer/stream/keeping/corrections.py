@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from edgetransfer.data import checked_label
 from edgetransfer.errors import UsageError
-from edgetransfer.stream.kept_rows import BEYOND, learned_samples
+from edgetransfer.stream.keeping.kept_rows import BEYOND, learned_samples
 from edgetransfer.stream.learning.ids import id_key
 from edgetransfer.stream.learning.offers import Offer, Receipt
 from edgetransfer.stream.learning.records import Record
-from edgetransfer.stream.statistics_learner import Learned, StatisticsLearner
+from edgetransfer.stream.learning.statistics_learner import Learned, StatisticsLearner
 
 if TYPE_CHECKING:
     from edgetransfer.stream.keeping.durable import DurableLearner
@@ -80,15 +80,30 @@ class Corrections:
             else:
                 receipts.append(self._missing(sample_id))
         if samples:
-            before = self._learner.state()
-            try:
-                self._learner.forget(samples)
-                gone = frozenset(r.id for r in receipts if r.status == "forgotten")
-                self._durable.keep_only_this(gone)
-            except BaseException:
-                self._learner.restore(before)
-                raise
+            gone = frozenset(r.id for r in receipts if r.status == "forgotten")
+            self._take_away(samples, frozenset(), gone)
         return receipts
+
+    def drop_empty_classes(self) -> frozenset[str]:
+        """See `DurableLearner.drop_empty_classes`."""
+        empty = frozenset(name for name, n in self._learner.class_counts.items() if not n)
+        if empty:
+            self._take_away({}, empty, frozenset())
+        return empty
+
+    def _take_away(
+        self,
+        samples: dict[bytes, Learned | None],
+        classes: frozenset[str],
+        ids: frozenset[str],
+    ) -> None:
+        before = self._learner.state()
+        try:
+            self._learner.forget(samples, classes)
+            self._durable.keep_only_this(ids)
+        except BaseException:
+            self._learner.restore(before)
+            raise
 
     def _found(self, ids: Sequence[str]) -> dict[bytes, Learned]:
         return learned_samples(self._durable.journal_folder, frozenset(map(id_key, ids)))

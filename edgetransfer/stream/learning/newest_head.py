@@ -8,13 +8,16 @@ takes of the processor is bounded, and so is how old a head can be that somebody
 from __future__ import annotations
 
 from collections.abc import Callable
-from threading import Condition, Thread
+from threading import Condition, Lock, Thread
 from time import monotonic
 
 from edgetransfer.heads import LinearHead
 
-LEAST, MOST = 0.1, 0.3  # seconds between the begins of two solutions
+LEAST, MOST = 0.1, 0.4  # seconds between the begins of two solutions
 SHARE = 10  # of the time, that solutions take at most, but for `MOST`
+SLOW = 3  # and of the time that they take where that is long: thousands of classes
+BEHIND = 32  # samples that a head may lack; of a faster stream, who asks for it solves it
+USUAL = 0.1  # seconds of a solution; a head may lack more samples where it takes longer
 
 
 class NewestHead:
@@ -23,26 +26,29 @@ class NewestHead:
     Parameters
     ----------
     solve
-        Makes the head from what was learned by now; called in another thread.
+        Makes the head from what was learned by now; called in any thread, one at a time.
     """
 
     def __init__(self, solve: Callable[[], LinearHead]) -> None:
         self._solve = solve
         self._head: LinearHead | None = None
+        self._solving = Lock()
         self._changed = Condition()
-        self._stale = False
+        self._lacks = 0  # changes that the head does not know of
         self._closed = False
+        self._took = 0.0  # seconds, the last solution
         self._error: BaseException | None = None
         self._thread: Thread | None = None
 
     def changed(self) -> None:
-        """Say that something was learned."""
+        """Say that a sample was learned."""
         with self._changed:
-            self._stale = True
-            self._changed.notify()
+            self._lacks += 1
+            if self._lacks == 1:
+                self._changed.notify()
 
     def get(self) -> LinearHead:
-        """The newest head there is; the first one is waited for.
+        """The newest head there is; it lacks about `BEHIND` samples at most.
 
         Raises
         ------
@@ -51,14 +57,17 @@ class NewestHead:
         """
         if self._error is not None:
             raise self._error
-        if self._head is None:
-            with self._changed:
-                self._stale = False
-            self._head = self._solve()
+        head = self._head
+        most = BEHIND * max(1.0, self._took / USUAL)
+        if head is None or self._lacks > most:
+            with self._solving:
+                head = self._head  # of another thread that was at it
+                if head is None or self._lacks > most:
+                    head = self._made()
         if self._thread is None and not self._closed:
             self._thread = Thread(target=self._run, name="edgetransfer-solve", daemon=True)
             self._thread.start()
-        return self._head
+        return head
 
     def close(self) -> None:
         """End the thread; a solution that is under way is waited for."""
@@ -68,23 +77,31 @@ class NewestHead:
         if self._thread is not None:
             self._thread.join()
 
+    def _made(self) -> LinearHead:
+        with self._changed:
+            self._lacks = 0
+        begun = monotonic()
+        self._head = self._solve()
+        self._took = monotonic() - begun
+        return self._head
+
     def _run(self) -> None:
-        begun = took = 0.0
+        begun = 0.0
         while True:
             with self._changed:
-                while not self._closed and not self._stale:
+                while not self._closed and not self._lacks:
                     self._changed.wait()
-                pause = begun + min(max(SHARE * took, LEAST), MOST) - monotonic()
-                while not self._closed and pause > 0:
+                took = self._took
+                due = begun + max(min(max(SHARE * took, LEAST), MOST), SLOW * took)
+                while not self._closed and (pause := due - monotonic()) > 0:
                     self._changed.wait(pause)
-                    pause = begun + min(max(SHARE * took, LEAST), MOST) - monotonic()
                 if self._closed:
                     return
-                self._stale = False
             begun = monotonic()
             try:
-                self._head = self._solve()
+                with self._solving:
+                    if self._lacks:
+                        self._made()
             except BaseException as error:  # raised where the head is asked for
                 self._error = error
                 return
-            took = monotonic() - begun

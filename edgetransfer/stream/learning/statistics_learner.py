@@ -23,15 +23,15 @@ from edgetransfer.heads import FeatureMap, Honest, LinearHead, Statistics
 from edgetransfer.heads.statistics_solver import Choice, StatisticsSolver
 from edgetransfer.settings.learning import LearningSettings
 from edgetransfer.settings.train import MapName
-from edgetransfer.stream.key_sample import KeySample
 from edgetransfer.stream.learning.drift import PageHinkley
 from edgetransfer.stream.learning.ids import id_key
+from edgetransfer.stream.learning.key_sample import KeySample
 from edgetransfer.stream.learning.learner_state import Counts, LearnerState
+from edgetransfer.stream.learning.newest_head import NewestHead
 from edgetransfer.stream.learning.pool import UnlabelledPool
 from edgetransfer.stream.learning.prequential import Prequential
 from edgetransfer.stream.learning.records import Kind, Record
 from edgetransfer.stream.learning.views import predict_views
-from edgetransfer.stream.newest_head import NewestHead
 from edgetransfer.types import Float32Array, IntArray
 
 MAP: MapName = "power-l2"

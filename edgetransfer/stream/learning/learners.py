@@ -12,7 +12,7 @@ from edgetransfer.stream.learning.feature_learner import FeatureLearner
 from edgetransfer.stream.learning.learner_state import Counts, LearnerState
 from edgetransfer.stream.learning.prequential import Prequential
 from edgetransfer.stream.learning.records import Kind, Record
-from edgetransfer.stream.statistics_learner import StatisticsLearner
+from edgetransfer.stream.learning.statistics_learner import StatisticsLearner
 from edgetransfer.types import Float32Array
 
 
