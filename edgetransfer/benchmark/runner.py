@@ -14,12 +14,13 @@ from typing import Any
 from edgetransfer.benchmark.child import TurnFailedError, measure_turn
 from edgetransfer.benchmark.contestants import Contestant, open_files, with_synthetic
 from edgetransfer.benchmark.families import with_known_families
-from edgetransfer.benchmark.folder import PAGE, REPORT, SYNTHETIC, BenchmarkFolder
+from edgetransfer.benchmark.folder import PAGE, REPORT, RESULTS, SYNTHETIC, TABLE, BenchmarkFolder
 from edgetransfer.benchmark.machine_state import machine_identity, machine_state
 from edgetransfer.benchmark.rows import Cell, Round, error_increases, rows_of
 from edgetransfer.benchmark.turn import TurnRequest, tested_on
 from edgetransfer.charts.benchmark_page import benchmark_page
 from edgetransfer.charts.benchmark_plots import benchmark_plots, can_plot
+from edgetransfer.charts.benchmark_tables import results_csv, results_tex
 from edgetransfer.data import DataSplits
 from edgetransfer.metrics.conventions import Metric, metric_of
 from edgetransfer.runs.owning import owned
@@ -137,6 +138,7 @@ def _run(
         "backbones": [contestant.description for contestant in contestants],
         "rows": rows,
         "relative_error_increase": error_increases(rows),
+        "settings": folder.settings,
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     _write(folder, report)
@@ -146,8 +148,10 @@ def _run(
 def _write(folder: BenchmarkFolder, report: dict[str, Any]) -> None:
     folder.write_json(REPORT, report)
     folder.write(PAGE, benchmark_page(report).encode())
+    folder.write(RESULTS, results_csv(report).encode("utf-8", "backslashreplace"))
+    folder.write(TABLE, results_tex(report).encode("utf-8", "backslashreplace"))
     if not can_plot():
-        logger.info("no PNG plots: they need matplotlib (pip install 'edgetransfer[report]')")
+        logger.info("no plots: they need matplotlib (pip install 'edgetransfer[report]')")
         return
     for name, content in benchmark_plots(report).items():
         folder.write(name, content)

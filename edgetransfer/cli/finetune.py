@@ -62,9 +62,10 @@ def _show(report: dict[str, Any], out: Path) -> None:
         f"{trained['precision']}"
     )
     say(f"zeros      {masked['before']:,} before, {masked['after']:,} after")
-    linear = report["linear"]
-    if linear is not None:
-        metric = report["metric"]
-        reached = linear[metric["name"]] or 0
-        say(f"linear     {reached:.1%} {TITLES[metric['name']]} ({linear['on']})")
+    metric = report["metric"]["name"]
+    for what in ("linear", "finetuned"):
+        found = report.get(what)
+        if found is not None:
+            held = ", kept" if report.get("kept") == what else ""
+            say(f"{what:10} {found[metric] or 0:.1%} {TITLES[metric]} ({found['on']}{held})")
     show_outcome(report, out)

@@ -82,6 +82,9 @@ def show_outcome(report: dict[str, Any], out: Path) -> None:
     if report["skipped"]:
         say(f"skipped    {report['skipped']} images; see {out / 'skipped.jsonl'}")
     say(f"saved in   {out}")
+    page = out / "report.html"
+    if page.is_file():
+        say(f"look at    {page}")
     say(f"try        edgetransfer predict {out} PHOTO.jpg")
 
 

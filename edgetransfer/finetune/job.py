@@ -11,6 +11,7 @@ import psutil
 from edgetransfer.backbones import Backbone, warn_of_logits
 from edgetransfer.errors import EdgeTransferError
 from edgetransfer.features import FeatureExtractor, TrainView
+from edgetransfer.finetune.choice import LINEAR
 from edgetransfer.finetune.context import Context
 from edgetransfer.finetune.finishing import finish
 from edgetransfer.finetune.forecast import Forecast
@@ -23,7 +24,7 @@ from edgetransfer.finetune.preparation import (
     normalised,
     statistics_of,
 )
-from edgetransfer.finetune.recipe import departures, resolved
+from edgetransfer.finetune.recipe import as_begun, departures, resolved
 from edgetransfer.finetune.running import torch_threads
 from edgetransfer.finetune.solver import FullFinetuner
 from edgetransfer.metrics import Accuracy
@@ -55,6 +56,8 @@ def run_finetuning(
     progress: Progress,
 ) -> dict[str, Any]:
     """See `edgetransfer.finetune.finetune`."""
+    if resume and RunFolder(training.out).is_run:
+        training, own = as_begun(training, own, RunFolder(training.out).read_config())
     training, own = resolved(training, own)
     departed = departures(training, own)
     for text in warning_of(departed):
@@ -75,7 +78,7 @@ def run_finetuning(
         command="finetune",
     ) as entered:
         run = entered.run
-        if entered.finished is not None:
+        if entered.finished is not None and not _takes_the_other(run, entered.finished, own):
             check_finished(run, Backbone.open(run.file(BACKBONE)).identity)
             return entered.finished
         total = len(splits.train) + len(splits.val) + len(splits.test)
@@ -105,6 +108,12 @@ def run_finetuning(
             with page_may_fail():
                 page_anew(training.out, threads=training.threads, progress=progress)
         return report
+
+
+def _takes_the_other(run: RunFolder, report: dict[str, Any], own: FinetuneSettings) -> bool:
+    """Whether a finished run holds a linear head, and is to hold the finetuned network now."""
+    held = report.get("kept") == LINEAR
+    return held and own.keep == "finetuned" and run.file(CHECKPOINT).is_file()
 
 
 def _train(context: Context, run: RunFolder) -> dict[str, Any]:

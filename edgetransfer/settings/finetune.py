@@ -13,6 +13,7 @@ from edgetransfer.settings.train import LinearTraining
 
 HeadStart = Literal["kaiming", "linear"]
 Only = Literal["all", "batchnorm", "bias", "last-block"]
+Keep = Literal["auto", "better", "finetuned"]
 BatchNorm = Literal["auto", "keep", "restore"]
 Normalisation = Literal["auto", "data", "augmented", "card"]
 Precision = Literal["auto", "float32", "bfloat16"]
@@ -116,6 +117,12 @@ class FinetuneSettings:
         memory; there is no augmentation then.
     baseline
         Fit a linear head first, to say what it reaches and which learning rate fits.
+    keep
+        What the run holds at the end. ``better``: the finetuned network, or the backbone as it was
+        with a linear head where that is as good on photos that neither learned from: the
+        validation photos, or a fifth of the others (``val_fraction`` says another share).
+        ``finetuned``: the finetuned network in any case. ``auto``: ``better``, but ``finetuned``
+        by the paper's recipe, which holds nothing out, and without a ``baseline``.
 
     Examples
     --------
@@ -136,6 +143,14 @@ class FinetuneSettings:
         ),
     ] = "auto"
     baseline: Annotated[bool, Opt("Fit a linear head first, to say what it reaches.")] = True
+    keep: Annotated[
+        Keep,
+        Opt(
+            "better: hold the linear head where finetuning does not beat it on photos that were "
+            "held out. auto: better, but by the paper's recipe finetuned.",
+            free=True,
+        ),
+    ] = "auto"
     from_layer: Annotated[
         str | None,
         Opt(
@@ -233,6 +248,8 @@ class FinetuneSettings:
                 "--no-head-bias goes with a head that is trained from the start: the L-BFGS head "
                 "of --head-init linear and --refit-head has a bias"
             )
+        if self.keep == "better" and not self.baseline:
+            raise UsageError("--keep better compares with the linear head that --no-baseline omits")
         self._check_frozen()
 
     def _check_frozen(self) -> None:

@@ -69,7 +69,7 @@ def finished_run(path: Path, backbone: str | None = None) -> FinishedRun:
     if folder.is_stream:
         raise UsageError(
             f"{path}: a stream's run keeps no photos to show; `edgetransfer audit PHOTOS` looks "
-            "through a folder, and curve.svg shows its accuracy"
+            "through a folder, and the stream itself writes its page as it ends"
         )
     report = folder.read_report()
     if report is None:

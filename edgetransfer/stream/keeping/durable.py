@@ -16,13 +16,13 @@ from edgetransfer.errors import UsageError
 from edgetransfer.runs import RunFolder
 from edgetransfer.runs.owning import FolderOwner
 from edgetransfer.runs.pending import Staged, finish
-from edgetransfer.runs.run_folder import CURVE, HEAD, METRICS
+from edgetransfer.runs.run_folder import CURVE, HEAD, METRICS, PAGE
 from edgetransfer.settings.config import dump
 from edgetransfer.settings.learning import KeepingSettings, LearningSettings
 from edgetransfer.stream.keeping.admission import Admission, Taken
 from edgetransfer.stream.keeping.checkpoints import Checkpoint, CheckpointFolder
 from edgetransfer.stream.keeping.corrections import Corrections
-from edgetransfer.stream.keeping.derived import derived_files, report_of, stale_names
+from edgetransfer.stream.keeping.derived import derived_files, page_of, report_of, stale_names
 from edgetransfer.stream.keeping.erasing import stage_erasure
 from edgetransfer.stream.keeping.id_file import IdFile
 from edgetransfer.stream.keeping.journal import FULL, Journal
@@ -338,15 +338,16 @@ class DurableLearner:
         return report_of(self.learner)
 
     def draw_curve(self) -> list[dict[str, Any]]:
-        """Points of the accuracy over the stream, of which ``curve.svg`` is drawn too."""
+        """Points of the accuracy over the stream; ``curve.svg`` and the page show them too."""
         from edgetransfer.charts.stream_curve import stream_curve
 
         curve = read_curve(self.run.file(METRICS))
-        if curve:
-            try:
+        try:
+            if curve:
                 self.run.write(CURVE, stream_curve(curve))
-            except OSError as error:  # a picture is not worth the run
-                logger.warning("%s: not drawn: %s", self.run.file(CURVE), error.strerror)
+            self.run.write(PAGE, page_of(self.learner, self.run.path, curve))
+        except OSError as error:  # a picture is not worth the run
+            logger.warning("%s: curve and page are not drawn: %s", self.run.path, error.strerror)
         return curve
 
     @property
@@ -429,7 +430,7 @@ class DurableLearner:
             gone = stage_erasure(staged, self.run.path, forgotten, frozenset(), keys)
             self._journal.close()  # its file is about to be another one
             older = [f"{CHECKPOINTS}/{path.name}" for path in self.checkpoints.names()]
-            staged.commit("forget", remove=[*older, *gone], aside=None)
+            staged.commit("forget", remove=[*older, *gone, PAGE], aside=None)
         except BaseException:
             staged.discard()
             raise
