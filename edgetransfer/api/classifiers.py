@@ -174,6 +174,7 @@ def evaluate(
     data: str | Path,
     *,
     training_photos: bool = False,
+    page: str | Path | None = None,
     max_bad: float = 0.05,
     backbone: str | None = None,
     engine: EngineName = "auto",
@@ -190,6 +191,8 @@ def evaluate(
         Class folders or a manifest.
     training_photos
         Whether photos that the run was trained on are tested on too; if not, they are left out.
+    page
+        A file for an HTML page with the mistakes and what is doubtful.
     max_bad
         The share of photos, 0 to 1, that may be unusable.
     backbone
@@ -219,6 +222,7 @@ def evaluate(
                 Path(data),
                 training_photos=training_photos,
                 max_bad=max_bad,
+                page=None if page is None else Path(page),
                 progress=progress or no_progress,
             )
         )
