@@ -15,11 +15,15 @@ import io
 import json
 import os
 import re
+import shutil
+import signal
 import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from threading import Thread
+from time import sleep
 from typing import Any
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -38,7 +42,8 @@ INTRODUCTION = """\
 
 This page is made by running each command: `make reference` writes it anew.
 
-Every command takes `--json` and then prints one object on stdout. A key that is not there in
+Every command takes `--json` and then prints one object on stdout; `serve` and `teach` one when they
+listen, and one at the end. A key that is not there in
 every case is marked; `null` stands for what is not known, and for numbers that are not finite.
 `report.json` of a run holds what the command printed. Keys in angle brackets are names: of
 classes, of engines, of layers. Times are in seconds, sizes in bytes, shares and accuracies lie in 0
@@ -51,6 +56,7 @@ NAMED: tuple[tuple[str, str], ...] = (
     (r"(.*\.)?(versions|packages)", "package"),
     (r"data\.ignored|data\.left_out|data\.learned_too", "reason"),
 )
+SERVERS = ("serve", "teach")
 
 
 class Keys:
@@ -119,6 +125,17 @@ def kind_of(value: Any) -> str:
     return "object"
 
 
+def doubtful(folder: Path) -> Path:
+    """Photos with a copy, wrong labels that are outliers too, and one that is none."""
+    photos = folder / "doubtful"
+    write_photos(photos, 16, seed=4)
+    shutil.copy(photos / "red" / "009.png", photos / "red" / "again.png")
+    for number in range(2):
+        (photos / "blue" / f"00{number}.png").rename(photos / "red" / f"blue-{number}.png")
+    (photos / "green" / "broken.jpg").write_bytes(b"no picture")
+    return photos
+
+
 def commands(folder: Path) -> Iterator[tuple[str, list[str]]]:
     """Each command with arguments that make a report of its own, in an order that they can run."""
     photos, backbone, dense = folder / "photos", folder / "small.onnx", folder / "dense.onnx"
@@ -143,6 +160,9 @@ def commands(folder: Path) -> Iterator[tuple[str, list[str]]]:
     yield "evaluate", [str(folder / "cached"), str(photos / "test")]
     classifier = ["--classifier", "--backbone", str(backbone), "--data", str(photos / "test")]
     yield "evaluate", [*classifier, "--labels", str(folder / "labels")]
+    yield "audit", [str(doubtful(folder)), "--backbone", str(backbone), "--max-bad", "0.2"]
+    yield "report", [str(folder / "cached")]
+    yield "report", [str(folder / "cached"), str(folder / "lbfgs"), "--compare"]
     yield "predict", [str(folder / "cached"), str(photos / "test" / "red")]
     yield "inspect", [str(backbone), "--batch-size", "4", "--data", str(photos)]
     calibration = ["--calibration", str(folder / "unlabelled"), "--sparsity", "0.6"]
@@ -158,6 +178,8 @@ def commands(folder: Path) -> Iterator[tuple[str, list[str]]]:
     yield "stream", [*stream, "--test-data", str(photos / "test")]
     yield "export", [str(folder / "cached"), *out("given.onnx")]
     yield "check", [str(folder / "streamed")]
+    yield "serve", [str(folder / "cached"), "--port", "0"]
+    yield "teach", [str(folder / "taught"), "--backbone", str(backbone), "--port", "0"]
     yield "export", [str(folder / "streamed"), *out("exported")]
     yield "export", [str(folder / "finetuned"), *out("merged"), "--merge-head"]
     yield "forget", [str(folder / "streamed"), "--class", "red"]
@@ -178,11 +200,22 @@ def measured(folder: Path) -> dict[str, Keys]:
     for command, arguments in commands(folder):
         printed = io.StringIO()
         with contextlib.redirect_stdout(printed):
+            if command in SERVERS:
+                Thread(target=end_once_it_listens, args=(printed,), daemon=True).start()
             code = run_command([command, *arguments, "--json"])
         if code != 0:
             raise SystemExit(f"edgetransfer {command} {' '.join(arguments)}: exit code {code}")
-        found.setdefault(command, Keys()).add(json.loads(printed.getvalue()))
+        lines = printed.getvalue().splitlines() if command in SERVERS else [printed.getvalue()]
+        for line in lines:
+            found.setdefault(command, Keys()).add(json.loads(line))
     return found
+
+
+def end_once_it_listens(printed: io.StringIO) -> None:
+    """A server runs until it is told to end; it says first where it is."""
+    while "address" not in printed.getvalue():
+        sleep(0.05)
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def document(found: dict[str, Keys]) -> str:

@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from edgetransfer.errors import RunFolderError, UsageError
+from edgetransfer.runs.run_folder import PAGE
 from edgetransfer.stream.keeping.checkpoints import CheckpointFolder
 from edgetransfer.stream.keeping.derived import report_of
 from edgetransfer.stream.keeping.erasing import stage_erasure
 from edgetransfer.stream.keeping.history import Moment, held, journal_names, stage_moment
 from edgetransfer.stream.keeping.kept_rows import BEYOND, gone_keys, learned_samples
 from edgetransfer.stream.keeping.recovery import CHECKPOINTS, JOURNAL, look
+from edgetransfer.stream.keeping.thumbnails import all_thumbnails
 from edgetransfer.stream.learner import blas_on_one_thread
 from edgetransfer.stream.learning.feature_learner import FeatureLearner
 from edgetransfer.stream.learning.ids import ID_BYTES, id_key
@@ -123,11 +125,11 @@ def _keep_only(
     )
     staged, gone = stage_moment(run, moment, checkpoint)
     try:
-        stage_erasure(staged, run, ids, classes, keys or frozenset())
+        gone += stage_erasure(staged, run, ids, classes, keys or frozenset())
         names = CheckpointFolder(run / CHECKPOINTS).names()
         gone += [f"{CHECKPOINTS}/{path.name}" for path in names]
-        gone += [] if keys is not None else journal_names(run)
-        staged.commit("forget", remove=gone, aside=None)
+        gone += [] if keys is not None else [*journal_names(run), *all_thumbnails(run)]
+        staged.commit("forget", remove=[*gone, PAGE], aside=None)
     except BaseException:
         staged.discard()
         raise

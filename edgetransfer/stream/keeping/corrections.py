@@ -121,15 +121,30 @@ class Corrections:
             else:
                 receipts.append(self._missing(sample_id))
         if samples:
-            before = self._learner.state()
-            try:
-                self._learner.forget(samples)
-                gone = frozenset(r.id for r in receipts if r.status == "forgotten")
-                self._durable.keep_only_this(gone)
-            except BaseException:
-                self._learner.restore(before)
-                raise
+            gone = frozenset(r.id for r in receipts if r.status == "forgotten")
+            self._take_away(samples, frozenset(), gone)
         return receipts
+
+    def drop_empty_classes(self) -> frozenset[str]:
+        """See `DurableLearner.drop_empty_classes`."""
+        empty = frozenset(name for name, n in self._learner.class_counts.items() if not n)
+        if empty:
+            self._take_away({}, empty, frozenset())
+        return empty
+
+    def _take_away(
+        self,
+        samples: dict[bytes, Learned | None],
+        classes: frozenset[str],
+        ids: frozenset[str],
+    ) -> None:
+        before = self._learner.state()
+        try:
+            self._learner.forget(samples, classes)
+            self._durable.keep_only_this(ids)
+        except BaseException:
+            self._learner.restore(before)
+            raise
 
     def _found(self, ids: Sequence[str]) -> dict[bytes, Learned]:
         return learned_samples(self._durable.journal_folder, frozenset(map(id_key, ids)))

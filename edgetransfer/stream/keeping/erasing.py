@@ -8,6 +8,7 @@ from edgetransfer.runs.pending import Staged
 from edgetransfer.stream.keeping.journal import segments, whole_records
 from edgetransfer.stream.keeping.predictions import NAME, OLDER, without
 from edgetransfer.stream.keeping.recovery import JOURNAL
+from edgetransfer.stream.keeping.thumbnails import thumbnail
 from edgetransfer.stream.learning.ids import id_key
 
 
@@ -17,10 +18,11 @@ def stage_erasure(
     ids: frozenset[str],
     classes: frozenset[str],
     keys: frozenset[bytes],
-) -> None:
+) -> list[str]:
     """Write the journal without the samples of some keys, and predictions without ids and classes.
 
-    Of the records in the journal only the places stay.
+    Of the records in the journal only the places stay. Returns what else has to be removed: the
+    samples' thumbnails.
     """
     for path in segments(run / JOURNAL):
         content = _without(path, keys)
@@ -29,6 +31,7 @@ def stage_erasure(
     for name in (NAME, OLDER):
         if (run / name).exists():
             staged.write(name, without(run / name, ids, classes))
+    return [name for key in sorted(keys) if (run / (name := thumbnail(key))).exists()]
 
 
 def _without(segment: Path, keys: frozenset[bytes]) -> bytes | None:
