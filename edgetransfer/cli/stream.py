@@ -398,6 +398,13 @@ def _show(report: dict[str, Any], out: Path) -> None:
                 f"{title:<16}{score['top1']:.1%} top-1, "
                 f"{score['mean_per_class']:.1%} mean per class"
             )
+    left_out = report["left_out"]
+    if left_out is not None and left_out["n"]:
+        low, high = left_out["interval"]
+        say(
+            f"left out        {left_out['top1']:.1%} top-1 of {left_out['n']:,} samples, each by a "
+            f"head without it ({low:.1%} to {high:.1%})"
+        )
     say(f"speed      {report['samples_per_second']:,.0f} samples/s")
     say(f"saved in   {out}; the same command goes on")
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from edgetransfer.data import checked_label
 from edgetransfer.errors import UsageError
+from edgetransfer.stream.keeping.journal import FULL, JournalFullError
 from edgetransfer.stream.keeping.kept_rows import BEYOND, learned_samples
 from edgetransfer.stream.learning.ids import id_key
 from edgetransfer.stream.learning.offers import Offer, Receipt
@@ -15,6 +16,28 @@ from edgetransfer.stream.learning.statistics_learner import Learned, StatisticsL
 
 if TYPE_CHECKING:
     from edgetransfer.stream.keeping.durable import DurableLearner
+
+
+def corrected(durable: DurableLearner, offer: Offer) -> Receipt:
+    """Make the correction that an offer is; what cannot be done is answered.
+
+    Raises
+    ------
+    JournalFullError
+        If the disk is full.
+    """
+    try:
+        corrections = Corrections(durable)
+    except UsageError as error:
+        return Receipt(id=offer.id, status="rejected", reason=str(error))
+    try:
+        if offer.correction == "forget":
+            return corrections.forget([offer.id])[0]
+        return corrections.relabel([offer.id], offer.label or "")[0]
+    except OSError as error:
+        if error.errno in FULL:
+            raise JournalFullError(str(error)) from error
+        raise
 
 
 class Corrections:

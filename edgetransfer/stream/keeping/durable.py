@@ -19,7 +19,7 @@ from edgetransfer.runs.pending import Staged, finish
 from edgetransfer.runs.run_folder import CURVE, HEAD, METRICS
 from edgetransfer.stream.keeping.admission import Admission, Taken
 from edgetransfer.stream.keeping.checkpoints import Checkpoint, CheckpointFolder
-from edgetransfer.stream.keeping.corrections import Corrections
+from edgetransfer.stream.keeping.corrections import Corrections, corrected
 from edgetransfer.stream.keeping.derived import derived_files, report_of, stale_names
 from edgetransfer.stream.keeping.erasing import stage_erasure
 from edgetransfer.stream.keeping.id_file import IdFile
@@ -197,10 +197,14 @@ class DurableLearner:
         unlabelled: list[tuple[str, Guess]] = []
         guesses = predict_offers(self.learner.newest, offers)
         for offer, guess in zip(offers, guesses, strict=True):
-            if offer.label is not None and taken.get(id_key(offer.id), "") is None:
+            late = offer.label is not None and taken.get(id_key(offer.id), "") is None
+            if late or offer.correction is not None:
                 self._predictions.add(unlabelled)
                 self._write(admitted)  # its image is among these
                 admitted, taken, unlabelled = [], {}, []
+            if offer.correction is not None:
+                receipts.append(corrected(self, offer))
+                continue
             status, kind, reason = self._admission.of(offer, taken)
             if kind is not None:
                 taken[id_key(offer.id)] = offer.label

@@ -15,7 +15,9 @@ from edgetransfer.heads import LinearHead
 
 LEAST, MOST = 0.1, 0.4  # seconds between the begins of two solutions
 SHARE = 10  # of the time, that solutions take at most, but for `MOST`
+SLOW = 3  # and of the time that they take where that is long: thousands of classes
 BEHIND = 32  # samples that a head may lack; of a faster stream, who asks for it solves it
+USUAL = 0.1  # seconds of a solution; a head may lack more samples where it takes longer
 
 
 class NewestHead:
@@ -34,6 +36,7 @@ class NewestHead:
         self._changed = Condition()
         self._lacks = 0  # changes that the head does not know of
         self._closed = False
+        self._took = 0.0  # seconds, the last solution
         self._error: BaseException | None = None
         self._thread: Thread | None = None
 
@@ -45,7 +48,7 @@ class NewestHead:
                 self._changed.notify()
 
     def get(self) -> LinearHead:
-        """The newest head there is; it lacks `BEHIND` samples at most.
+        """The newest head there is; it lacks about `BEHIND` samples at most.
 
         Raises
         ------
@@ -55,10 +58,11 @@ class NewestHead:
         if self._error is not None:
             raise self._error
         head = self._head
-        if head is None or self._lacks > BEHIND:
+        most = BEHIND * max(1.0, self._took / USUAL)
+        if head is None or self._lacks > most:
             with self._solving:
                 head = self._head  # of another thread that was at it
-                if head is None or self._lacks > BEHIND:
+                if head is None or self._lacks > most:
                     head = self._made()
         if self._thread is None and not self._closed:
             self._thread = Thread(target=self._run, name="edgetransfer-solve", daemon=True)
@@ -76,16 +80,19 @@ class NewestHead:
     def _made(self) -> LinearHead:
         with self._changed:
             self._lacks = 0
+        begun = monotonic()
         self._head = self._solve()
+        self._took = monotonic() - begun
         return self._head
 
     def _run(self) -> None:
-        begun = took = 0.0
+        begun = 0.0
         while True:
             with self._changed:
                 while not self._closed and not self._lacks:
                     self._changed.wait()
-                due = begun + min(max(SHARE * took, LEAST), MOST)
+                took = self._took
+                due = begun + max(min(max(SHARE * took, LEAST), MOST), SLOW * took)
                 while not self._closed and (pause := due - monotonic()) > 0:
                     self._changed.wait(pause)
                 if self._closed:
@@ -98,4 +105,3 @@ class NewestHead:
             except BaseException as error:  # raised where the head is asked for
                 self._error = error
                 return
-            took = monotonic() - begun
