@@ -15,6 +15,7 @@ import io
 import json
 import os
 import re
+import shutil
 import signal
 import sys
 import tempfile
@@ -124,6 +125,17 @@ def kind_of(value: Any) -> str:
     return "object"
 
 
+def doubtful(folder: Path) -> Path:
+    """Photos with a copy, wrong labels that are outliers too, and one that is none."""
+    photos = folder / "doubtful"
+    write_photos(photos, 16, seed=4)
+    shutil.copy(photos / "red" / "009.png", photos / "red" / "again.png")
+    for number in range(2):
+        (photos / "blue" / f"00{number}.png").rename(photos / "red" / f"blue-{number}.png")
+    (photos / "green" / "broken.jpg").write_bytes(b"no picture")
+    return photos
+
+
 def commands(folder: Path) -> Iterator[tuple[str, list[str]]]:
     """Each command with arguments that make a report of its own, in an order that they can run."""
     photos, backbone, dense = folder / "photos", folder / "small.onnx", folder / "dense.onnx"
@@ -148,6 +160,9 @@ def commands(folder: Path) -> Iterator[tuple[str, list[str]]]:
     yield "evaluate", [str(folder / "cached"), str(photos / "test")]
     classifier = ["--classifier", "--backbone", str(backbone), "--data", str(photos / "test")]
     yield "evaluate", [*classifier, "--labels", str(folder / "labels")]
+    yield "audit", [str(doubtful(folder)), "--backbone", str(backbone), "--max-bad", "0.2"]
+    yield "report", [str(folder / "cached")]
+    yield "report", [str(folder / "cached"), str(folder / "lbfgs"), "--compare"]
     yield "predict", [str(folder / "cached"), str(photos / "test" / "red")]
     yield "inspect", [str(backbone), "--batch-size", "4", "--data", str(photos)]
     calibration = ["--calibration", str(folder / "unlabelled"), "--sparsity", "0.6"]

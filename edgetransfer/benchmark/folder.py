@@ -3,7 +3,7 @@
 benchmark.json      the settings, and what they stood for when it began
 turns/              a record of each measured epoch, and the heads in training
 synthetic/          backbones with random weights
-report.json report.html *.png
+report.json report.html results.csv table.tex *.png *.svg *.pdf
 """
 
 from __future__ import annotations
@@ -21,7 +21,12 @@ from edgetransfer.runs.owning import NAME as LOCK
 from edgetransfer.runs.owning import is_empty
 
 CONFIG, TURNS, SYNTHETIC, REPORT = "benchmark.json", "turns", "synthetic", "report.json"
-PAGE, PLOTS = "report.html", ("accuracy.png", "stages.png", "sparsity.png")
+PAGE, RESULTS, TABLE = "report.html", "results.csv", "table.tex"
+FIGURES = tuple(
+    f"{name}.{kind}"
+    for name in ("accuracy", "stages", "sparsity")
+    for kind in ("png", "svg", "pdf")
+)
 
 
 class BenchmarkFolder:
@@ -51,6 +56,12 @@ class BenchmarkFolder:
             raise TakenError(
                 f"{self.path}: not empty, and not a benchmark's folder; choose another --out"
             )
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The settings, and what they stood for when it began."""
+        settings: dict[str, Any] = json.loads(self.file(CONFIG).read_text(encoding="utf-8"))
+        return settings
 
     def begin(self, config: dict[str, Any], *, overwrite: bool) -> None:
         """Enter the folder for a benchmark: a new one, or one to go on with.
@@ -98,7 +109,7 @@ class BenchmarkFolder:
     def _clear(self) -> None:
         for name in (TURNS, SYNTHETIC):
             shutil.rmtree(self.file(name), ignore_errors=True)
-        for name in (REPORT, PAGE, *PLOTS, CONFIG):
+        for name in (REPORT, PAGE, RESULTS, TABLE, *FIGURES, CONFIG):
             self.file(name).unlink(missing_ok=True)
 
     def file(self, name: str) -> Path:

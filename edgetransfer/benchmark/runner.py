@@ -13,19 +13,21 @@ from typing import Any
 
 from edgetransfer.benchmark.child import TurnFailedError, measure_turn
 from edgetransfer.benchmark.contestants import Contestant, open_files, with_synthetic
-from edgetransfer.benchmark.folder import PAGE, REPORT, SYNTHETIC, BenchmarkFolder
+from edgetransfer.benchmark.families import with_known_families
+from edgetransfer.benchmark.folder import PAGE, REPORT, RESULTS, SYNTHETIC, TABLE, BenchmarkFolder
 from edgetransfer.benchmark.machine_state import machine_identity, machine_state
 from edgetransfer.benchmark.rows import Cell, Round, error_increases, rows_of
-from edgetransfer.benchmark.settings import HELD_OUT, BenchmarkSettings
 from edgetransfer.benchmark.turn import TurnRequest, tested_on
 from edgetransfer.charts.benchmark_page import benchmark_page
 from edgetransfer.charts.benchmark_plots import benchmark_plots, can_plot
+from edgetransfer.charts.benchmark_tables import results_csv, results_tex
 from edgetransfer.data import DataSplits
-from edgetransfer.metrics.conventions import Metric
+from edgetransfer.metrics.conventions import Metric, metric_of
 from edgetransfer.runs.owning import owned
+from edgetransfer.settings.benchmark import HELD_OUT, BenchmarkSettings
+from edgetransfer.settings.recipe import recipe_report, warning_of
 from edgetransfer.train.inputs import stamp_of
 from edgetransfer.train.opening import load_splits
-from edgetransfer.train.recipe import recipe_report, warning_of
 from edgetransfer.types import Progress, no_progress
 
 logger = logging.getLogger(__name__)
@@ -83,6 +85,7 @@ def run_benchmark(
         If a backbone or the data cannot be used, or the folder holds something else. A backbone
         that an engine cannot take is no error, but a row with a reason.
     """
+    settings = with_known_families(settings)
     folder = BenchmarkFolder(settings.out)
     folder.check()
     files = open_files(settings)
@@ -135,6 +138,7 @@ def _run(
         "backbones": [contestant.description for contestant in contestants],
         "rows": rows,
         "relative_error_increase": error_increases(rows),
+        "settings": folder.settings,
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     _write(folder, report)
@@ -144,8 +148,10 @@ def _run(
 def _write(folder: BenchmarkFolder, report: dict[str, Any]) -> None:
     folder.write_json(REPORT, report)
     folder.write(PAGE, benchmark_page(report).encode())
+    folder.write(RESULTS, results_csv(report).encode("utf-8", "backslashreplace"))
+    folder.write(TABLE, results_tex(report).encode("utf-8", "backslashreplace"))
     if not can_plot():
-        logger.info("no PNG plots: they need matplotlib (pip install 'edgetransfer[report]')")
+        logger.info("no plots: they need matplotlib (pip install 'edgetransfer[report]')")
         return
     for name, content in benchmark_plots(report).items():
         folder.write(name, content)
@@ -164,7 +170,11 @@ def _open_data(settings: BenchmarkSettings, index: int) -> DataSet:
     if names.count(name) > 1:
         name = f"{name} ({names[: index + 1].count(name)})"
     return DataSet(
-        name=name, path=path, splits=splits, held_out=held_out, metric=training.judged_by
+        name=name,
+        path=path,
+        splits=splits,
+        held_out=held_out,
+        metric=metric_of(training.metric, training.data),
     )
 
 

@@ -32,6 +32,7 @@ def benchmark_page(report: Report) -> str:
         _figure("Zeros by layer", _sparsity(report), _SPARSITY_CAPTION),
         _errors(report),
         _method(report),
+        _provenance(report),
     ]
     body = "\n".join(section for section in sections if section)
     return (
@@ -267,6 +268,25 @@ def _method(report: Report) -> str:
     ]
     items = "".join(f"<li>{escape(point)}</li>" for point in points)
     return f"<section><h2>How it was measured</h2><ul>{items}</ul></section>"
+
+
+def _provenance(report: Report) -> str:
+    """What was measured, so that it can be measured again."""
+    settings = report.get("settings", {})
+    facts = [("finished", report.get("finished", ""))]
+    facts += [
+        (name, ", ".join(map(str, value)) if isinstance(value, list) else str(value))
+        for name, value in sorted(settings.items())
+        if value is not None and not isinstance(value, dict)
+    ]
+    rows = "".join(
+        f"<tr><th>{escape(name.replace('_', ' '))}</th><td class='reason'>{escape(value)}</td></tr>"
+        for name, value in facts
+    )
+    return (
+        "<section><h2>Settings and checksums</h2><div class='wide'><table><tbody>"
+        f"{rows}</tbody></table></div></section>"
+    )
 
 
 def _remarks(report: Report) -> list[str]:

@@ -1,4 +1,4 @@
-"""A benchmark's figures as PNG files, by matplotlib (the extra ``report``)."""
+"""A benchmark's figures as PNG, SVG and PDF files, by matplotlib (the extra ``report``)."""
 
 from __future__ import annotations
 
@@ -27,33 +27,48 @@ COLOURS = {
 }
 
 
+# No date, so that the same report gives the same bytes.
+_ABOUT: dict[str, dict[str, str | None]] = {
+    "png": {},
+    "svg": {"Date": None},
+    "pdf": {"CreationDate": None},
+}
+
+
 def can_plot() -> bool:
     """Whether matplotlib is installed."""
     return importlib.util.find_spec("matplotlib") is not None
 
 
 def benchmark_plots(report: Report) -> dict[str, bytes]:
-    """The figures that the report has something for: file name and PNG."""
-    drawn = {}
+    """The figures that the report has something for: file names and contents."""
+    drawn: dict[str, bytes] = {}
     if len(gap_points(report)) > 1:
-        drawn["accuracy.png"] = _png(report, _scatter, 5.0)
+        drawn |= _files("accuracy", report, _scatter, 5.0)
     if bars := stage_bars(report):
-        drawn["stages.png"] = _png(report, _stages, 1.4 + 0.45 * len(bars))
+        drawn |= _files("stages", report, _stages, 1.4 + 0.45 * len(bars))
     if sparsity_lines(report):
-        drawn["sparsity.png"] = _png(report, _sparsity, 4.0)
+        drawn |= _files("sparsity", report, _sparsity, 4.0)
     return drawn
 
 
-def _png(report: Report, draw: Callable[[Axes, Report], None], height: float) -> bytes:
+def _files(
+    name: str, report: Report, draw: Callable[[Axes, Report], None], height: float
+) -> dict[str, bytes]:
+    from matplotlib import rc_context
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7.0, height), dpi=160, layout="constrained")
     axes = figure.add_subplot()
     draw(axes, report)
     axes.spines[["top", "right"]].set_visible(False)
-    stream = io.BytesIO()
-    figure.savefig(stream, format="png")
-    return stream.getvalue()
+    files = {}
+    for kind, about in _ABOUT.items():
+        stream = io.BytesIO()
+        with rc_context({"svg.hashsalt": name}):  # else its ids are drawn by chance
+            figure.savefig(stream, format=kind, metadata=about)
+        files[f"{name}.{kind}"] = stream.getvalue()
+    return files
 
 
 def _scatter(axes: Axes, report: Report) -> None:

@@ -12,7 +12,12 @@ LINES = (("window", "the last samples"), ("prequential", "all so far"))
 
 
 def stream_curve(curve: Sequence[Mapping[str, Any]]) -> str:
-    """An SVG file of test-then-train accuracy over learned samples.
+    """An SVG file of test-then-train accuracy over learned samples; see `curve_chart`."""
+    return curve_chart(curve).as_file(STYLE)
+
+
+def curve_chart(curve: Sequence[Mapping[str, Any]]) -> Chart:
+    """The chart of it.
 
     Parameters
     ----------
@@ -31,4 +36,4 @@ def stream_curve(curve: Sequence[Mapping[str, Any]]) -> str:
         points = list(zip(learned, percent[name], strict=True))
         chart.line(points, series=series, tooltip=title)
         chart.label(*points[-1], title)
-    return chart.as_file(STYLE)
+    return chart

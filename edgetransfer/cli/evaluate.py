@@ -7,14 +7,10 @@ from typing import Annotated
 
 import typer
 
-from edgetransfer.cli.options import (
-    EngineOption,
-    JsonOption,
-    MaxBadOption,
-    ThreadsOption,
-)
+from edgetransfer.cli.options import JsonOption
 from edgetransfer.cli.terminal import print_json, say, show_log, shown_progress
 from edgetransfer.errors import UsageError
+from edgetransfer.settings.shared import Engine, MaxBad, Threads
 
 WORST = 5
 
@@ -56,7 +52,16 @@ def evaluate(
         bool,
         typer.Option("--training-photos", help="Test on photos that the run was trained on, too."),
     ] = False,
-    max_bad: MaxBadOption = 0.05,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            metavar="FILE",
+            help="Write an HTML page there, with the mistakes and what is doubtful. Of a run.",
+        ),
+    ] = None,
+    max_bad: MaxBad = 0.05,
     backbone: Annotated[
         str | None,
         typer.Option(
@@ -65,8 +70,8 @@ def evaluate(
             help="Where the run's backbone is now, if it was moved; or what --classifier tests.",
         ),
     ] = None,
-    engine: EngineOption = "auto",
-    threads: ThreadsOption = None,
+    engine: Engine = "auto",
+    threads: Threads = None,
     json_output: JsonOption = False,
 ) -> None:
     """Test a trained run, or a backbone's own classifier, on labelled images.
@@ -77,12 +82,16 @@ def evaluate(
 
     edgetransfer evaluate run test.csv --json
 
+    edgetransfer evaluate run photos/test --out test.html
+
     edgetransfer evaluate --classifier --backbone net.onnx --data imagenet/val
     """
     show_log(json_output)
     if classifier:
         if run is not None or backbone is None or labelled is None:
             raise UsageError("--classifier needs --backbone NET and --data LABELLED, and no run")
+        if out is not None:
+            raise UsageError("--out is for a run, not for --classifier")
         _evaluate_classifier(
             backbone,
             labelled,
@@ -102,6 +111,7 @@ def evaluate(
         run,
         data,
         training_photos=training_photos,
+        out=out,
         max_bad=max_bad,
         backbone=backbone,
         engine=engine,
@@ -115,6 +125,7 @@ def _evaluate_run(
     data: Path,
     *,
     training_photos: bool,
+    out: Path | None,
     max_bad: float,
     backbone: str | None,
     engine: str,
@@ -128,7 +139,7 @@ def _evaluate_run(
         shown_progress() as progress,
     ):
         result = classifier.evaluate(
-            data, training_photos=training_photos, max_bad=max_bad, progress=progress
+            data, training_photos=training_photos, max_bad=max_bad, page=out, progress=progress
         )
     if json_output:
         print_json(result)
@@ -138,6 +149,8 @@ def _evaluate_run(
     say(f"images          {result['n']}, {len(result['skipped'])} skipped")
     if result["trained_on"]:
         say(f"left out        {len(result['trained_on'])} that the run was trained on")
+    if out is not None:
+        say(f"page            {out}")
     say("hardest classes:")
     for name, value in sorted(result["per_class"].items(), key=lambda item: item[1])[:WORST]:
         say(f"  {value:6.1%}  {name}")

@@ -22,6 +22,7 @@ from edgetransfer.findings.neighbours import nearest
 from edgetransfer.findings.outliers import FAR, outlier_scores
 from edgetransfer.findings.scored import Scored
 from edgetransfer.images import likeness_of
+from edgetransfer.metrics import Accuracy, accuracy_of
 from edgetransfer.reprs import short_repr
 from edgetransfer.types import Float32Array, IntArray, Progress, no_progress
 
@@ -81,6 +82,16 @@ class Examination:
     def features(self) -> Float32Array:
         """(N, D) of all photos."""
         return np.concatenate([part.features for part in self.parts])
+
+    def accuracy_without_copies(self, part: int) -> Accuracy:
+        """Over the photos of a split whose picture is nowhere else, in no split.
+
+        A copy that heads have learned vouches for its original; only those that are the same to
+        the byte are known before.
+        """
+        counted = (self.splits == part) & self.tested
+        counted[self.duplicates.pairs.ravel()] = False
+        return accuracy_of(self.labels[counted], self.predicted[counted], len(self.classes))
 
     def split_of(self, place: int) -> str:
         """The name of a photo's split."""

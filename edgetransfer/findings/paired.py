@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import comb, erfc, sqrt
 
+from edgetransfer.reprs import short_repr
+
 EXACT = 1000  # photos that one alone gets right, up to which the test is exact
 
 
@@ -26,6 +28,8 @@ class PairedTest:
     only_first: int
     only_second: int
     p: float
+
+    __repr__ = short_repr
 
 
 def mcnemar(n: int, only_first: int, only_second: int) -> PairedTest:

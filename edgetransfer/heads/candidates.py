@@ -22,8 +22,9 @@ from edgetransfer.heads.loss import FloatArray
 from edgetransfer.heads.novelty import Novelty, left_out_distances, novelty_of, threshold_of
 from edgetransfer.heads.planes import Float64Array
 from edgetransfer.heads.ridge import ridge_left_out, ridge_weights
-from edgetransfer.heads.selection import BoolArray, ClassWeights, Honest, Trial, Votes
+from edgetransfer.heads.selection import BoolArray, Honest, Trial, Votes
 from edgetransfer.heads.spectrum import Products, Spectrum
+from edgetransfer.settings.train import ClassWeights
 
 Method = Literal["lda", "ridge"]
 

@@ -12,12 +12,13 @@ import numpy as np
 
 from edgetransfer.errors import UsageError
 from edgetransfer.heads.candidates import MapCandidates, Method
-from edgetransfer.heads.feature_maps import FeatureMap, MapName
+from edgetransfer.heads.feature_maps import FeatureMap
 from edgetransfer.heads.linear_head import LinearHead
 from edgetransfer.heads.memory import check_fits
-from edgetransfer.heads.selection import ClassWeights, Honest, Trial, check_rows, distinct_rows
+from edgetransfer.heads.selection import Honest, Trial, check_rows, distinct_rows
 from edgetransfer.heads.spectrum import Spectrum
 from edgetransfer.reprs import short_repr
+from edgetransfer.settings.train import ClassWeights, MapName
 from edgetransfer.types import Float32Array, IntArray, Progress, no_progress
 
 

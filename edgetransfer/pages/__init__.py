@@ -2,5 +2,14 @@
 
 from edgetransfer.pages.compare_page import ComparePage, CompareRow, compare_page
 from edgetransfer.pages.run_page import RunPage, run_page
+from edgetransfer.pages.stream_page import StreamPage, stream_page
 
-__all__ = ["ComparePage", "CompareRow", "RunPage", "compare_page", "run_page"]
+__all__ = [
+    "ComparePage",
+    "CompareRow",
+    "RunPage",
+    "StreamPage",
+    "compare_page",
+    "run_page",
+    "stream_page",
+]

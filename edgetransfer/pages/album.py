@@ -19,8 +19,8 @@ from edgetransfer.pages.html import plain
 from edgetransfer.types import Progress, no_progress
 
 SIDE = 96  # pixels
-MOST = 800  # pictures in a page
-MOST_BYTES = 4096  # of one: with all of them a page stays below 5 MB
+MOST = 1200  # pictures in a page
+MOST_BYTES = 3072  # of one: with all of them a page stays below 6.5 MB
 QUALITIES = (75, 50, 25, 5)
 
 

@@ -8,8 +8,9 @@ import numpy as np
 
 from edgetransfer.findings import Examination
 from edgetransfer.metrics import wilson_interval
-from edgetransfer.pages.html import count, share, text
+from edgetransfer.pages.html import count, head, share, table, text
 from edgetransfer.pages.selection import Selection
+from edgetransfer.reprs import short_repr
 
 MOST = 400  # classes that are listed, the weakest
 OPEN = 12  # of these, that are seen at once
@@ -43,6 +44,8 @@ class ClassRow:
     doubtful: int
     copies: int
     outliers: int
+
+    __repr__ = short_repr
 
     @property
     def accuracy(self) -> float:
@@ -108,9 +111,10 @@ def class_table(selection: Selection) -> str:
     found = selection.examination
     rows = class_rows(selection)
     overall = selection.part.accuracy.top1
-    heads = "".join(f'<th scope="col">{part.split}</th>' for part in found.parts)
+    heads = head("class", *(part.split for part in found.parts), "accuracy", "95 % interval")
+    heads += head("remarks", left=True)
 
-    def table(part: list[ClassRow]) -> str:
+    def listed(part: list[ClassRow], name: str) -> str:
         body = "".join(
             f'<tr><th scope="row">{text(found.classes[row.label], 40)}</th>'
             + "".join(f"<td>{number:,}</td>" for number in row.counts)
@@ -118,21 +122,16 @@ def class_table(selection: Selection) -> str:
             f'<td class="left">{"; ".join(remarks(row, found, overall))}</td></tr>'
             for row in part
         )
-        return (
-            '<div class="wide"><table><thead><tr><th scope="col">class</th>'
-            f'{heads}<th scope="col">accuracy</th><th scope="col">95 % interval</th><th '
-            f'scope="col" class="left">remarks</th></tr></thead><tbody>{body}</tbody></table></div>'
-        )
+        return table(name, heads, body)
 
     rest = rows[OPEN:MOST]
     if not rest:
-        return table(rows)
+        return listed(rows, "Classes")
     left_out = len(rows) - len(rest) - OPEN
     more = f'<p class="muted">and {left_out:,} with higher accuracy</p>' if left_out else ""
-    return (
-        f"{table(rows[:OPEN])}<details><summary>{count(len(rest), 'more class', 'more classes')}"
-        f"</summary>{table(rest)}{more}</details>"
-    )
+    weakest, others = listed(rows[:OPEN], "The weakest classes"), listed(rest, "The others")
+    summary = count(len(rest), "more class", "more classes")
+    return f"{weakest}<details><summary>{summary}</summary>{others}{more}</details>"
 
 
 def _range(row: ClassRow) -> str:

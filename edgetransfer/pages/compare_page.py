@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from edgetransfer.metrics import Accuracy
-from edgetransfer.pages.html import count, framed, plain, share, text
+from edgetransfer.pages.html import count, framed, head, plain, share, table, text
 from edgetransfer.pages.style import STYLE
 from edgetransfer.reprs import short_repr
 
@@ -76,7 +76,8 @@ def compare_page(page: ComparePage) -> str:
 
 def _runs(page: ComparePage) -> str:
     names = list(page.rows[0].facts)
-    heads = "".join(f'<th scope="col">{plain(name)}</th>' for name in names)
+    heads = head("run", "top-1", "95 % interval", "mean of the classes")
+    heads += head("against the first", left=True) + head(*names)
     body = ""
     for row in page.rows:
         low, high = row.interval
@@ -86,12 +87,7 @@ def _runs(page: ComparePage) -> str:
             f"<td>{share(low)} to {share(high)}</td><td>{share(row.accuracy.mean_per_class)}</td>"
             f'<td class="left">{plain(row.difference, 200)}</td>{facts}</tr>'
         )
-    return (
-        '<div class="wide"><table><thead><tr><th scope="col">run</th><th scope="col">top-1</th>'
-        '<th scope="col">95 % interval</th><th scope="col">mean of the classes</th>'
-        f'<th scope="col" class="left">against the first</th>{heads}</tr></thead>'
-        f"<tbody>{body}</tbody></table></div>"
-    )
+    return table("Runs", heads, body)
 
 
 def _classes(page: ComparePage) -> str:
@@ -105,7 +101,7 @@ def _classes(page: ComparePage) -> str:
     differing = sorted((pair for pair in spread if pair[0] > 0), key=lambda p: (-p[0], p[1]))
     if not differing:
         return "<p>They get the same share of each class right.</p>"
-    heads = "".join(f'<th scope="col">{text(row.name)}</th>' for row in page.rows)
+    heads = head("class", "photos", *(row.name for row in page.rows))
     body = "".join(
         f'<tr><th scope="row">{text(page.classes[label], 40)}</th><td>{tested[label]:,}</td>'
         + "".join(f"<td>{share(v[label])}</td>" for v in values)
@@ -114,7 +110,4 @@ def _classes(page: ComparePage) -> str:
     )
     more = len(differing) - MOST
     rest = f'<p class="muted">and {count(more, "other")}</p>' if more > 0 else ""
-    return (
-        f'<div class="wide"><table><thead><tr><th scope="col">class</th><th scope="col">photos'
-        f"</th>{heads}</tr></thead><tbody>{body}</tbody></table></div>{rest}"
-    )
+    return table("Classes that differ most", heads, body) + rest

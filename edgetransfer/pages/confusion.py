@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from edgetransfer.pages.galleries import Galleries
-from edgetransfer.pages.html import count, plain
+from edgetransfer.pages.html import count, head, plain, scrolled, table
 from edgetransfer.pages.selection import IN_CELL, Selection
 from edgetransfer.types import IntArray
 
@@ -14,6 +14,7 @@ NAMED = 45  # classes, up to which their names stand beside the matrix
 COUNTED = 25  # classes, up to which a cell's number stands in it
 WIDTH = 760  # pixels of the largest matrix
 PAIRS = 15  # that are listed
+DARK = 0.75  # how deep a cell is, above which its number is as light as the page
 
 
 def drawn_classes(confusion: IntArray) -> list[int]:
@@ -37,16 +38,18 @@ def matrix(selection: Selection, galleries: Galleries) -> str:
         if left_out
         else ""
     )
-    return f'{remark}<div class="wide">{_drawn(selection, confusion, shown)}</div>{cells}'
+    drawn = scrolled("Matrix of classes", _drawn(selection, confusion, shown))
+    return f"{remark}{drawn}{cells}"
 
 
 def _drawn(selection: Selection, confusion: IntArray, shown: list[int]) -> str:
     classes = selection.examination.classes
     side = max(6.0, min(28.0, WIDTH / len(shown)))
     named = len(shown) <= NAMED
-    left, top = (150.0, 110.0) if named else (16.0, 16.0)
+    # Names above lean to the right, beyond the last column.
+    left, top, right = (150.0, 120.0, 90.0) if named else (16.0, 16.0, 4.0)
     extent = side * len(shown)
-    width, height = left + extent + 4, top + extent + 4
+    width, height = left + extent + right, top + extent + 4
     parts = [f'<rect class="none" x="{left}" y="{top}" width="{extent:g}" height="{extent:g}"/>']
     if named:
         parts += [_names(classes[label], i, left, top, side) for i, label in enumerate(shown)]
@@ -66,8 +69,8 @@ def _drawn(selection: Selection, confusion: IntArray, shown: list[int]) -> str:
                 )
                 if len(shown) <= COUNTED:
                     inside += (
-                        f'<text class="on" x="{x + side / 2:g}" y="{y + side / 2 + 4:g}" '
-                        f'text-anchor="middle">{number}</text>'
+                        f'<text class="{"on" if depth > DARK else "over"}" x="{x + side / 2:g}" '
+                        f'y="{y + side / 2 + 4:g}" text-anchor="middle">{number}</text>'
                     )
                 if (label, other) in selection.cells:
                     parts.append(f'<a href="#c{label}-{other}" aria-label="{name}">{inside}</a>')
@@ -114,8 +117,5 @@ def pairs(selection: Selection, galleries: Galleries) -> str:
         f'<td><a href="#c{key[0]}-{key[1]}">{count(len(photos), "photo")}</a></td></tr>'
         for key, photos in wrong[:PAIRS]
     )
-    return (
-        '<div class="wide"><table><thead><tr><th scope="col">class</th><th scope="col" '
-        'class="left">taken for</th><th scope="col">how often</th></tr></thead>'
-        f"<tbody>{rows}</tbody></table></div>"
-    )
+    heads = head("class") + head("taken for", left=True) + head("how often")
+    return table("Classes that are confused", heads, rows)

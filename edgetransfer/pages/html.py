@@ -39,18 +39,37 @@ def count(number: int, one: str, many: str = "") -> str:
     return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
+def table(name: str, heads: str, body: str) -> str:
+    """A table, by cells as HTML; where it is too wide it is moved aside, also by keys."""
+    return scrolled(name, f"<table><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>")
+
+
+def scrolled(name: str, content: str) -> str:
+    """Content that may be wider than the page."""
+    return (
+        f'<div class="wide" tabindex="0" role="region" aria-label="{plain(name)}">{content}</div>'
+    )
+
+
+def head(*names: str, left: bool = False) -> str:
+    """The headings of a table's columns."""
+    place = ' class="left"' if left else ""
+    return "".join(f'<th scope="col"{place}>{plain(name)}</th>' for name in names)
+
+
 def framed(title: str, body: str, style: str, script: str) -> str:
     """A whole page."""
     policy = (
         f"default-src 'none'; img-src data:; style-src '{_hash(style)}'; "
         f"script-src '{_hash(script)}'; base-uri 'none'; form-action 'none'"
     )
+    run = f"<script>{script}</script>\n" if script else ""
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{plain(title)}</title>\n<style>{style}</style>\n</head>\n<body>\n"
-        f"{body}\n<script>{script}</script>\n</body>\n</html>\n"
+        f"{body}\n{run}</body>\n</html>\n"
     )
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from edgetransfer.findings import Examination, grouped
 from edgetransfer.findings.scored import Scored
+from edgetransfer.reprs import short_repr
 from edgetransfer.types import IntArray
 
 LISTED = 24  # photos of a list
@@ -20,7 +21,7 @@ GROUPS = 24  # of copies
 IN_GROUP = 6
 CELLS = 300  # of the confusion matrix that open
 IN_CELL = 12
-POINTS = 1500  # of the map
+POINTS = 600  # of the map
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +29,8 @@ class Selection:
     """What is shown of an examination; photos are named by their place in all splits."""
 
     examination: Examination
+
+    __repr__ = short_repr
 
     @cached_property
     def judged(self) -> int:
@@ -117,6 +120,7 @@ class Selection:
             yield from group[:IN_GROUP]
         yield from self.unsure
         yield from self.outliers
+        yield from self.points
         for cell, photos in self.cells.items():
             if cell[0] != cell[1]:
                 yield from photos[:IN_CELL]
@@ -124,7 +128,6 @@ class Selection:
         for rank in range(IN_CELL):
             for photos in self.cells.values():
                 yield from photos[rank : rank + 1]
-        yield from self.points
 
 
 def _least(values: NDArray[np.floating[Any]], places: IntArray) -> list[int]:

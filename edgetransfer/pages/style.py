@@ -48,7 +48,7 @@ min-width:0;overflow-wrap:anywhere}
 gap:10px 24px}.group{border-top:1px solid var(--rule);padding-top:6px;min-width:0}
 .matrix{display:block;height:auto}.matrix text{font-size:11px;fill:var(--ink)}
 .matrix .hit{fill:var(--good)}.matrix .miss{fill:var(--bad)}.matrix .none{fill:var(--card)}
-.matrix .on{fill:var(--page);font-size:10px;pointer-events:none}
+.matrix .on,.matrix .over{font-size:10px;pointer-events:none}.matrix .on{fill:var(--page)}
 .matrix a:focus rect,.matrix a:hover rect{stroke:var(--ink);stroke-width:2}
 .cell{display:none;border-top:2px solid var(--link);margin-top:10px}.cell:target{display:block}
 .map{display:block;width:100%;height:auto;max-width:860px;background:var(--card);
@@ -65,10 +65,18 @@ dl.facts{display:grid;grid-template-columns:max-content 1fr;gap:2px 18px;margin:
 font-size:14px}dl.facts dt{color:var(--muted)}dl.facts dd{margin:0;overflow-wrap:anywhere;
 min-width:0}
 details{margin:8px 0}summary{cursor:pointer;padding:4px 0}
-@media(max-width:520px){main{padding:16px 14px 40px}dl.facts{grid-template-columns:1fr}
+@media(max-width:520px){main{padding:16px 14px 40px}th,td{padding-right:10px}
+tbody th{min-width:7em}td.left{min-width:7em}dl.facts{grid-template-columns:1fr}
 dl.facts dd{margin-bottom:6px}.photos{grid-template-columns:repeat(auto-fill,minmax(112px,1fr))}}
 @media print{:root{color-scheme:light}.wide{overflow:visible}nav{display:none}}
 """ + "".join(f".f{i}{{fill:var(--k{i})}}" for i in range(8))
+
+CHART_STYLE = """
+.chart svg{display:block;width:100%;height:auto;max-width:640px;margin-top:10px}
+.chart text{fill:currentColor;font-size:12px}.chart .title{fill:var(--muted)}
+.chart .grid{stroke:var(--rule);stroke-width:1}.chart .axis{stroke:var(--muted);fill:none}
+.chart{--series-0:var(--k0);--series-1:var(--k1)}
+"""
 
 # A point of the map says which photo it is: its picture is shown beside the pointer, or where the
 # keyboard has gone. Without the script the browser shows the point's title.

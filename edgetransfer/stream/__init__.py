@@ -1,5 +1,7 @@
 """The straight line over an endless stream: predict, score, learn, and lose nothing."""
 
+from edgetransfer.settings.learning import KeepingSettings, LearningSettings
+from edgetransfer.settings.stream import StreamSettings
 from edgetransfer.stream.checking import Check, check
 from edgetransfer.stream.exporting import export
 from edgetransfer.stream.forgetting import forget
@@ -11,7 +13,6 @@ from edgetransfer.stream.learning.statistics_learner import StatisticsLearner
 from edgetransfer.stream.opening import Eyes
 from edgetransfer.stream.rewind import RolledBack, SavedState, rollback, saved_states
 from edgetransfer.stream.running import run_stream
-from edgetransfer.stream.settings import KeepingSettings, LearningSettings, StreamSettings
 from edgetransfer.stream.snapshot import Snapshot
 
 __all__ = [

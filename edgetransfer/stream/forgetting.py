@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from edgetransfer.errors import RunFolderError, UsageError
+from edgetransfer.runs.run_folder import PAGE
 from edgetransfer.stream.keeping.checkpoints import CheckpointFolder
 from edgetransfer.stream.keeping.derived import report_of
 from edgetransfer.stream.keeping.erasing import stage_erasure
@@ -127,7 +128,7 @@ def _keep_only(
         names = CheckpointFolder(run / CHECKPOINTS).names()
         gone += [f"{CHECKPOINTS}/{path.name}" for path in names]
         gone += [] if keys is not None else [*journal_names(run), *all_thumbnails(run)]
-        staged.commit("forget", remove=gone, aside=None)
+        staged.commit("forget", remove=[*gone, PAGE], aside=None)
     except BaseException:
         staged.discard()
         raise

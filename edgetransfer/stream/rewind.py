@@ -13,6 +13,7 @@ from edgetransfer.errors import UsageError
 from edgetransfer.reprs import short_repr
 from edgetransfer.runs import RunFolder
 from edgetransfer.runs.pending import ASIDE
+from edgetransfer.runs.run_folder import PAGE
 from edgetransfer.stream.keeping.checkpoints import Checkpoint, CheckpointFolder, read_checkpoint
 from edgetransfer.stream.keeping.history import Moment, held, stage_moment, stream_folder
 from edgetransfer.stream.keeping.id_file import read_ids
@@ -195,7 +196,7 @@ def _go_back(run: Path, back: Moment) -> Path:
         name = f"{datetime.now():%Y-%m-%dT%H-%M-%S}-rollback-to-{back.accepted}"
         while (run / ASIDE / name).exists():
             name += "-again"
-        staged.commit(f"rollback to {back.accepted} samples", remove=gone, aside=name)
+        staged.commit(f"rollback to {back.accepted} samples", remove=[*gone, PAGE], aside=name)
     except BaseException:
         staged.discard()
         raise

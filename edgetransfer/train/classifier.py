@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, overload
+from typing import Any, TypeAlias, overload
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from edgetransfer.metrics import Accuracy, StageClock
 from edgetransfer.reprs import short_repr
 from edgetransfer.train.opened_run import open_run
 from edgetransfer.train.opening import limited_threads
+from edgetransfer.train.run_page import scored_photos, write_test_page
 from edgetransfer.train.seen_before import seen_in_training
 from edgetransfer.train.skipping import NAMED, SkippedImages
 from edgetransfer.types import Float32Array, Progress, no_progress
@@ -47,6 +48,13 @@ class Prediction:
         Whether it probably shows none of the classes: it is further from all of them than the
         head takes its own for (see `edgetransfer.heads.Novelty`), or none reaches the probability
         that was asked for.
+
+    Examples
+    --------
+    >>> from edgetransfer import Prediction
+    >>> found = Prediction(id="cat.jpg", classes=("cat", "dog"), probabilities=(0.9, 0.1))
+    >>> found.to_dict()["classes"]
+    ('cat', 'dog')
     """
 
     id: str
@@ -62,10 +70,21 @@ class Prediction:
         return asdict(self)
 
 
+Score: TypeAlias = tuple[Float32Array, Float32Array]
+"""A photo's (D,) features and (K,) probabilities."""
+
+
 class Classifier:
     """A backbone in an engine, and the head that a run trained on it.
 
     Made by `Classifier.load`; a context manager.
+
+    Examples
+    --------
+    >>> from edgetransfer import Classifier
+    >>> with Classifier.load("run") as classifier:
+    ...     print(classifier.predict("photos/test/red/000.png", top=1).classes)
+    ('red',)
     """
 
     def __init__(
@@ -154,18 +173,24 @@ class Classifier:
     def probabilities(self, samples: Sequence[Sample]) -> Iterator[tuple[int, Float32Array | str]]:
         """Index of each sample, in order, with its (K,) probabilities or the reason for none."""
         for index, found, _ in self._each(samples):
+            yield index, found if isinstance(found, str) else found[1]
+
+    def scores(self, samples: Sequence[Sample]) -> Iterator[tuple[int, Score | str]]:
+        """Index of each sample, in order, with its features and probabilities, or why none."""
+        for index, found, _ in self._each(samples):
             yield index, found
 
-    def _each(self, samples: Sequence[Sample]) -> Iterator[tuple[int, Float32Array | str, bool]]:
-        """As `probabilities`, and whether the head takes each for unknown."""
+    def _each(self, samples: Sequence[Sample]) -> Iterator[tuple[int, Score | str, bool]]:
+        """As `scores`, and whether the head takes each for unknown."""
         with limited_threads(self._threads):
             for batch in self.extractor.extract(samples):
                 rows = self.head.predict_proba(batch.features)
                 unknown = self.head.unknown(batch.features)
                 if unknown is None:
                     unknown = np.zeros(len(rows), bool)
-                found: list[tuple[int, Float32Array | str, bool]] = list(
-                    zip(batch.indices.tolist(), rows, unknown.tolist(), strict=True)
+                pairs = zip(batch.features, rows, strict=True)
+                found: list[tuple[int, Score | str, bool]] = list(
+                    zip(batch.indices.tolist(), pairs, unknown.tolist(), strict=True)
                 )
                 found += [(index, reason, False) for index, reason in batch.failed]
                 yield from sorted(found, key=lambda each: each[0])
@@ -213,7 +238,7 @@ class Classifier:
             if isinstance(result, str):
                 yield Prediction(id=sample.id, error=result)
                 continue
-            yield self.prediction(sample.id, result, top=top, unknown=unknown)
+            yield self.prediction(sample.id, result[1], top=top, unknown=unknown)
 
     def prediction(
         self,
@@ -239,6 +264,7 @@ class Classifier:
         *,
         training_photos: bool = False,
         max_bad: float = 0.05,
+        page: Path | None = None,
         progress: Progress = no_progress,
     ) -> dict[str, Any]:
         """Test on labelled images, class folders or a manifest; returns accuracies by class too.
@@ -248,12 +274,14 @@ class Classifier:
         training_photos
             Whether photos that the run was trained on are tested on too; if not, they are left
             out, and the result names them.
+        page
+            An HTML file to write, with the mistakes and what is doubtful about these photos.
 
         Raises
         ------
         DataError
             If there are none to test on, or a class that the head does not know, or too many are
-            broken.
+            broken, or the page cannot be written.
         """
         samples = load_labelled(Path(data), self.head.classes, suffixes=SUFFIXES)
         left_out: list[str] = []
@@ -261,13 +289,26 @@ class Classifier:
             samples, left_out = self._unseen(data, samples)
         accuracy = Accuracy(len(self.head.classes))
         skipped = SkippedImages(len(samples), max_bad)
-        for done, (index, result) in enumerate(self.probabilities(samples)):
+        kept: list[tuple[Sample, Score]] = []
+        for done, (index, result) in enumerate(self.scores(samples)):
             if isinstance(result, str):
                 skipped.add(samples[index], result)
             else:
                 label = np.array([samples[index].label])
-                accuracy.update(label, np.array([result.argmax()]))
+                accuracy.update(label, np.array([result[1].argmax()]))
+                if page is not None:
+                    kept.append((samples[index], result))
             progress("testing", done + 1, len(samples))
+        if page is not None and kept:
+            write_test_page(
+                Path(page),
+                scored_photos("test", kept),
+                self.head,
+                self.extractor.engine.choice,
+                skipped=skipped.records,
+                threads=self._threads,
+                progress=progress,
+            )
         present = accuracy.confusion.sum(axis=1) > 0
         return {
             "n": accuracy.count,

@@ -11,10 +11,10 @@ from edgetransfer.errors import RunFolderError, UsageError
 from edgetransfer.reprs import short_repr
 from edgetransfer.runs import RunFolder
 from edgetransfer.runs.run_folder import SKIPPED
+from edgetransfer.settings.train import LinearTraining
 from edgetransfer.train.gathering import Gathered, gathered
 from edgetransfer.train.opened_run import OpenedRun, open_run
 from edgetransfer.train.run_page import write_page
-from edgetransfer.train.settings import LinearTraining
 from edgetransfer.types import Progress, no_progress
 
 FINETUNED = (
@@ -69,7 +69,7 @@ def finished_run(path: Path, backbone: str | None = None) -> FinishedRun:
     if folder.is_stream:
         raise UsageError(
             f"{path}: a stream's run keeps no photos to show; `edgetransfer audit PHOTOS` looks "
-            "through a folder, and curve.svg shows its accuracy"
+            "through a folder, and the stream itself writes its page as it ends"
         )
     report = folder.read_report()
     if report is None:

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from edgetransfer.data import Sample
+from edgetransfer.data import DataSplits, Sample
 from edgetransfer.features import FeatureTable
-from edgetransfer.findings import Scored
-from edgetransfer.heads import Honest
+from edgetransfer.findings import Scored, unseen
+from edgetransfer.heads import Honest, LinearHead
 from edgetransfer.heads.loss import FloatArray
 from edgetransfer.heads.selection import first_equal
+from edgetransfer.settings.train import LinearTraining
 from edgetransfer.train.epochs import Scaling
 from edgetransfer.train.fitting import FittedHead, fit_head
-from edgetransfer.train.settings import LinearTraining
+from edgetransfer.train.skipping import SkippedImages
 from edgetransfer.types import Progress, no_progress
 
 OTHERWISE = "of a head in closed form"
@@ -55,6 +56,43 @@ def left_out(
         tested=tested,
         method=honest.method,
     )
+
+
+def scored_splits(
+    settings: LinearTraining,
+    splits: DataSplits,
+    skipped: SkippedImages,
+    tables: Mapping[str, FeatureTable],
+    head: LinearHead,
+    honest: Honest | None,
+    progress: Progress = no_progress,
+) -> list[Scored]:
+    """The splits that have photos, the training photos first.
+
+    Parameters
+    ----------
+    skipped
+        The photos that are not in the tables.
+    tables
+        Features by split.
+    head
+        What tests photos of its own.
+    honest
+        What is known of the training photos; found out here if None.
+    """
+    train = tables["train"]
+    if honest is None:
+        _, honest = fitted_honestly(settings, train, splits.classes, progress)
+    used = {
+        name: [sample for sample in getattr(splits, name) if sample not in skipped]
+        for name in ("train", "val", "test")
+    }
+    parts = [left_out(settings, used["train"], train, honest)]
+    for name in ("val", "test"):
+        if used[name]:
+            features = tables[name].features
+            parts.append(unseen(name, used[name], features, head.predict_proba(features)))
+    return parts
 
 
 def fitted_honestly(

@@ -13,15 +13,18 @@ from typing import Any
 
 import numpy as np
 
-from edgetransfer.engines import available_cores
-from edgetransfer.errors import EdgeTransferError
-from edgetransfer.findings import Scored, examined
+from edgetransfer.atomic import write_atomically
+from edgetransfer.data import Sample
+from edgetransfer.engines import EngineChoice, available_cores
+from edgetransfer.errors import DataError, EdgeTransferError, TakenError
+from edgetransfer.findings import Scored, examined, unseen
+from edgetransfer.heads import LinearHead
 from edgetransfer.pages import RunPage, run_page
 from edgetransfer.runs import RunFolder
 from edgetransfer.runs.run_folder import HEAD, PAGE
+from edgetransfer.settings.train import LinearTraining
 from edgetransfer.train.command_line import command_line
-from edgetransfer.train.settings import LinearTraining
-from edgetransfer.types import Progress, no_progress
+from edgetransfer.types import Float32Array, Progress, no_progress
 from edgetransfer.version import __version__
 
 logger = logging.getLogger(__name__)
@@ -66,6 +69,57 @@ def write_page(
     return path
 
 
+def scored_photos(
+    split: str, found: Sequence[tuple[Sample, tuple[Float32Array, Float32Array]]]
+) -> Scored:
+    """Photos with their features and probabilities, as a split."""
+    return unseen(
+        split,
+        [sample for sample, _ in found],
+        np.stack([features for _, (features, _) in found]),
+        np.stack([probabilities for _, (_, probabilities) in found]),
+    )
+
+
+def write_test_page(
+    path: Path,
+    part: Scored,
+    head: LinearHead,
+    choice: EngineChoice,
+    *,
+    skipped: Sequence[dict[str, Any]] = (),
+    threads: int | None = None,
+    progress: Progress = no_progress,
+) -> None:
+    """Write a page about photos that a head was tested on; a page that is there is replaced.
+
+    Raises
+    ------
+    TakenError
+        If the name is a folder's.
+    DataError
+        If it cannot be written.
+    """
+    if path.is_dir():
+        raise TakenError(f"--out {path}: a folder of that name is in the way")
+    decoding = threads or available_cores()
+    page = RunPage(
+        title="Test",
+        examination=examined([part], head.classes, threads=decoding, progress=progress),
+        facts=[
+            ("backbone", head.metadata.get("backbone_name", "")),
+            ("engine", f"{choice.name} {choice.version} ({choice.reason})"),
+            *_versions(),
+            ("sha256 of the backbone", head.metadata.get("backbone", "")),
+        ],
+        skipped=skipped,
+    )
+    try:
+        write_atomically(path, run_page(page, threads=decoding, progress=progress).encode())
+    except OSError as error:
+        raise DataError(f"{path}: cannot be written: {error.strerror or error}") from error
+
+
 @contextlib.contextmanager
 def page_may_fail() -> Iterator[None]:
     """A run that is finished stays so if its page cannot be made; that is logged."""
@@ -92,13 +146,19 @@ def facts_of(
     if report.get("peak_memory_bytes"):
         facts.append(("memory", f"{report['peak_memory_bytes'] / 2**20:,.0f} MiB at most"))
     facts += [
-        ("edgetransfer", __version__),
-        ("Python", f"{platform.python_version()}, NumPy {np.__version__}"),
-        ("machine", f"{platform.system()} {platform.machine()}, {available_cores()} cores"),
+        *_versions(),
         ("sha256 of the backbone", str(backbone["sha256"])),
         ("sha256 of the head", hashlib.sha256(run.file(HEAD).read_bytes()).hexdigest()),
     ]
     return facts
+
+
+def _versions() -> list[tuple[str, str]]:
+    return [
+        ("edgetransfer", __version__),
+        ("Python", f"{platform.python_version()}, NumPy {np.__version__}"),
+        ("machine", f"{platform.system()} {platform.machine()}, {available_cores()} cores"),
+    ]
 
 
 def _head(report: dict[str, Any]) -> str:

@@ -20,16 +20,17 @@ from edgetransfer.features import (
     cached_features,
     default_cache_folder,
 )
-from edgetransfer.findings import unseen
 from edgetransfer.heads import Honest, LinearHead, SGDSolver
 from edgetransfer.metrics import accuracy_of, peak_memory_bytes
 from edgetransfer.runs import RunFolder
 from edgetransfer.runs.run_folder import CHECKPOINT, HEAD, METRICS, REPORT, SKIPPED
+from edgetransfer.settings.recipe import warning_of
+from edgetransfer.settings.train import LinearTraining
 from edgetransfer.train.checkpoint import Arrays, TrainingState, load_checkpoint
 from edgetransfer.train.epochs import CachedEpochs, EpochSource, OnlineEpochs, Scaling
 from edgetransfer.train.fitting import fit_head, unscaled
 from edgetransfer.train.inputs import write_inputs
-from edgetransfer.train.left_out import fitted_honestly, left_out
+from edgetransfer.train.left_out import scored_splits
 from edgetransfer.train.opening import (
     cache_identity,
     head_metadata,
@@ -38,11 +39,10 @@ from edgetransfer.train.opening import (
     measured_plan,
     open_backbone,
     opened_extractor,
+    train_view,
 )
-from edgetransfer.train.recipe import warning_of
 from edgetransfer.train.run_page import page_may_fail, write_page
 from edgetransfer.train.runs import check_finished, common_report, entered_run, replacing
-from edgetransfer.train.settings import LinearTraining
 from edgetransfer.train.sgd_training import SGDTraining
 from edgetransfer.train.skipping import SkippedImages
 from edgetransfer.types import Progress, no_progress
@@ -148,8 +148,7 @@ class _Job:
         self.computed = self.from_cache = 0
         self.honest: Honest | None = None
         self.head: LinearHead | None = None
-        self.val: FeatureTable | None = None
-        self.test: FeatureTable | None = None
+        self.tests: dict[str, FeatureTable] = {}
         total = len(splits.train) + len(splits.val) + len(splits.test)
         self.skipped = SkippedImages(total, settings.max_bad)
         self.cache = FeatureCache(
@@ -177,7 +176,7 @@ class _Job:
                 head, details = self._at_once(val)
         finally:
             self.run.write_lines(SKIPPED, self.skipped.records)
-        self.head, self.val, self.test = head, val, test
+        self.head, self.tests = head, {"val": val, "test": test}
         return self._finish(head, details, test)
 
     @property
@@ -255,7 +254,7 @@ class _Job:
             source = OnlineEpochs(
                 self.extractor,
                 self.splits.train,
-                settings.view(epoch=0),
+                train_view(settings, epoch=0),
                 scaling,
                 settings.batch_size,
             )
@@ -321,18 +320,15 @@ class _Job:
     def write_page(self, report: dict[str, Any]) -> None:
         """The page for people, of a run that is finished."""
         assert self.head is not None
-        train = self._table(self.splits.train, "training features")
-        honest = self.honest
-        if honest is None:
-            _, honest = fitted_honestly(self.settings, train, self.splits.classes, self.progress)
-        parts = [left_out(self.settings, self._used(self.splits.train), train, honest)]
-        for split, samples, table in (
-            ("val", self.splits.val, self.val),
-            ("test", self.splits.test, self.test),
-        ):
-            if table is not None and len(table.labels):
-                probabilities = self.head.predict_proba(table.features)
-                parts.append(unseen(split, self._used(samples), table.features, probabilities))
+        parts = scored_splits(
+            self.settings,
+            self.splits,
+            self.skipped,
+            {"train": self._table(self.splits.train, "training features"), **self.tests},
+            self.head,
+            self.honest,
+            self.progress,
+        )
         write_page(
             self.run,
             self.settings,
@@ -342,9 +338,6 @@ class _Job:
             skipped=self.skipped.records,
             progress=self.progress,
         )
-
-    def _used(self, samples: tuple[Sample, ...]) -> list[Sample]:
-        return [s for s in samples if s not in self.skipped]
 
 
 def _check_finite(table: FeatureTable, samples: list[Sample]) -> None:

@@ -174,7 +174,10 @@ def test_labels_collide_neither_with_points_nor_with_each_other():
 
 
 @pytest.mark.skipif(importlib.util.find_spec("matplotlib") is None, reason="no matplotlib")
-def test_plots_are_png_files():
+def test_plots_are_files_of_three_kinds():
     drawn = benchmark_plots(report(DENSE, SPARSE, FAILED))
-    assert set(drawn) == {"accuracy.png", "stages.png", "sparsity.png"}
-    assert all(content.startswith(b"\x89PNG") for content in drawn.values())
+    assert drawn == benchmark_plots(report(DENSE, SPARSE, FAILED))
+    names = ("accuracy", "stages", "sparsity")
+    assert set(drawn) == {f"{name}.{kind}" for name in names for kind in ("png", "svg", "pdf")}
+    marks = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}
+    assert all(content.startswith(marks[name[-3:]]) for name, content in drawn.items())

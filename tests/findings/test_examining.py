@@ -43,6 +43,14 @@ def test_copies_across_splits_are_found():
     assert not len(found.wrong)
 
 
+def test_what_copies_vouch_for_does_not_count():
+    first, second = two_splits()
+    found = examined([first, second], ("a", "b"))
+    assert [part.accuracy.count for part in found.parts] == [20, 3]
+    # Two of the training photos have a copy among the test photos, and two of these are copies.
+    assert [found.accuracy_without_copies(i).count for i in range(2)] == [18, 1]
+
+
 def test_threads_change_nothing():
     one, several = (examined(two_splits(), ("a", "b"), threads=t) for t in (1, 4))
     assert (one.duplicates.pairs == several.duplicates.pairs).all()

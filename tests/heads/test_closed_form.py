@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.linear_model import RidgeCV
@@ -62,7 +62,6 @@ def discriminant_without(rows, labels, weights, k, i, penalty):
     return scores
 
 
-@settings(max_examples=60, deadline=None)
 @given(data=tables(), penalty=st.sampled_from([1e-2, 1.0, 1e3]), balanced=st.booleans())
 def test_ridge_leaves_out_exactly(data, penalty, balanced):
     rows, labels, k = data
@@ -75,7 +74,6 @@ def test_ridge_leaves_out_exactly(data, penalty, balanced):
         np.testing.assert_allclose(found[i], expected, rtol=1e-5, atol=1e-6)
 
 
-@settings(max_examples=60, deadline=None)
 @given(data=tables(), penalty=st.sampled_from([1e-2, 1.0, 1e3]), balanced=st.booleans())
 def test_discriminant_leaves_out_exactly(data, penalty, balanced):
     rows, labels, k = data
@@ -95,7 +93,6 @@ def test_discriminant_leaves_out_exactly(data, penalty, balanced):
         np.testing.assert_allclose(difference - difference.mean(), 0, atol=1e-6 * max(size, 1))
 
 
-@settings(max_examples=60, deadline=None)
 @given(data=tables(), penalty=st.sampled_from([1e-2, 1.0, 1e3]))
 def test_heads_from_statistics_are_those_from_rows(data, penalty):
     rows, labels, k = data

@@ -23,7 +23,7 @@ from tests.test_sealing import flipped
 
 LEARNING = {"batch_size": 2, "reservoir_bytes": 1000, "refit_every": 4, "pool_bytes": 400}
 RARE = {"checkpoint_seconds": 1e9, "checkpoints": 3}
-READ_BY_NOBODY = ("lock", "curve.svg", "skipped.jsonl")
+READ_BY_NOBODY = ("lock", "curve.svg", "report.html", "skipped.jsonl")
 
 
 def learner(run: Path) -> OnlineLearner:

@@ -220,3 +220,19 @@ def test_export_before_the_first_checkpoint(tmp_path: Path) -> None:
         assert export(tmp_path / "run", tmp_path / "out")["learned"] == 40
         head = LinearHead.load(tmp_path / "out" / "head.safetensors")
         assert np.array_equal(head.weights, stream.durable.learner.head.weights)
+
+
+def test_the_page_is_of_the_run_as_it_is(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    learn(run, 0, 40)
+    page = (run / "report.html").read_text(encoding="utf-8")
+    assert all(f"<bdi>{label_of(i)}</bdi>" in page for i in range(4))
+    assert "40 samples" in page
+    learn(run, 40, 48)
+    rollback(run, "40")
+    assert not (run / "report.html").exists()
+    learn(run, 40, 44)
+    forget(run, ids=frozenset(), classes=frozenset([label_of(0)]))
+    assert not (run / "report.html").exists()
+    learn(run, 45, 48)
+    assert f"<bdi>{label_of(0)}</bdi>" not in (run / "report.html").read_text(encoding="utf-8")

@@ -9,8 +9,8 @@ from dataclasses import replace
 
 import pytest
 
-from edgetransfer import LinearTraining, train_linear
-from edgetransfer.errors import RunFolderError, UsageError
+from edgetransfer import Classifier, LinearTraining, train_linear
+from edgetransfer.errors import DataError, RunFolderError, TakenError, UsageError
 from edgetransfer.train import run_page as run_page_module
 from edgetransfer.train.finished_run import page_anew
 
@@ -100,6 +100,20 @@ def test_a_run_is_finished_without_its_page(training, monkeypatch, caplog):
     assert json.loads((training.out / "report.json").read_text()) == report
     assert "report.html is not written" in caplog.text
     assert train_linear(training, resume=True) == report
+
+
+def test_a_test_has_a_page_too(training, tmp_path):
+    train_linear(replace(training, report=False))
+    path = tmp_path / "test.html"
+    with Classifier.load(training.out, engine="onnxruntime") as classifier:
+        result = classifier.evaluate(training.data, page=path)
+        with pytest.raises(TakenError, match="in the way"):
+            classifier.evaluate(training.data, page=tmp_path)
+        with pytest.raises(DataError, match="cannot be written"):
+            classifier.evaluate(training.data, page=tmp_path / "no" / "test.html")
+    page = path.read_text()
+    assert f"test test photos {result['n']} " in shown(page, "Accuracy")
+    assert f"{100 * result['top1']:.1f}&#8239;%" in shown(page, "Accuracy")
 
 
 def test_what_cannot_be_made_anew_says_why(training, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,24 @@ def derived_files(learner: Learner, head_metadata: dict[str, str]) -> dict[str, 
     if head.classes:
         files[HEAD] = head.content(head_metadata)
     return files
+
+
+def page_of(learner: Learner, run: Path, curve: Sequence[Mapping[str, Any]]) -> str:
+    """The page of a run, as HTML; ``curve`` as `read_curve` gives it."""
+    from edgetransfer.pages import StreamPage, stream_page
+
+    scores = learner.scores
+    scored = scores.by_class.tolist()
+    return stream_page(
+        StreamPage(
+            title=run.resolve().name,
+            classes=learner.classes,
+            report=report_of(learner),
+            scored=[*scored, *[0] * (len(learner.classes) - len(scored))],
+            cells=scores.cells,
+            curve=curve,
+        )
+    )
 
 
 def stale_names(run: Path, files: dict[str, bytes]) -> list[str]:

@@ -6,13 +6,13 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from edgetransfer.heads import Honest, LinearHead
+from edgetransfer.settings.learning import LearningSettings
 from edgetransfer.stream.learning.drift import PageHinkley
 from edgetransfer.stream.learning.feature_learner import FeatureLearner
 from edgetransfer.stream.learning.learner_state import Counts, LearnerState
 from edgetransfer.stream.learning.prequential import Prequential
 from edgetransfer.stream.learning.records import Kind, Record
 from edgetransfer.stream.learning.statistics_learner import StatisticsLearner
-from edgetransfer.stream.settings import LearningSettings
 from edgetransfer.types import Float32Array
 
 

@@ -20,8 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgetransfer.heads import FeatureMap, Honest, LinearHead, Statistics
-from edgetransfer.heads.feature_maps import MapName
 from edgetransfer.heads.statistics_solver import Choice, StatisticsSolver
+from edgetransfer.settings.learning import LearningSettings
+from edgetransfer.settings.train import MapName
 from edgetransfer.stream.learning.drift import PageHinkley
 from edgetransfer.stream.learning.ids import id_key
 from edgetransfer.stream.learning.key_sample import KeySample
@@ -31,7 +32,6 @@ from edgetransfer.stream.learning.pool import UnlabelledPool
 from edgetransfer.stream.learning.prequential import Prequential
 from edgetransfer.stream.learning.records import Kind, Record
 from edgetransfer.stream.learning.views import predict_views
-from edgetransfer.stream.settings import LearningSettings
 from edgetransfer.types import Float32Array, IntArray
 
 MAP: MapName = "power-l2"

@@ -7,11 +7,7 @@ Iofinova et al. (CVPR 2022), sections 3.3 and 3.6 and appendix B: 150 epochs of 
 
 from __future__ import annotations
 
-from typing import Any, Literal, get_args
-
-from edgetransfer.errors import UsageError
-
-Recipe = Literal["default", "paper"]
+from typing import Any
 
 EPOCHS = 150
 LINEAR: dict[str, Any] = {
@@ -25,18 +21,6 @@ LINEAR: dict[str, Any] = {
     "min_crop": 0.08,
     "flip": True,
 }
-
-
-def check_recipe(recipe: str) -> None:
-    """Refuse a recipe that there is not.
-
-    Raises
-    ------
-    UsageError
-        If it is none.
-    """
-    if recipe not in get_args(Recipe):
-        raise UsageError(f"--recipe is one of {', '.join(get_args(Recipe))}, not {recipe!r}")
 
 
 def departures(values: dict[str, Any], recipe: dict[str, Any]) -> list[str]:

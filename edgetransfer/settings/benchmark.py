@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, get_args
+from typing import Annotated, Any
 
-from edgetransfer.engines import engine_names
 from edgetransfer.errors import UsageError
-from edgetransfer.metrics.conventions import MetricChoice
 from edgetransfer.reprs import short_repr
-from edgetransfer.train import LinearTraining, recipe
-from edgetransfer.train.recipe import Recipe
-from edgetransfer.types import Interpolation
+from edgetransfer.settings import recipe
+from edgetransfer.settings.config import dump
+from edgetransfer.settings.forms import WORDS
+from edgetransfer.settings.option import Form, Opt, settings_of, settle
+from edgetransfer.settings.shared import (
+    Augmentation,
+    BatchSize,
+    CardOverrides,
+    EngineName,
+    LearningRate,
+    Machine,
+    MaxBad,
+    Metric,
+    Recipe,
+)
+from edgetransfer.settings.train import LinearTraining
 
 EPOCHS, SYNTHETIC_EPOCHS = 20, 3
 HELD_OUT = 0.2  # of each class, where a data set has neither a test nor a validation split
-# What may differ between a benchmark and its resumption without changing what is measured.
-FREE_ON_RESUME = frozenset(["out", "cache_dir", "max_bad", "retakes", "recipe", "metric"])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +39,12 @@ class SyntheticFamily:
         As `edgetransfer.backbones.architectures` names it.
     sparsities
         Shares of weights that are zero, 0 to below 1.
+
+    Examples
+    --------
+    >>> from edgetransfer import SyntheticFamily
+    >>> SyntheticFamily.parse("resnet50:0.9,0.8").sparsities
+    (0.8, 0.9)
     """
 
     architecture: str
@@ -46,21 +61,30 @@ class SyntheticFamily:
         UsageError
             If it is anything else, or a sparsity is not a share.
         """
-        from edgetransfer.backbones.architectures import architecture
-
         name, _, listed = text.partition(":")
-        known = architecture(name).name
         try:
             sparsities = {float(part) for part in listed.split(",")}
         except ValueError:
-            raise UsageError(f"--synthetic: {text!r} is not of the form {known}:0.8,0.9") from None
+            raise UsageError(f"--synthetic: {text!r} is not of the form {name}:0.8,0.9") from None
         if not all(0 <= sparsity < 1 for sparsity in sparsities):
             raise UsageError(f"--synthetic: a sparsity is from 0 to below 1, not as in {text!r}")
-        return cls(architecture=known, sparsities=tuple(sorted(sparsities - {0.0})))
+        return cls(architecture=name, sparsities=tuple(sorted(sparsities - {0.0})))
+
+    @property
+    def text(self) -> str:
+        """What `parse` reads."""
+        return f"{self.architecture}:{','.join(map(str, self.sparsities or (0.0,)))}"
+
+
+_FAMILY = Form(
+    read=lambda _option, text: SyntheticFamily.parse(text),
+    write=lambda family: str(family.text),
+    of_each=True,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
-class BenchmarkSettings:
+class BenchmarkSettings(Augmentation, Machine, CardOverrides):
     """What to compare, on what data, and how often.
 
     Parameters
@@ -91,41 +115,100 @@ class BenchmarkSettings:
     retakes
         How often a turn is taken again while other processes take more than 5 % of the
         processor; the least disturbed take counts.
-    size, resize, mean, std, interpolation, normalisation
-        As in `Preprocessing`; each overrides the cards of all backbones that are files.
+
+    What is said in place of a card is said of all backbones that are files.
+
+    Examples
+    --------
+    >>> from edgetransfer import BenchmarkSettings
+    >>> BenchmarkSettings(data="photos", out="bench", baseline="dense.onnx").n_epochs
+    20
     """
 
-    out: Path
-    data: tuple[Path, ...]
-    baseline: str | None = None
-    backbones: tuple[str, ...] = ()
-    synthetic: tuple[SyntheticFamily, ...] = ()
-    patterns: tuple[str, ...] = ("uniform",)
-    engines: tuple[str, ...] = ("auto",)
-    epochs: int | None = None
-    seeds: int = 1
-    images: int | None = None
-    retakes: int = 0
-    batch_size: int = 64
-    learning_rate: float | None = None
+    data: Annotated[
+        tuple[Path, ...],
+        Opt(
+            "Labelled photos, as for train; may be given more than once.",
+            metavar="DIR|MANIFEST",
+            flag="--data -d",
+        ),
+    ]
+    out: Annotated[
+        Path, Opt("Where measurements and report go.", metavar="DIR", flag="--out -o", free=True)
+    ]
+    baseline: Annotated[
+        str | None,
+        Opt("The dense backbone that the others are compared with.", metavar="FILE|NAME"),
+    ] = None
+    backbones: Annotated[
+        tuple[str, ...],
+        Opt(
+            "A backbone to compare; may be given more than once.",
+            metavar="FILE|NAME",
+            flag="--backbone",
+        ),
+    ] = ()
+    synthetic: Annotated[
+        tuple[SyntheticFamily, ...],
+        Opt(
+            "resnet18, resnet34, resnet50 or mobilenet_v1 with random weights, pruned by "
+            "magnitude to these sparsities: for speed alone. Without --baseline its dense twin "
+            "is the baseline.",
+            metavar="ARCH:S1,S2",
+            parse=_FAMILY,
+        ),
+    ] = ()
+    patterns: Annotated[
+        tuple[str, ...],
+        Opt(
+            "Of --synthetic: how zeros are shared out over the layers; the last four as in the "
+            "published ResNet50 (and MobileNetV1: acdc, rigl), by sparsity and work.",
+            metavar="uniform,erk,global,acdc,str,woodfisher,rigl",
+            flag="--pattern",
+            parse=WORDS,
+        ),
+    ] = ("uniform",)
+    engines: Annotated[
+        tuple[EngineName, ...],
+        Opt(
+            "Every backbone runs in each, such as deepsparse,onnxruntime.",
+            metavar="ENGINE,…",
+            parse=WORDS,
+        ),
+    ] = ("auto",)
+    epochs: Annotated[
+        int | None,
+        Opt(
+            "Of each training. Default: 20; 150 by the paper's recipe; 3 where all weights are "
+            "synthetic.",
+            metavar="N",
+            least=1,
+        ),
+    ] = None
+    seeds: Annotated[int, Opt("How many trainings.", metavar="N", least=1)] = 1
+    images: Annotated[
+        int | None, Opt("At most so many images an epoch. Default: all.", metavar="N", least=1)
+    ] = None
+    retakes: Annotated[
+        int,
+        Opt(
+            "Time an epoch again, up to so often, while other processes take more than 5 % of the "
+            "processor; the least disturbed counts.",
+            metavar="N",
+            least=0,
+            free=True,
+        ),
+    ] = 0
+    batch_size: BatchSize = 64
+    learning_rate: LearningRate = None
     recipe: Recipe = "default"
-    metric: MetricChoice = "auto"
-    min_crop: float = 0.08
-    flip: bool = True
-    max_bad: float = 0.05
-    threads: int | None = None
-    workers: int | None = None
-    cache_dir: Path | None = None
-    size: int | None = None
-    resize: int | None = None
-    mean: tuple[float, float, float] | None = None
-    std: tuple[float, float, float] | None = None
-    interpolation: Interpolation | None = None
-    normalisation: str | None = None
+    metric: Metric = "auto"
+    max_bad: MaxBad = 0.05
 
     __repr__ = short_repr
 
     def __post_init__(self) -> None:
+        settle(self)
         if not self.data:
             raise UsageError("give at least one data set with --data")
         if self.baseline is None and self.backbones:
@@ -137,34 +220,9 @@ class BenchmarkSettings:
                 "nothing to measure: give --baseline DENSE.onnx and --backbone SPARSE.onnx, or "
                 "--synthetic resnet50:0.8,0.9"
             )
-        for name in self.engines:
-            if name not in engine_names():
-                raise UsageError(
-                    f"--engines names some of {', '.join(engine_names())}, not {name!r}"
-                )
         if len(set(self.engines)) < len(self.engines):
             raise UsageError("--engines names an engine twice")
-        for name in ("seeds", "images"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise UsageError(f"--{name} must be at least 1, not {value}")
-        self._check_patterns()
         self.training(self.baseline or "synthetic", self.data[0], self.engines[0], seed=0)
-
-    def _check_patterns(self) -> None:
-        if not self.synthetic:
-            return
-        from edgetransfer.backbones.architectures.profiles import Profile, is_profile, published
-        from edgetransfer.graphs.pruning import Distribution
-
-        patterns = (*get_args(Distribution), *get_args(Profile))
-
-        for pattern in self.patterns:
-            if pattern not in patterns:
-                raise UsageError(f"--pattern names some of {', '.join(patterns)}, not {pattern!r}")
-            for family in self.synthetic if is_profile(pattern) else ():
-                for sparsity in family.sparsities:
-                    published(family.architecture, pattern, sparsity)
 
     @property
     def is_all_synthetic(self) -> bool:
@@ -184,7 +242,7 @@ class BenchmarkSettings:
         self,
         backbone: str,
         data: Path,
-        engine: str,
+        engine: EngineName,
         seed: int,
         *,
         own_card: bool = False,
@@ -197,7 +255,10 @@ class BenchmarkSettings:
         own_card
             Leave the card as it is.
         """
+        reading: CardOverrides = CardOverrides() if own_card else self
         return LinearTraining(
+            **{name: getattr(reading, name) for name in _names(CardOverrides)},
+            **{name: getattr(self, name) for name in (*_names(Machine), *_names(Augmentation))},
             backbone=backbone,
             data=data,
             out=self.out,
@@ -208,29 +269,24 @@ class BenchmarkSettings:
             learning_rate=self.learning_rate,
             recipe=self.recipe,
             metric=self.metric,
-            min_crop=self.min_crop,
-            flip=self.flip,
             seed=seed,
             val_fraction=val_fraction,
             max_bad=self.max_bad,
             engine=engine,
-            threads=self.threads,
-            workers=self.workers,
-            cache_dir=self.cache_dir,
-            size=None if own_card else self.size,
-            resize=None if own_card else self.resize,
-            mean=None if own_card else self.mean,
-            std=None if own_card else self.std,
-            interpolation=None if own_card else self.interpolation,
-            normalisation=None if own_card else self.normalisation,
         )
 
     def to_config(self) -> dict[str, Any]:
         """The settings that decide what is measured, as JSON values."""
-        values = {k: v for k, v in asdict(self).items() if k not in FREE_ON_RESUME}
-        values["data"] = [str(path.resolve()) for path in self.data]
+        # How many threads decode changes no training, but it changes a benchmark.
+        free = {s.name for s in settings_of(type(self)) if s.said and s.said.free} - {"workers"}
+        values = {**{field.name: None for field in fields(self)}, **dump(self)}
+        values = {name: value for name, value in values.items() if name not in free}
         values["epochs"] = self.n_epochs
         values["learning_rate"] = self.training("", self.data[0], "auto", seed=0).sgd.learning_rate
         if not self.synthetic:
             del values["patterns"]
         return values
+
+
+def _names(group: type) -> list[str]:
+    return [setting.name for setting in settings_of(group)]

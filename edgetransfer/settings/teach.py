@@ -1,14 +1,23 @@
-"""All settings of one page."""
+"""All settings of one page that is taught."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated
 
-from edgetransfer.paths import take_strings
 from edgetransfer.reprs import short_repr
-from edgetransfer.stream import KeepingSettings, LearningSettings, StreamSettings
-from edgetransfer.web import AddressSettings
+from edgetransfer.settings.address import AddressSettings
+from edgetransfer.settings.learning import KeepingSettings, LearningSettings
+from edgetransfer.settings.option import Opt, settle
+from edgetransfer.settings.shared import (
+    DEFAULT_BACKBONE,
+    BackboneName,
+    Engine,
+    ServerBatch,
+    Threads,
+)
+from edgetransfer.settings.stream import StreamSettings
 
 # The photos' features stay in the journal, as far back as this reaches: half of it is kept beyond
 # the checkpoints, 100,000 photos of 1,280 features.
@@ -21,27 +30,35 @@ class TeachSettings:
 
     Parameters
     ----------
-    backbone
-        An ONNX file, or the name of a bundled backbone.
     run
         The run folder; made if it is not there, gone on with if it is.
+    backbone
+        An ONNX file, or the name of a bundled backbone.
     address
         Where the page is.
     batch_size
         Photos that go through the engine together at most.
+
+    Examples
+    --------
+    >>> from edgetransfer import TeachSettings
+    >>> TeachSettings(run="flowers").stream().source
+    'http:page'
     """
 
-    backbone: str
-    run: Path
+    run: Annotated[
+        Path, Opt("The run folder, new or to go on with.", metavar="RUN", positional=True)
+    ]
+    backbone: BackboneName = DEFAULT_BACKBONE
     address: AddressSettings = field(default_factory=AddressSettings)
-    engine: str = "auto"
-    threads: int | None = None
-    batch_size: int = 8
+    batch_size: ServerBatch = 8
+    engine: Engine = "auto"
+    threads: Threads = None
 
     __repr__ = short_repr
 
     def __post_init__(self) -> None:
-        take_strings(self, "run")
+        settle(self)
         self.stream()
 
     def stream(self) -> StreamSettings:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any, Literal, get_args
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
 
 from edgetransfer.errors import UsageError
 from edgetransfer.reprs import short_repr
+from edgetransfer.settings.config import differs, dump
+from edgetransfer.settings.option import Opt, Shown, settle
+from edgetransfer.settings.train import LinearTraining
 
 HeadStart = Literal["kaiming", "linear"]
 Only = Literal["all", "batchnorm", "bias", "last-block"]
+Keep = Literal["auto", "better", "finetuned"]
 BatchNorm = Literal["auto", "keep", "restore"]
 Normalisation = Literal["auto", "data", "augmented", "card"]
 Precision = Literal["auto", "float32", "bfloat16"]
@@ -17,16 +21,29 @@ Device = Literal["auto", "cpu", "cuda", "mps"]
 Optimizer = Literal["sgd", "adam"]
 Schedule = Literal["auto", "step", "cosine"]
 
-CHOICES: dict[str, Any] = {
-    "head_init": HeadStart,
-    "only": Only,
-    "batchnorm": BatchNorm,
-    "normalise": Normalisation,
-    "precision": Precision,
-    "device": Device,
-    "optimizer": Optimizer,
-    "schedule": Schedule,
-}
+_WHAT = "What is trained"
+_LOSS = "Loss"
+_TORCH = "torch"
+_HEAD_ALONE = "it says how a linear head is fitted, and a finetuning trains the head by SGD or Adam"
+
+TrainingToo = Annotated[
+    LinearTraining,
+    Shown(
+        without={
+            "mode": "--cached-frozen decides it",
+            "solver": "--optimizer is its counterpart",
+            **dict.fromkeys(
+                ("l2", "penalty", "feature_map", "class_weights", "standardize"), _HEAD_ALONE
+            ),
+        },
+        help={
+            "epochs": "Default: 20; 150 by the paper's recipe.",
+            "learning_rate": "The highest; 0.001, or 0.0003 with adam. With sgd and batch-norm "
+            "0.01 pays where a linear head is weak.",
+        },
+    ),
+]
+"""What `LinearTraining` says of a finetuning, as the command ``finetune`` shows it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,56 +117,139 @@ class FinetuneSettings:
         memory; there is no augmentation then.
     baseline
         Fit a linear head first, to say what it reaches and which learning rate fits.
+    keep
+        What the run holds at the end. ``better``: the finetuned network, or the backbone as it was
+        with a linear head where that is as good on photos that neither learned from: the
+        validation photos, or a fifth of the others (``val_fraction`` says another share).
+        ``finetuned``: the finetuned network in any case. ``auto``: ``better``, but ``finetuned``
+        by the paper's recipe, which holds nothing out, and without a ``baseline``.
+
+    Examples
+    --------
+    >>> from edgetransfer import FinetuneSettings
+    >>> FinetuneSettings(optimizer="adam").is_cosine
+    True
     """
 
-    optimizer: Optimizer = "sgd"
-    schedule: Schedule = "auto"
-    refit_head: bool = False
-    head_init: HeadStart = "kaiming"
-    head_bias: bool = True
-    from_layer: str | None = None
-    only: Only = "all"
-    layer_decay: float = 1.0
-    batchnorm: BatchNorm = "auto"
-    mask: str | None = None
-    teacher: str | None = None
-    teacher_weight: float = 0.5
-    temperature: float = 2.0
-    label_smoothing: float = 0.0
-    mixup: float = 0.0
-    normalise: Normalisation = "auto"
-    precision: Precision = "auto"
-    micro_batch: int | None = None
-    checkpointing: bool = False
-    cached_frozen: bool = False
-    device: Device = "auto"
-    baseline: bool = True
+    optimizer: Annotated[
+        Optimizer,
+        Opt("adam where batch-norm is folded into convolutions and epochs are few."),
+    ] = "sgd"
+    schedule: Annotated[
+        Schedule,
+        Opt(
+            "Of the learning rate: a tenth after each third of the epochs (auto with sgd), or "
+            "along a cosine (auto with adam)."
+        ),
+    ] = "auto"
+    baseline: Annotated[bool, Opt("Fit a linear head first, to say what it reaches.")] = True
+    keep: Annotated[
+        Keep,
+        Opt(
+            "better: hold the linear head where finetuning does not beat it on photos that were "
+            "held out. auto: better, but by the paper's recipe finetuned.",
+            free=True,
+        ),
+    ] = "auto"
+    from_layer: Annotated[
+        str | None,
+        Opt(
+            "Train from these weights on (names: edgetransfer inspect); what comes before runs "
+            "in the sparse engine.",
+            metavar="NAME",
+            panel=_WHAT,
+        ),
+    ] = None
+    only: Annotated[Only, Opt("Train these alone, and the head.", panel=_WHAT)] = "all"
+    cached_frozen: Annotated[
+        bool,
+        Opt("Run the frozen part once, without augmentation, and keep its output.", panel=_WHAT),
+    ] = False
+    head_init: Annotated[
+        HeadStart, Opt("Start from a fresh head, or from the linear one.", panel=_WHAT)
+    ] = "kaiming"
+    head_bias: Annotated[
+        bool, Opt("Give the head a bias; STR's networks have none.", panel=_WHAT)
+    ] = True
+    refit_head: Annotated[
+        bool, Opt("Fit an L-BFGS head to the finetuned features at the end.", panel=_WHAT)
+    ] = False
+    layer_decay: Annotated[
+        float,
+        Opt(
+            "Each layer learns X times as fast as the next.",
+            metavar="X",
+            panel=_WHAT,
+            above=0,
+            most=1,
+        ),
+    ] = 1.0
+    batchnorm: Annotated[
+        BatchNorm,
+        Opt(
+            "restore: put batch-norm back where it was folded into convolutions; auto does by "
+            "the paper's recipe alone.",
+            panel=_WHAT,
+        ),
+    ] = "auto"
+    mask: Annotated[
+        str | None, Opt("Use the zeros of another backbone.", metavar="FILE", panel=_WHAT)
+    ] = None
+    normalise: Annotated[
+        Normalisation,
+        Opt(
+            "Input by the data set's own mean and deviation (of eval views, or of augmented "
+            "ones), or by the card's. auto: data if all layers are trained and the card has "
+            "ImageNet's; augmented by the paper's recipe.",
+            panel=_WHAT,
+        ),
+    ] = "auto"
+    label_smoothing: Annotated[float, Opt(metavar="X", panel=_LOSS, least=0, most=1)] = 0.0
+    mixup: Annotated[
+        float, Opt("Mix images in pairs; 0.2 is usual.", metavar="ALPHA", panel=_LOSS)
+    ] = 0.0
+    teacher: Annotated[
+        str | None,
+        Opt(
+            "ONNX file to learn from: an output for each class, or features as long as the "
+            "backbone's, such as the dense backbone that it was made from.",
+            metavar="FILE",
+            panel=_LOSS,
+        ),
+    ] = None
+    teacher_weight: Annotated[
+        float, Opt("Its share of the loss.", metavar="X", panel=_LOSS, least=0, most=1)
+    ] = 0.5
+    temperature: Annotated[float, Opt(metavar="X", panel=_LOSS, above=0)] = 2.0
+    precision: Annotated[
+        Precision, Opt("auto: bfloat16 where the processor has it.", panel=_TORCH)
+    ] = "auto"
+    micro_batch: Annotated[
+        int | None,
+        Opt(
+            "Images at once, of a batch; 16, or 32 with batch-norm, or the whole batch by the "
+            "paper's recipe.",
+            metavar="N",
+            panel=_TORCH,
+            least=1,
+        ),
+    ] = None
+    checkpointing: Annotated[bool, Opt("Less memory, a third more time.", panel=_TORCH)] = False
+    device: Annotated[Device, Opt(panel=_TORCH)] = "auto"
 
     __repr__ = short_repr
 
     def __post_init__(self) -> None:
-        for name, choice in CHOICES.items():
-            if getattr(self, name) not in get_args(choice):
-                raise UsageError(
-                    f"--{name.replace('_', '-')} is one of {', '.join(get_args(choice))}, not "
-                    f"{getattr(self, name)!r}"
-                )
-        for name in ("teacher_weight", "label_smoothing"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise UsageError(f"--{name.replace('_', '-')} lies between 0 and 1")
-        if not 0 < self.layer_decay <= 1:
-            raise UsageError(f"--layer-decay lies above 0 and up to 1, not {self.layer_decay}")
+        settle(self)
         if not 0 <= self.mixup < float("inf"):
             raise UsageError(f"--mixup is zero or a number above it, not {self.mixup}")
-        if not 0 < self.temperature < float("inf"):
-            raise UsageError(f"--temperature is a number above zero, not {self.temperature}")
-        if self.micro_batch is not None and self.micro_batch < 1:
-            raise UsageError(f"--micro-batch must be at least 1, not {self.micro_batch}")
         if not self.head_bias and (self.head_init == "linear" or self.refit_head):
             raise UsageError(
                 "--no-head-bias goes with a head that is trained from the start: the L-BFGS head "
                 "of --head-init linear and --refit-head has a bias"
             )
+        if self.keep == "better" and not self.baseline:
+            raise UsageError("--keep better compares with the linear head that --no-baseline omits")
         self._check_frozen()
 
     def _check_frozen(self) -> None:
@@ -174,14 +274,10 @@ class FinetuneSettings:
 
     def to_config(self) -> dict[str, Any]:
         """The settings as a TOML table."""
-        return {key: value for key, value in asdict(self).items() if value is not None}
+        return dump(self)
 
     def difference(self, config: dict[str, Any]) -> str | None:
         """The first setting that differs from a saved table; what it lacks is as by default."""
-        for name, now in asdict(self).items():
-            usual = type(self).__dataclass_fields__[name].default
-            before = config.get(name, usual)
-            if before != now and not (name == "schedule" and before == "auto"):
-                was = "not set" if before is None else before
-                return f"{name} was {was} and is now {'not set' if now is None else now}"
-        return None
+        # A run of before may have its schedule still open.
+        free = ("schedule",) if config.get("schedule", "auto") == "auto" else ()
+        return differs(type(self), self.to_config(), config, free=free)

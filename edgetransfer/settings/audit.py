@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
-from edgetransfer.defaults import DEFAULT_BACKBONE
 from edgetransfer.errors import UsageError
-from edgetransfer.paths import take_strings
 from edgetransfer.reprs import short_repr
+from edgetransfer.settings.option import Opt, settle
+from edgetransfer.settings.shared import DEFAULT_BACKBONE, CacheDir, Engine, MaxBad, Threads
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,21 +34,49 @@ class AuditSettings:
         Where features are kept; the user's cache folder if None.
     max_bad
         The share of images, 0 to 1, that may be unusable.
+
+    Examples
+    --------
+    >>> from edgetransfer import AuditSettings
+    >>> AuditSettings(source="photos", manifest="looked-at.csv").max_bad
+    0.05
     """
 
-    source: Path
-    backbone: str | None = None
-    manifest: Path | None = None
-    sort_into: Path | None = None
-    engine: str = "auto"
-    threads: int | None = None
-    cache_dir: Path | None = None
-    max_bad: float = 0.05
+    source: Annotated[
+        Path,
+        Opt(
+            "A run folder, or labelled images: class folders or a manifest.",
+            metavar="RUN|DATA",
+            positional=True,
+        ),
+    ]
+    manifest: Annotated[
+        Path | None,
+        Opt(
+            "Write every photo with what is doubtful about it; train takes it as --data.",
+            metavar="FILE.csv",
+        ),
+    ] = None
+    sort_into: Annotated[
+        Path | None, Opt("Copy the doubtful photos into folders.", metavar="DIR")
+    ] = None
+    backbone: Annotated[
+        str | None,
+        Opt(
+            "What looks at the photos; of a run: where its own is now. Default: the run's, or the "
+            "one that train takes.",
+            metavar="FILE|NAME",
+        ),
+    ] = None
+    max_bad: MaxBad = 0.05
+    engine: Engine = "auto"
+    threads: Threads = None
+    cache_dir: CacheDir = None
 
     __repr__ = short_repr
 
     def __post_init__(self) -> None:
-        take_strings(self, "source", "manifest", "sort_into", "cache_dir")
+        settle(self)
         if self.manifest is not None and self.manifest.suffix.lower() != ".csv":
             raise UsageError(f"--manifest {self.manifest}: its name ends in .csv")
 

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
+from typing import Annotated
 
-from edgetransfer.errors import UsageError
-from edgetransfer.paths import take_strings
 from edgetransfer.reprs import short_repr
-from edgetransfer.web import AddressSettings
+from edgetransfer.settings.address import AddressSettings
+from edgetransfer.settings.option import Opt, settle
+from edgetransfer.settings.shared import (
+    Engine,
+    MovedBackbone,
+    ServerBatch,
+    Threads,
+    TrainedRun,
+    UnknownBelow,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,26 +36,27 @@ class ServeSettings:
         How long a photo waits at most for others to go with it.
     unknown_below
         Below which probability a photo shows none of the classes; the run's own if None.
+
+    Examples
+    --------
+    >>> from edgetransfer import AddressSettings, ServeSettings
+    >>> ServeSettings(run="run", address=AddressSettings(port=0)).batch_size
+    8
     """
 
-    run: Path
+    run: TrainedRun
     address: AddressSettings = field(default_factory=AddressSettings)
-    backbone: str | None = None
-    engine: str = "auto"
-    threads: int | None = None
-    batch_size: int = 8
-    gather_milliseconds: float = 4.0
-    unknown_below: float | None = None
+    batch_size: ServerBatch = 8
+    gather_milliseconds: Annotated[
+        float,
+        Opt("How long a photo waits for others to go with it.", metavar="X", least=0, most=1000),
+    ] = 4.0
+    unknown_below: UnknownBelow = None
+    backbone: MovedBackbone = None
+    engine: Engine = "auto"
+    threads: Threads = None
 
     __repr__ = short_repr
 
     def __post_init__(self) -> None:
-        take_strings(self, "run")
-        for name in ("batch_size", "threads"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise UsageError(f"--{name.replace('_', '-')} must be at least 1, not {value}")
-        if not 0 <= self.gather_milliseconds <= 1000:
-            raise UsageError(
-                f"--gather-milliseconds lies between 0 and 1000, not {self.gather_milliseconds}"
-            )
+        settle(self)
