@@ -8,6 +8,7 @@ from time import sleep
 from typing import Any
 
 from edgetransfer.stream import OnlineLearner
+from edgetransfer.stream.keeping.corrections import Corrections
 from edgetransfer.stream.keeping.journal import JournalFullError
 from edgetransfer.stream.keeping.recovery import JOURNAL
 from edgetransfer.stream.snapshot import Throughput
@@ -32,9 +33,15 @@ class Classroom:
     ----------
     learner
         Of the run; not closed in the end.
+
+    Raises
+    ------
+    UsageError
+        If it learns by steps, so that no photo could be corrected.
     """
 
     def __init__(self, learner: OnlineLearner) -> None:
+        Corrections(learner.durable)
         self.learner = learner
         run = learner.durable.run.path
         self.lock = RLock()

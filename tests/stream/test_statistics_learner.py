@@ -321,7 +321,7 @@ def test_features_that_say_nothing(tmp_path: Path, rows: Any, classes: int) -> N
 def test_settings_of_the_other_learner() -> None:
     with pytest.raises(UsageError, match="--replay, --l2: of --learner replay"):
         LearningSettings(learner="statistics", replay=4, l2=1.0)
-    with pytest.raises(UsageError, match="statistics or replay"):
+    with pytest.raises(UsageError, match="statistics, replay"):
         LearningSettings(learner="sgd")  # type: ignore[arg-type]
     assert LearningSettings().resolved(None).learner == "statistics"
     assert LearningSettings(replay=4).resolved(None).learner == "replay"

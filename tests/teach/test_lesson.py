@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edgetransfer.errors import UsageError
 from edgetransfer.stream import forget
 from edgetransfer.stream.learning.ids import id_key
 from tests.stream.stream_pictures import label_of, picture
@@ -199,6 +200,11 @@ def test_a_class_without_photos_is_no_class(tmp_path: Path) -> None:
     assert set(taught.learner.durable.learner.head.classes) == {"green", "red"}
     assert "blue" not in (tmp_path / "run" / "labels.txt").read_text()
     taught.close()
+
+
+def test_a_run_that_cannot_be_corrected_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="--learner statistics"):
+        Taught(tmp_path / "run", learner="replay")
 
 
 def test_the_command_forgets_thumbnails_too(tmp_path: Path) -> None:
