@@ -11,8 +11,8 @@ from edgetransfer.stream.keeping.journal import FULL, JournalFullError
 from edgetransfer.stream.keeping.kept_rows import BEYOND, learned_samples
 from edgetransfer.stream.learning.ids import id_key
 from edgetransfer.stream.learning.offers import Offer, Receipt
-from edgetransfer.stream.learning.records import Record
-from edgetransfer.stream.learning.statistics_learner import Learned, StatisticsLearner
+from edgetransfer.stream.learning.records import Learned, Record
+from edgetransfer.stream.learning.statistics_learner import StatisticsLearner
 
 if TYPE_CHECKING:
     from edgetransfer.stream.keeping.durable import DurableLearner
@@ -60,7 +60,16 @@ class Corrections:
         self._learner = durable.learner
 
     def relabel(self, ids: Sequence[str], label: str) -> list[Receipt]:
-        """See `DurableLearner.relabel`."""
+        """Give samples that were learned another label; as if they had had it from the start.
+
+        When this returns it is on disk. Statuses are ``relabelled``, ``labelled`` (it had none),
+        ``duplicate`` (it has this one), ``unknown`` and ``rejected``.
+
+        Raises
+        ------
+        JournalFullError
+            If the disk is full; none was changed.
+        """
         label = checked_label(label)
         found = self._found(ids)
         receipts: list[Receipt] = []
@@ -91,7 +100,16 @@ class Corrections:
         return receipts
 
     def forget(self, ids: Sequence[str]) -> list[Receipt]:
-        """See `DurableLearner.forget`."""
+        """Take samples away, as if they had never been learned; nothing of them stays on disk.
+
+        Statuses are ``forgotten``, ``unknown`` and ``rejected``. The checkpoints before go, so
+        there is no going back behind this. An id stays known, and is not learned again.
+
+        Raises
+        ------
+        OSError
+            If there is no room to do it; then nothing was changed.
+        """
         found = self._found(ids)
         samples: dict[bytes, Learned | None] = {}
         receipts: list[Receipt] = []

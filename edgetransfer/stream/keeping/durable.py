@@ -240,34 +240,12 @@ class DurableLearner:
                 self._write([("flush", Offer(id="", label=None, rows=None), None)])
 
     def relabel(self, ids: Sequence[str], label: str) -> list[Receipt]:
-        """Give samples that were learned another label; as if they had had it from the start.
-
-        When this returns it is on disk. Statuses are ``relabelled``, ``labelled`` (it had none),
-        ``duplicate`` (it has this one), ``unknown`` and ``rejected``.
-
-        Raises
-        ------
-        UsageError
-            If the learner is not one on statistics.
-        JournalFullError
-            As `accept`.
-        """
+        """Give samples that were learned another label; see `Corrections`."""
         with self._lock:
             return Corrections(self).relabel(ids, label)
 
     def forget(self, ids: Sequence[str]) -> list[Receipt]:
-        """Take samples away, as if they had never been learned; nothing of them stays on disk.
-
-        Statuses are ``forgotten``, ``unknown`` and ``rejected``. The checkpoints before go, so
-        there is no going back behind this. An id stays known, and is not learned again.
-
-        Raises
-        ------
-        UsageError
-            If the learner is not one on statistics.
-        OSError
-            If there is no room to do it; then nothing was changed.
-        """
+        """Take samples away, as if they had never been learned; see `Corrections`."""
         with self._lock:
             return Corrections(self).forget(ids)
 
