@@ -34,7 +34,7 @@ test: $(VENV)/.installed
 	$(BIN)/pytest -q $(PARALLEL)
 
 test-all: $(VENV)/.installed-all
-	$(BIN)/pytest -q $(PARALLEL) -m "slow or not slow"
+	HYPOTHESIS_PROFILE=thorough $(BIN)/pytest -q $(PARALLEL) -m "slow or not slow"
 
 test-py:
 	$(MAKE) test PY=$(PY) VENV=.venv-$(PY)

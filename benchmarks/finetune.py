@@ -29,16 +29,16 @@ import onnx
 import torch
 
 from edgetransfer.backbones import Backbone
-from edgetransfer.defaults import DEFAULT_BACKBONE
 from edgetransfer.engines import open_engine
 from edgetransfer.finetune.masks import WeightMasks
 from edgetransfer.finetune.module import OnnxModule
 from edgetransfer.finetune.partition import last_block, partition
 from edgetransfer.finetune.running import Runner, multiplies_bfloat16
-from edgetransfer.finetune.settings import FinetuneSettings
 from edgetransfer.finetune.solver import FullFinetuner
 from edgetransfer.graphs.pruning import prune_by_magnitude
 from edgetransfer.heads import LinearHead, SGDSettings
+from edgetransfer.settings.finetune import FinetuneSettings
+from edgetransfer.settings.shared import DEFAULT_BACKBONE
 
 BATCH, CLASSES = 64, 101
 SGD = {"lr": 0.001, "momentum": 0.9, "weight_decay": 5e-4}

@@ -35,8 +35,8 @@ from edgetransfer.heads import (
     SGDSolver,
 )
 from edgetransfer.heads.closed_form import Method
-from edgetransfer.heads.feature_maps import MapName
 from edgetransfer.metrics import peak_memory_bytes
+from edgetransfer.settings.train import MapName
 from edgetransfer.train.epochs import CachedEpochs
 
 BATCH = 64

@@ -34,9 +34,9 @@ from workloads import (
 from edgetransfer.backbones import Backbone
 from edgetransfer.benchmark.floor import Floor, decoder_of, engine_rate, pipeline_rate
 from edgetransfer.data import Sample
-from edgetransfer.defaults import DEFAULT_BACKBONE
 from edgetransfer.engines import EnginePlan, open_streams
 from edgetransfer.features import FeatureExtractor, TrainView
+from edgetransfer.settings.shared import DEFAULT_BACKBONE
 
 
 def measure(

@@ -95,17 +95,23 @@ def run_watched(arguments: list[str]) -> tuple[dict[str, Any], list[int]]:
     return json.loads(text), resident
 
 
-def stream_command(folder: Path, backbone: str, engine: str, images: int, out: str) -> list[str]:
+def stream_command(
+    folder: Path, backbone: str, engine: str, images: int, learner: str, out: str
+) -> list[str]:
+    steps = ("--batch-size", BATCH) if learner == "replay" else ()
     return command(
         *("stream", "--backbone", backbone, "--engine", engine, "--json"),
         *("--source", f"tar:{folder}/images.tar", "--repeat", "--limit", images),
-        *("--views", 1, "--engine-batch", BATCH, "--batch-size", BATCH, "--out", folder / out),
+        *("--views", 1, "--engine-batch", BATCH, "--out", folder / out),
+        *("--learner", learner, *steps),
     )
 
 
-def memory(folder: Path, backbone: str, engine: str, images: int) -> dict[str, Any]:
+def memory(folder: Path, backbone: str, engine: str, images: int, learner: str) -> dict[str, Any]:
     """One process over all images."""
-    report, resident = run_watched(stream_command(folder, backbone, engine, images, "long"))
+    report, resident = run_watched(
+        stream_command(folder, backbone, engine, images, learner, "long")
+    )
     warm = resident[6:]  # seconds in which the engine compiles
     first, last = np.median(warm[: len(warm) // 2]), np.median(warm[len(warm) // 2 :])
     return {
@@ -121,12 +127,14 @@ def memory(folder: Path, backbone: str, engine: str, images: int) -> dict[str, A
     }
 
 
-def speed(folder: Path, backbone: str, engine: str, images: int, seconds: float) -> dict[str, Any]:
+def speed(
+    folder: Path, backbone: str, engine: str, images: int, learner: str, seconds: float
+) -> dict[str, Any]:
     """Two long runs that take turns by the second; POSIX only."""
     epochs = max(1, images // PICTURES)
     images = PICTURES * epochs
     commands = {
-        "stream": stream_command(folder, backbone, engine, images, "sliced"),
+        "stream": stream_command(folder, backbone, engine, images, learner, "sliced"),
         "train_online": command(
             *("train", "--backbone", backbone, "--engine", engine, "--json"),
             *("--data", folder / "images", "--online", "--epochs", epochs),
@@ -245,6 +253,7 @@ def main() -> None:
     parts = ["latency", "speed", "memory"]
     parser.add_argument("--seconds", type=float, default=10, help="of a slice")
     parser.add_argument("--parts", nargs="+", default=parts, choices=parts)
+    parser.add_argument("--learner", default="statistics", choices=["statistics", "replay"])
     parser.add_argument("--backbone", default="tinyresnet-90")
     parser.add_argument("--engine", default="auto")
     parser.add_argument("--out", type=Path, help="write the result as JSON")
@@ -261,9 +270,11 @@ def main() -> None:
                 for n, b, c in ((500, 1, 1), (500, 16, 1), (3000, 16, 32))
             ]
         if "speed" in arguments.parts:
-            result["speed"] = speed(folder, backbone, engine, arguments.images, arguments.seconds)
+            result["speed"] = speed(
+                folder, backbone, engine, arguments.images, arguments.learner, arguments.seconds
+            )
         if "memory" in arguments.parts:
-            result["memory"] = memory(folder, backbone, engine, arguments.images)
+            result["memory"] = memory(folder, backbone, engine, arguments.images, arguments.learner)
     print(json.dumps(result, indent=2))
     if arguments.out is not None:
         arguments.out.write_text(json.dumps(result, indent=2) + "\n")

@@ -17,7 +17,17 @@ from __future__ import annotations
 
 
 class EdgeTransferError(Exception):
-    """The root of the tree above."""
+    """The root of the tree above.
+
+    Examples
+    --------
+    >>> import edgetransfer
+    >>> try:
+    ...     edgetransfer.predict("no-such-run", "photo.jpg")
+    ... except edgetransfer.EdgeTransferError as error:
+    ...     print(error.exit_code)
+    1
+    """
 
     exit_code = 1
 

@@ -1,10 +1,9 @@
-"""Where files are: this user's own, and those that settings name."""
+"""Where this user's own files are."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
 
 
 def default_cache_folder() -> Path:
@@ -13,11 +12,3 @@ def default_cache_folder() -> Path:
 
     named = os.environ.get("EDGETRANSFER_CACHE")
     return Path(named) if named else Path(platformdirs.user_cache_dir("edgetransfer"))
-
-
-def take_strings(settings: Any, *names: str) -> None:
-    """Make `Path` of the fields of frozen settings that were given as strings."""
-    for name in names:
-        value = getattr(settings, name)
-        if isinstance(value, str):
-            object.__setattr__(settings, name, Path(value))

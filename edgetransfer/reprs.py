@@ -18,14 +18,21 @@ SHOWN = 3  # items of a sequence
 
 def short_repr(record: Any) -> str:
     """The ``__repr__`` of a dataclass: the fields that are not as usual, each cut short."""
-    name = type(record).__name__
+    values = {field.name: (field, getattr(record, field.name)) for field in fields(record)}
+    unusual = {
+        name: value
+        for name, (field, value) in values.items()
+        if field.repr and not _is_usual(field, value)
+    }
+    return short_record(type(record).__name__, unusual)
+
+
+def short_record(name: str, values: Mapping[str, Any]) -> str:
+    """A record by its name and values, each cut short, in `LONGEST` characters at most."""
     parts: list[str] = []
     room = LONGEST - len(name) - len("(, …)")
-    for field in fields(record):
-        value = getattr(record, field.name)
-        if not field.repr or _is_usual(field, value):
-            continue
-        part = f"{field.name}={_short(value)}"
+    for key, value in values.items():
+        part = f"{key}={_short(value)}"
         room -= len(part) + 2
         if room < 0:
             parts.append("…")

@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 from edgetransfer.errors import UsageError
 from edgetransfer.reprs import short_repr
+from edgetransfer.settings.shared import Interpolation
 
 Float32Array = NDArray[np.float32]
 UInt8Array = NDArray[np.uint8]
 IntArray = NDArray[np.int64]
 
-Interpolation = Literal["bilinear", "bicubic"]
 Channels = Literal["RGB", "BGR"]
 Triple = tuple[float, float, float]
 

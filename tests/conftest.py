@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import importlib.util
 import logging
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.graphs_made import fill_light
+
+# Examples of each property; `make test-all` looks at more (HYPOTHESIS_PROFILE=thorough).
+settings.register_profile("fast", max_examples=25, deadline=None)
+settings.register_profile("thorough", max_examples=150, deadline=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fast"))
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 

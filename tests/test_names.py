@@ -6,7 +6,7 @@ import json
 import os
 import unicodedata
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from edgetransfer.names import is_file_name, json_text, readable
@@ -14,26 +14,22 @@ from edgetransfer.names import is_file_name, json_text, readable
 NAMES = st.binary(min_size=1, max_size=30).map(os.fsdecode) | st.text(max_size=20)
 
 
-@settings(max_examples=40, deadline=None)
 @given(NAMES)
 def test_json_gives_every_name_back(name: str) -> None:
     text = json_text({"id": [name]})
     assert json.loads(text.encode().decode()) == {"id": [name]}
 
 
-@settings(max_examples=40, deadline=None)
 @given(st.binary(min_size=1, max_size=30))
 def test_json_gives_the_very_bytes_back(name: bytes) -> None:
     assert os.fsencode(json.loads(json_text(os.fsdecode(name)).encode())) == name
 
 
-@settings(max_examples=40, deadline=None)
 @given(st.text(max_size=20))
 def test_letters_of_all_kinds_stay_as_they_are(text: str) -> None:
     assert json_text(text) == json.dumps(text, ensure_ascii=False)
 
 
-@settings(max_examples=40, deadline=None)
 @given(NAMES)
 def test_what_people_read_is_text_without_controls(name: str) -> None:
     shown = readable(name)
@@ -48,7 +44,6 @@ def test_what_people_read() -> None:
     assert readable("\ud800") == r"\ud800"
 
 
-@settings(max_examples=40, deadline=None)
 @given(st.binary(min_size=1, max_size=30))
 def test_every_name_of_a_file_is_one(name: bytes) -> None:
     assert is_file_name(os.fsdecode(name)) == (b"\0" not in name)

@@ -16,11 +16,14 @@ import json
 import os
 import re
 import shutil
+import signal
 import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from threading import Thread
+from time import sleep
 from typing import Any
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -39,7 +42,8 @@ INTRODUCTION = """\
 
 This page is made by running each command: `make reference` writes it anew.
 
-Every command takes `--json` and then prints one object on stdout. A key that is not there in
+Every command takes `--json` and then prints one object on stdout; `serve` and `teach` one when they
+listen, and one at the end. A key that is not there in
 every case is marked; `null` stands for what is not known, and for numbers that are not finite.
 `report.json` of a run holds what the command printed. Keys in angle brackets are names: of
 classes, of engines, of layers. Times are in seconds, sizes in bytes, shares and accuracies lie in 0
@@ -52,6 +56,7 @@ NAMED: tuple[tuple[str, str], ...] = (
     (r"(.*\.)?(versions|packages)", "package"),
     (r"data\.ignored|data\.left_out|data\.learned_too", "reason"),
 )
+SERVERS = ("serve", "teach")
 
 
 class Keys:
@@ -173,6 +178,8 @@ def commands(folder: Path) -> Iterator[tuple[str, list[str]]]:
     yield "stream", [*stream, "--test-data", str(photos / "test")]
     yield "export", [str(folder / "cached"), *out("given.onnx")]
     yield "check", [str(folder / "streamed")]
+    yield "serve", [str(folder / "cached"), "--port", "0"]
+    yield "teach", [str(folder / "taught"), "--backbone", str(backbone), "--port", "0"]
     yield "export", [str(folder / "streamed"), *out("exported")]
     yield "export", [str(folder / "finetuned"), *out("merged"), "--merge-head"]
     yield "forget", [str(folder / "streamed"), "--class", "red"]
@@ -193,11 +200,22 @@ def measured(folder: Path) -> dict[str, Keys]:
     for command, arguments in commands(folder):
         printed = io.StringIO()
         with contextlib.redirect_stdout(printed):
+            if command in SERVERS:
+                Thread(target=end_once_it_listens, args=(printed,), daemon=True).start()
             code = run_command([command, *arguments, "--json"])
         if code != 0:
             raise SystemExit(f"edgetransfer {command} {' '.join(arguments)}: exit code {code}")
-        found.setdefault(command, Keys()).add(json.loads(printed.getvalue()))
+        lines = printed.getvalue().splitlines() if command in SERVERS else [printed.getvalue()]
+        for line in lines:
+            found.setdefault(command, Keys()).add(json.loads(line))
     return found
+
+
+def end_once_it_listens(printed: io.StringIO) -> None:
+    """A server runs until it is told to end; it says first where it is."""
+    while "address" not in printed.getvalue():
+        sleep(0.05)
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def document(found: dict[str, Keys]) -> str:

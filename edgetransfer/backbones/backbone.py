@@ -19,7 +19,8 @@ from edgetransfer.graphs.image_signs import what_normalises
 from edgetransfer.graphs.independence import pictures_stay_apart
 from edgetransfer.graphs.sparsity import SparsityReport, count_weights, measure_sparsity
 from edgetransfer.reprs import short_repr
-from edgetransfer.types import Interpolation, Preprocessing
+from edgetransfer.settings.shared import Interpolation
+from edgetransfer.types import Preprocessing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +47,13 @@ class Backbone:
         What a person should know before trusting the result.
     variant
         In what ``body`` is not the file's; empty where it is.
+
+    Examples
+    --------
+    >>> from edgetransfer import Backbone
+    >>> backbone = Backbone.open("tinyresnet-90")
+    >>> backbone.dimension, round(backbone.sparsity, 1)
+    (256, 0.9)
     """
 
     path: Path

@@ -16,9 +16,9 @@ import onnx
 from edgetransfer.errors import BackboneError, UsageError
 from edgetransfer.names import readable
 from edgetransfer.reprs import short_repr
+from edgetransfer.settings.shared import Interpolation
 from edgetransfer.types import (
     Channels,
-    Interpolation,
     Preprocessing,
     default_resize,
     normalisation_of,

@@ -3,48 +3,15 @@
 from __future__ import annotations
 
 import logging
-from typing import Protocol
 
 from edgetransfer.backbones.backbone import Backbone
 from edgetransfer.graphs.cut import doubt_of_width
-from edgetransfer.types import Interpolation, Triple
+from edgetransfer.settings.shared import BackboneReading
 
 logger = logging.getLogger(__name__)
 
 
-class Overrides(Protocol):
-    """What settings may say in place of a backbone's card; None to follow the card."""
-
-    @property
-    def features(self) -> str | None:
-        """The tensor to cut at."""
-
-    @property
-    def size(self) -> int | None:
-        """Side of the input."""
-
-    @property
-    def resize(self) -> int | None:
-        """The shorter side before the crop."""
-
-    @property
-    def mean(self) -> Triple | None:
-        """Of pixel values in 0 to 1."""
-
-    @property
-    def std(self) -> Triple | None:
-        """Of pixel values in 0 to 1."""
-
-    @property
-    def normalisation(self) -> str | None:
-        """A convention by name, in place of mean, deviation and order of channels."""
-
-    @property
-    def interpolation(self) -> Interpolation | None:
-        """Of the resize."""
-
-
-def open_with(backbone: str, overrides: Overrides) -> Backbone:
+def open_with(backbone: str, overrides: BackboneReading) -> Backbone:
     """Open a backbone with what overrides its card, and log what is doubtful about it.
 
     Raises

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from edgetransfer.types import Interpolation
+from edgetransfer.settings.shared import Interpolation
 
 TORCHVISION = "https://download.pytorch.org/models/"
 

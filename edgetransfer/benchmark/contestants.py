@@ -13,7 +13,7 @@ from edgetransfer.atomic import write_atomically
 from edgetransfer.backbones import Backbone, BackboneCard
 from edgetransfer.backbones.architectures.profiles import Published, is_profile, published
 from edgetransfer.backbones.card import card_path
-from edgetransfer.benchmark.settings import BenchmarkSettings, SyntheticFamily
+from edgetransfer.settings.benchmark import BenchmarkSettings, SyntheticFamily
 from edgetransfer.train.opening import open_backbone
 
 logger = logging.getLogger(__name__)

@@ -15,6 +15,7 @@ from edgetransfer.benchmark.statistics import (
 )
 from edgetransfer.metrics import STAGES
 from edgetransfer.metrics.conventions import MetricName
+from edgetransfer.settings.shared import EngineName
 
 Round = tuple[int, int]
 """Seed and epoch: the turns of one round follow one another."""
@@ -37,7 +38,7 @@ class Cell:
     """
 
     contestant: Contestant
-    engine: str
+    engine: EngineName
     data: str
     metric: MetricName = "top1"
     records: dict[Round, dict[str, Any]] = field(default_factory=dict)

@@ -13,20 +13,21 @@ from typing import Any
 
 from edgetransfer.benchmark.child import TurnFailedError, measure_turn
 from edgetransfer.benchmark.contestants import Contestant, open_files, with_synthetic
+from edgetransfer.benchmark.families import with_known_families
 from edgetransfer.benchmark.folder import PAGE, REPORT, RESULTS, SYNTHETIC, TABLE, BenchmarkFolder
 from edgetransfer.benchmark.machine_state import machine_identity, machine_state
 from edgetransfer.benchmark.rows import Cell, Round, error_increases, rows_of
-from edgetransfer.benchmark.settings import HELD_OUT, BenchmarkSettings
 from edgetransfer.benchmark.turn import TurnRequest, tested_on
 from edgetransfer.charts.benchmark_page import benchmark_page
 from edgetransfer.charts.benchmark_plots import benchmark_plots, can_plot
 from edgetransfer.charts.benchmark_tables import results_csv, results_tex
 from edgetransfer.data import DataSplits
-from edgetransfer.metrics.conventions import Metric
+from edgetransfer.metrics.conventions import Metric, metric_of
 from edgetransfer.runs.owning import owned
+from edgetransfer.settings.benchmark import HELD_OUT, BenchmarkSettings
+from edgetransfer.settings.recipe import recipe_report, warning_of
 from edgetransfer.train.inputs import stamp_of
 from edgetransfer.train.opening import load_splits
-from edgetransfer.train.recipe import recipe_report, warning_of
 from edgetransfer.types import Progress, no_progress
 
 logger = logging.getLogger(__name__)
@@ -84,6 +85,7 @@ def run_benchmark(
         If a backbone or the data cannot be used, or the folder holds something else. A backbone
         that an engine cannot take is no error, but a row with a reason.
     """
+    settings = with_known_families(settings)
     folder = BenchmarkFolder(settings.out)
     folder.check()
     files = open_files(settings)
@@ -168,7 +170,11 @@ def _open_data(settings: BenchmarkSettings, index: int) -> DataSet:
     if names.count(name) > 1:
         name = f"{name} ({names[: index + 1].count(name)})"
     return DataSet(
-        name=name, path=path, splits=splits, held_out=held_out, metric=training.judged_by
+        name=name,
+        path=path,
+        splits=splits,
+        held_out=held_out,
+        metric=metric_of(training.metric, training.data),
     )
 
 

@@ -48,6 +48,7 @@ from edgetransfer.train.opening import (
     measured_plan,
     open_backbone,
     opened_extractor,
+    train_view,
 )
 from edgetransfer.train.skipping import SkippedImages
 from edgetransfer.types import IntArray, Progress
@@ -151,7 +152,7 @@ class _Epoch:
         self.splits = splits
         self.progress = progress
         training = request.training
-        self.view = training.view(request.epoch)
+        self.view = train_view(training, request.epoch)
         self.source = OnlineEpochs(
             extractor, splits.train, self.view, batch_size=training.batch_size
         )

@@ -2,58 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import typer
-
-from edgetransfer.cli.options import (
-    CacheOption,
-    EngineOption,
-    JsonOption,
-    MaxBadOption,
-    ThreadsOption,
-)
+from edgetransfer.cli.options import JsonOption
 from edgetransfer.cli.terminal import print_json, print_line, say, show_log, shown_progress
+from edgetransfer.settings.audit import AuditSettings
 
 SHOWN = 10
 
 
-def audit(
-    source: Annotated[
-        Path,
-        typer.Argument(
-            metavar="RUN|DATA",
-            help="A run folder, or labelled images: class folders or a manifest.",
-        ),
-    ],
-    manifest: Annotated[
-        Path | None,
-        typer.Option(
-            "--manifest",
-            metavar="FILE.csv",
-            help="Write every photo with what is doubtful about it; train takes it as --data.",
-        ),
-    ] = None,
-    sort_into: Annotated[
-        Path | None,
-        typer.Option("--sort-into", metavar="DIR", help="Copy the doubtful photos into folders."),
-    ] = None,
-    backbone: Annotated[
-        str | None,
-        typer.Option(
-            "--backbone",
-            metavar="FILE|NAME",
-            help="What looks at the photos; of a run: where its own is now. Default: the run's, "
-            "or the one that train takes.",
-        ),
-    ] = None,
-    max_bad: MaxBadOption = 0.05,
-    engine: EngineOption = "auto",
-    threads: ThreadsOption = None,
-    cache_dir: CacheOption = None,
-    json_output: JsonOption = False,
-) -> None:
+def audit(settings: AuditSettings, *, json_output: JsonOption = False) -> None:
     """Find labels that are probably wrong, photos that are there twice, and outliers.
 
     Nothing is trained, and no photo is changed.
@@ -64,19 +22,8 @@ def audit(
 
     edgetransfer audit run --manifest looked-at.csv --sort-into doubtful
     """
-    from edgetransfer.jobs.audit import AuditSettings
     from edgetransfer.jobs.audit import audit as audited
 
-    settings = AuditSettings(
-        source=source,
-        manifest=manifest,
-        sort_into=sort_into,
-        backbone=backbone,
-        engine=engine,
-        threads=threads,
-        cache_dir=cache_dir,
-        max_bad=max_bad,
-    )
     show_log(json_output)
     with shown_progress() as progress:
         result = audited(settings, progress=progress)
@@ -84,10 +31,10 @@ def audit(
         print_json(result)
         return
     _show(result)
-    if manifest is not None:
-        say(f"manifest    {manifest}")
-    if sort_into is not None:
-        say(f"sorted      {result['sorted']} photos into {sort_into}")
+    if settings.manifest is not None:
+        say(f"manifest    {settings.manifest}")
+    if settings.sort_into is not None:
+        say(f"sorted      {result['sorted']} photos into {settings.sort_into}")
 
 
 def _show(result: dict[str, Any]) -> None:

@@ -2,28 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import typer
-
-from edgetransfer.cli.options import FeaturesOption, JsonOption
+from edgetransfer.cli.options import JsonOption
 from edgetransfer.cli.terminal import print_json, say, show_log
+from edgetransfer.settings.compact import Compaction
 
 
-def compact(
-    backbone: Annotated[
-        str, typer.Argument(metavar="BACKBONE", help="ONNX file, or a bundled backbone.")
-    ],
-    out: Annotated[
-        Path, typer.Option("--out", "-o", metavar="FILE.onnx", help="The ONNX file to write.")
-    ],
-    features: FeaturesOption = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace the file and card that are there.")
-    ] = False,
-    json_output: JsonOption = False,
-) -> None:
+def compact(settings: Compaction, *, json_output: JsonOption = False) -> None:
     """Cut away channels that cannot change the features: same outputs, smaller network.
 
     A pruned network often has filters without weights, and channels that nobody reads. Any
@@ -33,12 +19,10 @@ def compact(
 
     edgetransfer compact sparse.onnx --out smaller.onnx
     """
-    from edgetransfer.jobs.compact import Compaction, compact_backbone
+    from edgetransfer.jobs.compact import compact_backbone
 
     show_log(json_output)
-    result = compact_backbone(
-        Compaction(backbone=backbone, out=out, features=features, overwrite=overwrite)
-    )
+    result = compact_backbone(settings)
     if json_output:
         print_json(result)
     else:

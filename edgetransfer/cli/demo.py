@@ -7,15 +7,16 @@ from typing import Annotated, Any
 
 import typer
 
-from edgetransfer.cli.options import JsonOption, ThreadsOption
+from edgetransfer.cli.options import JsonOption
 from edgetransfer.cli.terminal import print_json, say, show_log, shown_progress
+from edgetransfer.settings.shared import Threads
 
 
 def demo(
     out: Annotated[
         Path, typer.Option("--out", "-o", metavar="DIR", help="Where images and runs go.")
     ] = Path("edgetransfer-demo"),
-    threads: ThreadsOption = None,
+    threads: Threads = None,
     json_output: JsonOption = False,
 ) -> None:
     """Train on handwritten digits with the bundled sparse backbone, in under two minutes, offline.

@@ -7,14 +7,10 @@ from typing import Annotated
 
 import typer
 
-from edgetransfer.cli.options import (
-    EngineOption,
-    JsonOption,
-    MaxBadOption,
-    ThreadsOption,
-)
+from edgetransfer.cli.options import JsonOption
 from edgetransfer.cli.terminal import print_json, say, show_log, shown_progress
 from edgetransfer.errors import UsageError
+from edgetransfer.settings.shared import Engine, MaxBad, Threads
 
 WORST = 5
 
@@ -65,7 +61,7 @@ def evaluate(
             help="Write an HTML page there, with the mistakes and what is doubtful. Of a run.",
         ),
     ] = None,
-    max_bad: MaxBadOption = 0.05,
+    max_bad: MaxBad = 0.05,
     backbone: Annotated[
         str | None,
         typer.Option(
@@ -74,8 +70,8 @@ def evaluate(
             help="Where the run's backbone is now, if it was moved; or what --classifier tests.",
         ),
     ] = None,
-    engine: EngineOption = "auto",
-    threads: ThreadsOption = None,
+    engine: Engine = "auto",
+    threads: Threads = None,
     json_output: JsonOption = False,
 ) -> None:
     """Test a trained run, or a backbone's own classifier, on labelled images.

@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
-from edgetransfer.cli.options import JsonOption, MovedBackbone, QuietOption, UnknownOption
+from edgetransfer.cli.options import JsonOption, QuietOption
 from edgetransfer.cli.terminal import print_json, say, show_log
+from edgetransfer.settings.shared import MovedBackbone, UnknownBelow
 
 
 def export(
@@ -42,7 +43,7 @@ def export(
             "normalises by itself.",
         ),
     ] = False,
-    unknown_below: UnknownOption = None,
+    unknown_below: UnknownBelow = None,
     backbone: MovedBackbone = None,
     json_output: JsonOption = False,
     quiet: QuietOption = False,

@@ -2,77 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import typer
-
-from edgetransfer.cli.options import (
-    CacheOption,
-    InterpolationOption,
-    JsonOption,
-    MeanOption,
-    NormalisationOption,
-    ResizeOption,
-    SizeOption,
-    StdOption,
-    parse_triple,
-)
+from edgetransfer.cli.options import JsonOption
 from edgetransfer.cli.terminal import print_json, say, show_log, shown_progress
+from edgetransfer.settings.import_ import ImportSettings
+from edgetransfer.settings.shared import CacheDir
 
 
 def import_(
-    out: Annotated[
-        Path, typer.Option("--out", "-o", metavar="FILE.onnx", help="The ONNX file to write.")
-    ],
-    source: Annotated[
-        Path | None,
-        typer.Argument(
-            metavar="[FILE]", help="Torch checkpoint, safetensors or ONNX file.", show_default=False
-        ),
-    ] = None,
-    download: Annotated[
-        str | None,
-        typer.Option(
-            "--download",
-            metavar="NAME",
-            help="Fetch published weights, by a name that `edgetransfer backbones` lists.",
-        ),
-    ] = None,
-    architecture: Annotated[
-        str | None,
-        typer.Option(
-            "--architecture", metavar="NAME", help="The only one to try; recognised if not given."
-        ),
-    ] = None,
-    scheme: Annotated[
-        str | None,
-        typer.Option(
-            "--scheme",
-            metavar="NAME",
-            help="Whose names the parameters have, where several spell them alike.",
-        ),
-    ] = None,
-    name: Annotated[
-        str | None, typer.Option("--name", metavar="TEXT", help="For the card; also those below.")
-    ] = None,
-    licence: Annotated[
-        str | None, typer.Option("--licence", metavar="TEXT", help="Terms of use of the weights.")
-    ] = None,
-    pruning: Annotated[
-        str | None, typer.Option("--pruning", metavar="TEXT", help="How they were made sparse.")
-    ] = None,
-    size: SizeOption = None,
-    resize: ResizeOption = None,
-    mean: MeanOption = None,
-    std: StdOption = None,
-    interpolation: InterpolationOption = None,
-    normalisation: NormalisationOption = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace the file and card that are there.")
-    ] = False,
-    cache_dir: CacheOption = None,
-    json_output: JsonOption = False,
+    settings: ImportSettings, *, cache_dir: CacheDir = None, json_output: JsonOption = False
 ) -> None:
     """Make an ONNX backbone, with a card, of a checkpoint or of another tool's ONNX file.
 
@@ -88,26 +27,9 @@ def import_(
 
     edgetransfer import --download resnet50 --out resnet50.onnx
     """
-    from edgetransfer.jobs.importing import ImportSettings, import_backbone
+    from edgetransfer.jobs.importing import import_backbone
 
     show_log(json_output)
-    settings = ImportSettings(
-        source=source,
-        out=out,
-        download=download,
-        architecture=architecture,
-        scheme=scheme,
-        name=name,
-        licence=licence,
-        pruning=pruning,
-        size=size,
-        resize=resize,
-        mean=parse_triple("--mean", mean),
-        std=parse_triple("--std", std),
-        interpolation=interpolation,  # type: ignore[arg-type]  # Preprocessing refuses others
-        normalisation=normalisation,
-        overwrite=overwrite,
-    )
     with shown_progress() as progress:
         result = import_backbone(settings, cache=cache_dir, progress=progress)
     if json_output:

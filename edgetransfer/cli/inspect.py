@@ -8,14 +8,10 @@ from typing import Annotated, Any
 import typer
 
 from edgetransfer.cli.options import (
-    CacheOption,
-    EngineOption,
-    FeaturesOption,
     JsonOption,
-    SizeOption,
-    ThreadsOption,
 )
 from edgetransfer.cli.terminal import print_json, say, show_log, shown_progress
+from edgetransfer.settings.shared import CacheDir, Engine, Features, Size, Threads
 
 
 def inspect(
@@ -25,11 +21,11 @@ def inspect(
     batch_size: Annotated[
         int, typer.Option("--batch-size", metavar="N", min=1, help="Of the speed trial.")
     ] = 64,
-    features: FeaturesOption = None,
-    size: SizeOption = None,
-    engine: EngineOption = "auto",
-    threads: ThreadsOption = None,
-    cache_dir: CacheOption = None,
+    features: Features = None,
+    size: Size = None,
+    engine: Engine = "auto",
+    threads: Threads = None,
+    cache_dir: CacheDir = None,
     compare: Annotated[
         bool,
         typer.Option(

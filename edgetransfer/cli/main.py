@@ -23,6 +23,7 @@ from edgetransfer.cli.predict import predict
 from edgetransfer.cli.report import report
 from edgetransfer.cli.rewind import forget, rollback
 from edgetransfer.cli.serve import serve
+from edgetransfer.cli.signature import as_options
 from edgetransfer.cli.sparsify import sparsify
 from edgetransfer.cli.stream import stream
 from edgetransfer.cli.teach import teach
@@ -42,8 +43,8 @@ for command in (
     *(inspect, sparsify, compact, benchmark, tune, doctor, demo),
     *(export, check, rollback, forget),
 ):
-    app.command()(with_exit_codes(command))
-app.command("import")(with_exit_codes(import_))
+    app.command()(with_exit_codes(as_options(command)))
+app.command("import")(with_exit_codes(as_options(import_)))
 app.add_typer(backbones, name="backbones")
 
 

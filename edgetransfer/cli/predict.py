@@ -8,18 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgetransfer.cli.options import (
-    EngineOption,
-    JsonOption,
-    MovedBackbone,
-    QuietOption,
-    RunArgument,
-    ThreadsOption,
-    UnknownOption,
-)
+from edgetransfer.cli.options import JsonOption, QuietOption
 from edgetransfer.cli.terminal import print_json, print_line, say, show_log
 from edgetransfer.errors import DataError, ImageError, UsageError
 from edgetransfer.names import readable
+from edgetransfer.settings.shared import Engine, MovedBackbone, Threads, TrainedRun, UnknownBelow
 
 if TYPE_CHECKING:
     from edgetransfer.data import Sample
@@ -27,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def predict(
-    run: RunArgument,
+    run: TrainedRun,
     images: Annotated[
         list[str],
         typer.Argument(metavar="IMAGE…", help="Files or folders; - reads one image from stdin."),
@@ -44,10 +37,10 @@ def predict(
             help="Copy each photo to DIR/its class; none is moved, none replaced.",
         ),
     ] = None,
-    unknown_below: UnknownOption = None,
+    unknown_below: UnknownBelow = None,
     backbone: MovedBackbone = None,
-    engine: EngineOption = "auto",
-    threads: ThreadsOption = None,
+    engine: Engine = "auto",
+    threads: Threads = None,
     json_output: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edgetransfer.cli.options import JsonOption, ThreadsOption
+from edgetransfer.cli.options import JsonOption
 from edgetransfer.cli.terminal import print_json, print_line, say, show_log, shown_progress
 from edgetransfer.errors import UsageError
+from edgetransfer.settings.shared import MovedBackbone, Threads
 
 if TYPE_CHECKING:
     from edgetransfer.jobs.report import Comparison
@@ -27,13 +28,8 @@ def report(
         Path | None,
         typer.Option("--out", "-o", metavar="FILE", help="With --compare: write a page there."),
     ] = None,
-    backbone: Annotated[
-        str | None,
-        typer.Option(
-            "--backbone", metavar="FILE", help="Where the run's backbone is now, if it was moved."
-        ),
-    ] = None,
-    threads: ThreadsOption = None,
+    backbone: MovedBackbone = None,
+    threads: Threads = None,
     json_output: JsonOption = False,
 ) -> None:
     """Write a run's report.html anew, or set runs side by side.

@@ -8,13 +8,10 @@ from typing import Annotated, Any
 import typer
 
 from edgetransfer.cli.options import (
-    CacheOption,
-    FeaturesOption,
     JsonOption,
-    SizeOption,
-    ThreadsOption,
 )
 from edgetransfer.cli.terminal import print_json, say, show_log, shown_progress
+from edgetransfer.settings.shared import CacheDir, Features, Size, Threads
 
 
 def tune(
@@ -32,10 +29,10 @@ def tune(
     seconds: Annotated[
         float, typer.Option("--seconds", metavar="X", min=0, help="When to stop trying.")
     ] = 50.0,
-    features: FeaturesOption = None,
-    size: SizeOption = None,
-    threads: ThreadsOption = None,
-    cache_dir: CacheOption = None,
+    features: Features = None,
+    size: Size = None,
+    threads: Threads = None,
+    cache_dir: CacheDir = None,
     json_output: JsonOption = False,
 ) -> None:
     """Measure which engine, and how much of everything, is fastest for a backbone here.

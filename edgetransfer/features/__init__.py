@@ -1,6 +1,12 @@
 """Images to features: an overlapped, bounded pipeline, and a cache on disk.
 
 The room can be called: ``edgetransfer.features(backbone, photos)`` is `features_of`.
+
+Examples
+--------
+>>> import edgetransfer
+>>> edgetransfer.features("small.onnx", "photos/test").shape
+(15, 16)
 """
 
 import sys

@@ -4,6 +4,6 @@ torch is loaded when a finetuning starts, not before.
 """
 
 from edgetransfer.finetune.entry import finetune
-from edgetransfer.finetune.settings import FinetuneSettings
+from edgetransfer.settings.finetune import FinetuneSettings
 
 __all__ = ["FinetuneSettings", "finetune"]

@@ -106,38 +106,13 @@ def check_zeros(path: object, violations: int) -> None:
         )
 
 
-def doubts(
-    *,
-    before: dict[str, float] | None,
-    after: dict[str, float],
-    metric: str,
-    estimated: int,
-    taken: int,
-) -> list[str]:
-    """What a person should know of a finetuning that ended.
-
-    Parameters
-    ----------
-    before, after
-        Accuracies of the linear head and of the finetuned network, on the validation images; the
-        former None if it was not tested on them.
-    metric
-        The one to compare.
-    estimated, taken
-        Bytes of memory.
-    """
-    texts = []
-    if before is not None and after.get(f"val_{metric}", 1.0) < before[metric]:
-        texts.append(
-            f"on the validation images the finetuned network ({after[f'val_{metric}']:.1%}) stays "
-            f"behind a linear head on the backbone as it was ({before[metric]:.1%}): use "
-            "`edgetransfer train`, or more epochs, or another --learning-rate"
-        )
-    if taken > SURPRISING * estimated:
-        texts.append(
-            f"it took {taken / 2**30:.1f} GiB of memory, where {estimated / 2**30:.1f} GiB were "
-            "estimated: the estimate does not hold for this network"
-        )
-    for text in texts:
-        logger.warning("%s", text)
-    return texts
+def doubts(*, estimated: int, taken: int) -> list[str]:
+    """What a person should know of how a finetuning went, given the bytes of memory."""
+    if taken <= SURPRISING * estimated:
+        return []
+    text = (
+        f"it took {taken / 2**30:.1f} GiB of memory, where {estimated / 2**30:.1f} GiB were "
+        "estimated: the estimate does not hold for this network"
+    )
+    logger.warning("%s", text)
+    return [text]

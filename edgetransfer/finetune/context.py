@@ -21,9 +21,9 @@ from edgetransfer.features import (
     default_cache_folder,
 )
 from edgetransfer.finetune.plan import Plan
-from edgetransfer.finetune.settings import FinetuneSettings
 from edgetransfer.heads import LBFGSSolver, LinearHead
 from edgetransfer.metrics import StageClock
+from edgetransfer.settings.finetune import FinetuneSettings
 from edgetransfer.train import LinearTraining
 from edgetransfer.train.skipping import SkippedImages
 from edgetransfer.types import Progress
@@ -117,10 +117,16 @@ class Context:
         return table
 
     def fitted_head(
-        self, extractor: FeatureExtractor, stage: str, cache: FeatureCache | None = None
+        self,
+        extractor: FeatureExtractor,
+        stage: str,
+        cache: FeatureCache | None = None,
+        samples: Sequence[Sample] | None = None,
     ) -> LinearHead:
-        """An L-BFGS head on the eval-view features of the training images."""
-        table = self.table(extractor, self.splits.train, stage, cache)
+        """An L-BFGS head on the eval-view features of the training images, or of those given."""
+        table = self.table(
+            extractor, self.splits.train if samples is None else samples, stage, cache
+        )
         self.check_classes()
         fitted = LBFGSSolver().fit(
             table.features,

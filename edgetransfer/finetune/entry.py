@@ -6,7 +6,7 @@ import importlib.util
 from typing import Any
 
 from edgetransfer.errors import EdgeTransferError
-from edgetransfer.finetune.settings import FinetuneSettings
+from edgetransfer.settings.finetune import FinetuneSettings
 from edgetransfer.train import LinearTraining
 from edgetransfer.types import Progress, no_progress
 

@@ -9,17 +9,26 @@ from edgetransfer.features import FeatureExtractor
 from edgetransfer.finetune.baseline import VALIDATION
 from edgetransfer.finetune.batchnorm import Statistics
 from edgetransfer.finetune.checking import check_zeros, compare_with_torch, doubts
+from edgetransfer.finetune.choice import (
+    FINETUNED,
+    LINEAR,
+    Held,
+    accuracies,
+    hold_linear,
+    say_linear,
+)
 from edgetransfer.finetune.context import Context
 from edgetransfer.finetune.export import save_backbone, trained_body
 from edgetransfer.finetune.plan import memory_of
 from edgetransfer.finetune.recipe import departures
 from edgetransfer.finetune.solver import FullFinetuner
-from edgetransfer.metrics import accuracy_of, peak_memory_bytes
+from edgetransfer.metrics import peak_memory_bytes
+from edgetransfer.metrics.conventions import metric_of
 from edgetransfer.runs import RunFolder
 from edgetransfer.runs.run_folder import BACKBONE, CHECKPOINT, HEAD, REPORT
+from edgetransfer.settings.recipe import recipe_report
 from edgetransfer.train.checkpoint import TrainingState
 from edgetransfer.train.opening import head_metadata
-from edgetransfer.train.recipe import recipe_report
 from edgetransfer.train.runs import common_report
 
 
@@ -43,36 +52,36 @@ def finish(
         difference = compare_with_torch(context, exported, solver, extractor, sparse)
         if context.own.refit_head:
             head = context.fitted_head(sparse, "features")
-        head.save(run.file(HEAD), head_metadata(exported, engine))
-        test = context.table(sparse, splits.test, "test features")
-    final = None
-    if len(test.labels):
-        accuracy = accuracy_of(test.labels, head.predict(test.features), len(head.classes))
-        final = {"top1": accuracy.top1, "mean_per_class": accuracy.mean_per_class}
-    masks, linear = plan.masks, state.notes.get("linear")
-    estimated = memory_of(plan, context.training, context.own)
-    warnings = doubts(
-        before=linear if linear is not None and linear["on"] == VALIDATION else None,
-        after=state.history[-1],
-        metric=context.training.judged_by.name,
-        estimated=estimated,
+        finetuned = accuracies(head, context.table(sparse, splits.val, "validation features"))
+    metric = metric_of(context.training.metric, context.training.data).name
+    linear = state.notes.get("linear")
+    held, kept = Held(backbone=exported, engine=engine, head=head), FINETUNED
+    texts = doubts(
+        estimated=memory_of(plan, context.training, context.own),
         taken=(peak_memory_bytes() or 0) - context.memory_before,
     )
-    common = common_report(context.training, context.backbone, engine, splits, context.skipped)
+    if linear and finetuned and linear["on"] == VALIDATION and linear[metric] >= finetuned[metric]:
+        if context.own.keep == "better":
+            held, kept = hold_linear(context, run), LINEAR
+        texts.append(say_linear(linear, finetuned, metric, kept, len(context.usable(splits.val))))
+    held.head.save(run.file(HEAD), head_metadata(held.backbone, held.engine))
+    with context.extractor(held.engine) as sparse:
+        test = context.table(sparse, splits.test, "test features")
+    final = accuracies(held.head, test)
+    common = common_report(context.training, context.backbone, held.engine, splits, context.skipped)
     report = {
         **common,
         "recipe": recipe_report(context.training.recipe, departures(context.training, context.own)),
-        "warnings": [*common["warnings"], *context.doubts, *warnings],
+        "warnings": [*common["warnings"], *context.doubts, *texts],
         "n_test": len(test.labels),
         "epochs": state.history,
         "final": final,
         "stages": context.clock.seconds,
-        "masked": {
-            "before": masks.zeros,
-            "after": masks.zeros,
-        },
+        "masked": {"before": plan.masks.zeros, "after": plan.masks.zeros},
         "features": {"computed": context.computed, "from_cache": context.from_cache},
         "linear": linear,
+        "finetuned": {"on": VALIDATION, **finetuned} if finetuned else None,
+        "kept": kept,
         "trained": {
             "from": plan.parts.first,
             "parameters": sum(p.numel() for p in solver.parameters.values()),
@@ -83,13 +92,14 @@ def finish(
             "std": list(context.backbone.preprocessing.std),
         },
         "exported": {
-            "sha256": exported.sha256,
-            "sparsity": exported.sparsity,
+            "sha256": held.backbone.sha256,
+            "sparsity": held.backbone.sparsity,
             "difference_from_torch": difference,
         },
-        "estimated_memory_bytes": estimated,
+        "estimated_memory_bytes": memory_of(plan, context.training, context.own),
         "peak_memory_bytes": peak_memory_bytes(),
     }
     run.write_json(REPORT, report)
-    run.file(CHECKPOINT).unlink(missing_ok=True)
+    if kept == FINETUNED:  # else --resume --keep finetuned goes on from it
+        run.file(CHECKPOINT).unlink(missing_ok=True)
     return report

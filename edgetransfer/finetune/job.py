@@ -11,6 +11,7 @@ import psutil
 from edgetransfer.backbones import Backbone, warn_of_logits
 from edgetransfer.errors import EdgeTransferError
 from edgetransfer.features import FeatureExtractor, TrainView
+from edgetransfer.finetune.choice import LINEAR
 from edgetransfer.finetune.context import Context
 from edgetransfer.finetune.finishing import finish
 from edgetransfer.finetune.forecast import Forecast
@@ -23,20 +24,20 @@ from edgetransfer.finetune.preparation import (
     normalised,
     statistics_of,
 )
-from edgetransfer.finetune.recipe import departures, resolved
+from edgetransfer.finetune.recipe import as_begun, departures, resolved
 from edgetransfer.finetune.running import torch_threads
-from edgetransfer.finetune.settings import FinetuneSettings
 from edgetransfer.finetune.solver import FullFinetuner
 from edgetransfer.metrics import Accuracy
 from edgetransfer.runs import RunFolder
 from edgetransfer.runs.run_folder import BACKBONE, CHECKPOINT, SKIPPED
+from edgetransfer.settings.finetune import FinetuneSettings
+from edgetransfer.settings.recipe import warning_of
 from edgetransfer.train import LinearTraining
 from edgetransfer.train.checkpoint import TrainingState, load_checkpoint
 from edgetransfer.train.epochs import CachedEpochs, EpochSource, OnlineEpochs
 from edgetransfer.train.finished_run import page_anew
 from edgetransfer.train.inputs import write_inputs
 from edgetransfer.train.opening import limited_threads, load_splits, open_backbone
-from edgetransfer.train.recipe import warning_of
 from edgetransfer.train.run_page import page_may_fail
 from edgetransfer.train.runs import check_finished, entered_run, replacing
 from edgetransfer.train.sgd_training import SGDTraining
@@ -55,6 +56,8 @@ def run_finetuning(
     progress: Progress,
 ) -> dict[str, Any]:
     """See `edgetransfer.finetune.finetune`."""
+    if resume and RunFolder(training.out).is_run:
+        training, own = as_begun(training, own, RunFolder(training.out).read_config())
     training, own = resolved(training, own)
     departed = departures(training, own)
     for text in warning_of(departed):
@@ -75,7 +78,7 @@ def run_finetuning(
         command="finetune",
     ) as entered:
         run = entered.run
-        if entered.finished is not None:
+        if entered.finished is not None and not _takes_the_other(run, entered.finished, own):
             check_finished(run, Backbone.open(run.file(BACKBONE)).identity)
             return entered.finished
         total = len(splits.train) + len(splits.val) + len(splits.test)
@@ -105,6 +108,12 @@ def run_finetuning(
             with page_may_fail():
                 page_anew(training.out, threads=training.threads, progress=progress)
         return report
+
+
+def _takes_the_other(run: RunFolder, report: dict[str, Any], own: FinetuneSettings) -> bool:
+    """Whether a finished run holds a linear head, and is to hold the finetuned network now."""
+    held = report.get("kept") == LINEAR
+    return held and own.keep == "finetuned" and run.file(CHECKPOINT).is_file()
 
 
 def _train(context: Context, run: RunFolder) -> dict[str, Any]:

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from edgetransfer.finetune.settings import FinetuneSettings
 from edgetransfer.heads import SGDSettings
+from edgetransfer.settings.finetune import FinetuneSettings
 
 WARM_UP = 30  # steps of a cosine until the whole rate
 _BUFFERS = {"momentum": "momentum_buffer", "first": "exp_avg", "second": "exp_avg_sq"}

@@ -23,7 +23,7 @@ from edgetransfer.finetune.module import OnnxModule
 from edgetransfer.finetune.partition import Partition, last_block, partition
 from edgetransfer.finetune.pixels import PixelEngine
 from edgetransfer.finetune.running import choose_device, multiplies_bfloat16
-from edgetransfer.finetune.settings import FinetuneSettings
+from edgetransfer.settings.finetune import FinetuneSettings
 from edgetransfer.train import LinearTraining
 from edgetransfer.types import Progress
 

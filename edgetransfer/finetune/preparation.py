@@ -23,7 +23,8 @@ from edgetransfer.finetune.plan import (
 from edgetransfer.finetune.running import Runner
 from edgetransfer.finetune.solver import FullFinetuner
 from edgetransfer.heads import LinearHead
-from edgetransfer.train.opening import cache_identity
+from edgetransfer.metrics.conventions import metric_of
+from edgetransfer.train.opening import cache_identity, train_view
 from edgetransfer.types import IMAGENET_MEAN, IMAGENET_STD
 
 logger = logging.getLogger(__name__)
@@ -40,7 +41,7 @@ def normalised(context: Context) -> Backbone:
         return backbone
     if own == "augmented":
         found = normalised_under(
-            context.training.view(epoch=0),
+            train_view(context.training, epoch=0),
             context.splits.train,
             given,
             workers=context.workers,
@@ -86,7 +87,7 @@ def baseline(context: Context) -> Baseline | None:
         nodes = context.plan.model.graph.node
         normed = any(node.op_type == "BatchNormalization" for node in nodes)
         found.advise(
-            training.judged_by,
+            metric_of(training.metric, training.data),
             training.sgd.learning_rate,
             has_batchnorm=normed or own.batchnorm == "restore",
         )

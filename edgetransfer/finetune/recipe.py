@@ -13,13 +13,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from edgetransfer.finetune.settings import FinetuneSettings
 from edgetransfer.metrics.conventions import known_data_set
-from edgetransfer.train import LinearTraining, recipe
+from edgetransfer.settings import recipe
+from edgetransfer.settings.finetune import FinetuneSettings
+from edgetransfer.train import LinearTraining
 
 EPOCHS = 20
 LEARNING_RATES = {"sgd": 0.001, "adam": 0.0003}
 CHECKPOINT_SECONDS = 120.0
+HELD_OUT = 0.2  # of the training photos, to judge by, where there are no validation photos
 DIFFICULT_RATE = 0.01
 
 TRAINING: dict[str, Any] = {
@@ -40,6 +42,7 @@ OWN: dict[str, Any] = {
     "mixup": 0.0,
     "normalise": "augmented",
     "precision": "float32",
+    "keep": "finetuned",
 }
 
 
@@ -67,6 +70,10 @@ def resolved(
         ),
     )
     own = replace(own, schedule="cosine" if own.is_cosine else "step")
+    if own.keep == "auto":
+        own = replace(own, keep="finetuned" if papers or not own.baseline else "better")
+    if own.keep == "better" and not training.val_fraction:
+        training = replace(training, val_fraction=HELD_OUT)
     if papers:
         own = replace(
             own,
@@ -97,3 +104,21 @@ def departures(training: LinearTraining, own: FinetuneSettings) -> list[str]:
         *recipe.departures({name: getattr(own, name) for name in OWN}, OWN),
         *recipe.departures({"micro_batch": own.micro_batch}, whole),
     ]
+
+
+def as_begun(
+    training: LinearTraining, own: FinetuneSettings, config: dict[str, Any]
+) -> tuple[LinearTraining, FinetuneSettings]:
+    """What a run that goes on holds out: what it held out when it began.
+
+    Parameters
+    ----------
+    config
+        The run's own, as it was begun; of a run from before there was ``keep``, nothing is
+        compared.
+    """
+    if own.keep == "auto":
+        own = replace(own, keep=config.get("finetune", {}).get("keep", "finetuned"))
+    if not training.val_fraction:
+        training = replace(training, val_fraction=config.get("val_fraction", 0.0))
+    return training, own

@@ -22,8 +22,8 @@ from edgetransfer.finetune.optimizers import (
 )
 from edgetransfer.finetune.partition import Shape, size_of
 from edgetransfer.finetune.running import Runner
-from edgetransfer.finetune.settings import FinetuneSettings
 from edgetransfer.heads import LinearHead, SGDSettings
+from edgetransfer.settings.finetune import FinetuneSettings
 from edgetransfer.types import Float32Array, IntArray
 
 HEAD_WEIGHTS, HEAD_BIAS = "head.weights", "head.bias"

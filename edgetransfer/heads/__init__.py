@@ -7,8 +7,9 @@ from edgetransfer.heads.lbfgs import LBFGSResult, LBFGSSolver
 from edgetransfer.heads.linear_head import LinearHead
 from edgetransfer.heads.loss import SoftmaxLoss
 from edgetransfer.heads.selection import Honest, Trial
-from edgetransfer.heads.sgd import SGDSettings, SGDSolver
+from edgetransfer.heads.sgd import SGDSolver
 from edgetransfer.heads.statistics import Statistics
+from edgetransfer.settings.sgd import SGDSettings
 
 __all__ = [
     "ClosedFormResult",

@@ -24,9 +24,9 @@ def fitted_temperature(
     own class has no finite score does not count, and without any the factor is 1.
 
     Where all samples are right no factor is large enough, and a few that are say little: each of
-    n samples is taken to show its class for sure in (n + 1) / (n + 2) of all cases alone, and any
-    class in the others (Platt, "Probabilistic outputs for support vector machines", 1999,
-    section 2.2).
+    n samples is taken to be of its class in (n + 1) / (n + 2) of all cases alone, and else of the
+    likeliest other one (Platt, "Probabilistic outputs for support vector machines", 1999, section
+    2.2, where there are two classes).
 
     Parameters
     ----------
@@ -45,7 +45,10 @@ def fitted_temperature(
     unit = float(-part[there].mean()) or 1.0
     doubt = 1 / (len(usable) + 2)
     own = part[np.arange(len(usable)), labels[usable]]
-    expected = (1 - doubt) * own + doubt * part.sum(axis=1) / there.sum(axis=1)
+    others = np.where(there, part, -np.inf)
+    others[np.arange(len(usable)), labels[usable]] = -np.inf
+    other = others.max(axis=1)
+    expected = np.where(np.isfinite(other), (1 - doubt) * own + doubt * other, own)
 
     def slope(factor: float) -> float:
         logits = np.where(there, part * factor + offset, -np.inf)

@@ -19,10 +19,12 @@ from edgetransfer.heads.discriminant import discriminant_left_out, discriminant_
 from edgetransfer.heads.feature_maps import FeatureMap
 from edgetransfer.heads.linear_head import LinearHead
 from edgetransfer.heads.loss import FloatArray
+from edgetransfer.heads.novelty import Novelty, left_out_distances, novelty_of, threshold_of
 from edgetransfer.heads.planes import Float64Array
 from edgetransfer.heads.ridge import ridge_left_out, ridge_weights
-from edgetransfer.heads.selection import BoolArray, ClassWeights, Honest, Trial, Votes
+from edgetransfer.heads.selection import BoolArray, Honest, Trial, Votes
 from edgetransfer.heads.spectrum import Products, Spectrum
+from edgetransfer.settings.train import ClassWeights
 
 Method = Literal["lda", "ridge"]
 
@@ -187,7 +189,25 @@ class MapCandidates:
             bias=bias.astype(np.float32),
             classes=classes,
             map=self.mapping,
+            novelty=self._novelty(spectrum),
         )
+
+    @property
+    def novelty_penalty(self) -> float:
+        """At which the unknown are told: the discriminant's own."""
+        own = [p.penalty for parts in self.candidates for p in parts if p.method == "lda"]
+        return own[0] if own else USUAL_PENALTY["lda"]
+
+    def novelty_threshold(self) -> float | None:
+        """The distance beyond which a sample is unknown; None where too few were tested."""
+        if len(self.counts) < 2:
+            return None
+        distances = left_out_distances(self.spectrum, self.novelty_penalty)
+        return threshold_of(distances, self.votes.tested)
+
+    def _novelty(self, spectrum: Spectrum) -> Novelty | None:
+        threshold = self.novelty_threshold()
+        return None if threshold is None else novelty_of(spectrum, self.novelty_penalty, threshold)
 
 
 def spread_of(scores: FloatArray) -> float:

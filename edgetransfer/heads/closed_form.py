@@ -12,11 +12,13 @@ import numpy as np
 
 from edgetransfer.errors import UsageError
 from edgetransfer.heads.candidates import MapCandidates, Method
-from edgetransfer.heads.feature_maps import FeatureMap, MapName
+from edgetransfer.heads.feature_maps import FeatureMap
 from edgetransfer.heads.linear_head import LinearHead
-from edgetransfer.heads.selection import ClassWeights, Honest, Trial, check_rows, distinct_rows
+from edgetransfer.heads.memory import check_fits
+from edgetransfer.heads.selection import Honest, Trial, check_rows, distinct_rows
 from edgetransfer.heads.spectrum import Spectrum
 from edgetransfer.reprs import short_repr
+from edgetransfer.settings.train import ClassWeights, MapName
 from edgetransfer.types import Float32Array, IntArray, Progress, no_progress
 
 
@@ -97,6 +99,8 @@ class ClosedFormSolver:
 
         check_rows(features, labels, len(classes))
         distinct = distinct_rows(features, labels)
+        at_once = min(threads, len(self.maps))
+        check_fits(len(features), features.shape[1], len(classes), at_once=at_once)
         mappings = [FeatureMap.made(m, features.shape[1], seed=self.seed) for m in self.maps]
         progress("fitting heads", 0, len(mappings))
 
@@ -106,7 +110,7 @@ class ClosedFormSolver:
             return MapCandidates(mapping, spectrum, self.methods, self.penalty, self.class_weights)
 
         # A decomposition gains little from a second thread, and loses much beside other work.
-        with threadpool_limits(1), ThreadPoolExecutor(min(threads, len(mappings))) as pool:
+        with threadpool_limits(1), ThreadPoolExecutor(at_once) as pool:
             searches = list(pool.map(tried, mappings))
             candidates = [(search, parts) for search in searches for parts in search.candidates]
             votes = searches[0].votes

@@ -30,7 +30,7 @@ def discriminant_left_out(spectrum: Spectrum, products: Products) -> FloatArray:
     smaller than those of a covariance in place of a scatter.
     """
     labels, rows = spectrum.labels, np.arange(len(spectrum.labels))
-    inverse = _within(spectrum, products)
+    inverse = within(spectrum, products)
     g, h, q = inverse.rows_means, inverse.means.astype(inverse.rows_means.dtype), inverse.rows
     norms = h.diagonal()
     n = spectrum.counts[labels].astype(g.dtype)
@@ -40,8 +40,7 @@ def discriminant_left_out(spectrum: Spectrum, products: Products) -> FloatArray:
     d_row = q - g[rows, labels]
     d_own = d_means[rows, labels]
     d_d = np.maximum(d_row - d_own, 0)
-    grown = n / others
-    grown = grown / np.maximum(1 - grown * d_d, SURE)
+    grown = grown_by(spectrum, d_d)
     scores: FloatArray = d_means * d_row[:, None] - d_means**2 / 2
     scores *= grown[:, None]
     scores += g - norms / 2
@@ -59,7 +58,7 @@ def discriminant_weights(spectrum: Spectrum, penalty: float) -> tuple[Float64Arr
     """The (D, K) weights and (K,) bias at ``penalty`` units of the spectrum."""
     means, inverse = spectrum.means, 1 / (spectrum.values + penalty * spectrum.unit)
     products = (means * inverse) @ means.T
-    correction = _correction(products, spectrum.counts) @ products + np.eye(len(means))
+    correction = correction_of(products, spectrum.totals) @ products + np.eye(len(means))
     weights = spectrum.basis @ ((means * inverse).T @ correction)
     bias = -np.diagonal(products @ correction) / 2 - spectrum.mean @ weights
     return weights, np.where(spectrum.counts > 0, bias, -np.inf)
@@ -73,9 +72,21 @@ def discriminant_of(moments: Moments, penalty: float) -> tuple[Float64Array, Flo
     return weights, np.where(moments.counts > 0, bias, -np.inf)
 
 
-def _within(spectrum: Spectrum, products: Products) -> Products:
+def grown_by(spectrum: Spectrum, squares: FloatArray) -> FloatArray:
+    """(N,), of each row: A grows by this times (A d)(A d)^T where the row is left out of S.
+
+    d is the row less the mean of its class, and ``squares`` are d^T A d.
+    """
+    counts = spectrum.counts[spectrum.labels].astype(squares.dtype)
+    own = spectrum.weights[spectrum.labels].astype(squares.dtype)
+    grown = own * counts / np.maximum(counts - 1, 1)
+    growth: FloatArray = grown / np.maximum(1 - grown * squares, SURE)
+    return growth
+
+
+def within(spectrum: Spectrum, products: Products) -> Products:
     """The inner products of (S + penalty)^-1 from those of (T + penalty)^-1."""
-    correction = _correction(products.means, spectrum.counts)
+    correction = correction_of(products.means, spectrum.totals)
     kind = products.rows_means.dtype
     moved = products.rows_means @ correction.astype(kind)
     return Products(
@@ -85,8 +96,11 @@ def _within(spectrum: Spectrum, products: Products) -> Products:
     )
 
 
-def _correction(means: Float64Array, counts: IntArray) -> Float64Array:
-    """C of (T + l - B^T B)^-1 = P + P M^T C M P, where P = (T + l)^-1 and B = sqrt(n) M."""
-    roots = np.sqrt(counts)
+def correction_of(means: Float64Array, totals: Float64Array | IntArray) -> Float64Array:
+    """C of (T + l - B^T B)^-1 = P + P M^T C M P, where P = (T + l)^-1 and B = sqrt(totals) M.
+
+    ``means``, (K, K), are M P M^T; ``totals``, (K,), what the samples of each class weigh.
+    """
+    roots = np.sqrt(totals)
     inner = np.eye(len(means)) - means * np.outer(roots, roots)
     return np.linalg.inv(inner) * np.outer(roots, roots)

@@ -7,15 +7,15 @@ can use one from its first photo.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 
 from edgetransfer.errors import HeadError, UsageError
 from edgetransfer.reprs import short_repr
+from edgetransfer.settings.train import MapName
 from edgetransfer.types import Float32Array
 
-MapName = Literal["raw", "l2", "power", "power-l2", "relu"]
 MAPS: tuple[MapName, ...] = get_args(MapName)
 RELU_WIDTH = 1024
 

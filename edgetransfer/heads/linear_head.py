@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from edgetransfer.atomic import write_atomically
 from edgetransfer.errors import HeadError
 from edgetransfer.heads.feature_maps import RAW, FeatureMap
+from edgetransfer.heads.novelty import Novelty
 from edgetransfer.names import json_text, readable
 from edgetransfer.reprs import short_repr
 from edgetransfer.sealing import BrokenSealError, has_seal, sealed
@@ -40,6 +41,8 @@ class LinearHead:
         What is saved beside them: backbone identity, preprocessing, and so on.
     map
         What is done to features first.
+    novelty
+        Tells features that show none of the classes; None if nothing is known of that.
     """
 
     weights: Float32Array
@@ -47,6 +50,7 @@ class LinearHead:
     classes: tuple[str, ...]
     metadata: Mapping[str, str] = field(default_factory=dict)
     map: FeatureMap = RAW
+    novelty: Novelty | None = None
 
     __repr__ = short_repr
 
@@ -57,6 +61,10 @@ class LinearHead:
             )
         if len(self.classes) != self.weights.shape[1]:
             raise HeadError(f"{len(self.classes)} names for {self.weights.shape[1]} classes")
+        if self.novelty is not None:
+            shape = len(self.novelty.axes), len(self.novelty.prototypes)
+            if shape != self.weights.shape:
+                raise HeadError("what tells the unknown is of another head")
 
     @classmethod
     def initial(cls, dimension: int, classes: Sequence[str], seed: int) -> LinearHead:
@@ -96,6 +104,18 @@ class LinearHead:
         best: IntArray = self.logits(features).argmax(axis=1).astype(np.int64)
         return best
 
+    def unknown(self, features: Float32Array) -> NDArray[np.bool_] | None:
+        """(N, D) features to (N,): whether they probably show none of the classes.
+
+        None if nothing is known of that.
+        """
+        if self.novelty is None:
+            return None
+        beyond: NDArray[np.bool_] = (
+            self.novelty.distances(self.map(features)) > self.novelty.threshold
+        )
+        return beyond
+
     def unstandardized(self, mean: Float32Array, std: Float32Array) -> LinearHead:
         """The head on raw features that equals this one on (features - mean) / std.
 
@@ -110,11 +130,19 @@ class LinearHead:
             raise HeadError(f"standardising does not go with the feature map {self.map.name}")
         weights = self.weights.astype(np.float64) / std[:, None]
         bias = self.bias - mean.astype(np.float64) @ weights
+        novelty = self.novelty
+        if novelty is not None:
+            axes = novelty.axes.astype(np.float64) / std[:, None]
+            centre = novelty.centre + mean.astype(np.float64) @ axes
+            novelty = replace(
+                novelty, axes=axes.astype(np.float32), centre=centre.astype(np.float32)
+            )
         return LinearHead(
             weights=weights.astype(np.float32),
             bias=bias.astype(np.float32),
             classes=self.classes,
             metadata=self.metadata,
+            novelty=novelty,
         )
 
     def save(self, path: Path, metadata: Mapping[str, str]) -> None:
@@ -131,6 +159,11 @@ class LinearHead:
             said["feature_map"] = self.map.name
         if self.map.projection is not None:
             tensors["projection"] = np.ascontiguousarray(self.map.projection)
+        said.pop("unknown", None)
+        if self.novelty is not None:
+            tensors |= self.novelty.tensors()
+            limits = {"threshold": self.novelty.threshold, "rejected": self.novelty.rejected}
+            said["unknown"] = json.dumps(limits)
         return sealed(tensors, {**said, "format": FORMAT})
 
     @classmethod
@@ -172,6 +205,7 @@ class LinearHead:
                 classes=tuple(map(_class_name, json.loads(metadata["classes"]))),
                 metadata=metadata,
                 map=FeatureMap(name=name, projection=tensors.get("projection")),
+                novelty=_novelty(tensors, metadata),
             )
         except (KeyError, ValueError, TypeError, RecursionError, HeadError) as error:
             raise HeadError(f"{path}: a damaged head file: {error}") from error
@@ -200,6 +234,13 @@ def _class_name(name: object) -> str:
     if not isinstance(name, str):
         raise HeadError(f"a class is named {name!r}")
     return name
+
+
+def _novelty(tensors: Mapping[str, NDArray[Any]], metadata: Mapping[str, str]) -> Novelty | None:
+    if "unknown" not in metadata:
+        return None
+    limits = json.loads(metadata["unknown"])
+    return Novelty.of_tensors(tensors, float(limits["threshold"]), float(limits["rejected"]))
 
 
 def _numbers(values: NDArray[Any]) -> Float32Array:

@@ -21,7 +21,7 @@ def ridge_left_out(spectrum: Spectrum, products: Products) -> FloatArray:
     """
     labels, weights = spectrum.labels, spectrum.weights
     n = int(spectrum.counts.sum())
-    totals = weights * spectrum.counts
+    totals = spectrum.totals
     own = weights[labels]
     leverage = own * (1 / n + products.rows)
     scores = products.rows_means * totals.astype(products.rows_means.dtype)
@@ -33,7 +33,7 @@ def ridge_left_out(spectrum: Spectrum, products: Products) -> FloatArray:
 
 def ridge_weights(spectrum: Spectrum, penalty: float) -> tuple[Float64Array, Float64Array]:
     """The (D, K) weights and (K,) bias at ``penalty`` units of the spectrum."""
-    totals = spectrum.weights * spectrum.counts
+    totals = spectrum.totals
     inverse = 1 / (spectrum.values + penalty * spectrum.unit)
     weights = spectrum.basis @ ((spectrum.means * inverse).T * totals)
     return weights, totals / spectrum.counts.sum() - spectrum.mean @ weights

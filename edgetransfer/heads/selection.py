@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,9 +18,9 @@ from edgetransfer.errors import DataError
 from edgetransfer.heads.loss import FloatArray
 from edgetransfer.heads.planes import Float64Array
 from edgetransfer.reprs import short_repr
+from edgetransfer.settings.train import ClassWeights
 from edgetransfer.types import Float32Array, IntArray
 
-ClassWeights = Literal["none", "balanced"]
 BoolArray = NDArray[np.bool_]
 
 

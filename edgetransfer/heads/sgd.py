@@ -2,55 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
-from edgetransfer.errors import UsageError
 from edgetransfer.heads.halves import Halves
 from edgetransfer.heads.linear_head import LinearHead
 from edgetransfer.heads.loss import residual
 from edgetransfer.heads.native_steps import COLUMNS, MOST_BATCH, NativeSteps, load_step, padded
-from edgetransfer.reprs import short_repr
+from edgetransfer.settings.sgd import SGDSettings
 from edgetransfer.types import Float32Array, IntArray
 
 CACHED = 1 << 15  # numbers of each of three arrays that a core's cache holds together
-
-
-@dataclass(frozen=True, kw_only=True)
-class SGDSettings:
-    """Iofinova et al. (CVPR 2022), appendix B; momentum and weight decay as in its reference [61].
-
-    Which is Salman et al., "Do adversarially robust ImageNet models transfer better?" (NeurIPS
-    2020).
-
-    Parameters
-    ----------
-    learning_rate
-        The first one; it is divided by ten after each third of the epochs.
-    momentum
-        Share of the last step that is kept, 0 to below 1.
-    weight_decay
-        L2 penalty on weights and bias, added to the gradient as torch's SGD does.
-    """
-
-    learning_rate: float = 0.01
-    momentum: float = 0.9
-    weight_decay: float = 5e-4
-
-    __repr__ = short_repr
-
-    def __post_init__(self) -> None:
-        if not 0 < self.learning_rate < float("inf"):
-            raise UsageError(f"the learning rate must be above zero, not {self.learning_rate}")
-        if not 0 <= self.momentum < 1:
-            raise UsageError(f"momentum lies between 0 and 1, not {self.momentum}")
-        if not 0 <= self.weight_decay < float("inf"):
-            raise UsageError(f"the weight decay cannot be {self.weight_decay}")
-
-    def rate(self, epoch: int, epochs: int) -> float:
-        """The learning rate of an epoch (from 0) out of ``epochs``."""
-        return float(self.learning_rate * 0.1 ** (3 * epoch // max(epochs, 1)))
 
 
 class SGDSolver:

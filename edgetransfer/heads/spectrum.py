@@ -139,6 +139,12 @@ class Spectrum:
         return np.square(self.rows)
 
     @property
+    def totals(self) -> Float64Array:
+        """(K,), what the samples of each class weigh together."""
+        totals: Float64Array = self.weights * self.counts
+        return totals
+
+    @property
     def unit(self) -> float:
         """What penalties are multiples of: the mean scatter of a feature, trace(T) / D."""
         return penalty_unit(float(self.values.sum()), len(self.basis))

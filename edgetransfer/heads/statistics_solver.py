@@ -8,7 +8,6 @@ whatever order, and where the rows are all there are it is the head of the batch
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,10 +19,12 @@ from edgetransfer.heads.candidates import (
     Method,
     spread_of,
 )
+from edgetransfer.heads.discriminant import correction_of
 from edgetransfer.heads.feature_maps import FeatureMap
 from edgetransfer.heads.linear_head import LinearHead
 from edgetransfer.heads.loss import FloatArray
 from edgetransfer.heads.moments import Moments
+from edgetransfer.heads.novelty import Novelty
 from edgetransfer.heads.planes import Float64Array
 from edgetransfer.heads.selection import Honest, distinct_rows
 from edgetransfer.heads.spectrum import Spectrum
@@ -55,10 +56,13 @@ class Choice:
         Whose calibrated scores are added up.
     factor
         What calibrates their mean.
+    unknown
+        Penalty and threshold of what tells the unknown; None if that is not known.
     """
 
     components: tuple[Component, ...]
     factor: float
+    unknown: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,11 +90,13 @@ class StatisticsSolver:
         spectrum = Spectrum.of_moments(moments, rows[distinct], labels[distinct])
         candidates = MapCandidates(self.map, spectrum, METHODS, None, "none")
         parts = candidates.choose()
+        threshold = candidates.novelty_threshold()
         choice = Choice(
             components=tuple(
                 Component(method=p.method, penalty=p.penalty, factor=p.factor) for p in parts
             ),
             factor=candidates.blend_factor(parts),
+            unknown=None if threshold is None else (candidates.novelty_penalty, threshold),
         )
         return choice, candidates.honest(parts)
 
@@ -100,52 +106,84 @@ class StatisticsSolver:
         """The head of (K,) classes; if not precise, in half of the time, and good to 1e-3."""
         weights: Float32Array = np.zeros((len(moments.mean), len(classes)), np.float32)
         bias: Float64Array = np.zeros(len(classes))
+        solution = _Solution(moments, precise=precise)
         for part in choice.components:
-            own_weights, own_bias = _solution(moments, part, precise=precise)
+            own_weights, own_bias = solution.of(part.method, part.penalty)
             scale = choice.factor / len(choice.components)
-            own_weights *= np.float32(part.factor * scale)
-            weights += own_weights
+            weights += own_weights * np.float32(part.factor * scale)
             bias += (own_bias * part.factor + _shares(moments, part.method)) * scale
         there = moments.counts > 0
         bias[~there] = bias[there].min(initial=0.0) - NOWHERE
         return LinearHead(
-            weights=weights, bias=bias.astype(np.float32), classes=classes, map=self.map
+            weights=weights,
+            bias=bias.astype(np.float32),
+            classes=classes,
+            map=self.map,
+            novelty=None if choice.unknown is None else solution.novelty(*choice.unknown),
         )
 
     def _usual(self, moments: Moments, rows: Float32Array) -> Choice:
         """The usual penalties, and factors that spread the scores as much as is usual."""
         components = []
+        solution = _Solution(moments, precise=False)
         for method in METHODS:
-            part = Component(method=method, penalty=USUAL_PENALTY[method], factor=1.0)
-            weights, bias = _solution(moments, part, precise=False)
-            spread = spread_of(rows @ weights + bias)
-            components.append(
-                Component(method=method, penalty=part.penalty, factor=FEW_SPREAD / spread)
-            )
+            penalty = USUAL_PENALTY[method]
+            weights, bias = solution.of(method, penalty)
+            factor = FEW_SPREAD / spread_of(rows @ weights + bias)
+            components.append(Component(method=method, penalty=penalty, factor=factor))
         return Choice(components=tuple(components), factor=1.0)
 
 
-def _solution(
-    moments: Moments, part: Component, *, precise: bool
-) -> tuple[Float32Array, Float64Array]:
-    """The (D, K) weights and (K,) bias of a method; see `ridge_of` and `discriminant_of`."""
-    ridge = part.method == "ridge"
-    scatter = moments.total if ridge else moments.within
-    factor = moments.factored(scatter, part.penalty, precise=precise)
-    n_classes = len(moments.counts)
-    weights: Float32Array = np.empty((len(moments.mean), n_classes), np.float32)
-    bias: Float64Array = np.empty(n_classes)
-    for block in _blocks(n_classes):
-        means = moments.class_means[block] - moments.mean
-        if ridge:
-            solved = factor.solve(means.T * moments.counts[block])
-            bias[block] = moments.counts[block] / max(moments.n, 1)
+class _Solution:
+    """What each method, and the metric of the unknown, makes of moments.
+
+    All are of the class means times (T + penalty)^-1, which is solved once a penalty; but for the
+    discriminant of very many classes, whose K x K matrices would take more than S itself.
+    """
+
+    def __init__(self, moments: Moments, *, precise: bool) -> None:
+        self._moments = moments
+        self._precise = precise
+        self._projected: dict[float, FloatArray] = {}
+
+    def of(self, method: Method, penalty: float) -> tuple[FloatArray, Float64Array]:
+        """The (D, K) weights and (K,) bias; see `ridge_of` and `discriminant_of`."""
+        moments, n = self._moments, max(self._moments.n, 1)
+        if method == "ridge":
+            weights = self._at(penalty) * moments.counts.astype(np.float32)
+            return weights, moments.counts / n - moments.mean @ weights
+        means = moments.class_means - moments.mean
+        if len(moments.counts) > CHOSEN_AMONG:
+            weights = self._solved(moments.within, penalty) * np.float32(n)
         else:
-            solved = factor.solve(means.T * moments.n)
-            bias[block] = np.einsum("kd,dk->k", means, solved) / -2
-        bias[block] -= moments.mean @ solved
-        weights[:, block] = solved
-    return weights, bias
+            projected = self._at(penalty)
+            products = means @ projected
+            correction = correction_of(products, moments.counts) @ products
+            weights = projected @ ((correction + np.eye(len(correction))) * n)
+        own = np.einsum("kd,dk->k", means, weights)
+        return weights, own / -2 - moments.mean @ weights
+
+    def novelty(self, penalty: float, threshold: float) -> Novelty:
+        """What tells the unknown."""
+        moments = self._moments
+        means = moments.class_means - moments.mean
+        totals = moments.counts.astype(np.float64)
+        return Novelty.of(self._at(penalty), means, moments.mean, totals, threshold)
+
+    def _at(self, penalty: float) -> FloatArray:
+        """(D, K): (T + penalty)^-1 times the class means less the mean of all."""
+        if penalty not in self._projected:
+            self._projected[penalty] = self._solved(self._moments.total, penalty)
+        return self._projected[penalty]
+
+    def _solved(self, scatter: Float64Array, penalty: float) -> FloatArray:
+        moments = self._moments
+        factor = moments.factored(scatter, penalty, precise=self._precise)
+        solved: FloatArray = np.empty(moments.class_means.T.shape, factor.lower.dtype)
+        for first in range(0, len(moments.counts), CLASSES_AT_ONCE):
+            block = slice(first, first + CLASSES_AT_ONCE)
+            solved[:, block] = factor.solve((moments.class_means[block] - moments.mean).T)
+        return solved
 
 
 def _shares(moments: Moments, method: Method) -> FloatArray:
@@ -155,8 +193,3 @@ def _shares(moments: Moments, method: Method) -> FloatArray:
         shares = np.maximum(moments.counts, 1) / max(moments.n, 1)
     logarithms: FloatArray = np.log(shares)
     return logarithms
-
-
-def _blocks(n: int) -> Iterator[slice]:
-    for first in range(0, n, CLASSES_AT_ONCE):
-        yield slice(first, first + CLASSES_AT_ONCE)

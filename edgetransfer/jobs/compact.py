@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,34 +17,10 @@ from edgetransfer.graphs.canonical import load_canonical
 from edgetransfer.graphs.compact import compact
 from edgetransfer.graphs.graph import Array
 from edgetransfer.graphs.sparsity import SparsityReport, quantised_node
-from edgetransfer.reprs import short_repr
+from edgetransfer.settings.compact import Compaction
 
 TOLERANCE = 1e-5  # of the largest feature
 TRIALS = 3
-
-
-@dataclass(frozen=True, kw_only=True)
-class Compaction:
-    """What to compact.
-
-    Parameters
-    ----------
-    backbone
-        An ONNX file or a bundled backbone.
-    out
-        The ONNX file to write; its card is written beside it.
-    features
-        The feature tensor; found in the graph if None.
-    overwrite
-        Whether files that are there may be replaced.
-    """
-
-    backbone: str | Path
-    out: Path
-    features: str | None = None
-    overwrite: bool = False
-
-    __repr__ = short_repr
 
 
 def compact_backbone(settings: Compaction) -> dict[str, Any]:

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-MetricChoice = Literal["auto", "top1", "per-class"]
+from edgetransfer.settings.shared import MetricChoice
+
 MetricName = Literal["top1", "mean_per_class"]
 
 TITLES: dict[str, str] = {"top1": "top-1", "mean_per_class": "mean per class"}

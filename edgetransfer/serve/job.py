@@ -11,7 +11,7 @@ from typing import Any
 from edgetransfer.serve.predictor import Predictor
 from edgetransfer.serve.renewal import Renewal
 from edgetransfer.serve.routes import PredictionRoutes, Renewed
-from edgetransfer.serve.settings import ServeSettings
+from edgetransfer.settings.serve import ServeSettings
 from edgetransfer.train import Classifier
 from edgetransfer.web import WebServer
 from edgetransfer.web.pages import page_routes

@@ -84,17 +84,25 @@ class Predictor:
         if head is not None:
             self.classifier.head = head
         places = [place for place, row in found.items() if not isinstance(row, str)]
-        probabilities = {}
-        if places:
-            rows = np.stack([found[place] for place in places])
-            probabilities = dict(zip(places, self.classifier.head.predict_proba(rows), strict=True))
+        said = dict(zip(places, self._predicted([found[place] for place in places]), strict=True))
         for place, each in enumerate(asked):
             problem = found[place]
             if isinstance(problem, str):
                 each.prediction.set_exception(ImageError(problem))
             else:
-                row = probabilities[place]
-                each.prediction.set_result(self.classifier.prediction("", row, top=each.top))
+                probabilities, unknown = said[place]
+                each.prediction.set_result(
+                    self.classifier.prediction("", probabilities, top=each.top, unknown=unknown)
+                )
+
+    def _predicted(self, found: Sequence[Float32Array | str]) -> list[tuple[Float32Array, bool]]:
+        """Probabilities of each (D,) row of features, and whether it is unknown by them."""
+        if not found:
+            return []
+        head, rows = self.classifier.head, np.stack(found)
+        unknown = head.unknown(rows)
+        beyond = [False] * len(rows) if unknown is None else unknown.tolist()
+        return list(zip(head.predict_proba(rows), beyond, strict=True))
 
 
 def _fail(asked: list[_Asked], error: Exception) -> None:

@@ -1,6 +1,6 @@
 """Dense backbones made sparse."""
 
+from edgetransfer.settings.sparsify import Sparsification
 from edgetransfer.sparsify.job import sparsify
-from edgetransfer.sparsify.settings import Sparsification
 
 __all__ = ["Sparsification", "sparsify"]

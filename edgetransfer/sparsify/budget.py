@@ -11,6 +11,7 @@ import numpy as np
 import onnx
 
 from edgetransfer.errors import UsageError
+from edgetransfer.settings.sparsify import Pattern, Sparsification
 from edgetransfer.sparsify.distribution import (
     GRID,
     by_shape,
@@ -20,10 +21,9 @@ from edgetransfer.sparsify.distribution import (
 )
 from edgetransfer.sparsify.layers import Float64Array, Layer
 from edgetransfer.sparsify.moments import Moments, position_count
-from edgetransfer.sparsify.patterns import Pattern
+from edgetransfer.sparsify.patterns import fits, projection
 from edgetransfer.sparsify.reconstruction import collect, magnitude, regularised
 from edgetransfer.sparsify.selection import SupportProblem
-from edgetransfer.sparsify.settings import Sparsification
 from edgetransfer.sparsify.streaming import NetworkPair, shapes_of
 from edgetransfer.sparsify.timing import Stopwatch
 from edgetransfer.sparsify.weights import NetworkWeights, Parameters
@@ -63,7 +63,7 @@ def error_curves(
         problems = [SupportProblem(group, bias=layer.bias is not None) for group in inputs]
         errors = []
         for share in GRID:
-            project = Pattern().projection(layer, float(share))
+            project = projection(Pattern(), layer, float(share))
             weights = np.stack(
                 [p.select(c, project, ROUGHLY)[1] for p, c in zip(problems, cross, strict=True)]
             )
@@ -115,8 +115,8 @@ def plan(
     kind = settings.distribution_name
     if kind in ("uniform", "erk") or pattern.sparsity is not None:
         shares = by_shape(layers, weights, kind, settings.target_sparsity)
-        fits = np.array([pattern.fits(layer) for layer in layers])
-        return Budget(dict(zip(names, np.where(fits, shares, 0.0).tolist(), strict=True)), {})
+        fitting = np.array([fits(pattern, layer) for layer in layers])
+        return Budget(dict(zip(names, np.where(fitting, shares, 0.0).tolist(), strict=True)), {})
     if pair is None:
         raise UsageError(f"--distribution {kind} needs --calibration, a folder of photos")
     errors = error_curves(settings, layers, pair, progress)

@@ -18,6 +18,7 @@ from edgetransfer.features import default_cache_folder
 from edgetransfer.graphs.sparsity import measure_sparsity
 from edgetransfer.metrics.memory import peak_memory_bytes
 from edgetransfer.runs.owning import owned
+from edgetransfer.settings.sparsify import Sparsification
 from edgetransfer.sparsify.budget import Budget, plan
 from edgetransfer.sparsify.evaluation import compare_features
 from edgetransfer.sparsify.layers import Layer, find_layers
@@ -32,7 +33,6 @@ from edgetransfer.sparsify.pruning import correct_all, prune_by_magnitude, recon
 from edgetransfer.sparsify.refine import check_torch, refine
 from edgetransfer.sparsify.remarks import doubts, how_made, left_out, shortcomings
 from edgetransfer.sparsify.result import write_report, write_sparse
-from edgetransfer.sparsify.settings import Sparsification
 from edgetransfer.sparsify.streaming import NetworkPair, batch_axes, shapes_of
 from edgetransfer.sparsify.timing import Stopwatch
 from edgetransfer.sparsify.weights import NetworkWeights

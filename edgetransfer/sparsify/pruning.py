@@ -12,11 +12,11 @@ import numpy as np
 import onnx
 
 from edgetransfer.errors import BackboneError
+from edgetransfer.settings.sparsify import Sparsification
 from edgetransfer.sparsify.activation import clipped_error
 from edgetransfer.sparsify.correction import collect_outputs, corrected, scale_and_shift
 from edgetransfer.sparsify.layers import Layer
 from edgetransfer.sparsify.reconstruction import collect, magnitude, reconstruct
-from edgetransfer.sparsify.settings import Sparsification
 from edgetransfer.sparsify.streaming import NetworkPair
 from edgetransfer.sparsify.weights import NetworkWeights, Parameters
 from edgetransfer.sparsify.work import WorkFolder

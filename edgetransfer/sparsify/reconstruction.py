@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from edgetransfer.settings.sparsify import Pattern
 from edgetransfer.sparsify.activation import Samples, clipped_error, indifferent
 from edgetransfer.sparsify.layers import Float64Array, Layer
 from edgetransfer.sparsify.moments import (
@@ -15,7 +16,7 @@ from edgetransfer.sparsify.moments import (
     output_rows,
     sampled_positions,
 )
-from edgetransfer.sparsify.patterns import Pattern
+from edgetransfer.sparsify.patterns import projection
 from edgetransfer.sparsify.refit import refit
 from edgetransfer.sparsify.selection import Mask, SupportProblem
 from edgetransfer.sparsify.streaming import NetworkPair
@@ -153,7 +154,7 @@ class _Task:
         self.layer = layer
         self.sparsity = sparsity
         self.pool = pool
-        self.project = pattern.projection(layer, sparsity)
+        self.project = projection(pattern, layer, sparsity)
         self.dense = dense.augmented
         self.moments = data.moments
         self.samples = data.fitted
@@ -201,5 +202,5 @@ class _Task:
 
 
 def _magnitude_mask(layer: Layer, dense: Parameters, sparsity: float, pattern: Pattern) -> Mask:
-    project = pattern.projection(layer, sparsity)
+    project = projection(pattern, layer, sparsity)
     return np.stack([project(np.abs(group).astype(np.float32)) for group in dense.weights])

@@ -14,8 +14,8 @@ import onnx
 
 from edgetransfer.errors import DataError, EdgeTransferError, ImageError
 from edgetransfer.images import TrainTransform, normalise, open_upright, render, view_rng
+from edgetransfer.settings.sparsify import Sparsification
 from edgetransfer.sparsify.photos import CalibrationViews
-from edgetransfer.sparsify.settings import Sparsification
 from edgetransfer.sparsify.weights import NetworkWeights
 from edgetransfer.types import Float32Array, Preprocessing, Progress
 

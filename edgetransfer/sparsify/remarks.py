@@ -7,9 +7,9 @@ from typing import Any
 
 import onnx
 
+from edgetransfer.settings.sparsify import Sparsification
 from edgetransfer.sparsify.layers import Layer
 from edgetransfer.sparsify.photos import CalibrationViews
-from edgetransfer.sparsify.settings import Sparsification
 
 OVERFITTED = 1.5  # held-out error over fitted error
 FEW_SAMPLES = 20  # for each weight of a filter

@@ -14,8 +14,8 @@ from edgetransfer.backbones import Backbone
 from edgetransfer.backbones.writing import write_backbone
 from edgetransfer.graphs.canonical import load_canonical
 from edgetransfer.runs.json_values import finite
+from edgetransfer.settings.sparsify import Sparsification
 from edgetransfer.sparsify.layers import Layer
-from edgetransfer.sparsify.settings import Sparsification
 from edgetransfer.sparsify.weights import NetworkWeights
 
 

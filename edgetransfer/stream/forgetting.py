@@ -9,16 +9,17 @@ from typing import Any
 
 from edgetransfer.errors import RunFolderError, UsageError
 from edgetransfer.runs.run_folder import PAGE
-from edgetransfer.stream.erasing import stage_erasure
 from edgetransfer.stream.keeping.checkpoints import CheckpointFolder
 from edgetransfer.stream.keeping.derived import report_of
+from edgetransfer.stream.keeping.erasing import stage_erasure
 from edgetransfer.stream.keeping.history import Moment, held, journal_names, stage_moment
+from edgetransfer.stream.keeping.kept_rows import BEYOND, gone_keys, learned_samples
 from edgetransfer.stream.keeping.recovery import CHECKPOINTS, JOURNAL, look
-from edgetransfer.stream.kept_rows import BEYOND, gone_keys, learned_samples
+from edgetransfer.stream.keeping.thumbnails import all_thumbnails
 from edgetransfer.stream.learner import blas_on_one_thread
 from edgetransfer.stream.learning.feature_learner import FeatureLearner
 from edgetransfer.stream.learning.ids import ID_BYTES, id_key
-from edgetransfer.stream.statistics_learner import Learned, StatisticsLearner
+from edgetransfer.stream.learning.statistics_learner import Learned, StatisticsLearner
 
 REMEMBERED = 1000  # forgotten classes whose names' keys are kept
 NAMED = 5  # samples that a refusal names
@@ -123,10 +124,10 @@ def _keep_only(
     )
     staged, gone = stage_moment(run, moment, checkpoint)
     try:
-        stage_erasure(staged, run, ids, classes, keys or frozenset())
+        gone += stage_erasure(staged, run, ids, classes, keys or frozenset())
         names = CheckpointFolder(run / CHECKPOINTS).names()
         gone += [f"{CHECKPOINTS}/{path.name}" for path in names]
-        gone += [] if keys is not None else journal_names(run)
+        gone += [] if keys is not None else [*journal_names(run), *all_thumbnails(run)]
         staged.commit("forget", remove=[*gone, PAGE], aside=None)
     except BaseException:
         staged.discard()

@@ -16,6 +16,7 @@ from edgetransfer.data.streams import Arrival, Source
 from edgetransfer.errors import EdgeTransferError
 from edgetransfer.features import FeatureBatch, ViewBatch
 from edgetransfer.metrics import peak_memory_bytes
+from edgetransfer.settings.stream import StreamSettings
 from edgetransfer.stream.intake import TICK, Intake
 from edgetransfer.stream.keeping.journal import JournalFullError
 from edgetransfer.stream.learner import (
@@ -26,7 +27,6 @@ from edgetransfer.stream.learner import (
 from edgetransfer.stream.learning.offers import Offer, Receipt
 from edgetransfer.stream.pausing import Manners
 from edgetransfer.stream.refusals import Refusals
-from edgetransfer.stream.settings import StreamSettings
 from edgetransfer.stream.snapshot import Snapshot, Throughput
 
 logger = logging.getLogger(__name__)

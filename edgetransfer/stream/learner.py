@@ -20,12 +20,14 @@ from edgetransfer.images import SUFFIXES
 from edgetransfer.metrics import Accuracy, StageClock
 from edgetransfer.runs import RunFolder
 from edgetransfer.runs.owning import FolderOwner, make_folder
+from edgetransfer.settings.config import differs, dump, load
+from edgetransfer.settings.learning import LearningSettings
+from edgetransfer.settings.stream import StreamSettings
 from edgetransfer.stream.keeping.durable import DurableLearner
 from edgetransfer.stream.keeping.in_hand import InHand
 from edgetransfer.stream.learning.ids import id_key
 from edgetransfer.stream.learning.offers import Offer, Receipt
 from edgetransfer.stream.opening import Eyes, open_eyes
-from edgetransfer.stream.settings import LearningSettings, StreamSettings
 from edgetransfer.types import Float32Array
 
 logger = logging.getLogger(__name__)
@@ -53,12 +55,11 @@ class OnlineLearner:
 
     Examples
     --------
-    ::
-
-        with OnlineLearner(StreamSettings(backbone="tinyresnet-90", source="", out=Path("run"))) \
-                as learner:
-            learner.learn(Path("cat.jpg"), "cat")
-            print(learner.predict(Path("other.jpg")))
+    >>> from edgetransfer import OnlineLearner, StreamSettings
+    >>> settings = StreamSettings(source="", out="mine", backbone="small.onnx")
+    >>> with OnlineLearner(settings) as learner:
+    ...     learner.learn("photos/train/red/000.png", "red").status
+    'accepted'
     """
 
     def __init__(self, settings: StreamSettings, *, eyes: Eyes | None = None) -> None:
@@ -122,7 +123,13 @@ class OnlineLearner:
         self.engine.close()
         self.durable.close()
 
-    def learn(self, image: Path | bytes, label: str | None, *, id: str | None = None) -> Receipt:  # noqa: A002
+    def learn(
+        self,
+        image: str | Path | bytes,
+        label: str | None,
+        *,
+        id: str | None = None,  # noqa: A002
+    ) -> Receipt:
         """Predict an image, then learn it; when this returns it is on disk.
 
         Parameters
@@ -153,7 +160,7 @@ class OnlineLearner:
         with blas_on_one_thread():
             return self.durable.accept([Offer(id=id, label=label, rows=None)])[0]
 
-    def predict(self, image: Path | bytes) -> dict[str, float]:
+    def predict(self, image: str | Path | bytes) -> dict[str, float]:
         """Probability by class, the most probable first; empty without classes.
 
         Raises
@@ -267,7 +274,8 @@ def why_unreadable(path: Path) -> str | None:
     return None
 
 
-def _arrival(image: Path | bytes, label: str | None, sample_id: str | None) -> Arrival:
+def _arrival(image: str | Path | bytes, label: str | None, sample_id: str | None) -> Arrival:
+    image = Path(image) if isinstance(image, str) else image
     if sample_id is None:
         content = image if isinstance(image, bytes) else image.read_bytes()
         sample_id = hashlib.sha256(content).hexdigest()
@@ -284,14 +292,13 @@ def _agreed(run: RunFolder, settings: StreamSettings) -> LearningSettings:
     learning = settings.learning.resolved(before)
     config = replace(settings, learning=learning).to_config()
     if before is not None:
-        before = {"learner": "replay", **before}  # of before there was another one
-        for name in sorted(config["stream"].keys() | before.keys()):
-            was, now = before.get(name, "not set"), config["stream"].get(name, "not set")
-            if was != now:
-                raise UsageError(
-                    f"{run.path}: this run was begun with {name} {was}, not {now}; "
-                    "give what it was begun with, or choose another --out"
-                )
+        begun = load(LearningSettings, before, run.path).resolved(before)
+        different = differs(LearningSettings, config["stream"], dump(begun))
+        if different is not None:
+            raise UsageError(
+                f"{run.path}: cannot go on with other settings: {different}; give what it was "
+                "begun with, or choose another --out"
+            )
         return learning
     run.write_config(config)
     return learning

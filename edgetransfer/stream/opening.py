@@ -10,7 +10,7 @@ from edgetransfer.backbones import open_with
 from edgetransfer.engines import Engine, open_engine
 from edgetransfer.features import default_cache_folder, plan_for
 from edgetransfer.reprs import short_repr
-from edgetransfer.stream.settings import StreamSettings
+from edgetransfer.settings.stream import StreamSettings
 from edgetransfer.types import Preprocessing
 
 logger = logging.getLogger(__name__)

@@ -12,11 +12,11 @@ from typing import Any
 from edgetransfer.data.streams import Source
 from edgetransfer.data.streams.arrivals import Reply, no_reply
 from edgetransfer.errors import EdgeTransferError
+from edgetransfer.settings.stream import StreamSettings
 from edgetransfer.stream.job import RETRY, StreamJob, Watch
 from edgetransfer.stream.keeping.journal import FULL
 from edgetransfer.stream.learner import OnlineLearner, blas_on_one_thread
 from edgetransfer.stream.opening import Eyes, open_eyes
-from edgetransfer.stream.settings import StreamSettings
 from edgetransfer.stream.snapshot import Throughput
 from edgetransfer.stream.sources import open_source
 

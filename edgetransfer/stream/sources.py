@@ -17,7 +17,7 @@ from edgetransfer.data.streams import (
 from edgetransfer.data.streams.arrivals import Reply, no_reply
 from edgetransfer.errors import DataError, UsageError
 from edgetransfer.images import SUFFIXES
-from edgetransfer.stream.settings import StreamSettings
+from edgetransfer.settings.stream import StreamSettings
 from edgetransfer.stream.snapshot import Throughput
 
 FORMS = "folder:DIR, jsonl:-, tar:GLOB, http:[HOST:]PORT or video:FILE"

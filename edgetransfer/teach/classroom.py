@@ -15,7 +15,7 @@ from edgetransfer.teach.album import Album
 from edgetransfer.teach.confirmed import Confirmed
 from edgetransfer.teach.intake import Intake
 from edgetransfer.teach.lesson import Lesson
-from edgetransfer.teach.review import Honest, Review, newest, review
+from edgetransfer.teach.review import MOST, Honest, Review, newest, review
 from edgetransfer.teach.reviewer import Reviewer
 from edgetransfer.teach.thumbnails import Thumbnails
 
@@ -88,6 +88,9 @@ class Classroom:
         with self.lock:
             counts, photos, version = self.album.counts, len(self.album), self.album.version
             undoable = self.lesson.undoable
+            # A review is a moment old: what was acted on since is not asked again.
+            following = [g for g in found.following if self._has(g.id, None)]
+            doubts = [d for d in found.doubts if self._has(d.id, d.label)]
         snapshot = self.board.snapshot
         shares = {} if found.honest is None else found.honest.per_class
         return {
@@ -102,14 +105,18 @@ class Classroom:
             ],
             "honest": None if found.honest is None else _honest(found.honest),
             "prequential": snapshot.report.get("prequential"),
-            "next": [vars(guess) for guess in found.following],
-            "doubtful": [vars(doubt) for doubt in found.doubts],
+            "next": [vars(guess) for guess in following],
+            "doubtful": [vars(doubt) for doubt in doubts],
             "undo": undoable,
             "waiting": self.intake.gatherer.waiting,
             "per_second": snapshot.per_second,
             "paused": snapshot.paused,
             "engine": self.learner.engine.choice.name,
         }
+
+    def _has(self, photo_id: str, label: str | None) -> bool:
+        photo = self.album.get(photo_id)
+        return photo is not None and photo.label == label
 
     def _review(self) -> Review:
         with self.lock:
@@ -120,7 +127,7 @@ class Classroom:
         return review(
             version,
             self.album.sheet(labelled),
-            self.album.sheet([photo for photo in photos if photo.label is None]),
+            self.album.sheet([photo for photo in photos if photo.label is None][-MOST:]),
             self.learner.durable.learner.newest,
             confirmed,
         )

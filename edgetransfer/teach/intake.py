@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as TooLong
+from dataclasses import dataclass
 from threading import RLock
 from time import monotonic
 from typing import Any
@@ -15,8 +16,9 @@ import numpy as np
 from edgetransfer.data import Sample
 from edgetransfer.data.streams import Arrival
 from edgetransfer.errors import EdgeTransferError
-from edgetransfer.features.gathering import BusyError, Gatherer
+from edgetransfer.features.gathering import Gatherer
 from edgetransfer.heads import LinearHead
+from edgetransfer.reprs import short_repr
 from edgetransfer.stream import OnlineLearner
 from edgetransfer.stream.keeping.journal import JournalFullError
 from edgetransfer.stream.learning.offers import Offer
@@ -32,7 +34,16 @@ LONGEST_WAIT = 30.0  # seconds until a client is told to come again
 GATHER_SECONDS = 0.004
 WAITING = 512  # photos that wait at most
 
-Ticket = tuple[Arrival, Future[dict[str, Any]]]
+
+@dataclass(frozen=True, kw_only=True)
+class Ticket:
+    """A photo on its way: what will be known of it, and when it came."""
+
+    arrival: Arrival
+    outcome: Future[dict[str, Any]]
+    came: float
+
+    __repr__ = short_repr
 
 
 class Intake:
@@ -107,7 +118,8 @@ class Intake:
             return outcome
         assert arrival.source is not None
         sample = Sample(id=arrival.id, source=arrival.source)
-        self.gatherer.submit([sample], [(arrival, outcome)])
+        ticket = Ticket(arrival=arrival, outcome=outcome, came=monotonic())
+        self.gatherer.submit([sample], [ticket])
         return outcome
 
     def waited(self, outcome: Future[dict[str, Any]], arrival: Arrival) -> dict[str, Any] | None:
@@ -119,6 +131,8 @@ class Intake:
         if found["status"] == "accepted" and isinstance(arrival.source, bytes):
             try:
                 self._thumbnails.keep(arrival.id, arrival.source)
+                if self._album.get(arrival.id) is None:  # forgotten meanwhile
+                    self._thumbnails.forget([arrival.id])
             except (EdgeTransferError, OSError) as error:  # the photo is learned all the same
                 logger.warning("%s has no thumbnail: %s", arrival.id[:100], error)
         return found
@@ -128,34 +142,35 @@ class Intake:
         self.gatherer.close()
 
     def _answer(self, tickets: list[Ticket], found: Mapping[int, Float32Array | str]) -> None:
-        now = monotonic()
         with self._lock:
             self._take_in(tickets, found)
-        for _ in tickets:
-            self._board.acknowledged(monotonic() - now)
+        now = monotonic()
+        for ticket in tickets:
+            self._board.acknowledged(now - ticket.came)
 
     def _take_in(self, tickets: list[Ticket], found: Mapping[int, Float32Array | str]) -> None:
         offers: list[Offer] = []
         offered: list[tuple[Ticket, Float32Array]] = []
         head = self._learner.durable.learner.newest
-        for place, (arrival, outcome) in enumerate(tickets):
-            row = found[place]
+        for place, ticket in enumerate(tickets):
+            arrival, outcome, row = ticket.arrival, ticket.outcome, found[place]
             if isinstance(row, str):
                 outcome.set_result(self._refused(arrival, row))
             elif arrival.learn:
                 offers.append(Offer(id=arrival.id, label=arrival.label, rows=row[None]))
-                offered.append(((arrival, outcome), row))
+                offered.append((ticket, row))
             else:
                 outcome.set_result(self._predicted(arrival, head, row))
         try:
             receipts = self._learner.durable.accept(offers)
         except JournalFullError as full:
             self._board.paused = f"the disk of {self._learner.durable.run.path} is full"
-            for (_, outcome), _row in offered:
-                outcome.set_exception(full)
+            for ticket, _ in offered:
+                ticket.outcome.set_exception(full)
             return
         self._board.paused = None
-        for ((arrival, outcome), row), receipt in zip(offered, receipts, strict=True):
+        for (ticket, row), receipt in zip(offered, receipts, strict=True):
+            arrival, outcome = ticket.arrival, ticket.outcome
             if receipt.status == "accepted":
                 self._album.add(arrival.id, arrival.label, row)
             elif receipt.status == "labelled":
@@ -182,9 +197,6 @@ class Intake:
 
 
 def _fail(tickets: list[Ticket], error: Exception) -> None:
-    for _, outcome in tickets:
-        if not outcome.done():
-            outcome.set_exception(error)
-
-
-__all__ = ["BusyError", "Intake"]
+    for ticket in tickets:
+        if not ticket.outcome.done():
+            ticket.outcome.set_exception(error)

@@ -8,11 +8,11 @@ from time import monotonic
 from typing import Any
 
 from edgetransfer.serve.job import DRAIN, Started
+from edgetransfer.settings.teach import TeachSettings
 from edgetransfer.stream import OnlineLearner
 from edgetransfer.stream.learner import blas_on_one_thread
 from edgetransfer.teach.classroom import Classroom
 from edgetransfer.teach.routes import TeachRoutes
-from edgetransfer.teach.settings import TeachSettings
 from edgetransfer.web import WebServer
 from edgetransfer.web.pages import page_routes
 

@@ -257,6 +257,7 @@ class Lesson:
             else:  # the learner has let go of its features; the album has not
                 self._replace(photo, label)
         self._album.relabel(given, label)
+        self._durable.drop_empty_classes()
 
     def _unlabel(self, ids: Sequence[str]) -> None:
         for photo_id in ids:
@@ -284,6 +285,7 @@ class Lesson:
         self._durable.forget(ids)
         self._album.forget(ids)
         self._thumbnails.forget(ids)
+        self._durable.drop_empty_classes()
 
     def _did(self, step: Step) -> None:
         if step.added or step.labels or step.forgotten:

@@ -22,7 +22,7 @@ from edgetransfer.teach.album import Sheet
 from edgetransfer.teach.familiarity import Familiarity
 from edgetransfer.types import Float32Array, IntArray
 
-MOST = 4000  # labelled photos that are gone through: the newest of each class, evenly
+MOST = 4000  # photos with a label that are gone through, and as many without: the newest
 SHOWN = 24  # photos of a kind
 NEARLY = 0.8  # of what a class's photos usually have, to speak for it against a label
 UNCERTAIN = 8  # times as many as are shown are looked at, whether they are alike

@@ -14,7 +14,8 @@ from PIL import Image
 
 from edgetransfer.atomic import write_atomically
 from edgetransfer.images import open_upright
-from edgetransfer.stream.thumbnail_names import FOLDER, file_name
+from edgetransfer.stream.keeping.thumbnails import FOLDER, thumbnail
+from edgetransfer.stream.learning.ids import id_key
 
 SIDE = 224  # pixels of the longer side
 QUALITY = 80
@@ -24,8 +25,8 @@ class Thumbnails:
     """The thumbnails of one run."""
 
     def __init__(self, run: Path) -> None:
-        self._folder = run / FOLDER
-        self._folder.mkdir(exist_ok=True)
+        self._run = run
+        (run / FOLDER).mkdir(exist_ok=True)
 
     def keep(self, photo_id: str, data: bytes) -> None:
         """Make one of a photo that could be decoded before.
@@ -45,23 +46,26 @@ class Thumbnails:
 
     def put(self, photo_id: str, picture: bytes) -> None:
         """Keep one that was made before."""
-        write_atomically(self._folder / file_name(photo_id), picture)
+        write_atomically(self._path(photo_id), picture)
 
     def get(self, photo_id: str) -> bytes | None:
         """The JPEG of a photo; None if there is none."""
         try:
-            return (self._folder / file_name(photo_id)).read_bytes()
+            return self._path(photo_id).read_bytes()
         except OSError:
             return None
 
     def forget(self, ids: Iterable[str]) -> None:
         """Remove those of some photos."""
         for photo_id in ids:
-            (self._folder / file_name(photo_id)).unlink(missing_ok=True)
+            self._path(photo_id).unlink(missing_ok=True)
 
     def keep_only(self, ids: Iterable[str]) -> None:
         """Remove those of photos that are not in the run any more, and what is half written."""
-        names = {file_name(photo_id) for photo_id in ids}
-        for path in self._folder.iterdir():
-            if path.name not in names and path.is_file() and not path.is_symlink():
+        kept = {self._path(photo_id) for photo_id in ids}
+        for path in (self._run / FOLDER).iterdir():
+            if path not in kept and path.is_file() and not path.is_symlink():
                 path.unlink()
+
+    def _path(self, photo_id: str) -> Path:
+        return self._run / thumbnail(id_key(photo_id))

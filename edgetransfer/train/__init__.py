@@ -1,7 +1,7 @@
 """The straight line over a fixed data set: train, evaluate, predict."""
 
+from edgetransfer.settings.train import LinearTraining
 from edgetransfer.train.classifier import Classifier, Prediction
-from edgetransfer.train.settings import LinearTraining
 from edgetransfer.train.sorting import PhotoSorter
 from edgetransfer.train.training import train_linear
 

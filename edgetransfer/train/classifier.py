@@ -45,7 +45,16 @@ class Prediction:
     error
         Why it could not be decoded, else None.
     unknown
-        Whether no class reaches the probability below which a photo shows none of them.
+        Whether it probably shows none of the classes: it is further from all of them than the
+        head takes its own for (see `edgetransfer.heads.Novelty`), or none reaches the probability
+        that was asked for.
+
+    Examples
+    --------
+    >>> from edgetransfer import Prediction
+    >>> found = Prediction(id="cat.jpg", classes=("cat", "dog"), probabilities=(0.9, 0.1))
+    >>> found.to_dict()["classes"]
+    ('cat', 'dog')
     """
 
     id: str
@@ -69,6 +78,13 @@ class Classifier:
     """A backbone in an engine, and the head that a run trained on it.
 
     Made by `Classifier.load`; a context manager.
+
+    Examples
+    --------
+    >>> from edgetransfer import Classifier
+    >>> with Classifier.load("run") as classifier:
+    ...     print(classifier.predict("photos/test/red/000.png", top=1).classes)
+    ('red',)
     """
 
     def __init__(
@@ -110,8 +126,8 @@ class Classifier:
         batch_size
             Of the engine; the run's own if None.
         unknown_below
-            Below which probability a photo shows none of the classes, 0 to 1; the run's own if
-            None.
+            Below which probability, 0 to 1, a photo shows none of the classes, beside those that
+            are too far from all of them; the run's own if None. 0 takes none for unknown.
 
         Raises
         ------
@@ -156,19 +172,28 @@ class Classifier:
 
     def probabilities(self, samples: Sequence[Sample]) -> Iterator[tuple[int, Float32Array | str]]:
         """Index of each sample, in order, with its (K,) probabilities or the reason for none."""
-        for index, result in self.scores(samples):
-            yield index, result if isinstance(result, str) else result[1]
+        for index, found, _ in self._each(samples):
+            yield index, found if isinstance(found, str) else found[1]
 
     def scores(self, samples: Sequence[Sample]) -> Iterator[tuple[int, Score | str]]:
         """Index of each sample, in order, with its features and probabilities, or why none."""
+        for index, found, _ in self._each(samples):
+            yield index, found
+
+    def _each(self, samples: Sequence[Sample]) -> Iterator[tuple[int, Score | str, bool]]:
+        """As `scores`, and whether the head takes each for unknown."""
         with limited_threads(self._threads):
             for batch in self.extractor.extract(samples):
                 rows = self.head.predict_proba(batch.features)
+                unknown = self.head.unknown(batch.features)
+                if unknown is None:
+                    unknown = np.zeros(len(rows), bool)
                 pairs = zip(batch.features, rows, strict=True)
-                found: list[tuple[int, Score | str]] = list(
-                    zip(batch.indices.tolist(), pairs, strict=True)
+                found: list[tuple[int, Score | str, bool]] = list(
+                    zip(batch.indices.tolist(), pairs, unknown.tolist(), strict=True)
                 )
-                yield from sorted([*found, *batch.failed], key=lambda pair: pair[0])
+                found += [(index, reason, False) for index, reason in batch.failed]
+                yield from sorted(found, key=lambda each: each[0])
 
     @overload  # a str, too, can be gone through
     def predict(  # type: ignore[overload-overlap]
@@ -208,22 +233,29 @@ class Classifier:
     def predict_each(self, images: Iterable[Photo], *, top: int = 5) -> Iterator[Prediction]:
         """As `predict` of several, one prediction at a time, in order."""
         samples = samples_of(images)
-        for index, result in self.probabilities(samples):
+        for index, result, unknown in self._each(samples):
             sample = samples[index]
             if isinstance(result, str):
                 yield Prediction(id=sample.id, error=result)
                 continue
-            yield self.prediction(sample.id, result, top=top)
+            yield self.prediction(sample.id, result[1], top=top, unknown=unknown)
 
-    def prediction(self, id: str, probabilities: Float32Array, *, top: int) -> Prediction:  # noqa: A002
-        """What (K,) probabilities say of a sample."""
+    def prediction(
+        self,
+        id: str,  # noqa: A002
+        probabilities: Float32Array,
+        *,
+        top: int,
+        unknown: bool = False,
+    ) -> Prediction:
+        """What (K,) probabilities say of a sample; ``unknown`` is what its features say."""
         best = np.argsort(-probabilities, kind="stable")[:top]
-        below = self.unknown_below is not None and probabilities.max() < self.unknown_below
+        below = probabilities.max() < (self.unknown_below or 0)
         return Prediction(
             id=id,
             classes=tuple(self.head.classes[i] for i in best),
             probabilities=tuple(float(probabilities[i]) for i in best),
-            unknown=bool(below),
+            unknown=bool(below or (unknown and self.unknown_below != 0)),
         )
 
     def evaluate(

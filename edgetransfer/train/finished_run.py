@@ -11,10 +11,10 @@ from edgetransfer.errors import RunFolderError, UsageError
 from edgetransfer.reprs import short_repr
 from edgetransfer.runs import RunFolder
 from edgetransfer.runs.run_folder import SKIPPED
+from edgetransfer.settings.train import LinearTraining
 from edgetransfer.train.gathering import Gathered, gathered
 from edgetransfer.train.opened_run import OpenedRun, open_run
 from edgetransfer.train.run_page import write_page
-from edgetransfer.train.settings import LinearTraining
 from edgetransfer.types import Progress, no_progress
 
 FINETUNED = (
@@ -106,7 +106,8 @@ def page_anew(
     found = run.scored(threads=threads, progress=progress)
     report = run.report
     tuned = run.folder.is_finetuning
-    if tuned and found.parts[-1].split == "train":
+    learned = tuned and report.get("kept", "finetuned") == "finetuned"
+    if learned and found.parts[-1].split == "train":
         report = {**report, "warnings": [*report["warnings"], FINETUNED]}
     return write_page(
         run.folder,

@@ -18,10 +18,9 @@ from edgetransfer.heads import (
     Trial,
 )
 from edgetransfer.heads.candidates import Method
-from edgetransfer.heads.feature_maps import MapName
+from edgetransfer.settings.train import LinearTraining, MapName
 from edgetransfer.train.epochs import Scaling
 from edgetransfer.train.honesty import calibration_report, honest_report, warn_of_hidden
-from edgetransfer.train.settings import LinearTraining
 from edgetransfer.types import Progress
 
 METHODS: dict[str, tuple[Method, ...]] = {

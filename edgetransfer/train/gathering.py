@@ -18,6 +18,7 @@ from edgetransfer.features import (
 from edgetransfer.findings import Scored, unseen
 from edgetransfer.heads import LinearHead
 from edgetransfer.reprs import short_repr
+from edgetransfer.settings.train import LinearTraining
 from edgetransfer.train.left_out import fitted_honestly, left_out
 from edgetransfer.train.opening import (
     cache_identity,
@@ -26,7 +27,6 @@ from edgetransfer.train.opening import (
     measured_plan,
     opened_extractor,
 )
-from edgetransfer.train.settings import LinearTraining
 from edgetransfer.train.skipping import SkippedImages
 from edgetransfer.types import Progress, no_progress
 

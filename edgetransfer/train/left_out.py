@@ -13,9 +13,9 @@ from edgetransfer.findings import Scored, unseen
 from edgetransfer.heads import Honest, LinearHead
 from edgetransfer.heads.loss import FloatArray
 from edgetransfer.heads.selection import first_equal
+from edgetransfer.settings.train import LinearTraining
 from edgetransfer.train.epochs import Scaling
 from edgetransfer.train.fitting import FittedHead, fit_head
-from edgetransfer.train.settings import LinearTraining
 from edgetransfer.train.skipping import SkippedImages
 from edgetransfer.types import Progress, no_progress
 

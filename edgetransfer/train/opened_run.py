@@ -20,7 +20,8 @@ from edgetransfer.merging import is_merged, read_merged
 from edgetransfer.runs import RunFolder
 from edgetransfer.runs.pending import pending
 from edgetransfer.runs.run_folder import BACKBONE, HEAD
-from edgetransfer.train.settings import LinearTraining
+from edgetransfer.settings.config import load
+from edgetransfer.settings.train import LinearTraining
 from edgetransfer.types import Preprocessing
 
 UNKNOWN_BELOW = "unknown_below"  # in a head's metadata
@@ -150,19 +151,8 @@ def _settings_of(
     config["features"] = head.metadata["features"]
     for name in ("data", "out"):
         config.setdefault(name, ".")  # an exported folder does not say
-    for name in ("mean", "std"):
-        if name in config:
-            config[name] = tuple(config[name])
-    for name in ("data", "out", "test_data", "cache_dir"):
-        if name in config:
-            config[name] = Path(config[name])
     if backbone is not None:
         config["backbone"] = backbone
     if batch_size is not None:
         config["batch_size"] = batch_size
-    try:
-        return LinearTraining(**config)
-    except (TypeError, UsageError) as error:
-        raise RunFolderError(
-            f"{folder.path}: its config.toml is not of this version: {error}"
-        ) from error
+    return load(LinearTraining, config, folder.path)

@@ -11,9 +11,9 @@ from dataclasses import asdict
 from edgetransfer.backbones import Backbone, open_with
 from edgetransfer.data import DataSplits, load_data
 from edgetransfer.engines import AUTO, Engine, EnginePlan, open_streams
-from edgetransfer.features import FeatureExtractor, default_cache_folder, plan_for
+from edgetransfer.features import FeatureExtractor, TrainView, default_cache_folder, plan_for
 from edgetransfer.images import SUFFIXES
-from edgetransfer.train.settings import LinearTraining
+from edgetransfer.settings.train import LinearTraining
 
 logger = logging.getLogger(__name__)
 
@@ -56,6 +56,16 @@ def measured_plan(backbone: Backbone, settings: LinearTraining) -> EnginePlan:
     if settings.engine not in (AUTO, plan.engine):
         return EnginePlan()  # the plan of another engine says nothing about this one
     return plan
+
+
+def train_view(settings: LinearTraining, epoch: int) -> TrainView:
+    """The augmented views of an epoch, from 0."""
+    return TrainView(
+        seed=settings.seed,
+        epoch=epoch,
+        area=(settings.min_crop, 1.0),
+        flip=0.5 if settings.flip else 0.0,
+    )
 
 
 @contextlib.contextmanager

@@ -22,8 +22,8 @@ from edgetransfer.heads import LinearHead
 from edgetransfer.pages import RunPage, run_page
 from edgetransfer.runs import RunFolder
 from edgetransfer.runs.run_folder import HEAD, PAGE
+from edgetransfer.settings.train import LinearTraining
 from edgetransfer.train.command_line import command_line
-from edgetransfer.train.settings import LinearTraining
 from edgetransfer.types import Float32Array, Progress, no_progress
 from edgetransfer.version import __version__
 

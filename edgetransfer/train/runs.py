@@ -14,12 +14,13 @@ from edgetransfer.data import DataSplits
 from edgetransfer.engines import Engine
 from edgetransfer.errors import HeadError, RunFolderError, UsageError
 from edgetransfer.heads import LinearHead
+from edgetransfer.metrics.conventions import metric_of
 from edgetransfer.runs import RunFolder
 from edgetransfer.runs.owning import owned
 from edgetransfer.runs.run_folder import HEAD
+from edgetransfer.settings.recipe import recipe_report
+from edgetransfer.settings.train import LinearTraining
 from edgetransfer.train.inputs import changed_inputs
-from edgetransfer.train.recipe import recipe_report
-from edgetransfer.train.settings import LinearTraining
 from edgetransfer.train.skipping import SkippedImages
 
 logger = logging.getLogger(__name__)
@@ -160,7 +161,7 @@ def common_report(
         "engine": asdict(engine.choice),
         "mode": settings.mode,
         "solver": settings.solver,
-        "metric": asdict(settings.judged_by),
+        "metric": asdict(metric_of(settings.metric, settings.data)),
         "recipe": recipe_report(settings.recipe, settings.departures),
         "n_train": sum(s not in skipped for s in splits.train),
         "n_val": sum(s not in skipped for s in splits.val),

@@ -10,10 +10,10 @@ from typing import Any
 from edgetransfer.metrics import StageClock
 from edgetransfer.runs import RunFolder
 from edgetransfer.runs.run_folder import CHECKPOINT, METRICS, SKIPPED
+from edgetransfer.settings.train import CHECKPOINT_SECONDS, LinearTraining
 from edgetransfer.train.checkpoint import TrainingState
 from edgetransfer.train.epochs import EpochSource
 from edgetransfer.train.learning import Solver, learn_epoch
-from edgetransfer.train.settings import CHECKPOINT_SECONDS, LinearTraining
 from edgetransfer.train.skipping import SkippedImages
 from edgetransfer.types import Progress
 

@@ -24,6 +24,8 @@ from edgetransfer.heads import Honest, LinearHead, SGDSolver
 from edgetransfer.metrics import accuracy_of, peak_memory_bytes
 from edgetransfer.runs import RunFolder
 from edgetransfer.runs.run_folder import CHECKPOINT, HEAD, METRICS, REPORT, SKIPPED
+from edgetransfer.settings.recipe import warning_of
+from edgetransfer.settings.train import LinearTraining
 from edgetransfer.train.checkpoint import Arrays, TrainingState, load_checkpoint
 from edgetransfer.train.epochs import CachedEpochs, EpochSource, OnlineEpochs, Scaling
 from edgetransfer.train.fitting import fit_head, unscaled
@@ -37,11 +39,10 @@ from edgetransfer.train.opening import (
     measured_plan,
     open_backbone,
     opened_extractor,
+    train_view,
 )
-from edgetransfer.train.recipe import warning_of
 from edgetransfer.train.run_page import page_may_fail, write_page
 from edgetransfer.train.runs import check_finished, common_report, entered_run, replacing
-from edgetransfer.train.settings import LinearTraining
 from edgetransfer.train.sgd_training import SGDTraining
 from edgetransfer.train.skipping import SkippedImages
 from edgetransfer.types import Progress, no_progress
@@ -253,7 +254,7 @@ class _Job:
             source = OnlineEpochs(
                 self.extractor,
                 self.splits.train,
-                settings.view(epoch=0),
+                train_view(settings, epoch=0),
                 scaling,
                 settings.batch_size,
             )

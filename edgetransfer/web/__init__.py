@@ -5,7 +5,7 @@ part of it may take, how many bytes all requests together may hold, how many con
 be. What is asked and answered is a table of routes. No request names a file.
 """
 
-from edgetransfer.web.address import AddressSettings
+from edgetransfer.settings.address import AddressSettings
 from edgetransfer.web.hosts import is_loopback
 from edgetransfer.web.messages import Answer, Refusal, Request, Route, Routes, json_answer
 from edgetransfer.web.server import WebServer

@@ -93,6 +93,8 @@ class Route:
     query: frozenset[str] = frozenset()
     open: bool = False
 
+    __repr__ = short_repr
+
 
 Routes = Mapping[tuple[str, str], Route]
 """By method and exact path: what is not a key is not there."""

@@ -10,7 +10,7 @@ import struct
 import numpy as np
 import onnx
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from onnx import numpy_helper
 
@@ -32,7 +32,6 @@ def test_what_is_unpacked_is_what_was_packed(sparsity: float, exact: bool) -> No
     assert unpack(pack(content)) == content
 
 
-@settings(max_examples=60, deadline=None)
 @given(
     st.lists(
         st.lists(
@@ -82,7 +81,6 @@ def test_rounding_keeps_zeros_and_refuses_what_does_not_fit() -> None:
         rounded(model)
 
 
-@settings(max_examples=150, deadline=None)
 @given(st.data())
 def test_damage_is_found_whatever_it_hits(data: st.DataObject) -> None:
     content = content_of()

@@ -239,10 +239,13 @@ def test_a_synthetic_family_needs_sparsities(text):
 
 
 def test_an_unknown_architecture_or_pattern_is_named(settings):
+    odd = replace(settings, synthetic=(SyntheticFamily.parse("resnet5:0.5"),))
     with pytest.raises(UsageError, match="resnet5"):
-        SyntheticFamily.parse("resnet5:0.5")
+        run_benchmark(odd)
+    odd = replace(settings, synthetic=(SyntheticFamily.parse("resnet50:0.5"),), patterns=("plaid",))
     with pytest.raises(UsageError, match="plaid"):
-        replace(settings, synthetic=(SyntheticFamily.parse("resnet50:0.5"),), patterns=("plaid",))
+        run_benchmark(odd)
+    assert not settings.out.exists()
 
 
 def test_what_was_not_published_is_said_before_anything_is_written(settings):
@@ -250,7 +253,8 @@ def test_what_was_not_published_is_said_before_anything_is_written(settings):
     with pytest.raises(
         UsageError, match=r"nothing is published of resnet50 at a sparsity of 0\.85"
     ):
-        replace(settings, synthetic=(family,), patterns=("acdc",))
+        run_benchmark(replace(settings, synthetic=(family,), patterns=("acdc",)))
+    assert not settings.out.exists()
 
 
 @pytest.mark.parametrize(("metric", "counts"), [("top1", "top1"), ("per-class", "mean_per_class")])

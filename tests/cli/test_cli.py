@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from edgetransfer.cli.main import main
-from edgetransfer.defaults import ENGINES
 from edgetransfer.engines import engine_kind, engine_names
+from edgetransfer.settings.shared import ENGINES
 
 HEAVY = ("torch", "deepsparse", "onnxruntime", "openvino", "sklearn", "scipy", "matplotlib")
 

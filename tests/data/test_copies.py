@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from edgetransfer.data import Sample, copies_of, load_data, split_off
@@ -25,7 +25,6 @@ def samples_of(contents: list[bytes]) -> list[Sample]:
     return [Sample(id=str(i), source=content) for i, content in enumerate(contents)]
 
 
-@settings(max_examples=40, deadline=None)
 @given(CONTENTS)
 def test_groups_are_those_of_equal_content(contents: list[bytes]) -> None:
     expected: dict[bytes, list[int]] = {}
@@ -35,7 +34,6 @@ def test_groups_are_those_of_equal_content(contents: list[bytes]) -> None:
     assert groups == sorted(group for group in expected.values() if len(group) > 1)
 
 
-@settings(max_examples=40, deadline=None)
 @given(CONTENTS, CONTENTS)
 def test_a_copy_is_found_with_its_first_original(a: list[bytes], b: list[bytes]) -> None:
     found = copies_of(samples_of(a), samples_of(b))
@@ -75,7 +73,6 @@ def test_pipes_and_what_is_gone_are_nobodys_copies(tmp_path: Path) -> None:
     assert groups_of_copies(samples * 2) == []
 
 
-@settings(max_examples=40, deadline=None)
 @given(
     photos=st.lists(
         st.tuples(st.integers(0, 3), st.integers(0, 9)), min_size=1, max_size=60
@@ -106,7 +103,6 @@ def test_copies_stay_on_one_side(photos: list[tuple[int, int]], fraction: float,
     assert split_off(samples, fraction, seed, copies) == (rest, held)
 
 
-@settings(max_examples=40, deadline=None)
 @given(
     st.lists(st.integers(0, 5), min_size=1, max_size=60), st.floats(0.01, 0.99), st.integers(0, 9)
 )

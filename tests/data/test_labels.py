@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from edgetransfer.data import checked_label, load_data
@@ -44,7 +44,6 @@ def test_every_category_of_unicode(category: str, letter: str) -> None:
         assert len(f"{label}\n".splitlines()) == 1
 
 
-@settings(max_examples=40, deadline=None)
 @given(st.text(max_size=300))
 def test_what_is_taken_is_one_line_of_utf8_and_stays(text: str) -> None:
     try:

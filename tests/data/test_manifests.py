@@ -10,7 +10,7 @@ import unicodedata
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from edgetransfer.data import load_data
@@ -185,7 +185,6 @@ QUOTED = st.text(list(" \",';#\\ab.é"), min_size=1, max_size=8)
 CELLS = (WORDS | QUOTED).filter(lambda text: bool(text.strip()) and len(text.encode()) < 200)
 
 
-@settings(max_examples=40, deadline=None)
 @given(
     rows=st.lists(
         st.tuples(CELLS, CELLS, st.text(list("a\",;\n\t'é "), max_size=8)),
@@ -217,7 +216,6 @@ def test_what_the_csv_module_writes_is_read_as_it_reads_it(
     ]
 
 
-@settings(max_examples=40, deadline=None)
 @given(st.binary(max_size=120), st.sampled_from(["csv", "tsv", "jsonl"]))
 def test_no_bytes_are_more_than_a_refusal(
     tmp_path_factory: pytest.TempPathFactory, data: bytes, ending: str

@@ -8,7 +8,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from edgetransfer.data.streams import Arrival, TarSource
@@ -31,7 +31,6 @@ def read(path: Path, ledger: Known | None = None) -> list[Arrival]:
 STEMS = ["0001", "0002", "shot v1.0", "shot v1.1", "IMG.2020.05", "IMG.2020.06", "x/a", "x/b.c"]
 
 
-@settings(max_examples=40, deadline=None)
 @given(
     files=st.permutations([(stem, ending) for stem in STEMS for ending in (".jpg", ".cls")]),
     held=st.sampled_from([0, 25, 10**6]),
@@ -53,7 +52,6 @@ def test_every_photo_meets_its_label(files: list[tuple[str, str]], held: int) ->
             assert sample.key in {earlier.key for earlier in found[:place]}
 
 
-@settings(max_examples=40, deadline=None)
 @given(files=st.permutations(range(6)), missing=st.sampled_from([".jpg", ".cls"]))
 def test_what_does_not_meet_is_there_or_named(files: list[int], missing: str) -> None:
     samples = ShardSamples(SUFFIXES)

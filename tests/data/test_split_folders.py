@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from edgetransfer.data import load_data, load_labelled
@@ -216,7 +216,6 @@ def test_photos_beside_the_class_folders_of_a_split_are_counted() -> None:
 NAMES = st.sampled_from(["train", "test", "val", "seg_train", "cat", "dog", "images", "2020"])
 
 
-@settings(max_examples=40, deadline=None)
 @given(st.lists(st.lists(NAMES, max_size=4).map("/".join), min_size=1, max_size=8))
 def test_no_photo_is_lost_without_a_word(folders: list[str]) -> None:
     files = {f"{folder}/{i}.png".lstrip("/") for i, folder in enumerate(folders)}

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from edgetransfer.data import DataSplits, Sample, labels_of, load_data, split_off
@@ -19,7 +19,6 @@ def samples_of(labels: list[int]) -> tuple[Sample, ...]:
     return tuple(Sample(id=f"{i}.png", source=b"", label=y) for i, y in enumerate(labels))
 
 
-@settings(max_examples=150, deadline=None)
 @given(labels=LABELS, fraction=st.floats(0.01, 0.99), seed=st.integers(0, 1000))
 def test_a_split_is_stratified_seeded_and_loses_nothing(
     labels: list[int], fraction: float, seed: int

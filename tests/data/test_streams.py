@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -269,7 +269,6 @@ class TestJsonLines:
         assert [a.problem is None for a in found] == [False] * 4 + [True]
         assert found[3].problem == "longer than 1000 bytes"
 
-    @settings(max_examples=300, deadline=None)
     @given(st.binary(max_size=200) | st.text(max_size=80).map(str.encode))
     def test_no_bytes_break_it(self, data: bytes) -> None:
         found = lines(data + b'\n{"path": "last"}', longest=100)

@@ -27,7 +27,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "opset9": {"opset": 9, "pooling": "mean"},
     "opset21": {"opset": 21, "pooling": "mean"},
 }
-SLOW = LIGHT_SLOW | {"densenet121", "inception_v1", "inception_v2"}
+SLOW = LIGHT_SLOW | {"densenet121", "inception_v1", "inception_v2", "resnet50"}
 LIGHT = [
     pytest.param(n, s, marks=pytest.mark.slow if n in SLOW or (n == "squeezenet" and s) else ())
     for n in LIGHT_DIMENSIONS

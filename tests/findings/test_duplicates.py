@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -55,7 +55,6 @@ def test_a_photo_that_is_gone_is_passed_over():
     assert not len(copies_among(np.array([[0, 1]]), likenesses).pairs)
 
 
-@settings(max_examples=50, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 12), st.integers(0, 12)), max_size=20))
 def test_groups_are_what_is_joined(pairs):
     pairs = [(a, b) for a, b in pairs if a != b]

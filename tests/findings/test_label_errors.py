@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from edgetransfer.findings import label_doubts
@@ -61,7 +61,6 @@ def test_nothing_is_said_of_a_class_that_heads_have_not_seen():
     assert (labels[doubts.order[-4:]] == 2).all()
 
 
-@settings(max_examples=60, deadline=None)
 @given(st.integers(0, 40), st.integers(1, 6), st.integers(0, 2**32 - 1), st.booleans())
 def test_any_shape(n, n_classes, seed, absent):
     rng = np.random.default_rng(seed)

@@ -57,7 +57,8 @@ def state_of(run: Path) -> tuple[bytes, bytes]:
 
 def test_run_folder_report_and_predictions(settings: LinearTraining, photos: Path) -> None:
     linear = train_linear(replace(settings, out=settings.out.with_name("linear")))
-    report = finetune(replace(settings, report=True), FinetuneSettings(head_init="linear"))
+    own = FinetuneSettings(head_init="linear", keep="finetuned")
+    report = finetune(replace(settings, report=True), own)
     of_linear_heads_alone = {"lbfgs", "tried", "chosen", "honest", "calibration"}
     assert set(linear) - of_linear_heads_alone <= set(report)
     assert report["final"]["mean_per_class"] >= 0.9

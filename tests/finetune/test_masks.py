@@ -17,9 +17,9 @@ from edgetransfer.finetune.initializers import with_initializers
 from edgetransfer.finetune.masks import WeightMasks, count_zeros
 from edgetransfer.finetune.module import OnnxModule
 from edgetransfer.finetune.running import Runner
-from edgetransfer.finetune.settings import FinetuneSettings
 from edgetransfer.finetune.solver import FullFinetuner
 from edgetransfer.heads import LinearHead, SGDSettings
+from edgetransfer.settings.finetune import FinetuneSettings
 from tests.graphs_made import noise, tiny
 
 SHAPE = (3, 16, 16)

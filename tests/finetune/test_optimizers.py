@@ -11,8 +11,8 @@ torch = pytest.importorskip("torch")
 
 from edgetransfer.finetune.losses import FEATURES_WEIGHT, Teacher  # noqa: E402
 from edgetransfer.finetune.optimizers import WARM_UP, cosine_rate, make_optimizer  # noqa: E402
-from edgetransfer.finetune.settings import FinetuneSettings  # noqa: E402
 from edgetransfer.heads import LinearHead, SGDSettings  # noqa: E402
+from edgetransfer.settings.finetune import FinetuneSettings  # noqa: E402
 from edgetransfer.types import Preprocessing  # noqa: E402
 from tests.graphs_made import noise, tiny  # noqa: E402
 

@@ -21,6 +21,7 @@ from edgetransfer.finetune import FinetuneSettings, finetune
 from edgetransfer.finetune.recipe import departures, resolved
 from edgetransfer.heads import LinearHead
 from edgetransfer.images import SUFFIXES, TrainTransform, open_upright, render, view_rng
+from edgetransfer.train.opening import train_view
 from tests.graphs_made import tiny
 
 
@@ -154,7 +155,7 @@ def test_normalised_by_the_training_set_under_its_augmentation(
     whole = finetune(
         replace(settings, out=settings.out.with_name("whole")), replace(own, normalise="data")
     )
-    view = settings.view(epoch=0)
+    view = train_view(settings, epoch=0)
     transform = TrainTransform(size=32, area=view.area, flip=view.flip)
     shown = []
     for index, sample in enumerate(load_data(photos, suffixes=SUFFIXES).train):

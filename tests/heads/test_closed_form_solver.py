@@ -173,3 +173,23 @@ def test_senseless_settings_are_refused():
         ClosedFormSolver(penalty=0.0)
     with pytest.raises(UsageError, match="--class-weights"):
         ClosedFormSolver(class_weights="some")
+
+
+def test_what_does_not_fit_is_refused_before_it_is_taken(monkeypatch):
+    """For all shapes: what is asked for grows with each of the three, and is named."""
+    from collections import namedtuple
+
+    from edgetransfer.errors import DataError
+    from edgetransfer.heads import memory, spectrum
+
+    there = namedtuple("there", "total")
+    monkeypatch.setattr(memory.psutil, "virtual_memory", lambda: there(16 * 2**30))
+    for shape in ((3_030, 1280, 101), (50_000, 1280, 1000), (3, 2048, 2), (20_000, 256, 10)):
+        memory.check_fits(*shape, at_once=2)
+    for shape in ((20_000_000, 1280, 101), (50_000, 1280, 100_000), (100_000, 200_000, 2)):
+        with pytest.raises(DataError, match=r"GiB, and this machine has 16.0; --solver sgd"):
+            memory.check_fits(*shape, at_once=1)
+    monkeypatch.setattr(memory.psutil, "virtual_memory", lambda: there(1000))
+    monkeypatch.setattr(spectrum.np.linalg, "eigh", lambda _: pytest.fail("it was begun"))
+    with pytest.raises(DataError, match="of 2 classes on 4 samples of 3 features"):
+        ClosedFormSolver().fit(np.eye(4, 3, dtype=np.float32), np.array([0, 0, 1, 1]), ("a", "b"))

@@ -33,10 +33,10 @@ def test_objective_is_scikit_learns_of_any_shape(n, d, n_classes):
     features[:, 3] = 0.5
     l2 = 1e-2
     strength = l2 / 2 if n_classes == 2 else l2
-    reference = LogisticRegression(C=1 / (strength * n), tol=1e-10, max_iter=10000)
+    newton = LogisticRegression(solver="newton-cg", C=1 / (strength * n), tol=1e-10, max_iter=10000)
     exact = features.astype(np.float64)
-    reference.fit(exact, labels)
-    weights, bias = reference.coef_.T, reference.intercept_
+    newton.fit(exact, labels)
+    weights, bias = newton.coef_.T, newton.intercept_
     if n_classes == 2:
         weights, bias = np.hstack([-weights, weights]) / 2, np.append(-bias, bias) / 2
     best = SoftmaxLoss(l2).value(exact, labels, weights, bias)

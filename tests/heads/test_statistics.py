@@ -25,7 +25,6 @@ def bytes_of(statistics):
     return b"".join(array.tobytes() for array in arrays)
 
 
-@settings(max_examples=40, deadline=None)
 @given(
     seed=st.integers(0, 10**6),
     octaves=st.sampled_from([0, 3, 30]),
@@ -44,7 +43,6 @@ def test_order_and_partitions_change_no_byte(seed, octaves, parts, shuffle):
     assert bytes_of(merged) == bytes_of(Statistics.of(rows, labels, 4))
 
 
-@settings(max_examples=40, deadline=None)
 @given(seed=st.integers(0, 10**6), octaves=st.sampled_from([0, 30]), n=st.integers(0, 90))
 def test_what_is_forgotten_leaves_no_trace(seed, octaves, n):
     rows, labels = table(seed, octaves=octaves)

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -51,7 +51,6 @@ def eval_view(image: Image.Image, preprocessing: Preprocessing) -> np.ndarray:
 
 
 @pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
-@settings(max_examples=60, deadline=None)
 @given(
     width=st.integers(1, 300),
     height=st.integers(1, 300),
@@ -140,7 +139,6 @@ def test_small_crops_have_uniform_area_and_log_uniform_aspect() -> None:
 
 
 @given(st.integers(0, 2**32), st.integers(0, 10_000), st.integers(0, 10**9))
-@settings(max_examples=50, deadline=None)
 def test_a_view_is_a_function_of_seed_epoch_and_index(seed: int, epoch: int, index: int) -> None:
     transform = TrainTransform(size=64)
     view = transform.view(500, 400, view_rng(seed, epoch, index))

@@ -20,7 +20,7 @@ from edgetransfer.backbones import Backbone
 from edgetransfer.errors import BackboneError
 from edgetransfer.graphs.cut import check_tensor
 from edgetransfer.heads import FeatureMap, LinearHead
-from edgetransfer.heads.feature_maps import MAPS, MapName
+from edgetransfer.heads.feature_maps import MAPS
 from edgetransfer.images import normalise
 from edgetransfer.merging import merged, read_merged
 from edgetransfer.merging.metadata import (
@@ -29,6 +29,7 @@ from edgetransfer.merging.metadata import (
     PREPROCESSING_KEY,
     UNKNOWN_KEY,
 )
+from edgetransfer.settings.train import MapName
 from edgetransfer.types import NORMALISATIONS, Preprocessing
 from tests.graphs_made import LIGHT_DIMENSIONS, LIGHT_SLOW, run, tiny
 

@@ -137,9 +137,7 @@ def test_a_form_of_too_many_parts_is_refused(server: Server) -> None:
     assert server.ask("POST", "/predict", body, kind)[0] == 400
 
 
-FUZZ = settings(
-    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+FUZZ = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @FUZZ

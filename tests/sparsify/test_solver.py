@@ -12,10 +12,11 @@ from onnx import TensorProto, helper, numpy_helper
 from scipy.optimize import lsq_linear
 
 from edgetransfer.errors import UsageError
+from edgetransfer.settings.sparsify import Pattern
 from edgetransfer.sparsify.distribution import GRID, least_error, least_error_within
 from edgetransfer.sparsify.layers import all_layers
 from edgetransfer.sparsify.moments import Moments, input_columns, output_rows, sampled_positions
-from edgetransfer.sparsify.patterns import Pattern, largest
+from edgetransfer.sparsify.patterns import largest
 from edgetransfer.sparsify.refit import refit
 from edgetransfer.sparsify.selection import SupportProblem
 from tests.graphs_made import noise, run

@@ -40,15 +40,16 @@ def fake_eyes(batch: int = 4) -> Eyes:
 
 def settings_for(source: str, out: Path, **others: Any) -> StreamSettings:
     """Small batches, refits soon, checkpoints all the time, a journal that rotates."""
-    learning = {
+    given = others.pop("learning", {})
+    steps = {
         "batch_size": 8,
         "replay": 2,
         "replay_size": 8,
         "reservoir_bytes": 6000,
         "refit_every": 32,
         "l2": 1e-2,
-        **others.pop("learning", {}),
     }
+    learning = given if given.get("learner") == "statistics" else {**steps, **given}
     keeping = {
         "checkpoint_seconds": 0.02,
         "journal_bytes": 2**16,
@@ -65,6 +66,14 @@ def settings_for(source: str, out: Path, **others: Any) -> StreamSettings:
         workers=2,
         **others,
     )
+
+
+def learned_state(run: Path) -> dict[str, Any]:
+    """The same without scores: which head was the newest for a sample is a matter of time."""
+    state = final_state(run)
+    arrays = {k: v for k, v in state.pop("arrays").items() if not k.startswith("scores.")}
+    del state["drift"]
+    return {**state, "arrays": arrays, "head": (run / "head.safetensors").read_bytes()}
 
 
 def final_state(run: Path) -> dict[str, Any]:

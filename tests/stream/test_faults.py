@@ -96,7 +96,7 @@ def every_kill(
     return expected
 
 
-FAST = 17  # of so many kills one is tried, each time
+FAST = 41  # of so many kills one is tried, each time
 
 
 @pytest.fixture(params=[FAST, pytest.param(1, marks=pytest.mark.slow)])

@@ -14,7 +14,7 @@ from email.message import Message
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from edgetransfer.errors import UsageError
@@ -89,7 +89,6 @@ def test_a_page_of_its_own_and_a_link_that_is_followed(endpoint: Endpoint) -> No
     assert asked(endpoint, "POST /samples", *link) == b"HTTP/1.1 403"
 
 
-@settings(deadline=None)
 @given(st.text(st.characters(codec="latin-1", exclude_characters="\r\n"), max_size=40))
 def test_no_other_text_is_a_name(text: str) -> None:
     headers = Message()

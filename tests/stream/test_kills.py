@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.stream.stream_children import Children
-from tests.stream.stream_pictures import PICTURES, final_state, label_of, picture
+from tests.stream.stream_pictures import PICTURES, final_state, label_of, learned_state, picture
 
 
 def _video(path: Path) -> Path:
@@ -75,9 +75,13 @@ class Client(threading.Thread):
         return answer.status == 200
 
 
-def _order(kind: str, inputs: Path, run: Path) -> dict[str, object]:
+def _order(kind: str, inputs: Path, run: Path, learner: str = "replay") -> dict[str, object]:
     run.parent.mkdir(parents=True, exist_ok=True)
-    order: dict[str, object] = {"out": str(run), "acks": str(run.with_suffix(".acks"))}
+    order: dict[str, object] = {
+        "out": str(run),
+        "acks": str(run.with_suffix(".acks")),
+        "learning": {"learner": learner},
+    }
     if kind == "folder":
         return {**order, "source": f"folder:{inputs / 'folder'}", "once": True}
     if kind == "jsonl":
@@ -88,7 +92,7 @@ def _order(kind: str, inputs: Path, run: Path) -> dict[str, object]:
             "source": f"tar:{inputs}/shard-*.tar",
             "repeat": True,
             "limit": 2 * PICTURES,
-            "learning": {"views": 2},
+            "learning": {"learner": learner, "views": 2},
         }
     if kind == "video":
         path = inputs / "film.mp4"
@@ -140,16 +144,25 @@ def _run(
     return kills, _acknowledged(Path(str(order["acks"])))
 
 
-def _campaign(children: Children, inputs: Path, tmp_path: Path, kind: str, kills: int) -> int:
+def _campaign(
+    children: Children,
+    inputs: Path,
+    tmp_path: Path,
+    kind: str,
+    kills: int,
+    learner: str = "replay",
+) -> int:
+    state_of = final_state if learner == "replay" else learned_state
     reference = tmp_path / "reference" / "run"
-    _, expected = _run(children, _order(kind, inputs, reference), kind, None, 0)
+    _, expected = _run(children, _order(kind, inputs, reference, learner), kind, None, 0)
     rng = random.Random(kind)
     done = 0
     turn = 0
     while done < kills:
         run = tmp_path / f"killed-{turn}" / "run"
-        count, acknowledged = _run(children, _order(kind, inputs, run), kind, rng, kills - done)
-        assert final_state(run) == final_state(reference)
+        order = _order(kind, inputs, run, learner)
+        count, acknowledged = _run(children, order, kind, rng, kills - done)
+        assert state_of(run) == state_of(reference)
         assert acknowledged == expected
         done += count
         turn += 1
@@ -165,11 +178,18 @@ def test_few_kills(children: Children, inputs: Path, tmp_path: Path, kind: str) 
     assert _campaign(children, inputs, tmp_path, kind, 2) >= 2
 
 
+def test_few_kills_of_statistics(children: Children, inputs: Path, tmp_path: Path) -> None:
+    assert _campaign(children, inputs, tmp_path, "jsonl", 2, "statistics") >= 2
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
-def test_campaign(children: Children, inputs: Path, tmp_path: Path, kind: str) -> None:
-    """Five times 42 kills: 210."""
-    assert _campaign(children, inputs, tmp_path, kind, 42) >= 42
+@pytest.mark.parametrize("learner", ["replay", "statistics"])
+def test_campaign(
+    children: Children, inputs: Path, tmp_path: Path, kind: str, learner: str
+) -> None:
+    """Ten times 42 kills: 420."""
+    assert _campaign(children, inputs, tmp_path, kind, 42, learner) >= 42
 
 
 def test_the_reference_is_what_was_sent(children: Children, inputs: Path, tmp_path: Path) -> None:

@@ -26,7 +26,6 @@ from tests.stream.test_durable import blob, opened
 NAMES = st.binary(min_size=1, max_size=30).map(os.fsdecode) | st.text(min_size=1, max_size=20)
 
 
-@settings(max_examples=40, deadline=None)
 @given(NAMES, NAMES | st.none())
 def test_a_record_gives_every_name_back(name: str, label: str | None) -> None:
     rows = np.ones((1, 2), np.float32)

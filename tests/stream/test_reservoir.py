@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from edgetransfer.errors import UsageError
@@ -70,7 +70,6 @@ def test_too_small_a_budget_is_refused() -> None:
         Reservoir(1024, 100)
 
 
-@settings(max_examples=60, deadline=None)
 @given(
     st.lists(st.integers(0, 4), max_size=120),
     st.integers(1, 25),
@@ -93,7 +92,6 @@ def test_forgetting_removes_these_and_no_others(
     ]
 
 
-@settings(max_examples=40, deadline=None)
 @given(st.lists(st.integers(0, 3), min_size=1, max_size=80), st.integers(1, 20), st.integers(0, 80))
 def test_a_restored_reservoir_goes_on_alike(labels: list[int], capacity: int, at: int) -> None:
     at = min(at, len(labels))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from edgetransfer.stream.learning.drift import PageHinkley
@@ -118,7 +118,6 @@ def test_the_alarm_goes_on_after_a_checkpoint() -> None:
     assert whole.last_alarm is not None
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 4), st.integers(-1, 4)), max_size=60), st.data())
 def test_it_equals_a_dense_matrix(pairs: list[tuple[int, int]], data: st.DataObject) -> None:
     """As if all (K, K) cells were kept, also after a checkpoint and when classes go."""

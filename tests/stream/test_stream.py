@@ -124,7 +124,7 @@ def test_a_run_keeps_its_settings(tmp_path: Path) -> None:
     source = as_lines(tmp_path / "lines", 8)
     run_stream(settings_for(source, tmp_path / "run"), eyes=fake_eyes())
     other = settings_for(source, tmp_path / "run", learning={"replay": 5})
-    with pytest.raises(UsageError, match="replay 2, not 5"):
+    with pytest.raises(UsageError, match="replay was 2 and is now 5"):
         run_stream(other, eyes=fake_eyes())
     run_stream(settings_for(source, tmp_path / "run", keeping={"checkpoints": 9}), eyes=fake_eyes())
 

@@ -9,8 +9,9 @@ from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
 
+from edgetransfer.settings.learning import LearningSettings
+from edgetransfer.settings.stream import StreamSettings
 from edgetransfer.stream import OnlineLearner
-from edgetransfer.stream.settings import LearningSettings, StreamSettings
 from edgetransfer.teach.classroom import Classroom
 from edgetransfer.teach.routes import TeachRoutes
 from edgetransfer.web import WebServer

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edgetransfer.stream import forget
 from edgetransfer.stream.learning.ids import id_key
 from tests.stream.stream_pictures import label_of, picture
 from tests.teach.taught import Taught
@@ -50,6 +51,7 @@ def test_each_photo_counts_at_once(taught: Taught) -> None:
     assert len(taught.room.album) == 24  # a guess takes nothing in
 
 
+@pytest.mark.slow
 def test_any_steps_can_be_undone_and_a_restart_knows_all(tmp_path: Path) -> None:
     """Steps drawn at random: after each, the journal says what the album says; then all go back."""
     rng = np.random.default_rng(1)
@@ -104,7 +106,7 @@ def test_any_steps_can_be_undone_and_a_restart_knows_all(tmp_path: Path) -> None
     taught.close()
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(s, marks=pytest.mark.slow) for s in (1, 2))])
 def test_undoing_everything_leaves_nothing(tmp_path: Path, seed: int) -> None:
     rng = np.random.default_rng(seed)
     taught = Taught(tmp_path / "run")
@@ -174,4 +176,42 @@ def test_confirmed_labels_are_not_doubted_again(tmp_path: Path) -> None:
     taught = Taught(tmp_path / "run")
     taught.give(picture(99), label=label_of(99))
     assert taught.reviewed().doubts == ()
+    taught.close()
+
+
+def test_a_class_without_photos_is_no_class(tmp_path: Path) -> None:
+    """However it lost them: neither the head, nor its labels, nor a restart know its name."""
+    taught = Taught(tmp_path / "run")
+    for label, first in (("red", 0), ("green", 1), ("blue", 2)):
+        taught.give(*[picture(i) for i in range(first, 24, 4)], label=label)
+    taught.lesson.rename("red", "rouge")
+    taught.lesson.unlabel(taught.room.album.of_class("green"))
+    assert taught.learner.durable.learner.head.classes == ("blue", "rouge")
+    taught.lesson.undo()
+    taught.lesson.undo()
+    assert set(taught.learner.durable.learner.head.classes) == {"blue", "green", "red"}
+    taught.lesson.forget_class("blue")
+    guess = taught.ask("POST", "/guess", picture(100))[1]
+    assert next(iter(guess["classes"])) == "red"
+    assert set(guess["classes"]) == {"green", "red"}
+    taught.close()
+    taught = Taught(tmp_path / "run")
+    assert set(taught.learner.durable.learner.head.classes) == {"green", "red"}
+    assert "blue" not in (tmp_path / "run" / "labels.txt").read_text()
+    taught.close()
+
+
+def test_the_command_forgets_thumbnails_too(tmp_path: Path) -> None:
+    taught = Taught(tmp_path / "run")
+    found = taught.give(*[picture(i) for i in range(6)], label="red")
+    taught.give(*[picture(i) for i in range(6, 10)], label="green")
+    taught.close()
+    folder = tmp_path / "run" / "thumbnails"
+    assert len(list(folder.iterdir())) == 10
+    forget(tmp_path / "run", ids=frozenset([found[0]["id"]]), classes=frozenset())
+    assert len(list(folder.iterdir())) == 9
+    forget(tmp_path / "run", ids=frozenset(), classes=frozenset(["green"]))
+    assert len(list(folder.iterdir())) == 5
+    taught = Taught(tmp_path / "run")
+    assert taught.room.album.counts == {"red": 5}
     taught.close()

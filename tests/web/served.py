@@ -43,6 +43,13 @@ class Served:
     def post(self, path: str, value: Any) -> Any:
         return self.ask(path, json.dumps(value).encode(), "application/json")
 
+    def __enter__(self) -> Served:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        if self.process.poll() is None:
+            self.kill()
+
     def kill(self) -> None:
         self.process.kill()
         self.process.communicate()

@@ -12,10 +12,10 @@ from edgetransfer.engines import available_cores
 from edgetransfer.errors import DataError, UsageError
 from edgetransfer.findings import examined
 from edgetransfer.jobs.audit.listing import COLUMNS, findings_of, manifest_rows
-from edgetransfer.jobs.audit.settings import AuditSettings
 from edgetransfer.jobs.audit.sorting import sort_doubtful
 from edgetransfer.names import readable
 from edgetransfer.runs import RunFolder
+from edgetransfer.settings.audit import AuditSettings
 from edgetransfer.train import LinearTraining
 from edgetransfer.train.gathering import Gathered, gathered
 from edgetransfer.train.opened_run import open_run

@@ -1,8 +1,9 @@
 """Other people's checkpoints and graphs, made into backbones with cards."""
 
 from edgetransfer.jobs.importing.download import download, published
-from edgetransfer.jobs.importing.job import ImportSettings, import_backbone
+from edgetransfer.jobs.importing.job import import_backbone
 from edgetransfer.jobs.importing.shelf import get_backbone, list_backbones
+from edgetransfer.settings.import_ import ImportSettings
 
 __all__ = [
     "ImportSettings",

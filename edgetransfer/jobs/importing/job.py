@@ -24,58 +24,8 @@ from edgetransfer.graphs.freeze import input_layout
 from edgetransfer.graphs.image_signs import what_normalises
 from edgetransfer.jobs.importing.download import download, published
 from edgetransfer.jobs.importing.onnx_names import name_weights
-from edgetransfer.paths import take_strings
-from edgetransfer.reprs import short_repr
-from edgetransfer.types import Interpolation, Progress, no_progress
-
-
-@dataclass(frozen=True, kw_only=True)
-class ImportSettings:
-    """What to import, and what the card is to say.
-
-    Parameters
-    ----------
-    source
-        A torch checkpoint, a safetensors file or an ONNX file; None with ``download``.
-    out
-        The ONNX file to write; its card is written beside it.
-    download
-        The name of published weights, in place of ``source``.
-    architecture
-        The only architecture to try; recognised if None.
-    scheme
-        Whose names the parameters have, where several spell alike; found if None.
-    name, licence, origin, pruning
-        For the card; the origin is where it comes from, the file's name if None.
-    size, resize, mean, std, interpolation, normalisation
-        As in `Preprocessing`, where the usual values are wrong.
-    overwrite
-        Whether files that are there may be replaced.
-    """
-
-    source: Path | None
-    out: Path
-    download: str | None = None
-    architecture: str | None = None
-    scheme: str | None = None
-    name: str | None = None
-    licence: str | None = None
-    origin: str | None = None
-    pruning: str | None = None
-    size: int | None = None
-    resize: int | None = None
-    mean: tuple[float, float, float] | None = None
-    std: tuple[float, float, float] | None = None
-    interpolation: Interpolation | None = None
-    normalisation: str | None = None
-    overwrite: bool = False
-
-    __repr__ = short_repr
-
-    def __post_init__(self) -> None:
-        take_strings(self, "source", "out")
-        if (self.source is None) == (self.download is None):
-            raise UsageError("give a file, or --download NAME, and not both")
+from edgetransfer.settings.import_ import ImportSettings
+from edgetransfer.types import Progress, no_progress
 
 
 @dataclass(frozen=True, kw_only=True)

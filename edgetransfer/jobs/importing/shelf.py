@@ -20,7 +20,8 @@ from edgetransfer.backbones.records import (
 from edgetransfer.errors import BackboneError, DataError, EdgeTransferError
 from edgetransfer.features import default_cache_folder, plan_for
 from edgetransfer.jobs.importing.download import download
-from edgetransfer.jobs.importing.job import ImportSettings, as_recorded, import_backbone
+from edgetransfer.jobs.importing.job import as_recorded, import_backbone
+from edgetransfer.settings.import_ import ImportSettings
 from edgetransfer.types import Progress, no_progress
 
 

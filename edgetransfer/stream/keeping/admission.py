@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from edgetransfer.stream.keeping.id_file import IdFile
-from edgetransfer.stream.learners import Learner
 from edgetransfer.stream.learning.ids import id_key
+from edgetransfer.stream.learning.learners import Learner
 from edgetransfer.stream.learning.offers import Offer, Status
 from edgetransfer.stream.learning.records import Kind
 

@@ -6,11 +6,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from edgetransfer.heads import Honest
+from edgetransfer.metrics import wilson_interval
 from edgetransfer.names import json_text, readable
 from edgetransfer.runs.json_values import finite
 from edgetransfer.runs.run_folder import HEAD, LABELS, REPORT
 from edgetransfer.stream.keeping.metrics_log import standing
-from edgetransfer.stream.learners import Learner
+from edgetransfer.stream.learning.learners import Learner
 
 MISTAKES = 10  # of all kinds, the most frequent that a report names
 
@@ -29,6 +31,19 @@ def report_of(learner: Learner) -> dict[str, Any]:
             for a, b, times in learner.scores.confused(MISTAKES)
         ],
         **standing(learner),
+        "left_out": None if learner.honest is None else _left_out(learner.honest),
+    }
+
+
+def _left_out(honest: Honest) -> dict[str, Any]:
+    """Accuracy of the head that was saved last, each sample scored by a head without it."""
+    tested = honest.tested
+    right = int((honest.logits[tested].argmax(axis=1) == honest.labels[tested]).sum())
+    return {
+        "method": honest.method,
+        "n": len(tested),
+        "top1": right / len(tested) if len(tested) else None,
+        "interval": list(wilson_interval(right, len(tested))) if len(tested) else None,
     }
 
 

@@ -17,11 +17,13 @@ from edgetransfer.runs import RunFolder
 from edgetransfer.runs.owning import FolderOwner
 from edgetransfer.runs.pending import Staged, finish
 from edgetransfer.runs.run_folder import CURVE, HEAD, METRICS, PAGE
-from edgetransfer.stream.corrections import Corrections
-from edgetransfer.stream.erasing import stage_erasure
+from edgetransfer.settings.config import dump
+from edgetransfer.settings.learning import KeepingSettings, LearningSettings
 from edgetransfer.stream.keeping.admission import Admission, Taken
 from edgetransfer.stream.keeping.checkpoints import Checkpoint, CheckpointFolder
+from edgetransfer.stream.keeping.corrections import Corrections
 from edgetransfer.stream.keeping.derived import derived_files, page_of, report_of, stale_names
+from edgetransfer.stream.keeping.erasing import stage_erasure
 from edgetransfer.stream.keeping.id_file import IdFile
 from edgetransfer.stream.keeping.journal import FULL, Journal
 from edgetransfer.stream.keeping.mark import NAME as MARK
@@ -38,12 +40,11 @@ from edgetransfer.stream.keeping.recovery import (
     restore,
     set_aside,
 )
-from edgetransfer.stream.learners import Learner, learner_for
 from edgetransfer.stream.learning.ids import id_key
+from edgetransfer.stream.learning.learners import Learner, learner_for
 from edgetransfer.stream.learning.offers import Offer, Receipt
 from edgetransfer.stream.learning.records import Kind, Record
 from edgetransfer.stream.learning.views import Guess, predict_offers
-from edgetransfer.stream.settings import KeepingSettings, LearningSettings, learning_table
 
 logger = logging.getLogger(__name__)
 
@@ -266,6 +267,21 @@ class DurableLearner:
         with self._lock:
             return Corrections(self).forget(ids)
 
+    def drop_empty_classes(self) -> frozenset[str]:
+        """Let go of classes that no sample has any more; returns their names.
+
+        The checkpoints before go, as by `forget`. Should such a class come again it is born anew.
+
+        Raises
+        ------
+        UsageError
+            If the learner is not one on statistics.
+        OSError
+            If there is no room to do it; then nothing was changed.
+        """
+        with self._lock:
+            return Corrections(self).drop_empty_classes()
+
     @property
     def waited(self) -> float:
         """Seconds since a labelled sample was taken in that waits for a full batch; 0 for none."""
@@ -308,7 +324,7 @@ class DurableLearner:
                 "ids": count,
                 "ids_checksum": self.ids.checksum,
                 "time": time(),
-                "learning": learning_table(self.learner.settings),
+                "learning": dump(self.learner.settings),
                 "config": config_checksum(self.run.path),
                 "identity": self._identity,
                 "revision": self._revision,
@@ -411,10 +427,10 @@ class DurableLearner:
             for name, content in derived_files(self.learner, self._head_metadata).items():
                 staged.write(name, content)
             keys = frozenset(map(id_key, forgotten))
-            stage_erasure(staged, self.run.path, forgotten, frozenset(), keys)
+            gone = stage_erasure(staged, self.run.path, forgotten, frozenset(), keys)
             self._journal.close()  # its file is about to be another one
             older = [f"{CHECKPOINTS}/{path.name}" for path in self.checkpoints.names()]
-            staged.commit("forget", remove=[*older, PAGE], aside=None)
+            staged.commit("forget", remove=[*older, *gone, PAGE], aside=None)
         except BaseException:
             staged.discard()
             raise

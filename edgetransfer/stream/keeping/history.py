@@ -10,11 +10,13 @@ from pathlib import Path
 from time import time
 from typing import Any
 
-from edgetransfer.errors import RunFolderError, UsageError
+from edgetransfer.errors import RunFolderError
 from edgetransfer.runs import RunFolder
 from edgetransfer.runs.owning import FolderOwner
 from edgetransfer.runs.pending import RECORD, Staged, finish
 from edgetransfer.runs.run_folder import HEAD, METRICS
+from edgetransfer.settings.config import load
+from edgetransfer.settings.learning import LearningSettings
 from edgetransfer.stream.keeping.checkpoints import Checkpoint, CheckpointFolder
 from edgetransfer.stream.keeping.derived import derived_files
 from edgetransfer.stream.keeping.journal import segments
@@ -22,10 +24,9 @@ from edgetransfer.stream.keeping.mark import NAME as MARK
 from edgetransfer.stream.keeping.mark import encode_mark
 from edgetransfer.stream.keeping.metrics_log import metrics_until
 from edgetransfer.stream.keeping.recovery import CHECKPOINTS, IDS, JOURNAL, restore
-from edgetransfer.stream.learners import Learner, learner_for
 from edgetransfer.stream.learning.ids import ID_BYTES
+from edgetransfer.stream.learning.learners import Learner, learner_for
 from edgetransfer.stream.learning.records import Record
-from edgetransfer.stream.settings import LearningSettings
 
 
 @dataclass(kw_only=True)
@@ -183,7 +184,4 @@ def journal_names(run: Path) -> list[str]:
 def _learning(folder: RunFolder, checkpoint: Checkpoint) -> LearningSettings:
     """How a run is learned; the config is asked where the checkpoint is of an earlier version."""
     table = checkpoint.run.get("learning") or folder.read_config()["stream"]
-    try:
-        return LearningSettings(**table).resolved(table)
-    except (TypeError, UsageError) as error:
-        raise RunFolderError(f"{folder.path}: its settings cannot be used: {error}") from error
+    return load(LearningSettings, table, folder.path).resolved(table)

@@ -12,7 +12,7 @@ from typing import Any
 
 from edgetransfer.atomic import write_atomically
 from edgetransfer.stream.keeping.opened import open_file, write_all
-from edgetransfer.stream.learners import Learner
+from edgetransfer.stream.learning.learners import Learner
 
 logger = logging.getLogger(__name__)
 

@@ -17,8 +17,8 @@ from edgetransfer.stream.keeping.id_file import read_ids
 from edgetransfer.stream.keeping.journal import Reading, read_journal
 from edgetransfer.stream.keeping.mark import NAME as MARK
 from edgetransfer.stream.keeping.mark import read_mark
-from edgetransfer.stream.learners import Learner
 from edgetransfer.stream.learning.ids import ID_BYTES
+from edgetransfer.stream.learning.learners import Learner
 from edgetransfer.stream.learning.state_check import check_state
 
 JOURNAL, CHECKPOINTS, IDS = "journal", "checkpoints", "ids.bin"

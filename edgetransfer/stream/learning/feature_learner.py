@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgetransfer.heads import LinearHead, SGDSettings
+from edgetransfer.settings.learning import LearningSettings
 from edgetransfer.stream.learning.drift import PageHinkley
 from edgetransfer.stream.learning.growing import GrowingSolver
 from edgetransfer.stream.learning.ids import id_key
@@ -31,7 +32,6 @@ from edgetransfer.stream.learning.records import Kind, Record
 from edgetransfer.stream.learning.refit import BackgroundRefit, fit
 from edgetransfer.stream.learning.reservoir import Reservoir
 from edgetransfer.stream.learning.views import predict_views
-from edgetransfer.stream.settings import LearningSettings
 from edgetransfer.types import Float32Array, IntArray
 
 MOST_APART = 64  # times refit_every, between two refits

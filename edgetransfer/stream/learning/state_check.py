@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from edgetransfer.stream.learning.ids import ID_BYTES
 from edgetransfer.stream.learning.learner_state import Counts, LearnerState
-from edgetransfer.stream.statistics_learner import MAP
+from edgetransfer.stream.learning.statistics_learner import MAP
 
 _LARGEST = 2**20  # features of a row
 

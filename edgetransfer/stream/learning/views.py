@@ -58,7 +58,20 @@ def predict_offers(head: LinearHead, offers: Sequence[Offer]) -> list[Guess]:
     if head.classes and given:
         views = np.array([len(rows) for _, rows in given])
         rows = np.concatenate([rows for _, rows in given])
-        for (i, _), each in zip(given, mean_views(head, rows, views), strict=True):
+        unknown = unknown_views(head, rows, views)
+        for (i, _), each, new in zip(given, mean_views(head, rows, views), unknown, strict=True):
             best = int(each.argmax())
-            result[i] = Guess(name=head.classes[best], probability=float(each[best]))
+            result[i] = Guess(name=head.classes[best], probability=float(each[best]), unknown=new)
     return result
+
+
+def unknown_views(
+    head: LinearHead, rows: Float32Array, views: NDArray[Any]
+) -> list[bool] | list[None]:
+    """Whether each sample shows none of the classes, by the mean distance of its views."""
+    if head.novelty is None:
+        return [None] * len(views)
+    distances = head.novelty.distances(head.map(rows))
+    mean = np.add.reduceat(distances, np.cumsum(views) - views) / views
+    beyond: list[bool] = (mean > head.novelty.threshold).tolist()
+    return beyond

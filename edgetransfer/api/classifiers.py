@@ -1,0 +1,328 @@
+"""Learning from photos, and what was learned: trained, tested, asked, given away."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgetransfer.api.calling import settings_by_name, taken
+from edgetransfer.api.reports import Evaluation, ExportReport, TrainingReport
+from edgetransfer.errors import UsageError
+from edgetransfer.settings.assembling import assembled, check_names
+from edgetransfer.settings.finetune import FinetuneSettings
+from edgetransfer.settings.shared import EngineName
+from edgetransfer.settings.train import LinearTraining
+
+if TYPE_CHECKING:
+    from edgetransfer.features import Photo
+    from edgetransfer.train import Prediction
+    from edgetransfer.types import Progress
+
+
+@settings_by_name(LinearTraining)
+def train_linear(
+    settings: LinearTraining | None = None,
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+    **given: Any,
+) -> TrainingReport:
+    """Train a linear classifier of photos on a backbone's features, as the command ``train``.
+
+    Parameters
+    ----------
+    settings
+        What to train on what; or the settings below by name.
+    resume
+        Go on with a run that was interrupted: it ends as if it had not been.
+    overwrite
+        Start anew in an existing run folder.
+    progress
+        Told (what is being done, how much is done, of how much).
+
+    Raises
+    ------
+    EdgeTransferError
+        If the backbone, the data, the engine or the run folder cannot be used.
+
+    Examples
+    --------
+    >>> import edgetransfer
+    >>> report = edgetransfer.train_linear(data="photos", out="new", backbone="tinyresnet-90")
+    >>> report
+    TrainingReport(top1=..., mean_per_class=..., n_classes=3, solver='auto')
+    >>> report.top1 >= 0.9
+    True
+    """
+    from edgetransfer.train import train_linear as train
+    from edgetransfer.types import no_progress
+
+    asked = taken(LinearTraining, settings, given)
+    return TrainingReport(
+        train(asked, resume=resume, overwrite=overwrite, progress=progress or no_progress)
+    )
+
+
+@settings_by_name(LinearTraining, FinetuneSettings)
+def finetune_backbone(
+    training: LinearTraining | None = None,
+    own: FinetuneSettings | None = None,
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+    **given: Any,
+) -> TrainingReport:
+    """Train all non-zero weights of a sparse backbone on photos, as the command ``finetune``.
+
+    The zeros stay zero. It needs torch, which ``pip install 'edgetransfer[finetune]'`` brings.
+
+    Parameters
+    ----------
+    training, own
+        What every training has, and what finetuning has beside it; or the settings below by name.
+    resume, overwrite, progress
+        As of `train_linear`.
+
+    Raises
+    ------
+    EdgeTransferError
+        If torch, the backbone, the data or the run folder cannot be used.
+
+    Examples
+    --------
+    >>> import edgetransfer
+    >>> report = edgetransfer.finetune_backbone(
+    ...     data="photos", out="tuned", backbone="small.onnx", epochs=1, baseline=False
+    ... )
+    >>> report["masked"]["after"] >= report["masked"]["before"]
+    True
+    """
+    from edgetransfer.finetune import finetune
+    from edgetransfer.types import no_progress
+
+    if given and (training is not None or own is not None):
+        raise UsageError(f"give settings or {', '.join(given)}, not both")
+    if training is None:
+        check_names(given, LinearTraining, FinetuneSettings)
+        training = assembled(LinearTraining, given)
+        own = assembled(FinetuneSettings, given)
+    return TrainingReport(
+        finetune(
+            training,
+            own or FinetuneSettings(),
+            resume=resume,
+            overwrite=overwrite,
+            progress=progress or no_progress,
+        )
+    )
+
+
+def predict(
+    run: str | Path,
+    images: Photo | Iterable[Photo],
+    *,
+    top: int = 5,
+    backbone: str | None = None,
+    engine: EngineName = "auto",
+    threads: int | None = None,
+    unknown_below: float | None = None,
+) -> Prediction | list[Prediction]:
+    """Say what photos show; `Classifier` stays open for more.
+
+    Parameters
+    ----------
+    run
+        A run folder, or what `export` made of one.
+    images
+        A path, the bytes of a file, a picture of Pillow's or an array (H, W, 3) uint8; or several.
+    top
+        Classes to name.
+    backbone
+        Where the run's backbone is now, if it was moved.
+    unknown_below
+        Below which probability, 0 to 1, a photo shows none of the classes.
+
+    Returns
+    -------
+    One prediction of one photo, else a list, in order. A photo that cannot be decoded has a
+    prediction that says why.
+
+    Raises
+    ------
+    EdgeTransferError
+        If the run is not finished, or its backbone is missing or another.
+
+    Examples
+    --------
+    >>> import edgetransfer
+    >>> edgetransfer.predict("run", "photos/test/red/000.png").classes[0]
+    'red'
+    """
+    from edgetransfer.train import Classifier
+
+    with Classifier.load(
+        run, backbone=backbone, engine=engine, threads=threads, unknown_below=unknown_below
+    ) as classifier:
+        return classifier.predict(images, top=top)
+
+
+def evaluate(
+    run: str | Path,
+    data: str | Path,
+    *,
+    training_photos: bool = False,
+    max_bad: float = 0.05,
+    backbone: str | None = None,
+    engine: EngineName = "auto",
+    threads: int | None = None,
+    progress: Progress | None = None,
+) -> Evaluation:
+    """Test what a run learned on labelled photos.
+
+    Parameters
+    ----------
+    run
+        A run folder, or what `export` made of one.
+    data
+        Class folders or a manifest.
+    training_photos
+        Whether photos that the run was trained on are tested on too; if not, they are left out.
+    max_bad
+        The share of photos, 0 to 1, that may be unusable.
+    backbone
+        Where the run's backbone is now, if it was moved.
+
+    Raises
+    ------
+    DataError
+        If there are none to test on, or a class that the run does not know, or too many are
+        broken.
+
+    Examples
+    --------
+    >>> import edgetransfer
+    >>> found = edgetransfer.evaluate("run", "photos/test")
+    >>> found
+    Evaluation(n=..., top1=..., mean_per_class=...)
+    >>> sorted(found.per_class)
+    ['blue', 'green', 'red']
+    """
+    from edgetransfer.train import Classifier
+    from edgetransfer.types import no_progress
+
+    with Classifier.load(run, backbone=backbone, engine=engine, threads=threads) as classifier:
+        return Evaluation(
+            classifier.evaluate(
+                Path(data),
+                training_photos=training_photos,
+                max_bad=max_bad,
+                progress=progress or no_progress,
+            )
+        )
+
+
+def evaluate_backbone(
+    backbone: str | Path,
+    data: str | Path,
+    *,
+    labels: str | Path | None = None,
+    max_bad: float = 0.05,
+    engine: EngineName = "auto",
+    threads: int | None = None,
+    progress: Progress | None = None,
+) -> Evaluation:
+    """Test a backbone's own classifier, such as ImageNet's, on labelled photos.
+
+    Parameters
+    ----------
+    backbone
+        An ONNX file with its classifier, or the name of a bundled backbone.
+    data
+        Class folders, a manifest, or files that are called by their wnids.
+    labels
+        A file with the name of each output, one a line; ImageNet's are known.
+    max_bad
+        The share of photos, 0 to 1, that may be unusable.
+
+    Raises
+    ------
+    BackboneError
+        If the file has no classifier.
+    DataError
+        If the classes cannot be matched with outputs, or too many photos are broken.
+
+    Examples
+    --------
+    >>> import edgetransfer
+    >>> edgetransfer.evaluate_backbone("small.onnx", "photos/test", labels="labels.txt").n
+    15
+    """
+    from edgetransfer.train.upstream import UpstreamTest, evaluate_upstream
+    from edgetransfer.types import no_progress
+
+    test = UpstreamTest(
+        data=Path(data),
+        labels=None if labels is None else Path(labels),
+        engine=engine,
+        threads=threads,
+        max_bad=max_bad,
+    )
+    return Evaluation(evaluate_upstream(backbone, test, progress or no_progress))
+
+
+def export(
+    run: str | Path,
+    out: str | Path,
+    *,
+    merge_head: bool = False,
+    preprocessing_inside: bool = False,
+    unknown_below: float | None = None,
+    backbone: str | None = None,
+) -> ExportReport:
+    """Write what a run learned as one ONNX file, or as a folder, to be given away.
+
+    It is compared with the run on the run's own photos first, in every engine that can run it.
+
+    Parameters
+    ----------
+    run
+        A folder of `train_linear`, `finetune_backbone` or `run_stream`; or an export.
+    out
+        ``FILE.onnx`` for one graph from images to probabilities, with a script beside it; else a
+        new folder.
+    merge_head
+        Of a folder: also ``model.onnx`` and the script.
+    preprocessing_inside
+        The graph takes (n, S, S, 3) uint8 and normalises by itself.
+    unknown_below
+        Below which probability, 0 to 1, a photo shows none of the classes; the run's own if None.
+    backbone
+        Where the run's backbone is now, if it was moved.
+
+    Raises
+    ------
+    EdgeTransferError
+        If the run is not finished or ``out`` is taken; or if the export would not say what the
+        run says.
+
+    Examples
+    --------
+    >>> import edgetransfer
+    >>> edgetransfer.export("run", "colours.onnx")
+    ExportReport(out='colours.onnx', classes=3)
+    """
+    from edgetransfer.jobs.exporting import export as export_run
+
+    return ExportReport(
+        export_run(
+            run,
+            out,
+            merge_head=merge_head,
+            preprocessing_inside=preprocessing_inside,
+            unknown_below=unknown_below,
+            backbone=backbone,
+        )
+    )

@@ -1,0 +1,51 @@
+"""Backbones compared with a dense one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from edgetransfer.api.calling import settings_by_name, taken
+from edgetransfer.api.reports import BenchmarkReport
+from edgetransfer.settings.benchmark import BenchmarkSettings
+
+if TYPE_CHECKING:
+    from edgetransfer.types import Progress
+
+
+@settings_by_name(BenchmarkSettings)
+def run_benchmark(
+    settings: BenchmarkSettings | None = None,
+    *,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+    **given: Any,
+) -> BenchmarkReport:
+    """Compare backbones with a dense one: seconds an epoch and accuracy, on this machine.
+
+    ``OUT/report.html`` shows it. A benchmark that was interrupted goes on when it is called again.
+
+    Parameters
+    ----------
+    settings
+        What to compare on what; or the settings below by name.
+    overwrite
+        Start anew in an existing benchmark's folder.
+    progress
+        Told (what is being done, how much is done, of how much).
+
+    Raises
+    ------
+    EdgeTransferError
+        If a backbone or the data cannot be used, or the folder holds something else.
+
+    Examples
+    --------
+    >>> import edgetransfer
+    >>> edgetransfer.run_benchmark(data="photos", out="bench", baseline="small.onnx", epochs=1)
+    BenchmarkReport(epochs=1, seeds=1, rows=<1 items>)
+    """
+    from edgetransfer.benchmark import run_benchmark as measure
+    from edgetransfer.types import no_progress
+
+    asked = taken(BenchmarkSettings, settings, given)
+    return BenchmarkReport(measure(asked, overwrite=overwrite, progress=progress or no_progress))

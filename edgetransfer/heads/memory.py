@@ -1,0 +1,41 @@
+"""Whether a head can be fitted within this machine's memory, before any of it is taken."""
+
+from __future__ import annotations
+
+import psutil
+
+from edgetransfer.errors import DataError
+
+SHARE = 0.75  # of the machine's memory
+SCORES = 5  # tables of rows by classes that exist at a time
+ROWS = 3  # tables of rows by features: mapped, rotated, squared
+SQUARES = 4  # matrices of features, and of classes, by themselves
+DOUBLE = 1 << 21  # numbers of a table up to which it is in float64
+
+
+def check_fits(n: int, dimension: int, n_classes: int, *, at_once: int) -> None:
+    """Refuse to fit so many samples, features and classes where there is no room for it.
+
+    Parameters
+    ----------
+    at_once
+        Feature maps that are tried at the same time.
+
+    Raises
+    ------
+    DataError
+        Naming what it would take, and what there is.
+    """
+    small, smaller = min(n, dimension), n * dimension <= DOUBLE
+    number = 8 if smaller else 4
+    needed = number * n * (ROWS * small + SCORES * n_classes)
+    needed += 8 * SQUARES * (small * small + n_classes * n_classes)
+    needed += 8 * 2 * dimension * (small + n_classes)
+    needed *= at_once
+    there = psutil.virtual_memory().total
+    if needed > SHARE * there:
+        raise DataError(
+            f"a head of {n_classes:,} classes on {n:,} samples of {dimension:,} features takes "
+            f"{needed / 2**30:.1f} GiB, and this machine has {there / 2**30:.1f}; --solver sgd "
+            "needs a small part of it, and so do fewer classes"
+        )

@@ -1,0 +1,71 @@
+"""Settings made of values by their names, wherever among classes and groups they belong."""
+
+from __future__ import annotations
+
+import difflib
+import textwrap
+from collections.abc import Iterator, Mapping
+from typing import Any, TypeVar
+
+from edgetransfer.errors import UsageError
+from edgetransfer.settings.option import Opt, Setting, settings_of
+
+Kind = TypeVar("Kind")
+
+
+def every_setting(kind: Any) -> Iterator[Setting]:
+    """The settings of a class, those of nested groups in the groups' place."""
+    for setting in settings_of(kind):
+        if setting.is_group:
+            yield from every_setting(setting.kind)
+        else:
+            yield setting
+
+
+def assembled(kind: type[Kind], values: Mapping[str, Any]) -> Kind:
+    """Settings of the values that are theirs or their groups'; what is not there is as by default.
+
+    Raises
+    ------
+    UsageError
+        If a value is out of bounds, or values do not go together.
+    """
+    found: dict[str, Any] = {}
+    for setting in settings_of(kind):
+        if setting.name in values:
+            found[setting.name] = values[setting.name]
+        elif setting.is_group:
+            found[setting.name] = assembled(setting.kind, values)
+    return kind(**found)
+
+
+def check_names(given: Mapping[str, Any], *kinds: Any) -> None:
+    """Refuse names that no setting has, and calls that lack one that must be given.
+
+    Raises
+    ------
+    UsageError
+        With the nearest name there is.
+    """
+    groups = [setting.name for kind in kinds for setting in settings_of(kind) if setting.is_group]
+    known = {setting.name: setting for kind in kinds for setting in every_setting(kind)}
+    for name in given:
+        if name not in known and name not in groups:
+            near = difflib.get_close_matches(name, known, 1)
+            meant = f"; did you mean {near[0]}?" if near else ""
+            raise UsageError(f"there is no setting {name!r}{meant}")
+    missing = [name for name, setting in known.items() if setting.required and name not in given]
+    if missing:
+        raise UsageError(f"give {' and '.join(missing)}")
+
+
+def described(*kinds: Any) -> str:
+    """What settings say of themselves, a paragraph each, as in a docstring."""
+    lines: list[str] = []
+    for setting in (one for kind in kinds for one in every_setting(kind)):
+        if not isinstance(setting.said, Opt):
+            continue
+        shown = not setting.required and setting.default not in (None, ())
+        lines.append(f"{setting.name} = {setting.default!r}" if shown else setting.name)
+        lines += [f"    {line}" for line in textwrap.wrap(setting.said.help, 92)]
+    return "\n".join(lines)

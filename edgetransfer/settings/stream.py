@@ -1,0 +1,178 @@
+"""All settings of one stream."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+from edgetransfer.errors import UsageError
+from edgetransfer.reprs import short_repr
+from edgetransfer.settings.config import dump, located
+from edgetransfer.settings.forms import BYTES
+from edgetransfer.settings.learning import KeepingSettings, LearningSettings
+from edgetransfer.settings.option import Opt, settle
+from edgetransfer.settings.shared import (
+    DEFAULT_BACKBONE,
+    MACHINE,
+    BackboneName,
+    BackboneReading,
+    Engine,
+    TestData,
+    Threads,
+    Workers,
+)
+
+SOURCE = "Source"
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreamSettings(BackboneReading):
+    """One stream: where images come from, what is made of them, where it is kept.
+
+    Parameters
+    ----------
+    backbone
+        An ONNX file, or the name of a bundled backbone.
+    source
+        ``folder:DIR``, ``jsonl:-``, ``tar:GLOB``, ``http:[HOST:]PORT`` or ``video:FILE``.
+    out
+        The run folder; made if it is not there, gone on with if it is.
+    test_data
+        Labelled images to test the head on at the end.
+    engine_batch
+        Images per call of the engine.
+    limit
+        Stop when the run has accepted so many samples; None for never.
+    max_memory
+        Resident bytes above which the run saves itself and stops; None for no limit.
+    pause_on_battery
+        Take nothing in while the machine runs on its battery.
+    metrics_port
+        Serve ``/metrics`` and ``/healthz`` on this loopback port, beside any source.
+    label, every
+        Of a video: the label of its frames, and to take each how manieth.
+    repeat
+        Begin tar shards anew at their end, each time with new augmented views.
+    once
+        End when all that is in a watched folder has been seen.
+    token
+        That HTTP clients must show; needed where the port is not bound to loopback.
+    host_names
+        Names that the HTTP server answers to, beside the one that it is bound to.
+    max_body
+        Bytes of one HTTP request or JSON line.
+
+    Examples
+    --------
+    >>> from edgetransfer import LearningSettings, StreamSettings
+    >>> StreamSettings(source="folder:in", out="run", learning=LearningSettings(views=2))
+    StreamSettings(source='folder:in', out='run', learning=LearningSettings(…))
+    """
+
+    source: Annotated[
+        str,
+        Opt(
+            "folder:DIR, jsonl:- (or a file), tar:GLOB, http:[HOST:]PORT or video:FILE.",
+            metavar="KIND:WHAT",
+        ),
+    ]
+    out: Annotated[
+        Path, Opt("The run folder, new or to go on with.", metavar="RUN", flag="--out -o")
+    ]
+    backbone: BackboneName = DEFAULT_BACKBONE
+    test_data: TestData = None
+    learning: LearningSettings = field(default_factory=LearningSettings)
+    limit: Annotated[
+        int | None,
+        Opt(
+            "End when the run has accepted so many samples.",
+            metavar="N",
+            panel=SOURCE,
+            least=1,
+        ),
+    ] = None
+    repeat: Annotated[bool, Opt("Begin tar shards anew, for ever.", panel=SOURCE)] = False
+    once: Annotated[
+        bool, Opt("End when all that is in the folder has been seen.", panel=SOURCE)
+    ] = False
+    label: Annotated[str | None, Opt("Of a video's frames.", metavar="CLASS", panel=SOURCE)] = None
+    every: Annotated[
+        int, Opt("Take each N-th frame of a video.", metavar="N", panel=SOURCE, least=1)
+    ] = 1
+    token: Annotated[
+        str | None,
+        Opt(
+            "That HTTP clients must show; needed beyond loopback.",
+            metavar="TEXT",
+            panel=SOURCE,
+            envvar="EDGETRANSFER_TOKEN",
+        ),
+    ] = None
+    host_names: Annotated[
+        tuple[str, ...],
+        Opt(
+            "That the HTTP server answers to, beside its own; may be repeated.",
+            metavar="NAME",
+            panel=SOURCE,
+            flag="--host-name",
+        ),
+    ] = ()
+    max_body: Annotated[
+        int,
+        Opt(
+            "Of one HTTP request or JSON line.",
+            metavar="BYTES",
+            panel=SOURCE,
+            parse=BYTES,
+            least=1,
+        ),
+    ] = 16 * 2**20
+    keeping: KeepingSettings = field(default_factory=KeepingSettings)
+    engine: Engine = "auto"
+    engine_batch: Annotated[
+        int, Opt("Images per call of the engine.", metavar="N", panel=MACHINE, least=1)
+    ] = 16
+    threads: Threads = None
+    workers: Workers = None
+    nice: Annotated[
+        int, Opt("Let other programs go first.", metavar="N", panel=MACHINE, least=0, most=19)
+    ] = 0
+    max_memory: Annotated[
+        int | None,
+        Opt("Save and stop beyond that, such as 1G.", metavar="BYTES", panel=MACHINE, parse=BYTES),
+    ] = None
+    pause_on_battery: Annotated[bool, Opt("Take nothing in while on battery.", panel=MACHINE)] = (
+        False
+    )
+    metrics_port: Annotated[
+        int | None,
+        Opt("Serve /metrics and /healthz on 127.0.0.1.", metavar="PORT", panel=MACHINE),
+    ] = None
+
+    __repr__ = short_repr
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "backbone", str(self.backbone))
+        settle(self)
+        if self.token is not None and (
+            not self.token.strip()
+            or self.token != self.token.strip()
+            or not self.token.isprintable()
+        ):
+            raise UsageError("--token is not empty, and neither begins nor ends with a space")
+        if self.metrics_port is not None and not 0 <= self.metrics_port <= 65535:
+            raise UsageError(f"--metrics-port lies between 0 and 65535, not {self.metrics_port}")
+
+    def to_config(self) -> dict[str, Any]:
+        """TOML values: what opens the backbone on top, the stream's own in ``stream``."""
+        table = dump(self)
+        reading = ("out", "engine", *BackboneReading.__dataclass_fields__)
+        return {
+            **{name: table[name] for name in reading if name in table},
+            "backbone": located(self.backbone),
+            "data": self.source,
+            "batch_size": self.engine_batch,
+            "seed": self.learning.seed,
+            "stream": dump(self.learning),
+        }

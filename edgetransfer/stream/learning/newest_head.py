@@ -1,0 +1,107 @@
+"""The newest head of a learner that is solved, not stepped: made beside the stream, on demand.
+
+A solution takes tens of milliseconds, whatever was learned since the last one. So it is made in a
+thread of its own, a few times a second while samples come and not at all while none do; what it
+takes of the processor is bounded, and so is how old a head can be that somebody is answered by.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from threading import Condition, Lock, Thread
+from time import monotonic
+
+from edgetransfer.heads import LinearHead
+
+LEAST, MOST = 0.1, 0.4  # seconds between the begins of two solutions
+SHARE = 10  # of the time, that solutions take at most, but for `MOST`
+SLOW = 3  # and of the time that they take where that is long: thousands of classes
+BEHIND = 32  # samples that a head may lack; of a faster stream, who asks for it solves it
+USUAL = 0.1  # seconds of a solution; a head may lack more samples where it takes longer
+
+
+class NewestHead:
+    """Solves a head again and again while it changes.
+
+    Parameters
+    ----------
+    solve
+        Makes the head from what was learned by now; called in any thread, one at a time.
+    """
+
+    def __init__(self, solve: Callable[[], LinearHead]) -> None:
+        self._solve = solve
+        self._head: LinearHead | None = None
+        self._solving = Lock()
+        self._changed = Condition()
+        self._lacks = 0  # changes that the head does not know of
+        self._closed = False
+        self._took = 0.0  # seconds, the last solution
+        self._error: BaseException | None = None
+        self._thread: Thread | None = None
+
+    def changed(self) -> None:
+        """Say that a sample was learned."""
+        with self._changed:
+            self._lacks += 1
+            if self._lacks == 1:
+                self._changed.notify()
+
+    def get(self) -> LinearHead:
+        """The newest head there is; it lacks about `BEHIND` samples at most.
+
+        Raises
+        ------
+        BaseException
+            What a solution failed at.
+        """
+        if self._error is not None:
+            raise self._error
+        head = self._head
+        most = BEHIND * max(1.0, self._took / USUAL)
+        if head is None or self._lacks > most:
+            with self._solving:
+                head = self._head  # of another thread that was at it
+                if head is None or self._lacks > most:
+                    head = self._made()
+        if self._thread is None and not self._closed:
+            self._thread = Thread(target=self._run, name="edgetransfer-solve", daemon=True)
+            self._thread.start()
+        return head
+
+    def close(self) -> None:
+        """End the thread; a solution that is under way is waited for."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _made(self) -> LinearHead:
+        with self._changed:
+            self._lacks = 0
+        begun = monotonic()
+        self._head = self._solve()
+        self._took = monotonic() - begun
+        return self._head
+
+    def _run(self) -> None:
+        begun = 0.0
+        while True:
+            with self._changed:
+                while not self._closed and not self._lacks:
+                    self._changed.wait()
+                took = self._took
+                due = begun + max(min(max(SHARE * took, LEAST), MOST), SLOW * took)
+                while not self._closed and (pause := due - monotonic()) > 0:
+                    self._changed.wait(pause)
+                if self._closed:
+                    return
+            begun = monotonic()
+            try:
+                with self._solving:
+                    if self._lacks:
+                        self._made()
+            except BaseException as error:  # raised where the head is asked for
+                self._error = error
+                return
