@@ -7,6 +7,7 @@ import json
 import os
 import random
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -74,13 +75,18 @@ def told(run: Path) -> str:
         return str(error)
 
 
-def judge(run: Path, name: str, expected: dict[str, Any]) -> None:
+def judge(
+    run: Path,
+    name: str,
+    expected: dict[str, Any],
+    reopen: Callable[[Path], dict[str, Any]] = opened,
+) -> None:
     """Damage must be named by a check, or have no effect; a start must not be wrong in silence."""
     text = told(run)
     folder, _, _ = name.rpartition("/")
     named = name in text or (folder and f"{run / folder}" in text)  # the gap that it leaves
     try:
-        state = opened(run)
+        state = reopen(run)
     except EdgeTransferError as error:
         refusal = str(error)
         state = expected
