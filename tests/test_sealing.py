@@ -33,7 +33,7 @@ def test_a_sealed_file_is_safetensors(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("shape", [(), (0,), (3,), (2, 0), (2, 3), (4, 3, 2)])
 def test_arrays_lie_as_the_library_lays_them(shape: tuple[int, ...]) -> None:
-    kinds = "u8 i8 f8 f4 u4 i4 f2 u2 i2 i1 u1 ?".split()
+    kinds = ["u8", "i8", "f8", "f4", "u4", "i4", "f2", "u2", "i2", "i1", "u1", "?"]
     arrays: dict[str, NDArray[Any]] = {
         f"{name}{kind}": np.full(shape, i % 2, kind)
         for i, kind in enumerate(kinds)
@@ -41,9 +41,10 @@ def test_arrays_lie_as_the_library_lays_them(shape: tuple[int, ...]) -> None:
     }
     by_hand = sealed(arrays, TEXT)
     library = save(arrays, metadata=TEXT)
-    assert by_hand[8 + int.from_bytes(by_hand[:8], "little") :] == library[
-        8 + int.from_bytes(library[:8], "little") :
-    ]
+    assert (
+        by_hand[8 + int.from_bytes(by_hand[:8], "little") :]
+        == library[8 + int.from_bytes(library[:8], "little") :]
+    )
     found = load(by_hand)
     assert {name: (a.dtype, a.shape, a.tolist()) for name, a in found.items()} == {
         name: (a.dtype, a.shape, a.tolist()) for name, a in arrays.items()

@@ -8,6 +8,7 @@ from typing import Any
 from edgetransfer.names import json_text, readable
 from edgetransfer.online.feature_learner import FeatureLearner
 from edgetransfer.online.metrics_log import standing
+from edgetransfer.reports import RunFolder
 from edgetransfer.reports.json_values import finite
 from edgetransfer.reports.run_folder import HEAD, LABELS, REPORT
 
@@ -42,6 +43,36 @@ def derived_files(learner: FeatureLearner, head_metadata: dict[str, str]) -> dic
     if head.classes:
         files[HEAD] = head.content(head_metadata)
     return files
+
+
+class DerivedFiles:
+    """Those of one run, on disk.
+
+    Parameters
+    ----------
+    head_metadata
+        Saved with the head.
+    """
+
+    def __init__(self, run: RunFolder, head_metadata: dict[str, str]) -> None:
+        self._run = run
+        self._head_metadata = head_metadata
+        self.position = -1  # of the state that they follow from
+
+    def save(self, learner: FeatureLearner) -> None:
+        """Write them; a head that there should not be goes."""
+        files = derived_files(learner, self._head_metadata)
+        for name, content in files.items():
+            self._run.write(name, content)
+        if HEAD not in files:
+            self._run.file(HEAD).unlink(missing_ok=True)
+        self.position = learner.counts.position
+
+    def mend(self, learner: FeatureLearner) -> None:
+        """Write them anew where they are missing or stale."""
+        if stale_names(self._run.path, derived_files(learner, self._head_metadata)):
+            self.save(learner)
+        self.position = learner.counts.position
 
 
 def stale_names(run: Path, files: dict[str, bytes]) -> list[str]:

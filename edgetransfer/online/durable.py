@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from time import monotonic, time
 from typing import Any
@@ -12,7 +12,7 @@ from edgetransfer.atomic import write_atomically
 from edgetransfer.errors import UsageError
 from edgetransfer.online.admission import Admission, Taken
 from edgetransfer.online.checkpoints import Checkpoint, CheckpointFolder
-from edgetransfer.online.derived import derived_files, report_of, stale_names
+from edgetransfer.online.derived import DerivedFiles, report_of
 from edgetransfer.online.feature_learner import FeatureLearner
 from edgetransfer.online.id_file import IdFile
 from edgetransfer.online.ids import id_key
@@ -21,6 +21,7 @@ from edgetransfer.online.mark import NAME as MARK
 from edgetransfer.online.mark import Mark
 from edgetransfer.online.metrics_log import MetricsLog, read_curve
 from edgetransfer.online.offers import Offer, Receipt
+from edgetransfer.online.pacing import CheckpointPace
 from edgetransfer.online.predictions import Predictions
 from edgetransfer.online.records import Kind, Record
 from edgetransfer.online.recovery import (
@@ -38,9 +39,12 @@ from edgetransfer.online.views import predict_offers
 from edgetransfer.owning import FolderOwner
 from edgetransfer.reports import RunFolder
 from edgetransfer.reports.pending import finish
-from edgetransfer.reports.run_folder import CURVE, HEAD, METRICS
+from edgetransfer.reports.run_folder import CURVE, METRICS
 
 logger = logging.getLogger(__name__)
+
+Written = Callable[[Sequence[Receipt]], None]
+"""Told of samples that are on disk, in the order in which they were offered, each once."""
 
 
 class DurableLearner:
@@ -85,7 +89,7 @@ class DurableLearner:
         self._keeping = keeping
         self._identity = identity
         self._head_metadata = head_metadata
-        self._derived_position = -1
+        self._derived = DerivedFiles(run, head_metadata)
         self._held = ExitStack()
         holder = owner if owner is not None else FolderOwner(run.path, "stream")
         self._held.callback(holder.release)
@@ -123,12 +127,18 @@ class DurableLearner:
         if records:
             logger.info("replayed %d records of the journal", len(records))
         self._uncovered = sum(len(record.encoded()) for record in records)
-        self._saved_at = self._taken_in = monotonic()
+        self._taken_in = monotonic()
+        self._pace = CheckpointPace(self._keeping.checkpoint_seconds)
         self._saved_position = -1 if checkpoint is None else checkpoint.position
         self._mend(found)
         if checkpoint is None and not records:
             self.save()  # so that every run says what it was begun with
-        self._derive()
+        try:
+            self._derived.mend(self.learner)
+        except OSError as error:
+            if error.errno not in FULL:
+                raise
+            logger.warning("%s: no room for the head; it follows later", run.path)
 
     def _mend(self, found: Found) -> None:
         """Make good what was found damaged, and open for writing what is whole."""
@@ -167,17 +177,31 @@ class DurableLearner:
         """Whether an unlabelled sample of this id waits for its label."""
         return self.learner.pooled(id_key(sample_id)) is not None
 
-    def accept(self, offers: Sequence[Offer]) -> list[Receipt]:
+    def accept(self, offers: Sequence[Offer], written: Written | None = None) -> list[Receipt]:
         """Take in samples: predict them, write them down, learn them.
 
         When this returns they are on disk.
 
+        Parameters
+        ----------
+        written
+            Told of them as soon as they are, before they are learned.
+
         Raises
         ------
         JournalFullError
-            If the disk is full; none was taken in, and the call may be repeated.
+            If the disk is full; those that ``written`` was not told of were not taken in, and may
+            be offered again.
         """
         receipts: list[Receipt] = []
+        told = 0
+
+        def tell() -> None:
+            nonlocal told
+            told, new = len(receipts), receipts[told:]
+            if written is not None and new:
+                written(new)
+
         admitted: list[tuple[Kind, Offer]] = []
         taken: Taken = {}
         unlabelled: list[tuple[str, str | None, float | None]] = []
@@ -185,7 +209,7 @@ class DurableLearner:
         for offer, (name, probability) in zip(offers, predictions, strict=True):
             if offer.label is not None and taken.get(id_key(offer.id), "") is None:
                 self._predictions.add(unlabelled)
-                self._write(admitted)  # its image is among these
+                self._write(admitted, tell)  # its image is among these
                 admitted, taken, unlabelled = [], {}, []
             status, kind, reason = self._admission.of(offer, taken)
             if kind is not None:
@@ -203,8 +227,7 @@ class DurableLearner:
                 )
             )
         self._predictions.add(unlabelled)
-        if admitted:
-            self._write(admitted)
+        self._write(admitted, tell)
         return receipts
 
     def flush(self) -> None:
@@ -229,27 +252,30 @@ class DurableLearner:
         try:
             if self._saved_position != self.position:
                 self.checkpoint()
-            elif self._derived_position != self.position:
-                self._save_derived()
-            self._saved_at = monotonic()
+            elif self._derived.position != self.position:
+                self._derived.save(self.learner)
         except OSError as error:
             if error.errno not in FULL:
                 raise
             logger.warning(
                 "%s: no room for a checkpoint; the journal holds everything", self.run.path
             )
-            self._saved_at = monotonic()
+
+    def save_if_due(self) -> None:
+        """Write a checkpoint if another one is due; also for when nothing comes."""
+        if self._saved_position != self.position and self._pace.due:
+            self.save()
 
     def checkpoint(self) -> None:
         """Write a checkpoint; an `OSError` leaves everything as it was."""
-        self.checkpoints.save(self.standing())
-        self._saved_at = monotonic()
-        self._saved_position = self.position
-        self._uncovered = 0
-        self.checkpoints.prune(self._keeping.checkpoints)
-        # The other half is for what comes until the next checkpoint.
-        self._journal.rotate(self.checkpoints.covered(), self._keeping.journal_bytes // 2)
-        self._save_derived()
+        with self._pace.saving():
+            self.checkpoints.save(self.standing())
+            self._saved_position = self.position
+            self._uncovered = 0
+            self.checkpoints.prune(self._keeping.checkpoints)
+            # The other half is for what comes until the next checkpoint.
+            self._journal.rotate(self.checkpoints.covered(), self._keeping.journal_bytes // 2)
+            self._derived.save(self.learner)
 
     def standing(self) -> Checkpoint:
         """A checkpoint of the state as it is; the ids that it counts are on disk."""
@@ -295,7 +321,14 @@ class DurableLearner:
         """Disk that the journal takes."""
         return self._journal.size
 
-    def _write(self, admitted: Sequence[tuple[Kind, Offer]]) -> None:
+    def _write(
+        self, admitted: Sequence[tuple[Kind, Offer]], then: Callable[[], None] | None = None
+    ) -> None:
+        """Write samples down, do what is to be done then, and learn them."""
+        if not admitted:
+            if then is not None:
+                then()
+            return
         now = time()
         records = [
             Record(
@@ -311,33 +344,20 @@ class DurableLearner:
             for i, (kind, offer) in enumerate(admitted)
         ]
         self._uncovered += self._journal.append(records)
-        for record in records:
-            self._apply(record)
-        self._taken_in = monotonic()
-        due = monotonic() - self._saved_at > self._keeping.checkpoint_seconds
-        if due or self._uncovered > self._keeping.journal_bytes // 2:
+        try:
+            if then is not None:
+                then()
+        finally:  # what was written is learned, whatever becomes of the answers
+            with self._pace.learning():
+                for record in records:
+                    self._apply(record)
+            self._taken_in = monotonic()
+        if self._uncovered > self._keeping.journal_bytes // 2:
             self.save()
+        else:
+            self.save_if_due()
 
     def _apply(self, record: Record) -> None:
         if record.kind == "sample":
             self.ids.add(id_key(record.id))
         self.learner.apply(record)
-
-    def _derive(self) -> None:
-        """Write anew what follows from the state, where it is missing or stale."""
-        try:
-            if stale_names(self.run.path, derived_files(self.learner, self._head_metadata)):
-                self._save_derived()
-            self._derived_position = self.position
-        except OSError as error:
-            if error.errno not in FULL:
-                raise
-            logger.warning("%s: no room for the head; it follows later", self.run.path)
-
-    def _save_derived(self) -> None:
-        files = derived_files(self.learner, self._head_metadata)
-        for name, content in files.items():
-            self.run.write(name, content)
-        if HEAD not in files:
-            self.run.file(HEAD).unlink(missing_ok=True)
-        self._derived_position = self.position

@@ -194,7 +194,10 @@ def growing() -> Iterator[tuple[str, Make]]:
         yield f"{depth} doublings of the image", lambda depth=depth: _doubled(depth, "x")
         yield f"{depth} outer products", lambda depth=depth: _outer(depth)
         yield f"{depth} functions of functions", lambda depth=depth: _functions(depth)
-        yield f"branches {min(depth // 2, 30)} deep", lambda depth=depth: _branches(min(depth // 2, 30))
+        yield (
+            f"branches {min(depth // 2, 30)} deep",
+            lambda depth=depth: _branches(min(depth // 2, 30)),
+        )
         yield f"a chain of {10 * depth} nodes", lambda depth=depth: _chain(10 * depth)
         yield f"{depth} dimensions", lambda depth=depth: _dimensions(depth)
     for n in (1 << 15, 1 << 20):
@@ -354,7 +357,9 @@ def of_wrong_forms() -> Iterator[tuple[str, Make]]:
 
 def hostile() -> dict[str, Make]:
     """All of them, by name."""
-    return {name: make for part in (large_results, growing, of_wrong_forms) for name, make in part()}
+    return {
+        name: make for part in (large_results, growing, of_wrong_forms) for name, make in part()
+    }
 
 
 COMMANDS: dict[str, tuple[str, ...]] = {

@@ -20,7 +20,7 @@ from types import FrameType
 from typing import Any
 
 import edgetransfer
-from edgetransfer.online import durable, id_file, journal, refit
+from edgetransfer.online import derived, durable, id_file, journal, refit
 from edgetransfer.online import learner as online_learner
 from edgetransfer.online.checkpoints import CheckpointFolder
 from tests.online.stream_faults import before_each_change, real_pwrite, real_write
@@ -43,7 +43,7 @@ INNER: dict[str, tuple[tuple[Any, str], ...]] = {
         (CheckpointFolder, "prune"),
     ),
     "rotation": ((journal.Journal, "rotate"), (journal.Journal, "_begin")),
-    "head": ((durable.DurableLearner, "_save_derived"),),
+    "head": ((derived.DerivedFiles, "save"),),
 }
 
 

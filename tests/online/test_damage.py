@@ -50,7 +50,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     stream = learner(path)
     for i in range(24, 30):
         stream.learn(picture(i), label_of(i), id=f"n{i}")
-    stream.durable._save_derived()
+    stream.durable._derived.save(stream.durable.learner)
     stream.close()
     return path
 
