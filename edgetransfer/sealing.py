@@ -64,7 +64,7 @@ def sealed_parts(
         }
         if array.nbytes:
             little = array.astype(array.dtype.newbyteorder("<"), copy=False)
-            parts.append(memoryview(little.reshape(-1)).cast("B"))
+            parts.append(little.reshape(-1).view(np.uint8).data)
     header = json.dumps(described, sort_keys=True).encode()
     header += b" " * (-len(header) % 8)
     start = len(header).to_bytes(8, "little") + header

@@ -19,7 +19,7 @@ from edgetransfer.online.ids import id_key
 from edgetransfer.online.journal import FULL, Journal
 from edgetransfer.online.mark import NAME as MARK
 from edgetransfer.online.mark import Mark
-from edgetransfer.online.metrics_log import MetricsLog, read_curve
+from edgetransfer.online.metrics_log import MetricsLog
 from edgetransfer.online.offers import Offer, Receipt
 from edgetransfer.online.pacing import CheckpointPace
 from edgetransfer.online.predictions import Predictions
@@ -39,7 +39,7 @@ from edgetransfer.online.views import predict_offers
 from edgetransfer.owning import FolderOwner
 from edgetransfer.reports import RunFolder
 from edgetransfer.reports.pending import finish
-from edgetransfer.reports.run_folder import CURVE, METRICS
+from edgetransfer.reports.run_folder import METRICS
 
 logger = logging.getLogger(__name__)
 
@@ -262,7 +262,7 @@ class DurableLearner:
             )
 
     def save_if_due(self) -> None:
-        """Write a checkpoint if another one is due; also for when nothing comes."""
+        """Write a checkpoint if another one is due."""
         if self._saved_position != self.position and self._pace.due:
             self.save()
 
@@ -300,18 +300,6 @@ class DurableLearner:
         """How the run stands, as JSON values."""
         return report_of(self.learner)
 
-    def draw_curve(self) -> list[dict[str, Any]]:
-        """Points of the accuracy over the stream, of which ``curve.svg`` is drawn too."""
-        from edgetransfer.reports.stream_curve import stream_curve
-
-        curve = read_curve(self.run.file(METRICS))
-        if curve:
-            try:
-                self.run.write(CURVE, stream_curve(curve))
-            except OSError as error:  # a picture is not worth the run
-                logger.warning("%s: not drawn: %s", self.run.file(CURVE), error.strerror)
-        return curve
-
     def close(self) -> None:
         """Let go of the run, without a checkpoint: the journal is enough."""
         self._held.close()
@@ -322,12 +310,11 @@ class DurableLearner:
         return self._journal.size
 
     def _write(
-        self, admitted: Sequence[tuple[Kind, Offer]], then: Callable[[], None] | None = None
+        self, admitted: Sequence[tuple[Kind, Offer]], then: Callable[[], object] = tuple
     ) -> None:
         """Write samples down, do what is to be done then, and learn them."""
         if not admitted:
-            if then is not None:
-                then()
+            then()
             return
         now = time()
         records = [
@@ -345,8 +332,7 @@ class DurableLearner:
         ]
         self._uncovered += self._journal.append(records)
         try:
-            if then is not None:
-                then()
+            then()
         finally:  # what was written is learned, whatever becomes of the answers
             with self._pace.learning():
                 for record in records:

@@ -23,6 +23,7 @@ from edgetransfer.online.learner import (
     gather,
     why_unreadable,
 )
+from edgetransfer.online.metrics_log import draw_curve
 from edgetransfer.online.offers import Offer, Receipt
 from edgetransfer.online.pausing import Manners
 from edgetransfer.online.refusals import Refusals
@@ -124,7 +125,7 @@ class StreamJob:
         return {
             **self.durable.report(),
             "final": final,
-            "curve": self.durable.draw_curve(),
+            "curve": draw_curve(self.durable.run),
             "refused": self._refusals.count,
             "seconds": seconds,
             "samples_per_second": accepted / max(seconds, 1e-9),
@@ -292,8 +293,12 @@ class StreamJob:
                 arrival.reply(receipt.as_json())
                 self._board.acknowledged(now - came)
 
-        # They are answered as soon as they are on disk; with many classes, learning takes longer.
-        self._until_there_is_room(lambda: self.durable.accept(offers[answered:], answer))
+        def accept() -> (
+            None
+        ):  # they are answered as soon as they are on disk: learning takes longer
+            self.durable.accept(offers[answered:], answer)
+
+        self._until_there_is_room(accept)
 
     def _until_there_is_room(self, write: Callable[[], None]) -> None:
         """Write to the journal; on a full disk, wait for room.

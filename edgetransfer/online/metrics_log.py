@@ -13,6 +13,9 @@ from typing import Any
 from edgetransfer.atomic import write_atomically
 from edgetransfer.online.feature_learner import FeatureLearner
 from edgetransfer.online.opened import open_file, write_all
+from edgetransfer.reports import RunFolder
+from edgetransfer.reports.run_folder import CURVE as DRAWN
+from edgetransfer.reports.run_folder import METRICS
 
 logger = logging.getLogger(__name__)
 
@@ -121,6 +124,19 @@ def read_curve(path: Path, points: int = CURVE) -> list[dict[str, Any]]:
             if len(curve) == 2 * points:
                 curve = curve[::2]
                 stride *= 2
+    return curve
+
+
+def draw_curve(run: RunFolder) -> list[dict[str, Any]]:
+    """Points of the accuracy over a stream, of which ``curve.svg`` is drawn too."""
+    from edgetransfer.reports.stream_curve import stream_curve
+
+    curve = read_curve(run.file(METRICS))
+    if curve:
+        try:
+            run.write(DRAWN, stream_curve(curve))
+        except OSError as error:  # a picture is not worth the run
+            logger.warning("%s: not drawn: %s", run.file(DRAWN), error.strerror)
     return curve
 
 
