@@ -12,7 +12,7 @@ PYTHON = $(shell for p in python$(PY) "$$HOME"/.pyenv/versions/$(PY).*/bin/pytho
 .PHONY: demo test test-all test-py lint bench reference docs clean
 .DELETE_ON_ERROR:
 
-NATIVE := hatch_build.py edgetransfer/compiling.py $(wildcard edgetransfer/*/native/* edgetransfer/*/*/native/*)
+NATIVE := hatch_build.py edgetransfer/native/compiling.py $(wildcard edgetransfer/*/native/* edgetransfer/*/*/native/*)
 
 $(VENV)/.installed: pyproject.toml constraints.txt $(NATIVE)
 	@test -n "$(PYTHON)" || { echo "Python $(PY) was not found: install it, or name another with PY=3.12"; exit 1; }

@@ -13,7 +13,7 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-COMPILING = Path("edgetransfer/compiling.py")
+COMPILING = Path("edgetransfer/native/compiling.py")
 
 
 class NativeLibraryHook(BuildHookInterface[Any]):

@@ -29,7 +29,6 @@ import onnx
 import torch
 
 from edgetransfer.backbones import Backbone
-from edgetransfer.backbones.pruning import prune_by_magnitude
 from edgetransfer.defaults import DEFAULT_BACKBONE
 from edgetransfer.engines import open_engine
 from edgetransfer.finetune.masks import WeightMasks
@@ -38,6 +37,7 @@ from edgetransfer.finetune.partition import last_block, partition
 from edgetransfer.finetune.running import Runner, multiplies_bfloat16
 from edgetransfer.finetune.settings import FinetuneSettings
 from edgetransfer.finetune.solver import FullFinetuner
+from edgetransfer.graphs.pruning import prune_by_magnitude
 from edgetransfer.heads import LinearHead, SGDSettings
 
 BATCH, CLASSES = 64, 101

@@ -36,8 +36,8 @@ from edgetransfer.heads import (
 )
 from edgetransfer.heads.closed_form import Method
 from edgetransfer.heads.feature_maps import MapName
-from edgetransfer.linear.epochs import CachedEpochs
 from edgetransfer.metrics import peak_memory_bytes
+from edgetransfer.train.epochs import CachedEpochs
 
 BATCH = 64
 STRENGTH, TOLERANCE, ITERATIONS = 1e-3, 1e-5, 1000

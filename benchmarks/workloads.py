@@ -19,10 +19,10 @@ from PIL import Image
 
 from edgetransfer.backbones import Backbone
 from edgetransfer.backbones.architectures import synthetic
-from edgetransfer.backbones.pruning import prune_by_magnitude
 from edgetransfer.data import Sample, find_images
 from edgetransfer.engines import available_cores
 from edgetransfer.engines.processor import cpu_model
+from edgetransfer.graphs.pruning import prune_by_magnitude
 from edgetransfer.images import SUFFIXES
 
 SMALL, LARGE = (300, 240), (4000, 3000)

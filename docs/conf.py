@@ -33,7 +33,7 @@ MORE = {
     "ARCHITECTURE": "Architecture",
     "CONTRIBUTING": "Contributing",
     "CHANGELOG": "Changes",
-    "edgetransfer/engines/sparse/native/README": "The sparse engine's native part",
+    "edgetransfer/native/src/sparse/README": "The sparse engine's native part",
 }
 include_patterns = ["docs/*.md", *(f"{page}.md" for page in MORE)]
 exclude_patterns = [".venv*", ".git", "docs/_build", "tests", "dist"]

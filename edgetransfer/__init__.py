@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from edgetransfer import features
     from edgetransfer.backbones import Backbone
     from edgetransfer.errors import EdgeTransferError
-    from edgetransfer.exporting import export
-    from edgetransfer.linear import Classifier, LinearTraining, Prediction, train_linear
-    from edgetransfer.online import OnlineLearner, StreamSettings, run_stream
+    from edgetransfer.jobs.exporting import export
+    from edgetransfer.stream import OnlineLearner, StreamSettings, run_stream
+    from edgetransfer.train import Classifier, LinearTraining, Prediction, train_linear
 
 __version__ = "0.1.0"
 
@@ -42,15 +42,15 @@ __all__ = [
 
 _HOMES = {
     "Backbone": "edgetransfer.backbones",
-    "Classifier": "edgetransfer.linear",
+    "Classifier": "edgetransfer.train",
     "EdgeTransferError": "edgetransfer.errors",
-    "LinearTraining": "edgetransfer.linear",
-    "OnlineLearner": "edgetransfer.online",
-    "Prediction": "edgetransfer.linear",
-    "StreamSettings": "edgetransfer.online",
-    "export": "edgetransfer.exporting",
-    "run_stream": "edgetransfer.online",
-    "train_linear": "edgetransfer.linear",
+    "LinearTraining": "edgetransfer.train",
+    "OnlineLearner": "edgetransfer.stream",
+    "Prediction": "edgetransfer.train",
+    "StreamSettings": "edgetransfer.stream",
+    "export": "edgetransfer.jobs.exporting",
+    "run_stream": "edgetransfer.stream",
+    "train_linear": "edgetransfer.train",
 }
 
 

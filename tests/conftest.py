@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.graphs import fill_light
+from tests.graphs_made import fill_light
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 

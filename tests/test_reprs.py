@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 import edgetransfer
 from edgetransfer.heads import LinearHead
-from edgetransfer.linear import LinearTraining, Prediction
 from edgetransfer.reprs import LONGEST
+from edgetransfer.train import LinearTraining, Prediction
 
 LONG: tuple[Any, ...] = (
     "x" * 5000,

@@ -27,9 +27,9 @@ sys.path.insert(0, str(REPOSITORY))
 
 import onnx  # noqa: E402
 
-import edgetransfer.demo  # noqa: E402
+import edgetransfer.jobs.demo  # noqa: E402
 from edgetransfer.cli.main import main as run_command  # noqa: E402
-from tests.graphs import tiny  # noqa: E402
+from tests.graphs_made import tiny  # noqa: E402
 from tests.photos import COLOURS, write_photos  # noqa: E402
 
 PAGE = REPOSITORY / "docs" / "json.md"
@@ -173,7 +173,7 @@ def commands(folder: Path) -> Iterator[tuple[str, list[str]]]:
 
 def measured(folder: Path) -> dict[str, Keys]:
     """The keys of every command's JSON."""
-    edgetransfer.demo.EPOCHS = 1  # of twenty, which have the same keys
+    edgetransfer.jobs.demo.EPOCHS = 1  # of twenty, which have the same keys
     found: dict[str, Keys] = {}
     for command, arguments in commands(folder):
         printed = io.StringIO()

@@ -3,7 +3,7 @@
 from edgetransfer.backbones.backbone import Backbone
 from edgetransfer.backbones.card import BackboneCard
 from edgetransfer.backbones.opening import open_with, warn_of_logits
-from edgetransfer.backbones.sparsity import LayerSparsity, SparsityReport
+from edgetransfer.graphs.sparsity import LayerSparsity, SparsityReport
 
 __all__ = [
     "Backbone",

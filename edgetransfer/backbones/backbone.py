@@ -8,16 +8,16 @@ from pathlib import Path
 
 import onnx
 
-from edgetransfer.backbones.canonical import CanonicalFile, read_canonical
 from edgetransfer.backbones.card import BackboneCard, override, read_card
 from edgetransfer.backbones.catalogue import resolve
-from edgetransfer.backbones.cut import FeatureCut, check_tensor, cut, find_features
-from edgetransfer.backbones.freeze import freeze_opened, input_layout
-from edgetransfer.backbones.graph import dims_of
-from edgetransfer.backbones.image_signs import what_normalises
-from edgetransfer.backbones.independence import pictures_stay_apart
-from edgetransfer.backbones.sparsity import SparsityReport, count_weights, measure_sparsity
 from edgetransfer.errors import BackboneError
+from edgetransfer.graphs.canonical import CanonicalFile, read_canonical
+from edgetransfer.graphs.cut import FeatureCut, check_tensor, cut, find_features
+from edgetransfer.graphs.freeze import freeze_opened, input_layout
+from edgetransfer.graphs.graph import dims_of
+from edgetransfer.graphs.image_signs import what_normalises
+from edgetransfer.graphs.independence import pictures_stay_apart
+from edgetransfer.graphs.sparsity import SparsityReport, count_weights, measure_sparsity
 from edgetransfer.reprs import short_repr
 from edgetransfer.types import Interpolation, Preprocessing
 

@@ -6,7 +6,7 @@ import logging
 from typing import Protocol
 
 from edgetransfer.backbones.backbone import Backbone
-from edgetransfer.backbones.cut import doubt_of_width
+from edgetransfer.graphs.cut import doubt_of_width
 from edgetransfer.types import Interpolation, Triple
 
 logger = logging.getLogger(__name__)

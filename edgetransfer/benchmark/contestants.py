@@ -14,7 +14,7 @@ from edgetransfer.backbones import Backbone, BackboneCard
 from edgetransfer.backbones.architectures.profiles import Published, is_profile, published
 from edgetransfer.backbones.card import card_path
 from edgetransfer.benchmark.settings import BenchmarkSettings, SyntheticFamily
-from edgetransfer.linear.opening import open_backbone
+from edgetransfer.train.opening import open_backbone
 
 logger = logging.getLogger(__name__)
 

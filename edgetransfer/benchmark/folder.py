@@ -16,9 +16,9 @@ from typing import Any
 from edgetransfer.atomic import write_atomically
 from edgetransfer.errors import RunFolderError, TakenError
 from edgetransfer.names import json_text
-from edgetransfer.owning import NAME as LOCK
-from edgetransfer.owning import is_empty
-from edgetransfer.reports.json_values import finite
+from edgetransfer.runs.json_values import finite
+from edgetransfer.runs.owning import NAME as LOCK
+from edgetransfer.runs.owning import is_empty
 
 CONFIG, TURNS, SYNTHETIC, REPORT = "benchmark.json", "turns", "synthetic", "report.json"
 PAGE, PLOTS = "report.html", ("accuracy.png", "stages.png", "sparsity.png")

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from edgetransfer.machine import describe_machine
+from edgetransfer.jobs.doctor import describe_machine
 
 GOVERNOR = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
 

@@ -18,14 +18,14 @@ from edgetransfer.benchmark.machine_state import machine_identity, machine_state
 from edgetransfer.benchmark.rows import Cell, Round, error_increases, rows_of
 from edgetransfer.benchmark.settings import HELD_OUT, BenchmarkSettings
 from edgetransfer.benchmark.turn import TurnRequest, tested_on
+from edgetransfer.charts.benchmark_page import benchmark_page
+from edgetransfer.charts.benchmark_plots import benchmark_plots, can_plot
 from edgetransfer.data import DataSplits
-from edgetransfer.linear.inputs import stamp_of
-from edgetransfer.linear.opening import load_splits
-from edgetransfer.linear.recipe import recipe_report, warning_of
 from edgetransfer.metrics.conventions import Metric
-from edgetransfer.owning import owned
-from edgetransfer.reports.benchmark_page import benchmark_page
-from edgetransfer.reports.benchmark_plots import benchmark_plots, can_plot
+from edgetransfer.runs.owning import owned
+from edgetransfer.train.inputs import stamp_of
+from edgetransfer.train.opening import load_splits
+from edgetransfer.train.recipe import recipe_report, warning_of
 from edgetransfer.types import Progress, no_progress
 
 logger = logging.getLogger(__name__)

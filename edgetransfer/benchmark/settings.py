@@ -8,10 +8,10 @@ from typing import Any, get_args
 
 from edgetransfer.engines import engine_names
 from edgetransfer.errors import UsageError
-from edgetransfer.linear import LinearTraining, recipe
-from edgetransfer.linear.recipe import Recipe
 from edgetransfer.metrics.conventions import MetricChoice
 from edgetransfer.reprs import short_repr
+from edgetransfer.train import LinearTraining, recipe
+from edgetransfer.train.recipe import Recipe
 from edgetransfer.types import Interpolation
 
 EPOCHS, SYNTHETIC_EPOCHS = 20, 3
@@ -155,7 +155,7 @@ class BenchmarkSettings:
         if not self.synthetic:
             return
         from edgetransfer.backbones.architectures.profiles import Profile, is_profile, published
-        from edgetransfer.backbones.pruning import Distribution
+        from edgetransfer.graphs.pruning import Distribution
 
         patterns = (*get_args(Distribution), *get_args(Profile))
 

@@ -37,10 +37,11 @@ from edgetransfer.features import (
     default_cache_folder,
 )
 from edgetransfer.heads import LinearHead, SGDSolver
-from edgetransfer.linear import LinearTraining
-from edgetransfer.linear.epochs import OnlineEpochs
-from edgetransfer.linear.learning import learn_epoch
-from edgetransfer.linear.opening import (
+from edgetransfer.metrics import accuracy_of, peak_memory_bytes
+from edgetransfer.train import LinearTraining
+from edgetransfer.train.epochs import OnlineEpochs
+from edgetransfer.train.learning import learn_epoch
+from edgetransfer.train.opening import (
     cache_identity,
     limited_threads,
     load_splits,
@@ -48,8 +49,7 @@ from edgetransfer.linear.opening import (
     open_backbone,
     opened_extractor,
 )
-from edgetransfer.linear.skipping import SkippedImages
-from edgetransfer.metrics import accuracy_of, peak_memory_bytes
+from edgetransfer.train.skipping import SkippedImages
 from edgetransfer.types import IntArray, Progress
 
 WARM_UP = 3  # batches

@@ -34,7 +34,7 @@ def list_(context: typer.Context, json_output: JsonOption = False) -> None:
 
 
 def _list(json_output: bool) -> None:
-    from edgetransfer.importing import list_backbones
+    from edgetransfer.jobs.importing import list_backbones
 
     show_log(json_output)
     found = list_backbones()
@@ -82,7 +82,7 @@ def get(
 
     edgetransfer backbones get efficientnet-lite0
     """
-    from edgetransfer.importing import get_backbone
+    from edgetransfer.jobs.importing import get_backbone
 
     show_log(json_output)
     with shown_progress() as progress:

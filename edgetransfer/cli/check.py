@@ -25,7 +25,7 @@ def check(
 
     edgetransfer check run
     """
-    from edgetransfer.online import check as check_run
+    from edgetransfer.stream import check as check_run
 
     show_log(json_output)
     result = check_run(run)

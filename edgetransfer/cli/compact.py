@@ -33,7 +33,7 @@ def compact(
 
     edgetransfer compact sparse.onnx --out smaller.onnx
     """
-    from edgetransfer.compaction import Compaction, compact_backbone
+    from edgetransfer.jobs.compact import Compaction, compact_backbone
 
     show_log(json_output)
     result = compact_backbone(

@@ -26,7 +26,7 @@ def demo(
 
     edgetransfer demo --out /tmp/demo --json
     """
-    from edgetransfer.demo import run_demo
+    from edgetransfer.jobs.demo import run_demo
 
     show_log(json_output)
     with shown_progress() as progress:

@@ -15,7 +15,7 @@ def doctor(json_output: JsonOption = False) -> None:
 
     edgetransfer doctor --json
     """
-    from edgetransfer.machine import describe_machine
+    from edgetransfer.jobs.doctor import describe_machine
 
     found = describe_machine()
     if json_output:

@@ -121,7 +121,7 @@ def _evaluate_run(
     threads: int | None,
     json_output: bool,
 ) -> None:
-    from edgetransfer.linear import Classifier
+    from edgetransfer.train import Classifier
 
     with (
         Classifier.load(run, backbone=backbone, engine=engine, threads=threads) as classifier,
@@ -153,7 +153,7 @@ def _evaluate_classifier(
     threads: int | None,
     json_output: bool,
 ) -> None:
-    from edgetransfer.linear.upstream import UpstreamTest, evaluate_upstream
+    from edgetransfer.train.upstream import UpstreamTest, evaluate_upstream
 
     test = UpstreamTest(data=data, labels=labels, engine=engine, threads=threads, max_bad=max_bad)
     with shown_progress() as progress:

@@ -59,7 +59,7 @@ def export(
 
     edgetransfer predict model photo.jpg
     """
-    from edgetransfer.exporting import export as export_run
+    from edgetransfer.jobs.exporting import export as export_run
 
     show_log(json_output or quiet)
     report = export_run(

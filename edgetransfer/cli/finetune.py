@@ -297,7 +297,7 @@ def finetune(
     """Train all non-zero weights of a sparse backbone on your own photos; the zeros stay zero."""
     from edgetransfer.finetune import FinetuneSettings
     from edgetransfer.finetune import finetune as run_finetuning
-    from edgetransfer.linear import LinearTraining
+    from edgetransfer.train import LinearTraining
 
     check_resume(resume=resume, overwrite=overwrite)
     training = LinearTraining(

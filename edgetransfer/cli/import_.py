@@ -88,7 +88,7 @@ def import_(
 
     edgetransfer import --download resnet50 --out resnet50.onnx
     """
-    from edgetransfer.importing import ImportSettings, import_backbone
+    from edgetransfer.jobs.importing import ImportSettings, import_backbone
 
     show_log(json_output)
     settings = ImportSettings(

@@ -57,7 +57,7 @@ def inspect(
 
     edgetransfer inspect net.onnx --data photos
     """
-    from edgetransfer.inspection import compare_conventions, inspect_backbone
+    from edgetransfer.jobs.inspection import compare_conventions, inspect_backbone
 
     show_log(json_output)
     result = inspect_backbone(

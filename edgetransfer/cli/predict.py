@@ -23,7 +23,7 @@ from edgetransfer.names import readable
 
 if TYPE_CHECKING:
     from edgetransfer.data import Sample
-    from edgetransfer.linear import Prediction
+    from edgetransfer.train import Prediction
 
 
 def predict(
@@ -65,7 +65,7 @@ def predict(
 
     curl -s https://example.org/cat.jpg | edgetransfer predict run -
     """
-    from edgetransfer.linear import Classifier, PhotoSorter
+    from edgetransfer.train import Classifier, PhotoSorter
 
     if json_output and csv:
         raise UsageError("--json and --csv exclude each other")

@@ -44,7 +44,7 @@ def rollback(
 
     edgetransfer rollback run --to 2025-03-01T12:00
     """
-    from edgetransfer.online import rollback as roll_back
+    from edgetransfer.stream import rollback as roll_back
 
     show_log(json_output)
     if list_ == (to is not None):
@@ -65,7 +65,7 @@ def rollback(
 def _show_states(run: Path, json_output: bool) -> None:
     from datetime import datetime
 
-    from edgetransfer.online import saved_states
+    from edgetransfer.stream import saved_states
 
     states = [{"accepted": s.accepted, "time": s.time} for s in saved_states(run)]
     if json_output:
@@ -96,7 +96,7 @@ def forget(
 
     edgetransfer forget run --class "a mistake"
     """
-    from edgetransfer.online import forget as forget_samples
+    from edgetransfer.stream import forget as forget_samples
 
     show_log(json_output)
     result = forget_samples(run, ids=frozenset(id or ()), classes=frozenset(class_ or ()))

@@ -310,7 +310,7 @@ def stream(
     json_output: JsonOption = False,
 ) -> None:
     """Learn from images as they arrive, for weeks, and lose nothing."""
-    from edgetransfer.online import KeepingSettings, LearningSettings, StreamSettings, run_stream
+    from edgetransfer.stream import KeepingSettings, LearningSettings, StreamSettings, run_stream
 
     settings = StreamSettings(
         backbone=backbone,

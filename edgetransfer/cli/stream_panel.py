@@ -13,7 +13,7 @@ from edgetransfer.cli.terminal import say
 if TYPE_CHECKING:
     from rich.panel import Panel
 
-    from edgetransfer.online import Snapshot
+    from edgetransfer.stream import Snapshot
 
 QUIET = 30.0  # seconds between lines where stderr is no terminal
 MOST_CLASSES = 5

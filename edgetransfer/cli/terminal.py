@@ -99,7 +99,7 @@ def print_line(text: str) -> None:
 
 def print_json(value: Any) -> None:
     """One JSON object to stdout; nan becomes null, and what stdout cannot encode is escaped."""
-    from edgetransfer.reports.json_values import finite
+    from edgetransfer.runs.json_values import finite
 
     value = finite(value)
     # What JSON may leave as it is, a terminal takes for commands.

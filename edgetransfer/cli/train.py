@@ -153,7 +153,7 @@ def train(
     json_output: JsonOption = False,
 ) -> None:
     """Train a linear classifier of your own photos on a backbone's features."""
-    from edgetransfer.linear import LinearTraining, train_linear
+    from edgetransfer.train import LinearTraining, train_linear
 
     check_resume(resume=resume, overwrite=overwrite)
     settings = LinearTraining(

@@ -48,7 +48,7 @@ def tune(
 
     edgetransfer tune net.onnx --data photos --json
     """
-    from edgetransfer.tuning import tune_backbone
+    from edgetransfer.jobs.tune import tune_backbone
 
     show_log(json_output)
     with shown_progress() as progress:

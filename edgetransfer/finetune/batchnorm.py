@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from edgetransfer.backbones.graph import Array, Graph, attribute
+from edgetransfer.graphs.graph import Array, Graph, attribute
 
 EPSILON = 1e-5
 

@@ -23,9 +23,9 @@ from edgetransfer.features import (
 from edgetransfer.finetune.plan import Plan
 from edgetransfer.finetune.settings import FinetuneSettings
 from edgetransfer.heads import LBFGSSolver, LinearHead
-from edgetransfer.linear import LinearTraining
-from edgetransfer.linear.skipping import SkippedImages
 from edgetransfer.metrics import StageClock
+from edgetransfer.train import LinearTraining
+from edgetransfer.train.skipping import SkippedImages
 from edgetransfer.types import Progress
 
 

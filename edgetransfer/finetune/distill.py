@@ -24,11 +24,11 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from edgetransfer.atomic import write_atomically
-from edgetransfer.backbones.graph import Array
 from edgetransfer.errors import EdgeTransferError
 from edgetransfer.finetune.masks import WeightMasks
 from edgetransfer.finetune.module import OnnxModule
 from edgetransfer.finetune.running import multiplies_bfloat16
+from edgetransfer.graphs.graph import Array
 from edgetransfer.types import Float32Array, Progress, no_progress
 
 logger = logging.getLogger(__name__)

@@ -7,7 +7,7 @@ from typing import Any
 
 from edgetransfer.errors import EdgeTransferError
 from edgetransfer.finetune.settings import FinetuneSettings
-from edgetransfer.linear import LinearTraining
+from edgetransfer.train import LinearTraining
 from edgetransfer.types import Progress, no_progress
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import onnx
 
 from edgetransfer.backbones import Backbone
-from edgetransfer.backbones.graph import Array
 from edgetransfer.backbones.writing import write_backbone
 from edgetransfer.finetune.batchnorm import Statistics, fold, restore
 from edgetransfer.finetune.initializers import with_initializers
+from edgetransfer.graphs.graph import Array
 
 
 def trained_body(

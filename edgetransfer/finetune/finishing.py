@@ -14,13 +14,13 @@ from edgetransfer.finetune.export import save_backbone, trained_body
 from edgetransfer.finetune.plan import memory_of
 from edgetransfer.finetune.recipe import departures
 from edgetransfer.finetune.solver import FullFinetuner
-from edgetransfer.linear.checkpoint import TrainingState
-from edgetransfer.linear.opening import head_metadata
-from edgetransfer.linear.recipe import recipe_report
-from edgetransfer.linear.runs import common_report
 from edgetransfer.metrics import accuracy_of, peak_memory_bytes
-from edgetransfer.reports import RunFolder
-from edgetransfer.reports.run_folder import BACKBONE, CHECKPOINT, HEAD, REPORT
+from edgetransfer.runs import RunFolder
+from edgetransfer.runs.run_folder import BACKBONE, CHECKPOINT, HEAD, REPORT
+from edgetransfer.train.checkpoint import TrainingState
+from edgetransfer.train.opening import head_metadata
+from edgetransfer.train.recipe import recipe_report
+from edgetransfer.train.runs import common_report
 
 
 def finish(

@@ -6,8 +6,8 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from edgetransfer.backbones.graph import Array
 from edgetransfer.errors import BackboneError
+from edgetransfer.graphs.graph import Array
 
 WEIGHTED = frozenset(["Conv", "Gemm", "MatMul"])
 """The operators whose constant inputs are weights, which may be pruned."""

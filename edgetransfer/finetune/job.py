@@ -27,18 +27,18 @@ from edgetransfer.finetune.recipe import departures, resolved
 from edgetransfer.finetune.running import torch_threads
 from edgetransfer.finetune.settings import FinetuneSettings
 from edgetransfer.finetune.solver import FullFinetuner
-from edgetransfer.linear import LinearTraining
-from edgetransfer.linear.checkpoint import TrainingState, load_checkpoint
-from edgetransfer.linear.epochs import CachedEpochs, EpochSource, OnlineEpochs
-from edgetransfer.linear.inputs import write_inputs
-from edgetransfer.linear.opening import limited_threads, load_splits, open_backbone
-from edgetransfer.linear.recipe import warning_of
-from edgetransfer.linear.runs import check_finished, entered_run, replacing
-from edgetransfer.linear.sgd_training import SGDTraining
-from edgetransfer.linear.skipping import SkippedImages
 from edgetransfer.metrics import Accuracy
-from edgetransfer.reports import RunFolder
-from edgetransfer.reports.run_folder import BACKBONE, CHECKPOINT, SKIPPED
+from edgetransfer.runs import RunFolder
+from edgetransfer.runs.run_folder import BACKBONE, CHECKPOINT, SKIPPED
+from edgetransfer.train import LinearTraining
+from edgetransfer.train.checkpoint import TrainingState, load_checkpoint
+from edgetransfer.train.epochs import CachedEpochs, EpochSource, OnlineEpochs
+from edgetransfer.train.inputs import write_inputs
+from edgetransfer.train.opening import limited_threads, load_splits, open_backbone
+from edgetransfer.train.recipe import warning_of
+from edgetransfer.train.runs import check_finished, entered_run, replacing
+from edgetransfer.train.sgd_training import SGDTraining
+from edgetransfer.train.skipping import SkippedImages
 from edgetransfer.types import Progress
 
 logger = logging.getLogger(__name__)

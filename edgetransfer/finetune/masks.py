@@ -9,9 +9,9 @@ import onnx
 import torch
 from torch import Tensor, nn
 
-from edgetransfer.backbones.graph import Array, Graph
 from edgetransfer.errors import BackboneError
 from edgetransfer.finetune.initializers import WEIGHTED
+from edgetransfer.graphs.graph import Array, Graph
 
 
 class WeightMasks:

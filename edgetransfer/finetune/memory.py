@@ -6,9 +6,9 @@ import math
 
 import onnx
 
-from edgetransfer.backbones.graph import Graph, dims_of
 from edgetransfer.errors import EdgeTransferError
 from edgetransfer.finetune.partition import size_of
+from edgetransfer.graphs.graph import Graph, dims_of
 
 # Of Python, torch, and the engine that tests the result; measured with MobileNetV1.
 REST = 800 * 2**20

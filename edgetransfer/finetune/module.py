@@ -12,9 +12,9 @@ import onnx
 import torch
 from torch import Tensor, nn
 
-from edgetransfer.backbones.graph import Array, Graph, dims_of, opset_of
 from edgetransfer.finetune.initializers import WEIGHTED, with_initializers
 from edgetransfer.finetune.operators import DATA_INPUTS, TRANSLATIONS, Call, Reading, uncovered
+from edgetransfer.graphs.graph import Array, Graph, dims_of, opset_of
 
 Role = Literal["weight", "bias", "batchnorm"]
 """What a parameter is: a weight of a convolution or fully connected layer, its bias, or the

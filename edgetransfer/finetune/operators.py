@@ -14,9 +14,9 @@ import onnx
 import torch
 from torch import Tensor
 
-from edgetransfer.backbones.graph import Array, Graph, attribute
 from edgetransfer.errors import BackboneError
 from edgetransfer.finetune.windows import WINDOWED
+from edgetransfer.graphs.graph import Array, Graph, attribute
 
 Call = Callable[..., Tensor | tuple[Tensor, ...]]
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import onnx
 
-from edgetransfer.backbones.graph import Graph, dims_of, subgraph
 from edgetransfer.errors import UsageError
 from edgetransfer.finetune.initializers import WEIGHTED
+from edgetransfer.graphs.graph import Graph, dims_of, subgraph
 
 Shape = tuple[int, ...]
 

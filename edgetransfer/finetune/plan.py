@@ -24,7 +24,7 @@ from edgetransfer.finetune.partition import Partition, last_block, partition
 from edgetransfer.finetune.pixels import PixelEngine
 from edgetransfer.finetune.running import choose_device, multiplies_bfloat16
 from edgetransfer.finetune.settings import FinetuneSettings
-from edgetransfer.linear import LinearTraining
+from edgetransfer.train import LinearTraining
 from edgetransfer.types import Progress
 
 STATISTICS_IMAGES = 256

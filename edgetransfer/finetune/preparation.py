@@ -23,7 +23,7 @@ from edgetransfer.finetune.plan import (
 from edgetransfer.finetune.running import Runner
 from edgetransfer.finetune.solver import FullFinetuner
 from edgetransfer.heads import LinearHead
-from edgetransfer.linear.opening import cache_identity
+from edgetransfer.train.opening import cache_identity
 from edgetransfer.types import IMAGENET_MEAN, IMAGENET_STD
 
 logger = logging.getLogger(__name__)

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from edgetransfer.finetune.settings import FinetuneSettings
-from edgetransfer.linear import LinearTraining, recipe
 from edgetransfer.metrics.conventions import known_data_set
+from edgetransfer.train import LinearTraining, recipe
 
 EPOCHS = 20
 LEARNING_RATES = {"sgd": 0.001, "adam": 0.0003}

@@ -8,8 +8,8 @@ from functools import cache
 
 import numpy as np
 
-from edgetransfer import compiling
 from edgetransfer.heads.halves import Halves
+from edgetransfer.native import compiling
 from edgetransfer.types import Float32Array, IntArray
 
 COLUMNS = 16  # the native kernels take a multiple of so many

@@ -11,8 +11,8 @@ from onnx import numpy_helper
 
 from edgetransfer.backbones import Backbone
 from edgetransfer.backbones.card import METADATA_KEY
-from edgetransfer.backbones.freeze import BATCH, INPUT, OUTPUT, take_name, with_open_batch
-from edgetransfer.backbones.graph import Array
+from edgetransfer.graphs.freeze import BATCH, INPUT, OUTPUT, take_name, with_open_batch
+from edgetransfer.graphs.graph import Array
 from edgetransfer.heads import FeatureMap, LinearHead
 from edgetransfer.merging.metadata import MAP_KEY, written
 from edgetransfer.types import Preprocessing

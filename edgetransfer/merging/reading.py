@@ -10,10 +10,10 @@ from typing import Any
 import onnx
 
 from edgetransfer.backbones import Backbone
-from edgetransfer.backbones.freeze import INPUT, OUTPUT
-from edgetransfer.backbones.graph import Array, Graph, dims_of, subgraph
-from edgetransfer.backbones.untrusted import read_model, refusing
 from edgetransfer.errors import BackboneError, HeadError
+from edgetransfer.graphs.freeze import INPUT, OUTPUT
+from edgetransfer.graphs.graph import Array, Graph, dims_of, subgraph
+from edgetransfer.graphs.untrusted import read_model, refusing
 from edgetransfer.heads import FeatureMap, LinearHead
 from edgetransfer.merging.graph import PROBABILITIES
 from edgetransfer.merging.metadata import (

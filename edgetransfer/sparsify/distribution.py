@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from edgetransfer.backbones.pruning import layer_sparsities
 from edgetransfer.errors import UsageError
+from edgetransfer.graphs.pruning import layer_sparsities
 from edgetransfer.sparsify.layers import Float64Array, Layer
 from edgetransfer.sparsify.weights import NetworkWeights
 from edgetransfer.types import IntArray

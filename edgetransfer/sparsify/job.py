@@ -12,13 +12,12 @@ import numpy as np
 import onnx
 
 from edgetransfer.backbones import Backbone, open_with
-from edgetransfer.backbones.sparsity import measure_sparsity
 from edgetransfer.backbones.writing import check_target
 from edgetransfer.errors import BackboneError, EngineError
 from edgetransfer.features import default_cache_folder
-from edgetransfer.linear.upstream import UpstreamTest, evaluate_upstream
+from edgetransfer.graphs.sparsity import measure_sparsity
 from edgetransfer.metrics.memory import peak_memory_bytes
-from edgetransfer.owning import owned
+from edgetransfer.runs.owning import owned
 from edgetransfer.sparsify.budget import Budget, plan
 from edgetransfer.sparsify.evaluation import compare_features
 from edgetransfer.sparsify.layers import Layer, find_layers
@@ -38,6 +37,7 @@ from edgetransfer.sparsify.streaming import NetworkPair, batch_axes, shapes_of
 from edgetransfer.sparsify.timing import Stopwatch
 from edgetransfer.sparsify.weights import NetworkWeights
 from edgetransfer.sparsify.work import WorkFolder, work_path
+from edgetransfer.train.upstream import UpstreamTest, evaluate_upstream
 from edgetransfer.types import Progress, no_progress
 
 logger = logging.getLogger(__name__)

@@ -11,9 +11,9 @@ import onnx
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
-from edgetransfer.backbones.graph import Graph, attribute, dims_of
-from edgetransfer.backbones.sparsity import quantised_node
 from edgetransfer.errors import BackboneError
+from edgetransfer.graphs.graph import Graph, attribute, dims_of
+from edgetransfer.graphs.sparsity import quantised_node
 
 Float64Array = NDArray[np.float64]
 BiasHome = Literal["bias", "batch-norm", "new", "none"]

@@ -11,9 +11,9 @@ import onnx
 
 from edgetransfer.atomic import write_atomically
 from edgetransfer.backbones import Backbone
-from edgetransfer.backbones.canonical import load_canonical
 from edgetransfer.backbones.writing import write_backbone
-from edgetransfer.reports.json_values import finite
+from edgetransfer.graphs.canonical import load_canonical
+from edgetransfer.runs.json_values import finite
 from edgetransfer.sparsify.layers import Layer
 from edgetransfer.sparsify.settings import Sparsification
 from edgetransfer.sparsify.weights import NetworkWeights

@@ -10,9 +10,9 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from edgetransfer.backbones.graph import Graph, dims_of, reads, subgraph
 from edgetransfer.engines.onnxruntime_engine import inference_session
 from edgetransfer.engines.protocol import failing_as
+from edgetransfer.graphs.graph import Graph, dims_of, reads, subgraph
 from edgetransfer.sparsify.photos import CalibrationViews
 from edgetransfer.types import Float32Array
 

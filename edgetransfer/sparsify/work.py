@@ -14,7 +14,7 @@ import numpy as np
 
 from edgetransfer.atomic import write_atomically
 from edgetransfer.errors import EdgeTransferError
-from edgetransfer.owning import NAME as LOCK
+from edgetransfer.runs.owning import NAME as LOCK
 from edgetransfer.sparsify.layers import Float64Array
 from edgetransfer.sparsify.weights import Parameters
 

@@ -25,7 +25,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
-from tests.graphs import Net, tiny
+from tests.graphs_made import Net, tiny
 
 HUGE = (1 << 20, 1 << 31, 1 << 40, (1 << 63) - 1)
 Make = Callable[[], onnx.ModelProto]

@@ -23,7 +23,7 @@ from edgetransfer.backbones.architectures import (
     with_widths,
 )
 from edgetransfer.errors import BackboneError, UsageError
-from tests.graphs import noise, relative_difference, run
+from tests.graphs_made import noise, relative_difference, run
 from tests.torch_networks import forward, trained_parameters
 
 # torchvision's model pages; MobileNetV1: 4.2 million (Howard et al. 2017, table 4).

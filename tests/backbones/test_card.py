@@ -13,7 +13,7 @@ from edgetransfer.backbones import Backbone, BackboneCard
 from edgetransfer.backbones.card import METADATA_KEY, read_card
 from edgetransfer.errors import BackboneError, UsageError
 from edgetransfer.types import IMAGENET_MEAN, IMAGENET_STD, Preprocessing
-from tests.graphs import tiny
+from tests.graphs_made import tiny
 
 CARD = """
 name = "Tiny"

@@ -12,7 +12,7 @@ import pytest
 from edgetransfer.backbones import Backbone
 from edgetransfer.backbones.catalogue import bundled
 from edgetransfer.errors import BackboneError
-from tests.graphs import noise, run, tiny
+from tests.graphs_made import noise, run, tiny
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import onnx
 import pytest
 
 from edgetransfer.backbones import Backbone
-from tests.graphs import noise, run, without_names
+from tests.graphs_made import noise, run, without_names
 
 
 def test_its_features_are_its_output(mobilenet: Path) -> None:

@@ -17,7 +17,7 @@ from onnx import numpy_helper
 from edgetransfer.backbones import Backbone, BackboneCard, catalogue
 from edgetransfer.backbones.packing import MAGIC, pack, rounded, unpack
 from edgetransfer.errors import BackboneError
-from tests.graphs import tiny
+from tests.graphs_made import tiny
 
 
 def content_of(*, sparsity: float = 0.8, seed: int = 0, exact: bool = True) -> bytes:

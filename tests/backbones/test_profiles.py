@@ -12,9 +12,9 @@ from edgetransfer.backbones.architectures.profiles import (
     profile_sparsities,
     published,
 )
-from edgetransfer.backbones.freeze import freeze
-from edgetransfer.backbones.sparsity import measure_sparsity
 from edgetransfer.errors import UsageError
+from edgetransfer.graphs.freeze import freeze
+from edgetransfer.graphs.sparsity import measure_sparsity
 
 ALL = [(name, profile, s) for (name, profile), found in PUBLISHED.items() for s in found]
 

@@ -11,7 +11,7 @@ import pytest
 from edgetransfer.benchmark.child import TurnFailedError, measure_turn
 from edgetransfer.benchmark.turn import TurnRequest
 from edgetransfer.errors import DataError, EdgeTransferError
-from edgetransfer.linear import LinearTraining
+from edgetransfer.train import LinearTraining
 from edgetransfer.types import no_progress
 
 

@@ -11,7 +11,7 @@ from edgetransfer.benchmark import BenchmarkSettings, SyntheticFamily, run_bench
 from edgetransfer.benchmark.child import TurnFailedError
 from edgetransfer.benchmark.turn import take_turn
 from edgetransfer.errors import BackboneError, DataError, RunFolderError, UsageError
-from edgetransfer.linear import LinearTraining, train_linear
+from edgetransfer.train import LinearTraining, train_linear
 
 KEYS = {
     *("backbone", "sparsity", "engine", "data", "seconds_per_epoch", "fraction_of_baseline"),

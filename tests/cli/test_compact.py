@@ -12,7 +12,7 @@ from onnx import numpy_helper
 from edgetransfer.backbones import Backbone
 from edgetransfer.backbones.architectures import synthetic
 from edgetransfer.cli.main import main
-from tests.graphs import noise, run, tiny
+from tests.graphs_made import noise, run, tiny
 
 
 @pytest.fixture(scope="module")

@@ -15,9 +15,9 @@ from edgetransfer.cli import benchmark, finetune, sparsify, stream, train
 from edgetransfer.cli.options import parse_bytes
 from edgetransfer.defaults import DEFAULT_BACKBONE
 from edgetransfer.finetune import FinetuneSettings
-from edgetransfer.linear import LinearTraining
-from edgetransfer.online import KeepingSettings, LearningSettings, StreamSettings
 from edgetransfer.sparsify import Sparsification
+from edgetransfer.stream import KeepingSettings, LearningSettings, StreamSettings
+from edgetransfer.train import LinearTraining
 
 PAIRS: tuple[tuple[Callable[..., None], tuple[type, ...]], ...] = (
     (train.train, (LinearTraining,)),

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from edgetransfer.cli.main import main
-from tests.graphs import tiny
+from tests.graphs_made import tiny
 from tests.photos import backbone, photos
 
 __all__ = ["backbone", "photos"]

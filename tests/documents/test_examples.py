@@ -12,7 +12,7 @@ import pytest
 from edgetransfer.backbones.card import BackboneCard
 from edgetransfer.types import Preprocessing
 from tests.conftest import REPOSITORY
-from tests.graphs import tiny
+from tests.graphs_made import tiny
 from tests.photos import backbone, photos
 
 __all__ = ["backbone", "photos"]

@@ -14,7 +14,7 @@ from edgetransfer.engines.deepsparse_engine import DeepSparseEngine
 from edgetransfer.engines.onnxruntime_engine import OnnxRuntimeEngine
 from edgetransfer.engines.registry import engine_kind
 from tests.conftest import needs_deepsparse
-from tests.graphs import LIGHT_DIMENSIONS, LIGHT_SLOW, noise, relative_difference, tiny
+from tests.graphs_made import LIGHT_DIMENSIONS, LIGHT_SLOW, noise, relative_difference, tiny
 
 pytestmark = [needs_deepsparse, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
 

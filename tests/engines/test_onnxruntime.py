@@ -9,11 +9,11 @@ import onnx
 import pytest
 
 from edgetransfer.backbones import Backbone
-from edgetransfer.compaction import _largest_difference
 from edgetransfer.engines.onnxruntime_engine import OnnxRuntimeEngine
+from edgetransfer.jobs.compact import _largest_difference
 from tests.engines.fuzzing.comparing import compared
 from tests.engines.fuzzing.graphs import random_graph
-from tests.graphs import Net, noise, run, unoptimised
+from tests.graphs_made import Net, noise, run, unoptimised
 
 POOLINGS = {
     "max": ("MaxPool", {}),

@@ -17,7 +17,7 @@ from edgetransfer.engines import KINDS, deepsparse_engine, open_engine, probe
 from edgetransfer.engines.sparse import opening as sparse_opening
 from edgetransfer.errors import EngineError, UsageError
 from tests.conftest import needs_deepsparse
-from tests.graphs import noise, tiny
+from tests.graphs_made import noise, tiny
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 

@@ -21,7 +21,7 @@ from edgetransfer.engines import (
 )
 from edgetransfer.engines import plan as plans
 from edgetransfer.engines.pinning import PinnedEngine, on_core
-from tests.graphs import noise, tiny
+from tests.graphs_made import noise, tiny
 
 PLAN = EnginePlan(
     engine="onnxruntime",

@@ -13,7 +13,7 @@ from edgetransfer.engines.onnxruntime_engine import OnnxRuntimeEngine
 from edgetransfer.engines.protocol import padded
 from edgetransfer.engines.registry import engine_kind
 from edgetransfer.errors import EngineError
-from tests.graphs import noise, tiny
+from tests.graphs_made import noise, tiny
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 

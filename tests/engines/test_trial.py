@@ -19,7 +19,7 @@ from edgetransfer.engines.onnxruntime_engine import OnnxRuntimeEngine
 from edgetransfer.engines.trial import judge
 from edgetransfer.types import Float32Array
 from tests.conftest import needs_deepsparse
-from tests.graphs import tiny
+from tests.graphs_made import tiny
 
 
 class Askew(OnnxRuntimeEngine):

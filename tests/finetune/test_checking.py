@@ -17,7 +17,7 @@ from edgetransfer.errors import EdgeTransferError, EngineError
 from edgetransfer.finetune import FinetuneSettings, context, finetune, finishing
 from edgetransfer.finetune.checking import AGREED, difference_of, doubts
 from edgetransfer.types import Float32Array
-from tests.graphs import tiny
+from tests.graphs_made import tiny
 
 OWN = FinetuneSettings(baseline=False, precision="float32", normalise="card")
 

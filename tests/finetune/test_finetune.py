@@ -23,8 +23,8 @@ from edgetransfer.errors import (
 from edgetransfer.finetune import FinetuneSettings, finetune
 from edgetransfer.finetune.masks import count_zeros
 from edgetransfer.heads import LinearHead
-from edgetransfer.linear.sgd_training import SGDTraining
-from tests.graphs import Net, tiny
+from edgetransfer.train.sgd_training import SGDTraining
+from tests.graphs_made import Net, tiny
 
 
 @pytest.fixture
@@ -270,7 +270,7 @@ def test_export_of_a_run_and_its_merged_model(
     from edgetransfer.cli.main import main
     from edgetransfer.data import load_labelled
     from edgetransfer.images import SUFFIXES, EvalTransform, decode_image, normalise, render
-    from tests.graphs import run
+    from tests.graphs_made import run
 
     finetune(replace(settings, epochs=1), OWN)
     out = tmp_path / "model"

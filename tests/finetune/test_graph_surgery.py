@@ -16,7 +16,7 @@ from edgetransfer.finetune.batchnorm import bare_convolutions, fold, restore
 from edgetransfer.finetune.masks import count_zeros
 from edgetransfer.finetune.module import OnnxModule
 from edgetransfer.finetune.partition import last_block, partition
-from tests.graphs import noise, relative_difference, run, tiny
+from tests.graphs_made import noise, relative_difference, run, tiny
 
 
 def opened(tmp_path: Path, **options: object) -> Backbone:

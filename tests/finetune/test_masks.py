@@ -20,7 +20,7 @@ from edgetransfer.finetune.running import Runner
 from edgetransfer.finetune.settings import FinetuneSettings
 from edgetransfer.finetune.solver import FullFinetuner
 from edgetransfer.heads import LinearHead, SGDSettings
-from tests.graphs import noise, tiny
+from tests.graphs_made import noise, tiny
 
 SHAPE = (3, 16, 16)
 

@@ -12,10 +12,10 @@ import torch
 from onnx import numpy_helper
 
 from edgetransfer.backbones import Backbone
-from edgetransfer.backbones.graph import subgraph
 from edgetransfer.errors import BackboneError
 from edgetransfer.finetune.module import OnnxModule
-from tests.graphs import (
+from edgetransfer.graphs.graph import subgraph
+from tests.graphs_made import (
     LIGHT_DIMENSIONS,
     Net,
     noise,

@@ -14,7 +14,7 @@ from edgetransfer.finetune.optimizers import WARM_UP, cosine_rate, make_optimize
 from edgetransfer.finetune.settings import FinetuneSettings  # noqa: E402
 from edgetransfer.heads import LinearHead, SGDSettings  # noqa: E402
 from edgetransfer.types import Preprocessing  # noqa: E402
-from tests.graphs import noise, tiny  # noqa: E402
+from tests.graphs_made import noise, tiny  # noqa: E402
 
 
 def test_a_cosine_rises_and_falls_to_nothing() -> None:

@@ -21,7 +21,7 @@ from edgetransfer.finetune import FinetuneSettings, finetune
 from edgetransfer.finetune.recipe import departures, resolved
 from edgetransfer.heads import LinearHead
 from edgetransfer.images import SUFFIXES, TrainTransform, open_upright, render, view_rng
-from tests.graphs import tiny
+from tests.graphs_made import tiny
 
 
 def training(data: Path = Path("photos"), **changes: Any) -> LinearTraining:

@@ -17,8 +17,8 @@ from onnx import numpy_helper
 from PIL import Image
 
 from edgetransfer.backbones import Backbone
-from edgetransfer.backbones.cut import check_tensor
 from edgetransfer.errors import BackboneError
+from edgetransfer.graphs.cut import check_tensor
 from edgetransfer.heads import FeatureMap, LinearHead
 from edgetransfer.heads.feature_maps import MAPS, MapName
 from edgetransfer.images import normalise
@@ -30,7 +30,7 @@ from edgetransfer.merging.metadata import (
     UNKNOWN_KEY,
 )
 from edgetransfer.types import NORMALISATIONS, Preprocessing
-from tests.graphs import LIGHT_DIMENSIONS, LIGHT_SLOW, run, tiny
+from tests.graphs_made import LIGHT_DIMENSIONS, LIGHT_SLOW, run, tiny
 
 SIZE = 16
 PIXELS = np.random.default_rng(5).integers(0, 256, (3, SIZE, SIZE, 3), np.uint8)

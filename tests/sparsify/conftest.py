@@ -10,7 +10,7 @@ from PIL import Image
 
 from edgetransfer.backbones.card import BackboneCard
 from edgetransfer.types import Preprocessing
-from tests.graphs import tiny
+from tests.graphs_made import tiny
 
 SIZE = 32
 

@@ -20,7 +20,7 @@ from edgetransfer.errors import BackboneError, DataError, EdgeTransferError, Tak
 from edgetransfer.images import EvalTransform, decode_image, normalise, render
 from edgetransfer.sparsify import Sparsification, sparsify
 from edgetransfer.sparsify.result import report_path
-from tests.graphs import noise, run, tiny
+from tests.graphs_made import noise, run, tiny
 from tests.sparsify.conftest import SIZE, write_textures
 
 

@@ -17,8 +17,8 @@ from edgetransfer.sparsify.layers import all_layers, find_layers
 from edgetransfer.sparsify.photos import find_photos, load_views
 from edgetransfer.sparsify.streaming import NetworkPair, batch_axes
 from edgetransfer.sparsify.weights import NetworkWeights, Parameters
-from tests.backbones.forms import transformer
-from tests.graphs import run
+from tests.graphs.forms import transformer
+from tests.graphs_made import run
 
 
 @pytest.fixture

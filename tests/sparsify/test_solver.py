@@ -18,7 +18,7 @@ from edgetransfer.sparsify.moments import Moments, input_columns, output_rows, s
 from edgetransfer.sparsify.patterns import Pattern, largest
 from edgetransfer.sparsify.refit import refit
 from edgetransfer.sparsify.selection import SupportProblem
-from tests.graphs import noise, run
+from tests.graphs_made import noise, run
 
 
 def problem(seed, columns=8, rows=3, samples=200):

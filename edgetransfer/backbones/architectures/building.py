@@ -20,8 +20,8 @@ from edgetransfer.backbones.architectures.layers import (
     Padding,
     PoolLayer,
 )
-from edgetransfer.backbones.graph import Array
 from edgetransfer.errors import BackboneError
+from edgetransfer.graphs.graph import Array
 from edgetransfer.types import Float32Array
 
 OPSET, IR_VERSION = 13, 8  # what every engine reads

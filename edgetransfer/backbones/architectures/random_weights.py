@@ -15,7 +15,7 @@ from edgetransfer.backbones.architectures.profiles import (
     is_profile,
     profile_sparsities,
 )
-from edgetransfer.backbones.pruning import (
+from edgetransfer.graphs.pruning import (
     Distribution,
     apply_masks,
     largest_mask,

@@ -9,8 +9,8 @@ from edgetransfer.backbones.architectures import ARCHITECTURES, Architecture
 from edgetransfer.backbones.checkpoints.fitting import CLASSIFIER, Fit, Miss, Roots, fit
 from edgetransfer.backbones.checkpoints.naming import SCHEMES, Scheme
 from edgetransfer.backbones.checkpoints.state_dict import Parameter
-from edgetransfer.backbones.graph import Array
 from edgetransfer.errors import BackboneError, UsageError
+from edgetransfer.graphs.graph import Array
 
 # Copies that a training keeps beside the network that it trains; where there is another, not
 # these. DINO's authors evaluate the teacher.

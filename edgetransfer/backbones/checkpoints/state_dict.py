@@ -16,8 +16,8 @@ import numpy as np
 
 from edgetransfer.backbones.checkpoints.restricted import Inert
 from edgetransfer.backbones.checkpoints.tensors import LazyTensor
-from edgetransfer.backbones.graph import Array
 from edgetransfer.errors import BackboneError
+from edgetransfer.graphs.graph import Array
 
 # Under which masks are kept apart from the weights.
 MASK_WRAPPERS = frozenset(("masks", "mask", "pruning_masks", "weight_masks"))

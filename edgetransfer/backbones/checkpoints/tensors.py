@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from edgetransfer.backbones.graph import Array
+from edgetransfer.graphs.graph import Array
 
 ByteOrder = Literal["<", ">"]
 BFLOAT16 = "bfloat16"  # numpy has no such type

@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from edgetransfer import compiling
 from edgetransfer.engines.sparse.opening import why_absent
 from edgetransfer.engines.sparse.plan import Words
 from edgetransfer.errors import EngineError
+from edgetransfer.native import compiling
 from edgetransfer.types import Float32Array
 
 ERROR_BYTES = 512

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import onnx
 
-from edgetransfer import compiling
 from edgetransfer.engines.protocol import Engine, LayerTime
+from edgetransfer.native import compiling
 
 if TYPE_CHECKING:
     from edgetransfer.engines.sparse.engine import SparseEngine
@@ -22,7 +22,7 @@ def why_absent() -> str | None:
     first = "" if found else "install a C++ compiler (g++ or clang++), then "
     return (
         "the sparse engine's native library was not compiled when edgetransfer was installed: "
-        f"{first}run python -m edgetransfer.compiling"
+        f"{first}run python -m edgetransfer.native.compiling"
     )
 
 

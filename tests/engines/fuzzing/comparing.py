@@ -10,7 +10,7 @@ import onnx
 from edgetransfer.engines.registry import engine_kind
 from edgetransfer.errors import EngineError
 from tests.engines.fuzzing.growth import BATCHES
-from tests.graphs import noise, unoptimised
+from tests.graphs_made import noise, unoptimised
 
 TOLERANCE = 1e-5
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from tests.graphs import Net
+from tests.graphs_made import Net
 
 OPSETS = (9, 11, 13, 14, 18, 21)
 BATCHES = (1, 2, 16, 17, 33)

@@ -12,14 +12,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgetransfer import compiling
 from edgetransfer.engines.sparse.library import Session
 from edgetransfer.engines.sparse.lowering import lower
 from edgetransfer.engines.sparse.opening import why_absent
 from edgetransfer.engines.sparse.plan import Plan
+from edgetransfer.native import compiling
 from tests.engines.sparse.plans import open_plan, run_plan, run_session
 from tests.engines.sparse.test_lowering import COVERED, graph
-from tests.graphs import noise, tiny
+from tests.graphs_made import noise, tiny
 
 pytestmark = pytest.mark.skipif(why_absent() is not None, reason=str(why_absent()))
 HERE = Path(__file__).parent

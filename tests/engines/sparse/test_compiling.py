@@ -12,12 +12,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgetransfer import compiling
 from edgetransfer.engines.sparse.lowering import lower
 from edgetransfer.engines.sparse.opening import open_sparse, why_absent
 from edgetransfer.errors import EngineError
+from edgetransfer.native import compiling
 from tests.engines.sparse.plans import run_plan
-from tests.graphs import noise, tiny
+from tests.graphs_made import noise, tiny
 
 HERE = Path(__file__).parent
 needs_library = pytest.mark.skipif(why_absent() is not None, reason=str(why_absent()))
@@ -35,7 +35,7 @@ def test_without_a_compiler_the_engine_is_absent_and_says_what_mends_it(
     absent = why_absent()
     assert absent is not None
     assert "install a C++ compiler" in absent
-    assert "python -m edgetransfer.compiling" in absent
+    assert "python -m edgetransfer.native.compiling" in absent
 
 
 def test_a_compiler_that_fails_leaves_nothing(tmp_path: Path) -> None:
@@ -52,7 +52,7 @@ def test_a_library_that_is_damaged_is_an_engine_error(tmp_path: Path) -> None:
     program = """
         import sys
         from pathlib import Path
-        from edgetransfer import compiling
+        from edgetransfer.native import compiling
         from edgetransfer.engines.sparse import library
         from edgetransfer.errors import EngineError
         compiling.LIBRARY = Path(sys.argv[1])
@@ -118,7 +118,7 @@ SANITIZED = """
     import sys
     from pathlib import Path
     import pytest
-    from edgetransfer import compiling
+    from edgetransfer.native import compiling
     compiling.LIBRARY = Path(sys.argv[1])
     arguments = ["-q", "-p", "no:cacheprovider", "-x", *sys.argv[2:]]
     sys.exit(pytest.main(arguments))

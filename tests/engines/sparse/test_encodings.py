@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from edgetransfer import compiling
+from edgetransfer.native import compiling
 
 # By `as` and `objdump` of binutils 2.40, the jump excepted, which `as` would make shorter.
 GOLDEN = """

@@ -21,7 +21,7 @@ from tests.engines.fuzzing.comparing import compared
 from tests.engines.sparse.plans import open_plan
 from tests.engines.sparse.test_lowering import graph
 from tests.engines.sparse.test_sharing import Step, flat
-from tests.graphs import Net
+from tests.graphs_made import Net
 
 needs_library = pytest.mark.skipif(why_absent() is not None, reason=str(why_absent()))
 

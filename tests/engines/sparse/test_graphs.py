@@ -18,7 +18,7 @@ from edgetransfer.engines.onnxruntime_engine import OnnxRuntimeEngine
 from edgetransfer.engines.sparse.lowering import lower
 from edgetransfer.engines.sparse.opening import open_sparse, why_absent
 from tests.engines.sparse.plans import INSTRUCTION_SETS, forced
-from tests.graphs import (
+from tests.graphs_made import (
     noise,
     relative_difference,
     tiny,

@@ -15,7 +15,7 @@ from tests.engines.fuzzing.graphs import random_graph
 from tests.engines.fuzzing.steps import STEPS
 from tests.engines.sparse.plans import INSTRUCTION_SETS, forced
 from tests.engines.sparse.test_lowering import graph
-from tests.graphs import Net, noise
+from tests.graphs_made import Net, noise
 
 pytestmark = [
     pytest.mark.skipif(why_absent() is not None, reason=str(why_absent())),

@@ -13,7 +13,7 @@ from edgetransfer.engines.sparse.opening import why_absent
 from edgetransfer.engines.sparse.plan import Plan
 from edgetransfer.errors import EngineError
 from tests.engines.sparse.plans import forced, open_plan, run_plan, run_session
-from tests.graphs import noise, tiny
+from tests.graphs_made import noise, tiny
 
 pytestmark = pytest.mark.skipif(why_absent() is not None, reason=str(why_absent()))
 

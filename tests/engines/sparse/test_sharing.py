@@ -13,7 +13,7 @@ from edgetransfer.engines.sparse.lowering import lower
 from edgetransfer.engines.sparse.opening import why_absent
 from tests.engines.fuzzing.comparing import TOLERANCE, compared
 from tests.engines.sparse.test_lowering import graph
-from tests.graphs import Net
+from tests.graphs_made import Net
 
 pytestmark = pytest.mark.skipif(why_absent() is not None, reason=str(why_absent()))
 

@@ -1,5 +1,0 @@
-"""What a run learned, given away: one ONNX file, or a folder."""
-
-from edgetransfer.exporting.job import export
-
-__all__ = ["export"]

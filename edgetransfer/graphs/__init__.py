@@ -1,0 +1,1 @@
+"""ONNX knowledge: graphs read, checked, rewritten, folded, cut, frozen and measured."""

@@ -1,6 +1,0 @@
-"""What a backbone is, and what this machine makes of it."""
-
-from edgetransfer.inspection.conventions import compare_conventions
-from edgetransfer.inspection.report import inspect_backbone
-
-__all__ = ["compare_conventions", "inspect_backbone"]

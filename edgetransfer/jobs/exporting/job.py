@@ -1,0 +1,196 @@
+"""One ONNX file or a folder of what a run learned, checked before it is written."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import onnx
+
+from edgetransfer.atomic import write_atomically
+from edgetransfer.errors import EdgeTransferError, EngineError, RunFolderError, TakenError
+from edgetransfer.jobs.exporting.checking import (
+    Evidence,
+    Verified,
+    check_parts,
+    check_whole,
+    evidence_of,
+)
+from edgetransfer.jobs.exporting.folder import check_folder, write_folder
+from edgetransfer.merging import is_merged, merged, read_merged
+from edgetransfer.merging.metadata import check_threshold
+from edgetransfer.runs import RunFolder
+from edgetransfer.runs.owning import owned
+from edgetransfer.train.opened_run import OpenedRun, open_run
+
+SCRIPT = "predict_onnx.py"
+MODEL = "model.onnx"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Whole:
+    """A merged graph that was checked."""
+
+    content: bytes
+    verified: Verified
+    difference: float
+
+
+def export(
+    run: str | Path,
+    out: str | Path,
+    *,
+    merge_head: bool = False,
+    preprocessing_inside: bool = False,
+    unknown_below: float | None = None,
+    backbone: str | None = None,
+) -> dict[str, Any]:
+    """Write what a run learned, so that it can be given away; returns a report.
+
+    Before anything is written, its predictions are compared with the run's, on photos that the
+    run was trained on, in every engine that can run it.
+
+    Parameters
+    ----------
+    run
+        A folder of `train`, `finetune` or `stream`, which may be running; or an export.
+    out
+        ``FILE.onnx`` for one graph from images to probabilities, which says all of itself (see
+        `edgetransfer.merging.metadata`), and beside it a script that needs onnxruntime, numpy and
+        pillow alone. Else a new folder: backbone, card, head, labels and a model card.
+    merge_head
+        Of a folder: also ``model.onnx`` and the script.
+    preprocessing_inside
+        The graph takes (n, S, S, 3) uint8 and normalises by itself.
+    unknown_below
+        Below which probability a photo shows none of the classes; the run's own if None.
+    backbone
+        Where the run's backbone is now, if it was moved.
+
+    Raises
+    ------
+    EdgeTransferError
+        If the run is not finished or ``out`` is taken; or if the export would not say what the
+        run says.
+    """
+    run, out = Path(run), Path(out)
+    as_file = out.suffix == ".onnx"
+    if unknown_below is not None:
+        check_threshold(unknown_below)
+    if as_file:
+        _check_file(out)
+    else:
+        check_folder(out)
+    with contextlib.ExitStack() as stack:
+        opened, report = stack.enter_context(_opened(run, backbone))
+        threshold = opened.unknown_below if unknown_below is None else unknown_below
+        evidence = evidence_of(opened)
+        whole = None
+        if as_file or merge_head or preprocessing_inside:
+            whole = _merged(opened, evidence, preprocessing_inside, threshold)
+        if as_file:
+            assert whole is not None
+            write_atomically(out, whole.content)
+            write_atomically(out.with_name(SCRIPT), _script())
+            verified, files = whole.verified, [out.name, SCRIPT]
+        else:
+            extra = {} if whole is None else {MODEL: whole.content, SCRIPT: _script()}
+            with owned(out, "export"):
+                verified = write_folder(out, opened, report, evidence, threshold, extra)
+            files = sorted(path.name for path in out.iterdir())
+    kept: dict[str, Any] = {key: report[key] for key in ("accepted", "learned") if key in report}
+    return {
+        "run": str(run),
+        "out": str(out),
+        "classes": len(opened.head.classes),
+        "sparsity": opened.backbone.sparsity,
+        "zeros": sum(layer.zeros for layer in opened.backbone.sparsity_report.layers),
+        "unknown_below": threshold,
+        "verified": asdict(verified),
+        "merged_difference": None if whole is None else whole.difference,
+        "files": files,
+        **kept,
+    }
+
+
+@contextlib.contextmanager
+def _opened(run: Path, backbone: str | None) -> Iterator[tuple[OpenedRun, dict[str, Any]]]:
+    """A run of any kind and its report; of a stream, as it stands now."""
+    if is_merged(run):
+        yield open_run(run, backbone=backbone), {}
+        return
+    folder = RunFolder.open(run)
+    if folder.is_stream:
+        from edgetransfer.stream import export as snapshot
+
+        with tempfile.TemporaryDirectory(prefix="edgetransfer-") as temporary:
+            moment = Path(temporary) / "run"
+            report = snapshot(run, moment)
+            yield open_run(moment, backbone=backbone), report
+        return
+    found = folder.read_report()
+    if found is None:
+        raise RunFolderError(f"{run}: this run is not finished; --resume goes on with it")
+    yield open_run(run, backbone=backbone), found
+
+
+def _merged(
+    run: OpenedRun, evidence: Evidence, inside: bool, unknown_below: float | None
+) -> _Whole:
+    """Backbone and head as one graph: for any number of images if it bears that, else for one."""
+    try:
+        return _checked(run, evidence, inside, unknown_below, open_batch=True)
+    except (EdgeTransferError, EngineError):
+        return _checked(run, evidence, inside, unknown_below, open_batch=False)
+
+
+def _checked(
+    run: OpenedRun,
+    evidence: Evidence,
+    inside: bool,
+    unknown_below: float | None,
+    *,
+    open_batch: bool,
+) -> _Whole:
+    model = merged(
+        run.backbone,
+        run.head,
+        preprocessing_inside=inside,
+        unknown_below=unknown_below,
+        open_batch=open_batch,
+    )
+    difference = check_whole(model, run, evidence, inside=inside)
+    content = _bytes_of(model, run)
+    with tempfile.TemporaryDirectory(prefix="edgetransfer-") as folder:
+        path = Path(folder) / MODEL
+        path.write_bytes(content)
+        read = read_merged(path)
+        verified = check_parts(read.backbone, read.head, run, evidence)
+    return _Whole(content=content, verified=verified, difference=difference)
+
+
+def _bytes_of(model: onnx.ModelProto, run: OpenedRun) -> bytes:
+    try:
+        return bytes(model.SerializeToString(deterministic=True))
+    except ValueError as error:
+        raise EdgeTransferError(
+            f"{run.backbone.path}: too large for one ONNX file ({error}); export to a folder"
+        ) from error
+
+
+def _check_file(out: Path) -> None:
+    script = out.with_name(SCRIPT)
+    if not out.parent.is_dir():
+        raise TakenError(f"--out {out}: there is no folder {out.parent}")
+    if out.exists():
+        raise TakenError(f"--out {out} is there already: choose another name")
+    if script.exists() and script.read_bytes() != _script():
+        raise TakenError(f"{script} is there already, and another: choose another folder")
+
+
+def _script() -> bytes:
+    return Path(__file__).with_name(SCRIPT).read_bytes()

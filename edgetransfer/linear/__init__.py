@@ -1,8 +1,0 @@
-"""The straight line over a fixed data set: train, evaluate, predict."""
-
-from edgetransfer.linear.classifier import Classifier, Prediction
-from edgetransfer.linear.settings import LinearTraining
-from edgetransfer.linear.sorting import PhotoSorter
-from edgetransfer.linear.training import train_linear
-
-__all__ = ["Classifier", "LinearTraining", "PhotoSorter", "Prediction", "train_linear"]

@@ -1,5 +1,0 @@
-"""What a run leaves behind."""
-
-from edgetransfer.reports.run_folder import RunFolder
-
-__all__ = ["RunFolder"]

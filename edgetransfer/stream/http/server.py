@@ -1,0 +1,133 @@
+"""The HTTP server of a stream."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Collection
+from http.server import ThreadingHTTPServer
+from threading import Thread
+from time import sleep
+from typing import Any
+
+from edgetransfer.errors import EdgeTransferError, UsageError
+from edgetransfer.stream.http.bodies import BodyBudget
+from edgetransfer.stream.http.connections import Connections, room_for_connections
+from edgetransfer.stream.http.handler import Desk, Handler
+from edgetransfer.stream.http.hosts import Hosts
+from edgetransfer.stream.snapshot import Throughput
+
+logger = logging.getLogger(__name__)
+
+BODIES = 64 * 2**20  # bytes of all bodies that are held
+
+
+class StreamServer(ThreadingHTTPServer):
+    """Serves one stream; bound when it is made, serving after `start`.
+
+    Parameters
+    ----------
+    board
+        Where snapshots come from.
+    desk
+        Where samples go; None to serve metrics alone.
+    token
+        That clients must show as ``Authorization: Bearer …``; needed beyond loopback.
+    longest
+        Bytes of a request's body.
+    names
+        That it answers to, beside what it is bound to; see `Hosts`.
+
+    Raises
+    ------
+    UsageError
+        If the address is not loopback and there is no token.
+    EdgeTransferError
+        If the address is taken or not of this machine.
+    """
+
+    daemon_threads = True
+    block_on_close = False
+    request_queue_size = 128
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        *,
+        board: Throughput,
+        desk: Desk | None,
+        token: str | None,
+        longest: int,
+        names: Collection[str] = (),
+    ) -> None:
+        self.hosts = Hosts(host, names)
+        if not token and not self.hosts.loopback:
+            raise UsageError(
+                f"{host} can be reached from other machines: give a --token that clients must "
+                "show, or bind 127.0.0.1"
+            )
+        self.board = board
+        self.desk = desk
+        self.token = token
+        self.longest = longest
+        self.bodies = BodyBudget(max(BODIES, 2 * longest))
+        self.connections = Connections(room_for_connections())
+        try:
+            super().__init__((host, port), Handler)
+        except OSError as error:
+            raise EdgeTransferError(
+                f"http:{host}:{port} cannot be opened: {error.strerror or error}; choose another "
+                "port"
+            ) from error
+
+    @property
+    def port(self) -> int:
+        """The port that it is bound to."""
+        return int(self.server_address[1])
+
+    def start(self) -> None:
+        """Serve, in a thread of its own."""
+        Thread(target=self.serve_forever, name="edgetransfer-http", daemon=True).start()
+
+    def stop(self) -> None:
+        """Serve no more."""
+        self.shutdown()
+        self.server_close()
+
+    def get_request(self) -> tuple[Any, Any]:
+        """Take the next connection."""
+        try:
+            return super().get_request()
+        except OSError:  # no file handle is left: one is made free, and the client waits meanwhile
+            self.connections.close_slowest()
+            sleep(0.05)
+            raise
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Give a connection a thread, if there is room for one more."""
+        if not self.connections.enter(request):
+            with contextlib.suppress(OSError):  # it has gone: so much the better
+                request.settimeout(1.0)
+                request.sendall(
+                    b"HTTP/1.1 429 Too Many Requests\r\nRetry-After: 1\r\nContent-Length: 0\r\n"
+                    b"Connection: close\r\n\r\n"
+                )
+            self.shutdown_request(request)
+            return
+        try:
+            super().process_request(request, client_address)
+        except BaseException:
+            self.connections.leave(request)
+            raise
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """Serve one connection."""
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self.connections.leave(request)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A connection that broke is nobody's concern."""
+        logger.debug("connection of %s broke", client_address, exc_info=True)

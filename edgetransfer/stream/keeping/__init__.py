@@ -1,0 +1,1 @@
+"""What makes the learner durable: journal, checkpoints, ids, and their recovery."""

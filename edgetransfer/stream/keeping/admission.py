@@ -1,0 +1,59 @@
+"""What becomes of an offer: learned, known already, or refused."""
+
+from __future__ import annotations
+
+from edgetransfer.stream.keeping.id_file import IdFile
+from edgetransfer.stream.learning.feature_learner import FeatureLearner
+from edgetransfer.stream.learning.ids import id_key
+from edgetransfer.stream.learning.offers import Offer, Status
+from edgetransfer.stream.learning.records import Kind
+
+Taken = dict[bytes, str | None]
+"""Labels by key of the samples that were admitted just now, and are not learned yet."""
+
+
+class Admission:
+    """Decides on offers, and changes nothing.
+
+    Parameters
+    ----------
+    ids
+        Keys of all samples that were accepted.
+    max_classes
+        Offers of further classes are refused.
+    """
+
+    def __init__(self, learner: FeatureLearner, ids: IdFile, max_classes: int) -> None:
+        self._learner = learner
+        self._ids = ids
+        self._max_classes = max_classes
+
+    def of(self, offer: Offer, taken: Taken) -> tuple[Status, Kind | None, str | None]:
+        """The status of an offer, the record that is made of it if any, and why it is refused."""
+        status, kind = self._status(offer, taken)
+        if kind is not None and self._is_one_too_many(offer.label, taken):
+            reason = (
+                f"a class beyond the {self._max_classes} that --max-classes allows; was an id "
+                "given as the label?"
+            )
+            return "rejected", None, reason
+        return status, kind, None
+
+    def _status(self, offer: Offer, taken: Taken) -> tuple[Status, Kind | None]:
+        key = id_key(offer.id)
+        if key in taken:
+            return "duplicate", None
+        if self._learner.pooled(key) is not None:
+            return ("labelled", "label") if offer.label is not None else ("duplicate", None)
+        if key in self._ids:
+            return "duplicate", None
+        if offer.rows is None:
+            return "unknown", None
+        return "accepted", "sample"
+
+    def _is_one_too_many(self, label: str | None, taken: Taken) -> bool:
+        if label is None or self._learner.has_class(label):
+            return False
+        names = {name for name in taken.values() if name is not None}
+        new = {name for name in names if not self._learner.has_class(name)}
+        return label not in new and len(self._learner.classes) + len(new) >= self._max_classes

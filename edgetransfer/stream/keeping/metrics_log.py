@@ -1,0 +1,195 @@
+"""``metrics.jsonl`` of a stream: how it went, one line every few batches."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import zlib
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+from edgetransfer.atomic import write_atomically
+from edgetransfer.runs import RunFolder
+from edgetransfer.runs.run_folder import CURVE as DRAWN
+from edgetransfer.runs.run_folder import METRICS
+from edgetransfer.stream.keeping.opened import open_file, write_all
+from edgetransfer.stream.learning.feature_learner import FeatureLearner
+
+logger = logging.getLogger(__name__)
+
+BATCHES = 8
+CURVE = 100  # points at least, where there are so many
+_CHECKSUM = b', "crc32": "'
+
+
+class MetricsLog:
+    """Appends a line per so many learned batches, once each, whatever is replayed.
+
+    Each line ends in a CRC-32 of the rest of it. Nothing is written before `open`.
+
+    Parameters
+    ----------
+    path
+        The file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lines, self._odd = _read(path)
+        self._last = max((batches for batches, _ in self._lines), default=0)
+        self._since = (monotonic(), 0)
+        self._failing = False
+        self._early: list[bytes] | None = []
+
+    def open(self, batches: int) -> None:
+        """Begin to write: lines that are damaged, torn, or beyond so many batches leave.
+
+        Parameters
+        ----------
+        batches
+            Learned batches of the checkpoint with all of its journal, the furthest known.
+        """
+        kept = [line for at, line in self._lines if at <= batches]
+        if self._odd or len(kept) < len(self._lines):
+            if self._odd:
+                logger.warning("%s: %d lines are damaged, and dropped", self._path, self._odd)
+            write_atomically(self._path, b"".join(kept))
+        self._last = min(self._last, batches)
+        early, self._early, self._lines = self._early, None, []
+        if early:
+            self._append(b"".join(early))
+
+    def record(self, learner: FeatureLearner) -> None:
+        """Told after each learned batch."""
+        counts = learner.counts
+        if counts.batches % BATCHES or counts.batches <= self._last:
+            return
+        now, (then, learned) = monotonic(), self._since
+        line = {
+            "batches": counts.batches,
+            "accepted": counts.accepted,
+            "learned": counts.learned,
+            "classes": len(learner.classes),
+            "loss": learner.loss,
+            **standing(learner),
+            "samples_per_second": (counts.learned - learned) / max(now - then, 1e-9),
+            "time": counts.last_time,
+        }
+        self._since = (now, counts.learned)
+        if self._early is not None:
+            self._early.append(_line(line))
+            self._last = counts.batches
+        elif self._append(_line(line)):
+            self._last = counts.batches
+
+    def _append(self, lines: bytes) -> bool:
+        try:
+            handle = open_file(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+            try:
+                write_all(handle, lines)
+            finally:
+                os.close(handle)
+            self._failing = False
+        except OSError as error:  # the journal holds what matters
+            if not self._failing:
+                logger.warning("%s: not written: %s", self._path, error.strerror)
+            self._failing = True
+        return not self._failing
+
+
+def read_curve(path: Path, points: int = CURVE) -> list[dict[str, Any]]:
+    """Between ``points`` and twice as many points of the file, evenly; all if there are fewer.
+
+    Each has ``learned``, and top-1 as ``prequential`` and ``window``. Memory does not grow with
+    the file.
+    """
+    curve: list[dict[str, Any]] = []
+    stride = 1
+    if not path.exists():
+        return curve
+    with path.open("rb") as file:
+        for number, text in enumerate(file):
+            line = None if number % stride else parsed_line(text)
+            if line is None:
+                continue
+            curve.append(
+                {
+                    "learned": line["learned"],
+                    "prequential": line["prequential"]["top1"],
+                    "window": line["window"]["top1"],
+                }
+            )
+            if len(curve) == 2 * points:
+                curve = curve[::2]
+                stride *= 2
+    return curve
+
+
+def draw_curve(run: RunFolder) -> list[dict[str, Any]]:
+    """Points of the accuracy over a stream, of which ``curve.svg`` is drawn too."""
+    from edgetransfer.charts.stream_curve import stream_curve
+
+    curve = read_curve(run.file(METRICS))
+    if curve:
+        try:
+            run.write(DRAWN, stream_curve(curve))
+        except OSError as error:  # a picture is not worth the run
+            logger.warning("%s: not drawn: %s", run.file(DRAWN), error.strerror)
+    return curve
+
+
+def standing(learner: FeatureLearner) -> dict[str, Any]:
+    """Accuracies, drift and refits of a learner, as JSON values."""
+    counts = learner.counts
+    return {
+        "prequential": learner.scores.total,
+        "window": learner.scores.sliding,
+        "fading": learner.scores.fading,
+        "drift": {"alarms": learner.drift.alarms, "last": learner.drift.last_alarm},
+        "reservoir": len(learner.reservoir),
+        "refits": counts.refits,
+        "adopted": counts.adopted,
+    }
+
+
+def metrics_until(path: Path, batches: int) -> bytes:
+    """The whole lines of a file that lie within so many batches."""
+    return b"".join(line for at, line in _read(path)[0] if at <= batches)
+
+
+def damaged_lines(path: Path) -> int:
+    """How many lines of a file are not whole."""
+    return _read(path)[1]
+
+
+def parsed_line(text: bytes) -> dict[str, Any] | None:
+    """What a line of the file says; None if it is damaged or torn."""
+    start, mark, checksum = text.rpartition(_CHECKSUM)
+    if mark and (not text.endswith(b'"}\n') or checksum != b'%08x"}\n' % zlib.crc32(start)):
+        return None
+    try:
+        line = json.loads(text)
+        # Earlier versions wrote no checksum.
+        fine = type(line["batches"]) is int and type(line["learned"]) is int
+        for score in (line["prequential"]["top1"], line["window"]["top1"]):
+            fine = fine and (score is None or 0 <= score <= 1)
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
+    return line if fine and text.endswith(b"\n") else None
+
+
+def _line(values: dict[str, Any]) -> bytes:
+    text = json.dumps(values).encode()[:-1]
+    return text + _CHECKSUM + b'%08x"}\n' % zlib.crc32(text)
+
+
+def _read(path: Path) -> tuple[list[tuple[int, bytes]], int]:
+    """Batches and text of each whole line, and how many others there are."""
+    if not path.exists():
+        return [], 0
+    with path.open("rb") as file:
+        given = [(parsed_line(text), text) for text in file]
+    lines = [(line["batches"], text) for line, text in given if line is not None]
+    return lines, len(given) - len(lines)

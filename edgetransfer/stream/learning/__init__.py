@@ -1,0 +1,1 @@
+"""The learner of a stream: a function of the records alone; no files."""

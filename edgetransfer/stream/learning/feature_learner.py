@@ -1,0 +1,341 @@
+"""The learner proper: a deterministic function of the records that it is given.
+
+It never sees an image, a clock or a disk. Two learners with equal settings that were given the
+same records in the same order are equal bit for bit, however the records were grouped; that is
+what lets a run be killed at any moment and replayed from its journal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgetransfer.heads import LinearHead, SGDSettings
+from edgetransfer.stream.learning.drift import PageHinkley
+from edgetransfer.stream.learning.growing import GrowingSolver
+from edgetransfer.stream.learning.ids import id_key
+from edgetransfer.stream.learning.learner_state import (
+    Counts,
+    LearnerState,
+    Waiting,
+    restored_waiting,
+    waiting_state,
+)
+from edgetransfer.stream.learning.pool import UnlabelledPool
+from edgetransfer.stream.learning.prequential import Prequential
+from edgetransfer.stream.learning.records import Record
+from edgetransfer.stream.learning.refit import BackgroundRefit, fit
+from edgetransfer.stream.learning.reservoir import Reservoir
+from edgetransfer.stream.learning.views import predict_views
+from edgetransfer.stream.settings import LearningSettings
+from edgetransfer.types import Float32Array, IntArray
+
+MOST_APART = 64  # times refit_every, between two refits
+
+
+class FeatureLearner:
+    """Predicts, scores and learns feature rows.
+
+    Parameters
+    ----------
+    dimension
+        The length D of a row.
+    settings
+        How to learn.
+    """
+
+    def __init__(self, dimension: int, settings: LearningSettings) -> None:
+        self.dimension = dimension
+        self.settings = settings
+        self.counts = Counts()
+        self.classes: list[str] = []
+        self.loss = float("nan")
+        self.scores = Prequential(settings.window, settings.fading)
+        self.drift = PageHinkley()
+        self.reservoir = Reservoir(dimension, settings.reservoir_bytes)
+        self.on_batch: Callable[[FeatureLearner], None] | None = None
+        self.solver = GrowingSolver(
+            dimension,
+            SGDSettings(
+                learning_rate=settings.learning_rate,
+                momentum=settings.momentum,
+                weight_decay=settings.weight_decay,
+            ),
+        )
+        self._index: dict[str, int] = {}
+        self._waiting: list[Waiting] = []
+        self._pool = UnlabelledPool(dimension, settings.pool_bytes)
+        self._by_class: IntArray = np.zeros(0, np.int64)
+        self._refit: BackgroundRefit | None = None
+        self._l2 = settings.l2  # of refits; chosen by the first one if None
+        # Not at a lower priority: it would be put aside with Python's lock in its hand.
+        self._threads = ThreadPoolExecutor(1, thread_name_prefix="edgetransfer-refit")
+        if settings.refit_every:
+            self.counts.apart = max(1, settings.refit_every // settings.batch_size)
+            self.counts.next_refit = self.counts.apart
+
+    @property
+    def head(self) -> LinearHead:
+        """A copy of the head as it stands; it may have no class yet."""
+        return self.solver.head
+
+    def has_class(self, name: str) -> bool:
+        """Whether a class was born, or waits for its first batch."""
+        return name in self._index
+
+    @property
+    def class_counts(self) -> dict[str, int]:
+        """Learned samples by class."""
+        return dict(zip(self.classes, self._by_class.tolist(), strict=False))
+
+    def pooled(self, key: bytes) -> Float32Array | None:
+        """The rows, (views, D), of an unlabelled sample; None if it is not in the pool."""
+        return self._pool.get(key)
+
+    def apply(self, record: Record) -> None:
+        """Take in the next record of the journal."""
+        counts = self.counts
+        if record.n != counts.position:
+            raise ValueError(f"record {record.n} where {counts.position} was due")
+        counts.position += 1
+        counts.last_time = record.time
+        if record.kind == "flush":
+            self._learn()
+            return
+        key = id_key(record.id)
+        rows = record.rows
+        if record.kind == "sample":
+            counts.accepted += 1
+        else:
+            rows = self.pooled(key)
+            self._pool.leave(key)
+        if rows is None:
+            raise ValueError(f"record {record.n} labels {record.id!r}, which is not in the pool")
+        if record.label is None:
+            counts.expired += self._pool.enter(key, rows)
+            return
+        counts.labelled += 1
+        label = self._index.setdefault(record.label, len(self._index))
+        if label == len(self.classes):
+            self.classes.append(record.label)
+        self._waiting.append(Waiting(key=key, label=label, rows=rows))
+        if len(self._waiting) == self.settings.batch_size:
+            self._learn()
+
+    @property
+    def waiting(self) -> int:
+        """Labelled samples that wait for a full batch."""
+        return len(self._waiting)
+
+    def close(self) -> None:
+        """Let go of the refit thread."""
+        self._threads.shutdown(wait=True, cancel_futures=True)
+
+    # Learning
+
+    def _learn(self) -> None:
+        """Predict, score, then learn what waits."""
+        batch, self._waiting = self._waiting, []
+        if not batch:
+            return
+        rows = np.concatenate([sample.rows for sample in batch])
+        labels = np.array([sample.label for sample in batch], np.int64)
+        views = np.array([len(sample.rows) for sample in batch])
+        self._score(rows, labels, views)
+        self.solver.grow(tuple(self.classes))
+        self._count(labels)
+        rng = _randomness(self.settings.seed, self.counts.batches)
+        row_labels = np.repeat(labels, views)
+        keys = [sample.key for sample in batch for _ in sample.rows]
+        self.reservoir.add(rows, row_labels.tolist(), keys, rng)
+        self._descend(rows, row_labels, rng)
+        self.counts.batches += 1
+        self.counts.learned += len(batch)
+        self._consider_refit()
+        if self.on_batch is not None:
+            self.on_batch(self)
+
+    def _score(self, rows: Float32Array, labels: IntArray, views: NDArray[Any]) -> None:
+        self.scores.grow(len(self.classes))
+        predicted = predict_views(self.solver.head, rows, views)
+        self.scores.update(labels, predicted)
+        right = (labels == predicted).tolist()
+        for each in right:
+            self.drift.update(not each)
+        if self._refit is not None:
+            first = np.cumsum(views) - views
+            self._refit.observe(rows[first], labels.tolist(), right)
+
+    def _count(self, labels: IntArray) -> None:
+        self._by_class = np.pad(self._by_class, (0, len(self.classes) - len(self._by_class)))
+        np.add.at(self._by_class, labels, 1)
+
+    def _descend(self, rows: Float32Array, labels: IntArray, rng: np.random.Generator) -> None:
+        """The steps of SGD for one batch; see `LearningSettings.replay`."""
+        settings = self.settings
+        importance = None
+        if settings.class_weights:
+            importance = self._importance(labels)
+        size = settings.replay_size
+        all_rows, all_labels = self.reservoir.draw(settings.replay * size, rng)
+        for step in range(settings.replay):
+            now = slice(step * size, (step + 1) * size)
+            old_rows, old_labels = all_rows[now], all_labels[now]
+            if step:
+                self.loss = self.solver.step(old_rows, old_labels, None)
+                continue
+            if importance is not None:
+                importance = np.concatenate([importance, np.ones(len(old_labels), np.float32)])
+            self.loss = self.solver.step(
+                np.concatenate([rows, old_rows]), np.concatenate([labels, old_labels]), importance
+            )
+
+    def _importance(self, labels: IntArray) -> Float32Array:
+        """Weights by the inverse of class frequency, at most tenfold either way, mean one."""
+        present = max(1, int((self._by_class > 0).sum()))
+        even = self._by_class.sum() / present
+        weights = np.clip(even / self._by_class[labels], 0.1, 10.0)
+        scaled: Float32Array = (weights / weights.mean()).astype(np.float32)
+        return scaled
+
+    # Refits
+
+    def _consider_refit(self) -> None:
+        counts, refit = self.counts, self._refit
+        if refit is not None and counts.batches >= refit.due:
+            self._decide(refit)
+        if self._refit is None and counts.apart and counts.batches >= counts.next_refit:
+            features, labels = self.reservoir.subset(
+                self.settings.refit_rows, _randomness(self.settings.seed, counts.batches, 1)
+            )
+            # Decided on as late as can be, so that a fast stream need not wait for the fit.
+            self._refit = BackgroundRefit(counts.batches, counts.batches + counts.apart)
+            self._refit.start(self._threads, features, labels, self._l2, self.settings.seed)
+            counts.next_refit = counts.batches + counts.apart
+            most = MOST_APART * max(1, self.settings.refit_every // self.settings.batch_size)
+            counts.apart = min(2 * counts.apart, most)
+
+    def _decide(self, refit: BackgroundRefit) -> None:
+        candidate, better = refit.decide(self.solver.head)
+        self._refit = None
+        self.counts.refits += 1
+        if candidate is None:
+            return
+        # To choose anew costs ten fits; the strength that suits a backbone's features stays.
+        self._l2 = candidate.l2
+        if better:
+            weights, bias = candidate.merged(self.solver.head)
+            self.solver.adopt(weights, bias, self.solver.classes)
+            self.counts.adopted += 1
+
+    # Forgetting
+
+    def forget(self, ids: frozenset[str], classes: frozenset[str]) -> int:
+        """Remove samples and whole classes, and fit the head anew to what stays.
+
+        Returns how many rows and waiting samples were removed. A class that loses all of its
+        samples by id keeps its column; one that is named goes.
+        """
+        keys = frozenset(map(id_key, ids))
+        gone = frozenset(self._index[name] for name in classes if name in self._index)
+        removed = self.reservoir.forget(keys, gone)
+        kept = [w for w in self._waiting if w.key not in keys and w.label not in gone]
+        removed += len(self._waiting) - len(kept)
+        self._waiting = kept
+        removed += sum(map(self._pool.leave, keys))
+        if self._refit is not None:
+            self._refit.state()  # its thread still reads rows that must go
+            self._refit = None
+        if gone:
+            self._drop_classes(gone)
+        self._fit_anew()
+        return removed
+
+    def _drop_classes(self, gone: frozenset[int]) -> None:
+        names = [name for i, name in enumerate(self.classes) if i not in gone]
+        places = {name: i for i, name in enumerate(names)}
+        new = [places.get(name, -1) for name in self.classes]
+        self.scores.grow(len(self.classes))
+        self.scores.relabel(new)
+        self.reservoir.relabel(new)
+        kept = [i for i in range(len(self.solver.classes)) if i not in gone]
+        head = self.solver.head
+        self.solver.adopt(
+            np.ascontiguousarray(head.weights[:, kept]),
+            head.bias[kept],
+            tuple(head.classes[i] for i in kept),
+        )
+        self._by_class = self._by_class[[i for i in range(len(self._by_class)) if i not in gone]]
+        self._waiting = [Waiting(key=w.key, label=new[w.label], rows=w.rows) for w in self._waiting]
+        self.classes, self._index = names, places
+
+    def _fit_anew(self) -> None:
+        rng = _randomness(self.settings.seed, self.counts.batches, 2)
+        features, labels = self.reservoir.subset(self.settings.refit_rows, rng)
+        head = self.solver.head
+        weights, bias = np.zeros_like(head.weights), np.zeros_like(head.bias)
+        if len(labels):
+            candidate = fit(features, labels, self._l2, self.settings.seed)
+            if candidate is not None:
+                # A class without rows must not win against those that have some.
+                bias[:] = candidate.bias.min() - 10
+                weights[:, candidate.labels] = candidate.weights
+                bias[candidate.labels] = candidate.bias
+        self.solver.adopt(weights, bias, head.classes)
+
+    # Checkpoints
+
+    def state(self) -> LearnerState:
+        """Everything that a checkpoint needs; waits for a refit that is under way."""
+        arrays: dict[str, NDArray[Any]] = {}
+        parts: dict[str, dict[str, NDArray[Any]]] = {
+            "solver": dict(self.solver.state()),
+            "reservoir": dict(self.reservoir.state()),
+            "scores": self.scores.state(),
+            "refit": self._refit.state() if self._refit is not None else {},
+            "waiting": waiting_state(self._waiting, self.dimension),
+            "pool": self._pool.state(),
+        }
+        for part, values in parts.items():
+            arrays |= {f"{part}.{name}": value for name, value in values.items()}
+        arrays["by_class"] = self._by_class
+        json_values: dict[str, Any] = {
+            "dimension": self.dimension,
+            "counts": vars(self.counts).copy(),
+            "classes": self.classes,
+            "born": len(self.solver.classes),
+            "drift": self.drift.state(),
+            "l2": self._l2,
+            "loss": None if np.isnan(self.loss) else self.loss,
+        }
+        return LearnerState(arrays=arrays, values=json_values)
+
+    def restore(self, state: LearnerState) -> None:
+        """Go on from what `state` returned."""
+        values = state.values
+        parts: dict[str, dict[str, NDArray[Any]]] = {}
+        for name, array in state.arrays.items():
+            part, _, rest = name.partition(".")
+            parts.setdefault(part, {})[rest] = array
+        self.counts = Counts(**values["counts"])
+        self.classes = list(values["classes"])
+        self._index = {name: i for i, name in enumerate(self.classes)}
+        self.solver.restore(tuple(self.classes[: values["born"]]), parts["solver"])
+        self.reservoir.restore(parts["reservoir"])
+        self.scores.restore(parts["scores"])
+        self.drift = PageHinkley(**values["drift"])
+        self._l2 = values["l2"]
+        self.loss = float("nan") if values["loss"] is None else values["loss"]
+        self._refit = BackgroundRefit.restored(parts["refit"]) if "refit" in parts else None
+        self._by_class = parts["by_class"][""].copy()
+        self._waiting = restored_waiting(parts["waiting"])
+        self._pool.restore(parts["pool"])
+
+
+def _randomness(seed: int, batch: int, purpose: int = 0) -> np.random.Generator:
+    """A function of (seed, batch, purpose) alone, so that nothing of it needs to be saved."""
+    return np.random.Generator(np.random.Philox(key=[seed, 1 + purpose], counter=[0, 0, 0, batch]))

@@ -1,0 +1,145 @@
+"""Whether a checkpoint's state is one that a learner could have saved.
+
+A run folder may come from anybody: its checkpoints may be whole, and still hold numbers that would
+lead a learner to places that are not there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgetransfer.stream.learning.ids import ID_BYTES
+from edgetransfer.stream.learning.learner_state import Counts, LearnerState
+
+_LARGEST = 2**20  # features of a row
+
+Shape = Sequence[int | None]
+
+
+def check_state(state: LearnerState) -> None:
+    """Look at everything in a state.
+
+    Raises
+    ------
+    ValueError, KeyError, TypeError
+        If something of it is missing, of another kind or shape, or out of range.
+    """
+    values = state.values
+    dimension, classes, born = values["dimension"], values["classes"], values["born"]
+    _need(type(dimension) is int and 0 < dimension <= _LARGEST, "dimension")
+    _need(isinstance(classes, list) and all(isinstance(c, str) for c in classes), "classes")
+    _need(len(set(classes)) == len(classes), "classes")
+    _need(type(born) is int and 0 <= born <= len(classes), "born")
+    for name in (field.name for field in fields(Counts)):
+        value = values["counts"][name]
+        _need(type(value) in ((int, float) if name == "last_time" else (int,)), name)
+        _need(0 <= value < 2**62, name)
+    for name in ("l2", "loss"):
+        _need(values[name] is None or type(values[name]) in (int, float), name)
+    _need(values["l2"] is None or 0 < values["l2"] < 2**62, "l2")
+    for name, value in values["drift"].items():
+        whole = name in ("least", "count", "alarms", "seen", "last_alarm")
+        none = name == "last_alarm" and value is None
+        _need(none or type(value) in ((int,) if whole else (int, float)), f"drift {name}")
+        _need(none or (-(2**62) < value < 2**62 and (not whole or value >= 0)), f"drift {name}")
+    arrays = state.arrays
+    for name in ("weights", "weights_velocity"):
+        _array(arrays, f"solver.{name}", np.float32, (dimension, born))
+    for name in ("bias", "bias_velocity"):
+        _array(arrays, f"solver.{name}", np.float32, (born,))
+    by_class = _array(arrays, "by_class", np.int64, (None,))
+    _need(len(by_class) <= len(classes), "by_class")
+    _check_reservoir(arrays, dimension, born)
+    _check_scores(arrays, len(classes))
+    _check_samples(arrays, "waiting", np.float32, dimension)
+    labels = _array(arrays, "waiting.labels", np.int64, (len(arrays["waiting.keys"]),))
+    _range(labels, 0, len(classes), "waiting.labels")
+    _check_samples(arrays, "pool", np.float16, dimension)
+    if "refit.span" in arrays:
+        _check_refit(arrays, dimension, born)
+
+
+def _check_reservoir(arrays: dict[str, NDArray[Any]], dimension: int, born: int) -> None:
+    labels = _array(arrays, "reservoir.labels", np.int32, (None,))
+    n = len(labels)
+    _array(arrays, "reservoir.rows", np.float16, (n, dimension))
+    _array(arrays, "reservoir.keys", np.uint8, (n, ID_BYTES))
+    places = _array(arrays, "reservoir.places", np.int32, (n,))
+    seen = _array(arrays, "reservoir.seen", np.int64, (None,))
+    _need(len(seen) <= born, "reservoir.seen")
+    _range(labels, 0, len(seen), "reservoir.labels")
+    _need(bool((seen >= np.bincount(labels, minlength=len(seen))).all()), "reservoir.seen")
+    # The rows of each class have the places 0, 1, 2, … in its list, each once.
+    order = np.lexsort((places, labels))
+    starts = np.searchsorted(labels[order], labels[order])
+    _need(bool((places[order] == np.arange(n) - starts).all()), "reservoir.places")
+
+
+def _check_scores(arrays: dict[str, NDArray[Any]], n_classes: int) -> None:
+    unpredicted = _array(arrays, "scores.unpredicted", np.int64, (None,))
+    k = len(unpredicted)
+    _need(k <= n_classes and (unpredicted >= 0).all(), "scores.unpredicted")
+    if "scores.confusion" in arrays:
+        confusion = _array(arrays, "scores.confusion", np.int64, (k, k))
+        _need((confusion >= 0).all(), "scores.confusion")
+    else:
+        cells = _array(arrays, "scores.cells", np.int64, (None, 3))
+        _range(cells[:, :2], 0, k, "scores.cells")
+        _need((cells[:, 2] > 0).all(), "scores.cells")
+    recent = _array(arrays, "scores.recent", np.int64, (None, 2))
+    _range(recent[:, 0], 0, k, "scores.recent")
+    _range(recent[:, 1], -1, k, "scores.recent")
+    _array(arrays, "scores.faded", np.float64, (2, k))
+
+
+def _check_samples(
+    arrays: dict[str, NDArray[Any]], part: str, kind: type[np.generic], dimension: int
+) -> None:
+    keys = _array(arrays, f"{part}.keys", np.uint8, (None, ID_BYTES))
+    views = _array(arrays, f"{part}.views", np.int64, (len(keys),))
+    rows = _array(arrays, f"{part}.rows", kind, (None, dimension))
+    _range(views, 1, len(rows) + 1, f"{part}.views")
+    _need(int(views.sum()) == len(rows), f"{part}.views")
+
+
+def _check_refit(arrays: dict[str, NDArray[Any]], dimension: int, born: int) -> None:
+    span = _array(arrays, "refit.span", np.int64, (2,))
+    _need(0 <= span[0] <= span[1], "refit.span")
+    labels = _array(arrays, "refit.trial_labels", np.int64, (None,))
+    _range(labels, 0, born, "refit.trial_labels")
+    _array(arrays, "refit.trial_right", np.uint8, (len(labels),))
+    if len(labels):
+        _array(arrays, "refit.trial_rows", np.float32, (len(labels), dimension))
+    if "refit.weights" in arrays:
+        known = _array(arrays, "refit.labels", np.int64, (None,))
+        _range(known, 0, born, "refit.labels")
+        _need(len(np.unique(known)) == len(known), "refit.labels")
+        _array(arrays, "refit.weights", np.float32, (dimension, len(known)))
+        _array(arrays, "refit.bias", np.float32, (len(known),))
+        _array(arrays, "refit.l2", np.float64, (1,))
+
+
+def _array(
+    arrays: dict[str, NDArray[Any]], name: str, kind: type[np.generic], shape: Shape
+) -> NDArray[Any]:
+    array = arrays[name]
+    fits = array.ndim == len(shape) and all(
+        size in (None, found) for size, found in zip(shape, array.shape, strict=True)
+    )
+    _need(fits and array.dtype == kind, name)
+    return array
+
+
+def _range(array: NDArray[Any], low: int, high: int, name: str) -> None:
+    """Every number lies from ``low`` to below ``high``."""
+    _need(not array.size or (low <= array.min() and array.max() < high), name)
+
+
+def _need(fits: object, name: str) -> None:
+    if not fits:
+        raise ValueError(f"{name} is not as a learner saves it")

@@ -1,0 +1,47 @@
+"""Predictions for samples that are seen in several views."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgetransfer.heads import LinearHead
+from edgetransfer.stream.learning.offers import Offer
+from edgetransfer.types import Float32Array, IntArray
+
+
+def predict_views(head: LinearHead, rows: Float32Array, views: NDArray[Any]) -> IntArray:
+    """Class of each sample, (n,) int64, from the mean over its views; -1 if there is no class.
+
+    ``views``, (n,), says how many of the (N, D) rows belong to each sample, one at least.
+    """
+    if not head.classes:
+        return np.full(len(views), -1, np.int64)
+    best: IntArray = mean_views(head, rows, views).argmax(axis=1).astype(np.int64)
+    return best
+
+
+def mean_views(head: LinearHead, rows: Float32Array, views: NDArray[Any]) -> Float32Array:
+    """(n, K) probabilities of samples: the mean over the views of each."""
+    probabilities = head.predict_proba(rows)
+    sums = np.add.reduceat(probabilities, np.cumsum(views) - views, axis=0)
+    mean: Float32Array = (sums / views[:, None]).astype(np.float32)
+    return mean
+
+
+def predict_offers(
+    head: LinearHead, offers: Sequence[Offer]
+) -> list[tuple[str | None, float | None]]:
+    """Best class of each offer and its probability; None without rows, or without classes."""
+    result: list[tuple[str | None, float | None]] = [(None, None)] * len(offers)
+    given = [(i, offer.rows) for i, offer in enumerate(offers) if offer.rows is not None]
+    if head.classes and given:
+        views = np.array([len(rows) for _, rows in given])
+        rows = np.concatenate([rows for _, rows in given])
+        for (i, _), each in zip(given, mean_views(head, rows, views), strict=True):
+            best = int(each.argmax())
+            result[i] = (head.classes[best], float(each[best]))
+    return result

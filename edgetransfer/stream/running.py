@@ -1,0 +1,114 @@
+"""`run_stream`: everything opened, run and closed again."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Event
+from typing import Any
+
+from edgetransfer.data.streams import Source
+from edgetransfer.data.streams.arrivals import Reply, no_reply
+from edgetransfer.errors import EdgeTransferError
+from edgetransfer.stream.job import RETRY, StreamJob, Watch
+from edgetransfer.stream.keeping.journal import FULL
+from edgetransfer.stream.learner import OnlineLearner, blas_on_one_thread
+from edgetransfer.stream.opening import Eyes, open_eyes
+from edgetransfer.stream.settings import StreamSettings
+from edgetransfer.stream.snapshot import Throughput
+from edgetransfer.stream.sources import open_source
+
+logger = logging.getLogger(__name__)
+
+
+def run_stream(
+    settings: StreamSettings,
+    *,
+    source: Source | None = None,
+    eyes: Eyes | None = None,
+    stop: Event | None = None,
+    watch: Watch | None = None,
+    acknowledge: Reply | None = None,
+) -> dict[str, Any]:
+    """Learn from a source until it ends or ``stop`` is set; returns the report.
+
+    Parameters
+    ----------
+    source
+        Where samples come from; opened from the settings if None.
+    eyes
+        What turns images into features; opened from the settings if None.
+    stop
+        Set it (from a signal handler, say) to finish what is in hand, save and return.
+    watch
+        Told how it goes.
+    acknowledge
+        Told what became of each JSON line, once that is on disk.
+
+    Raises
+    ------
+    EdgeTransferError
+        If backbone, engine, run folder or source cannot be used. What was acknowledged is safe.
+    """
+    stop = stop if stop is not None else Event()
+    if settings.nice:
+        os.nice(settings.nice)
+    with blas_on_one_thread():
+        learner = _opened(settings, eyes if eyes is not None else open_eyes(settings), stop)
+        try:
+            board = Throughput(learner)
+            if source is None:
+                source = open_source(settings, board, acknowledge or no_reply)
+            with _metrics_served(settings.metrics_port, board):
+                return StreamJob(settings, learner, source, board, stop, watch).run()
+        finally:
+            stop.set()
+            learner.close()
+
+
+def _opened(settings: StreamSettings, eyes: Eyes, stop: Event) -> OnlineLearner:
+    """The learner of the run folder; on a full disk, once there is room.
+
+    Raises
+    ------
+    EdgeTransferError
+        If the stream is stopped before there is any.
+    """
+    told = False
+    while True:
+        try:
+            return OnlineLearner(settings, eyes=eyes)
+        except OSError as full:
+            if full.errno not in FULL:
+                eyes.engine.close()
+                raise
+            if not told:
+                logger.warning(
+                    "paused: the disk of %s is full; make room, and the stream begins", settings.out
+                )
+            told = True
+            if stop.wait(RETRY):
+                eyes.engine.close()
+                raise EdgeTransferError(f"the disk of {settings.out} is full") from full
+        except BaseException:
+            eyes.engine.close()
+            raise
+
+
+@contextmanager
+def _metrics_served(port: int | None, board: Throughput) -> Iterator[None]:
+    """Serve metrics alone on a loopback port, if one is given."""
+    if port is None:
+        yield
+        return
+    from edgetransfer.stream.http import StreamServer
+
+    server = StreamServer("127.0.0.1", port, board=board, desk=None, token=None, longest=0)
+    server.start()
+    logger.info("metrics on http://127.0.0.1:%d/metrics", server.port)
+    try:
+        yield
+    finally:
+        server.stop()

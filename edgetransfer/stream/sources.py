@@ -1,0 +1,78 @@
+"""What ``--source`` names."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from edgetransfer.data.streams import (
+    FolderSource,
+    JsonLinesSource,
+    Source,
+    TarSource,
+    VideoSource,
+)
+from edgetransfer.data.streams.arrivals import Reply, no_reply
+from edgetransfer.errors import DataError, UsageError
+from edgetransfer.images import SUFFIXES
+from edgetransfer.stream.settings import StreamSettings
+from edgetransfer.stream.snapshot import Throughput
+
+FORMS = "folder:DIR, jsonl:-, tar:GLOB, http:[HOST:]PORT or video:FILE"
+
+
+def open_source(settings: StreamSettings, board: Throughput, reply: Reply = no_reply) -> Source:
+    """Open what the settings name as the source.
+
+    Parameters
+    ----------
+    reply
+        Told what becomes of each JSON line.
+
+    Raises
+    ------
+    EdgeTransferError
+        If there is no such source, or it cannot be opened.
+    """
+    kind, colon, rest = settings.source.partition(":")
+    makers: dict[str, Callable[[], Source]] = {
+        "folder": lambda: FolderSource(Path(rest), suffixes=SUFFIXES, once=settings.once),
+        "jsonl": lambda: _json_lines(rest, settings, reply),
+        "tar": lambda: TarSource(rest, suffixes=SUFFIXES, repeat=settings.repeat),
+        "http": lambda: _http(rest, settings, board),
+        "video": lambda: VideoSource(Path(rest), label=settings.label, every=settings.every),
+    }
+    if not colon or kind not in makers or not rest:
+        raise UsageError(f"--source is {FORMS}, not {settings.source!r}")
+    return makers[kind]()
+
+
+def _json_lines(rest: str, settings: StreamSettings, reply: Reply) -> Source:
+    if rest == "-":
+        # A reader of its own: Python would wait for the one of sys.stdin at its end.
+        stream = os.fdopen(os.dup(sys.stdin.fileno()), "rb")
+    else:
+        try:
+            stream = Path(rest).open("rb")  # noqa: SIM115  (it is read as long as there is more)
+        except OSError as error:
+            raise DataError(f"{rest}: cannot be read: {error.strerror}") from error
+    return JsonLinesSource(stream, longest=settings.max_body, reply=reply)
+
+
+def _http(rest: str, settings: StreamSettings, board: Throughput) -> Source:
+    from edgetransfer.stream.http.source import HttpSource
+
+    host, _, port = rest.rpartition(":")
+    if not port.isdecimal() or int(port) > 65535:
+        raise UsageError(f"--source http:[HOST:]PORT has a port from 0 to 65535, not {port!r}")
+    return HttpSource(
+        host=host or "127.0.0.1",
+        port=int(port),
+        board=board,
+        token=settings.token,
+        longest=settings.max_body,
+        capacity=4 * settings.engine_batch,
+        names=settings.host_names,
+    )

@@ -1,0 +1,167 @@
+"""A backbone with its own classifier on labelled photos: its upstream accuracy.
+
+It is what published figures say of a network, and what a sparse file must be compared with its
+dense parent by.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgetransfer.backbones import Backbone
+from edgetransfer.data import Sample, find_images, load_data
+from edgetransfer.engines import AUTO, open_engine
+from edgetransfer.errors import BackboneError, UsageError
+from edgetransfer.features import FeatureExtractor, default_cache_folder
+from edgetransfer.images import SUFFIXES
+from edgetransfer.metrics import Accuracy
+from edgetransfer.train.class_names import match_classes, wnid_of
+from edgetransfer.train.opening import limited_threads
+from edgetransfer.train.skipping import SkippedImages
+from edgetransfer.types import Float32Array, IntArray, Progress, no_progress
+
+logger = logging.getLogger(__name__)
+
+TOP = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class UpstreamTest:
+    """What to test a backbone's own classifier on, and how.
+
+    Parameters
+    ----------
+    data
+        Labelled photos: class folders, a manifest, or files that are called by their wnids
+        (``n01440764_3.jpg``). A ``test`` split counts before a ``val`` split.
+    labels
+        A file with the name of each output; see `match_classes`.
+    engine, threads, batch_size
+        As elsewhere.
+    max_bad
+        The share of photos that may be skipped, 0 to 1.
+    """
+
+    data: Path
+    labels: Path | None = None
+    engine: str = AUTO
+    threads: int | None = None
+    batch_size: int = 64
+    max_bad: float = 0.05
+
+    def __post_init__(self) -> None:
+        if self.batch_size < 1:
+            raise UsageError(f"--batch-size is at least 1, not {self.batch_size}")
+
+
+def evaluate_upstream(
+    backbone: str | Path, test: UpstreamTest, progress: Progress = no_progress
+) -> dict[str, Any]:
+    """Run a whole network, classifier included, on labelled photos.
+
+    Returns
+    -------
+    ``top1`` and ``top5`` over all outputs of the network and ``mean_per_class``, each 0 to 1,
+    with what they were measured on.
+
+    Raises
+    ------
+    BackboneError
+        If the file has no classifier.
+    DataError
+        If the classes cannot be matched with outputs, or too many photos are broken.
+    """
+    whole = open_whole(backbone)
+    classes, samples, split = _load(test.data)
+    matched = match_classes(classes, whole.dimension, test.labels)
+    outputs = np.array(matched.outputs)
+    accuracy, best_five = Accuracy(whole.dimension), 0
+    skipped = SkippedImages(len(samples), test.max_bad)
+    engine = open_engine(
+        whole.frozen(test.batch_size),
+        engine=test.engine,
+        threads=test.threads,
+        cache=default_cache_folder(),
+    )
+    with (
+        limited_threads(test.threads),
+        FeatureExtractor(
+            engine, whole.preprocessing, workers=test.threads, cores=test.threads
+        ) as extractor,
+    ):
+        try:
+            for batch in extractor.extract(samples):
+                for index, reason in batch.failed:
+                    skipped.add(samples[index], reason)
+                labels = outputs[[samples[index].label for index in batch.indices.tolist()]]
+                accuracy.update(labels, batch.features.argmax(axis=1))
+                best_five += _among_best(batch.features, labels, TOP)
+                progress("testing", accuracy.count + len(skipped), len(samples))
+        finally:
+            engine.close()
+    return {
+        "backbone": {"name": whole.name, "sha256": whole.sha256, "sparsity": whole.sparsity},
+        "n": accuracy.count,
+        "split": split,
+        "top1": accuracy.top1,
+        "top5": best_five / accuracy.count if accuracy.count else float("nan"),
+        "mean_per_class": accuracy.mean_per_class,
+        "classes": len(classes),
+        "outputs": whole.dimension,
+        "matched_by": matched.by,
+        "skipped": skipped.records,
+        "engine": engine.choice.name,
+    }
+
+
+def open_whole(backbone: str | Path) -> Backbone:
+    """A backbone that is not cut: its features are the logits, or what is made of them.
+
+    Raises
+    ------
+    BackboneError
+        If there is no classifier in the file.
+    """
+    opened = Backbone.open(backbone)
+    for warning in opened.warnings:
+        logger.warning("%s", warning)
+    if opened.classifier is None:
+        raise BackboneError(
+            f"{opened.path}: it ends at its features ({opened.dimension} numbers): there is no "
+            "classifier in it to be tested. Train a head on it, and evaluate that run"
+        )
+    return Backbone.open(backbone, features=opened.classifier.graph.output[0].name)
+
+
+def _load(data: Path) -> tuple[tuple[str, ...], tuple[Sample, ...], str]:
+    """The classes, the labelled photos, and the split that they are of."""
+    if data.is_dir():
+        files = [p for p in find_images(data, suffixes=SUFFIXES) if p.parent == data]
+        ids = [wnid_of(file.name) for file in files]
+        if files and all(ids):
+            classes = tuple(sorted({name for name in ids if name}))
+            places = {name: place for place, name in enumerate(classes)}
+            samples = tuple(
+                Sample(id=file.name, source=file, label=places[name])
+                for file, name in zip(files, ids, strict=True)
+                if name
+            )
+            return classes, samples, "all"
+    splits = load_data(data, suffixes=SUFFIXES)
+    if splits.test or splits.val:
+        split = "test" if splits.test else "val"
+        return splits.classes, splits.test or splits.val, split
+    return splits.classes, splits.train, "all"
+
+
+def _among_best(scores: Float32Array, labels: IntArray, top: int) -> int:
+    """How many rows have their label's score among their best."""
+    own = scores[np.arange(len(labels)), labels]
+    better: Sequence[int] = (scores > own[:, None]).sum(axis=1).tolist()
+    return sum(count < top for count in better)

@@ -1,0 +1,99 @@
+"""Runs streams in forked children, so that killing two hundred of them takes a minute.
+
+Reads one JSON object a line: ``source``, ``out``, ``acks`` (a file) and further settings. Answers
+with the child's process id, and, asked by another line, with its exit status; until then the id
+belongs to no other process.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import traceback
+from pathlib import Path
+from threading import Event
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+import sklearn.linear_model  # noqa: F401  (imported before the forks, not in each)
+import threadpoolctl  # noqa: F401
+import watchdog.observers  # noqa: F401
+
+from edgetransfer.stream import OnlineLearner, forget, rollback, run_stream
+from edgetransfer.stream.http import HttpSource  # noqa: F401
+from tests.stream.stream_faults import kill_before
+from tests.stream.stream_phases import Moments
+from tests.stream.stream_pictures import fake_eyes, label_of, picture, settings_for
+
+
+def call(order: dict[str, object]) -> int:
+    """Run a command of a stream's run, killed at its n-th moment, or n-th change of the disk."""
+    run, count, kill_at = Path(str(order["run"])), Path(str(order["count"])), order["kill_at"]
+    what = str(order["call"])
+    if "phase" in order:
+        moments = Moments(str(order["phase"]), int(str(kill_at)), count)
+        with moments.during(what):
+            carry_out(what, run, order)
+        moments.write()
+    else:
+        kill_before(int(str(kill_at)), count)
+        carry_out(what, run, order)
+    return 0
+
+
+def carry_out(what: str, run: Path, order: dict[str, object]) -> None:
+    if what == "rollback":
+        rollback(run, str(order["to"]))
+    elif what == "forget":
+        forget(run, ids=frozenset(order["ids"]), classes=frozenset(order["classes"]))  # type: ignore[call-overload]
+    else:
+        settings = settings_for("", run, **dict(order["settings"]))  # type: ignore[call-overload]
+        learner = OnlineLearner(settings, eyes=fake_eyes())
+        for i in range(*order["pictures"]):  # type: ignore[misc]
+            learner.learn(picture(i), label_of(i), id=f"n{i}")
+            acknowledged(Path(str(order["acks"])), f"n{i}")
+        learner.durable.save()
+        learner.close()
+
+
+def acknowledged(acks: Path, sample_id: str) -> None:
+    with acks.open("a") as file:
+        file.write(f"{sample_id}\n")
+
+
+def child(order: dict[str, object]) -> int:
+    if "call" in order:
+        return call(order)
+    acks = os.open(str(order.pop("acks")), os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    stop = Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    settings = settings_for(str(order.pop("source")), Path(str(order.pop("out"))), **order)
+    run_stream(
+        settings,
+        eyes=fake_eyes(),
+        stop=stop,
+        acknowledge=lambda outcome: os.write(acks, json.dumps(outcome).encode() + b"\n") and None,
+    )
+    return 0
+
+
+def main() -> None:
+    while line := sys.stdin.readline():
+        pid = os.fork()
+        if pid == 0:
+            code = 1
+            try:
+                code = child(json.loads(line))
+            except BaseException:
+                traceback.print_exc()
+            finally:
+                os._exit(code)
+        print(pid, flush=True)
+        sys.stdin.readline()
+        print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
+
+
+if __name__ == "__main__":
+    main()
