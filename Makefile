@@ -9,10 +9,13 @@ BIN := $(VENV)/bin
 PYTHON = $(shell for p in python$(PY) "$$HOME"/.pyenv/versions/$(PY).*/bin/python python3 python; do \
 	"$$p" -c 'import sys; sys.exit("%d.%d" % sys.version_info[:2] != "$(PY)")' 2>/dev/null && echo "$$p" && break; done)
 
+# A process a core, whole files at a time; PARALLEL= runs them one after the other.
+PARALLEL ?= -n logical --maxprocesses 4 --dist loadfile
+
 .PHONY: demo test test-all test-py lint bench reference docs clean
 .DELETE_ON_ERROR:
 
-NATIVE := hatch_build.py edgetransfer/native/compiling.py $(wildcard edgetransfer/*/native/* edgetransfer/*/*/native/*)
+NATIVE := hatch_build.py edgetransfer/native/compiling.py $(wildcard edgetransfer/native/src/*/*)
 
 $(VENV)/.installed: pyproject.toml constraints.txt $(NATIVE)
 	@test -n "$(PYTHON)" || { echo "Python $(PY) was not found: install it, or name another with PY=3.12"; exit 1; }
@@ -28,10 +31,10 @@ demo: $(VENV)/.installed
 	$(BIN)/edgetransfer demo
 
 test: $(VENV)/.installed
-	$(BIN)/pytest -q
+	$(BIN)/pytest -q $(PARALLEL)
 
 test-all: $(VENV)/.installed-all
-	$(BIN)/pytest -q -m "slow or not slow"
+	$(BIN)/pytest -q $(PARALLEL) -m "slow or not slow"
 
 test-py:
 	$(MAKE) test PY=$(PY) VENV=.venv-$(PY)
@@ -41,6 +44,7 @@ lint: $(VENV)/.installed
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	git ls-files '*.cpp' '*.h' | xargs $(BIN)/clang-format --dry-run --Werror
 
 bench: $(VENV)/.installed-all
 	$(BIN)/python benchmarks/startup.py

@@ -16,6 +16,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from edgetransfer.version import __version__ as __version__
+
 if TYPE_CHECKING:
     from edgetransfer import features
     from edgetransfer.backbones import Backbone
@@ -23,8 +25,6 @@ if TYPE_CHECKING:
     from edgetransfer.jobs.exporting import export
     from edgetransfer.stream import OnlineLearner, StreamSettings, run_stream
     from edgetransfer.train import Classifier, LinearTraining, Prediction, train_linear
-
-__version__ = "0.1.0"
 
 __all__ = [
     "Backbone",

@@ -26,6 +26,7 @@ from edgetransfer.cli.options import (
     OutOption,
     OverwriteOption,
     RecipeOption,
+    ReportOption,
     ResizeOption,
     ResumeOption,
     SeedOption,
@@ -292,6 +293,7 @@ def finetune(
     std: StdOption = None,
     interpolation: InterpolationOption = None,
     normalisation: NormalisationOption = None,
+    report: ReportOption = True,
     json_output: JsonOption = False,
 ) -> None:
     """Train all non-zero weights of a sparse backbone on your own photos; the zeros stay zero."""
@@ -328,6 +330,7 @@ def finetune(
         interpolation=interpolation,  # type: ignore[arg-type]
         normalisation=normalisation,
         metric=metric,  # type: ignore[arg-type]
+        report=report,
     )
     own = FinetuneSettings(
         optimizer=optimizer,  # type: ignore[arg-type]
@@ -355,13 +358,13 @@ def finetune(
     )
     show_log(json_output)
     with shown_progress() as progress:
-        report = run_finetuning(
+        result = run_finetuning(
             training, own, resume=resume, overwrite=overwrite, progress=progress
         )
     if json_output:
-        print_json(report)
+        print_json(result)
     else:
-        _show(report, out)
+        _show(result, out)
 
 
 def _show(report: dict[str, Any], out: Path) -> None:

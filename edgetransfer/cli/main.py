@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from edgetransfer import __version__
+from edgetransfer.cli.audit import audit
 from edgetransfer.cli.backbones import backbones
 from edgetransfer.cli.benchmark import benchmark
 from edgetransfer.cli.check import check
@@ -20,12 +20,16 @@ from edgetransfer.cli.finetune import finetune
 from edgetransfer.cli.import_ import import_
 from edgetransfer.cli.inspect import inspect
 from edgetransfer.cli.predict import predict
+from edgetransfer.cli.report import report
 from edgetransfer.cli.rewind import forget, rollback
+from edgetransfer.cli.serve import serve
 from edgetransfer.cli.sparsify import sparsify
 from edgetransfer.cli.stream import stream
+from edgetransfer.cli.teach import teach
 from edgetransfer.cli.terminal import never_fail_to_write
 from edgetransfer.cli.train import train
 from edgetransfer.cli.tune import tune
+from edgetransfer.version import __version__
 
 app = typer.Typer(
     name="edgetransfer",
@@ -34,8 +38,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for command in (
-    *(train, finetune, stream, evaluate, predict, inspect, sparsify, compact, benchmark),
-    *(tune, doctor, demo),
+    *(train, finetune, stream, evaluate, predict, audit, report, serve, teach),
+    *(inspect, sparsify, compact, benchmark, tune, doctor, demo),
     *(export, check, rollback, forget),
 ):
     app.command()(with_exit_codes(command))

@@ -283,6 +283,10 @@ ValFractionOption = Annotated[
         help="Share of each class to hold out for validation, if there is no val/.",
     ),
 ]
+ReportOption = Annotated[
+    bool,
+    typer.Option("--report/--no-report", help="Write report.html, a page with photos, at the end."),
+]
 ResumeOption = Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")]
 OverwriteOption = Annotated[
     bool, typer.Option("--overwrite", help="Start anew in an existing run folder.")

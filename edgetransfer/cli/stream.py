@@ -64,13 +64,22 @@ def stream(
         Path | None,
         typer.Option("--test-data", metavar="DIR|MANIFEST", help="Images to test on at the end."),
     ] = None,
+    learner: Annotated[
+        str | None,
+        typer.Option(
+            "--learner",
+            metavar="statistics|replay",
+            help="Solve the head from exact sums, whatever the order; or step by SGD, with memory.",
+            rich_help_panel=_LEARNING,
+        ),
+    ] = None,
     batch_size: Annotated[
         int,
         typer.Option(
             "--batch-size",
             metavar="N",
             min=1,
-            help="Labelled samples scored and learned at a time.",
+            help="Of replay: labelled samples scored and learned at a time.",
             rich_help_panel=_LEARNING,
         ),
     ] = 32,
@@ -85,13 +94,15 @@ def stream(
         ),
     ] = 8,
     learning_rate: Annotated[
-        float, typer.Option("--learning-rate", metavar="X", rich_help_panel=_LEARNING)
+        float,
+        typer.Option("--learning-rate", metavar="X", help="Of replay.", rich_help_panel=_LEARNING),
     ] = 0.01,
     momentum: Annotated[
-        float, typer.Option("--momentum", metavar="X", rich_help_panel=_LEARNING)
+        float, typer.Option("--momentum", metavar="X", help="Of replay.", rich_help_panel=_LEARNING)
     ] = 0.9,
     weight_decay: Annotated[
-        float, typer.Option("--weight-decay", metavar="X", rich_help_panel=_LEARNING)
+        float,
+        typer.Option("--weight-decay", metavar="X", help="Of replay.", rich_help_panel=_LEARNING),
     ] = 5e-4,
     views: Annotated[
         int,
@@ -107,7 +118,7 @@ def stream(
         bool,
         typer.Option(
             "--class-weights",
-            help="New samples of rare classes count more.",
+            help="Of replay: new samples of rare classes count more.",
             rich_help_panel=_LEARNING,
         ),
     ] = False,
@@ -116,7 +127,7 @@ def stream(
         typer.Option(
             "--reservoir",
             metavar="BYTES",
-            help="Memory of remembered features, such as 64M.",
+            help="Of replay: memory of remembered features, such as 64M.",
             rich_help_panel=_LEARNING,
         ),
     ] = "64M",
@@ -318,6 +329,7 @@ def stream(
         out=out,
         test_data=test_data,
         learning=LearningSettings(
+            learner=learner,  # type: ignore[arg-type]
             batch_size=batch_size,
             replay=replay,
             learning_rate=learning_rate,

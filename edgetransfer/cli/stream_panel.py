@@ -69,7 +69,11 @@ def facts(snapshot: Snapshot) -> list[tuple[str, str]]:
         median, high = snapshot.latency
         found.append(("lag", f"{1e3 * median:.0f} ms, 99% below {1e3 * high:.0f} ms"))
     found.append(("waiting", str(snapshot.queued)))
-    found.append(("refits", f"{report['refits']}, {report['adopted']} adopted"))
+    if "refits" in report:
+        found.append(("refits", f"{report['refits']}, {report['adopted']} adopted"))
+    elif report["relabelled"] or report["forgotten"]:
+        corrected = f"{report['relabelled']} relabelled, {report['forgotten']} forgotten"
+        found.append(("corrected", corrected))
     counts = sorted(report["class_counts"].items(), key=lambda pair: -pair[1])[:MOST_CLASSES]
     if counts:
         found.append(("largest", "; ".join(f"{name} {count:,}" for name, count in counts)))

@@ -27,6 +27,7 @@ from edgetransfer.cli.options import (
     OutOption,
     OverwriteOption,
     RecipeOption,
+    ReportOption,
     ResizeOption,
     ResumeOption,
     SeedOption,
@@ -150,6 +151,7 @@ def train(
     std: StdOption = None,
     interpolation: InterpolationOption = None,
     normalisation: NormalisationOption = None,
+    report: ReportOption = True,
     json_output: JsonOption = False,
 ) -> None:
     """Train a linear classifier of your own photos on a backbone's features."""
@@ -191,14 +193,15 @@ def train(
         std=parse_triple("--std", std),
         interpolation=interpolation,  # type: ignore[arg-type]
         normalisation=normalisation,
+        report=report,
     )
     show_log(json_output)
     with shown_progress() as progress:
-        report = train_linear(settings, resume=resume, overwrite=overwrite, progress=progress)
+        result = train_linear(settings, resume=resume, overwrite=overwrite, progress=progress)
     if json_output:
-        print_json(report)
+        print_json(result)
     else:
-        show_outcome(report, out)
+        show_outcome(result, out)
 
 
 def show_outcome(report: dict[str, Any], out: Path) -> None:

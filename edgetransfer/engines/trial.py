@@ -29,7 +29,13 @@ def judge(model: onnx.ModelProto, engine: Engine) -> dict[str, Any]:
         return {"works": False, "detail": "its features are not finite"}
     difference = difference_from_reference(model, images, features)
     allowed = allowed_difference(model)
-    if difference is not None and not difference <= allowed:
+    if difference is None:
+        return {
+            "works": False,
+            "detail": "ONNX Runtime cannot run the graph: nothing says whether its features "
+            "are right",
+        }
+    if not difference <= allowed:
         return {
             "works": False,
             "detail": f"its features differ by {difference:.2%} from the graph's own (unoptimised "

@@ -33,9 +33,11 @@ from edgetransfer.runs.run_folder import BACKBONE, CHECKPOINT, SKIPPED
 from edgetransfer.train import LinearTraining
 from edgetransfer.train.checkpoint import TrainingState, load_checkpoint
 from edgetransfer.train.epochs import CachedEpochs, EpochSource, OnlineEpochs
+from edgetransfer.train.finished_run import page_anew
 from edgetransfer.train.inputs import write_inputs
 from edgetransfer.train.opening import limited_threads, load_splits, open_backbone
 from edgetransfer.train.recipe import warning_of
+from edgetransfer.train.run_page import page_may_fail
 from edgetransfer.train.runs import check_finished, entered_run, replacing
 from edgetransfer.train.sgd_training import SGDTraining
 from edgetransfer.train.skipping import SkippedImages
@@ -96,9 +98,13 @@ def run_finetuning(
             run.write_labels(splits.classes)
             write_inputs(run, splits)
             try:
-                return _train(context, run)
+                report = _train(context, run)
             finally:
                 run.write_lines(SKIPPED, context.skipped.records)
+        if training.report:
+            with page_may_fail():
+                page_anew(training.out, threads=training.threads, progress=progress)
+        return report
 
 
 def _train(context: Context, run: RunFolder) -> dict[str, Any]:

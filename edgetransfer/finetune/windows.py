@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from edgetransfer.graphs.padding import same_padding
+
 F = torch.nn.functional
 
 
@@ -39,10 +41,10 @@ class Window:
         for size, k, stride, d in zip(
             x.shape[2:], self.kernel, self.strides, self.dilations, strict=True
         ):
-            missing = max((-(-size // stride) - 1) * stride + (k - 1) * d + 1 - size, 0)
-            less, more = missing // 2, missing - missing // 2
-            begins.append(less if self.auto == "SAME_UPPER" else more)
-            ends.append(more if self.auto == "SAME_UPPER" else less)
+            reach = (k - 1) * d + 1
+            low, high = same_padding(size, reach, stride, upper=self.auto == "SAME_UPPER")
+            begins.append(low)
+            ends.append(high)
         return begins + ends
 
     def placed(self, x: Tensor, fill: float = 0.0) -> tuple[Tensor, tuple[int, ...]]:

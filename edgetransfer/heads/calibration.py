@@ -23,6 +23,11 @@ def fitted_temperature(
     cross-entropy is convex in t, so that its derivative is followed by bisection; a sample whose
     own class has no finite score does not count, and without any the factor is 1.
 
+    Where all samples are right no factor is large enough, and a few that are say little: each of
+    n samples is taken to show its class for sure in (n + 1) / (n + 2) of all cases alone, and any
+    class in the others (Platt, "Probabilistic outputs for support vector machines", 1999,
+    section 2.2).
+
     Parameters
     ----------
     offset
@@ -38,14 +43,16 @@ def fitted_temperature(
     part[~there] = 0
     part -= np.where(there, part, -np.inf).max(axis=1, keepdims=True)
     unit = float(-part[there].mean()) or 1.0
+    doubt = 1 / (len(usable) + 2)
     own = part[np.arange(len(usable)), labels[usable]]
+    expected = (1 - doubt) * own + doubt * part.sum(axis=1) / there.sum(axis=1)
 
     def slope(factor: float) -> float:
         logits = np.where(there, part * factor + offset, -np.inf)
         logits -= logits.max(axis=1, keepdims=True)
         probabilities = np.exp(logits)
         probabilities /= probabilities.sum(axis=1, keepdims=True)
-        return float(np.mean(np.einsum("ij,ij->i", probabilities, part) - own))
+        return float(np.mean(np.einsum("ij,ij->i", probabilities, part) - expected))
 
     low, high = np.log(RANGE[0] / unit), np.log(RANGE[1] / unit)
     for _ in range(STEPS):

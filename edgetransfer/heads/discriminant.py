@@ -24,7 +24,7 @@ SURE = 1e-9
 
 
 def discriminant_left_out(spectrum: Spectrum, products: Products) -> FloatArray:
-    """(N, K) scores of each sample by the head fitted to all the others.
+    """(N, K) scores of each row by the head fitted to all samples but it.
 
     The only sample of a class leaves none behind: it scores -inf there. All scores are N times
     smaller than those of a covariance in place of a scatter.

@@ -10,6 +10,7 @@ import numpy as np
 
 from edgetransfer.heads.halves import Halves
 from edgetransfer.native import compiling
+from edgetransfer.native.loading import load_native
 from edgetransfer.types import Float32Array, IntArray
 
 COLUMNS = 16  # the native kernels take a multiple of so many
@@ -40,14 +41,29 @@ class _Step(ctypes.Structure):
 
 @cache
 def load_step() -> ctypes._NamedFuncPointer | None:
-    """The library's step; None where it was not compiled or cannot be loaded."""
+    """The library's step; None where it was not compiled or cannot be loaded.
+
+    Raises
+    ------
+    EngineError
+        If it was compiled from other sources, so that `_Step` is not what it reads.
+    """
     if not compiling.LIBRARY.exists():
         return None
     try:
-        function = ctypes.CDLL(str(compiling.LIBRARY)).head_step
-    except (OSError, AttributeError):
+        library = load_native(
+            step_bytes=ctypes.sizeof(_Step),
+            step_batch_at=_Step.batch.offset,
+            step_weights_at=_Step.weights.offset,
+            step_losses_at=_Step.losses.offset,
+            step_weight_decay_at=_Step.weight_decay.offset,
+            most_batch=MOST_BATCH,
+            column_multiple=COLUMNS,
+        )
+    except OSError:
         return None
-    function.restype = None
+    function = library.head_step
+    function.restype = ctypes.c_int
     function.argtypes = (ctypes.c_void_p, ctypes.c_int, ctypes.c_int, ctypes.c_void_p)
     return function
 
@@ -107,12 +123,16 @@ class NativeSteps:
         step.importance = None if importance is None else importance.ctypes.data
         step.learning_rate, step.momentum, step.weight_decay = rates
         self._meeting.value = 0
-        where, meeting = ctypes.addressof(step), ctypes.addressof(self._meeting)
         if halves.threads == 1:
-            self._function(where, 0, 1, meeting)
+            self._do(0, 1)
         else:
-            halves.run(lambda half: self._function(where, half, 2, meeting), self._abandon)
+            halves.run(lambda half: self._do(half, 2), self._abandon)
         return float(np.mean(self._losses, dtype=np.float64))
+
+    def _do(self, part: int, parts: int) -> None:
+        where, meeting = ctypes.addressof(self._step), ctypes.addressof(self._meeting)
+        if self._function(where, part, parts, meeting):
+            raise ValueError(f"a batch of {self._step.batch} is more than the library takes")
 
     def _abandon(self) -> None:
         """Let the other thread go: this one was interrupted before its half."""

@@ -48,6 +48,7 @@ class Plane:
         self.count = count
         self.sums = sums
         self.gram = gram
+        self._buffer = sums  # with room for classes to come
         self._pending: dict[int, list[Float64Array]] = {1: [], -1: []}
         self._waiting = 0
 
@@ -62,6 +63,18 @@ class Plane:
         self._waiting += len(rows)
         if self._waiting >= PENDING:
             self.settle()
+
+    def grow(self, n_classes: int) -> None:
+        """Make room for classes; more than is asked for, so that a class at a time is cheap."""
+        if n_classes > len(self._buffer):
+            room = max(n_classes, len(self._buffer) * 3 // 2)
+            self._buffer = np.zeros((room, self.sums.shape[1]), np.int64)
+            self._buffer[: len(self.sums)] = self.sums
+        self.sums = self._buffer[:n_classes]
+
+    def keep(self, classes: IntArray) -> None:
+        """Keep these classes alone, in their order."""
+        self.sums = self._buffer = self.sums[classes]
 
     def settle(self) -> None:
         """Bring the Gram matrix up to date: single rows wait until they are worth a product."""

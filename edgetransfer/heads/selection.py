@@ -100,9 +100,8 @@ class Votes:
     weights: Float64Array
 
     @classmethod
-    def of(cls, labels: IntArray, class_weights: ClassWeights) -> Votes:
-        """Each sample alike, or each class alike."""
-        counts = np.bincount(labels)
+    def of(cls, labels: IntArray, counts: IntArray, class_weights: ClassWeights) -> Votes:
+        """Each sample alike, or each class alike; ``counts``, (K,), are of all that there are."""
         tested = np.flatnonzero(counts[labels] > 1)
         weights = np.ones(len(tested))
         if class_weights == "balanced":

@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from edgetransfer.heads.loss import FloatArray
-from edgetransfer.heads.moments import penalty_unit
+from edgetransfer.heads.moments import Moments, penalty_unit
 from edgetransfer.heads.planes import Float64Array
 from edgetransfer.types import Float32Array, IntArray
 
@@ -54,14 +54,14 @@ class Spectrum:
     mean
         (D,) float64.
     rows
-        (N, r), (x - mean) V; float64 or, if there are many, float32.
+        (N, r), (x - mean) V, of all samples or of some; float64 or, if there are many, float32.
     means
         (K, r) float64, the class means in the same form; a class mean is not weighted, as all
         samples of a class weigh the same.
     labels
         (N,) int64.
     counts
-        (K,) int64.
+        (K,) int64, of all samples.
     weights
         (K,) float64, what a sample of each class weighs; mean 1 over the samples.
     """
@@ -97,9 +97,7 @@ class Spectrum:
         values, basis = (_of_products if d > n else _of_scatter)(features, mean, by_row)
         if values.sum() <= ALL_EQUAL * (by_row @ np.einsum("ij,ij->i", features, features)):
             values, basis = np.zeros(1), np.zeros((d, 1))
-        rows: FloatArray = np.empty(
-            (n, len(values)), np.float64 if n * d <= PRECISE else np.float32
-        )
+        rows: FloatArray = np.empty((n, len(values)), _precision(features.shape))
         rotation, centre = basis.astype(rows.dtype), mean.astype(rows.dtype)
         for first in range(0, n, ROWS_AT_ONCE):
             part = slice(first, first + ROWS_AT_ONCE)
@@ -113,6 +111,22 @@ class Spectrum:
             labels=labels,
             counts=counts,
             weights=weights,
+        )
+
+    @classmethod
+    def of_moments(cls, moments: Moments, rows: Float32Array, labels: IntArray) -> Spectrum:
+        """Decompose what was summed up; ``rows``, (N, D), are some of those in it."""
+        values, basis = np.linalg.eigh(moments.total)
+        kind = _precision(rows.shape)
+        return cls(
+            values=np.maximum(values, 0),
+            basis=basis,
+            mean=moments.mean,
+            rows=(rows - moments.mean).astype(kind, copy=False) @ basis.astype(kind),
+            means=(moments.class_means - moments.mean) @ basis,
+            labels=labels,
+            counts=moments.counts,
+            weights=np.ones(len(moments.counts)),
         )
 
     def exact_rows(self, features: Float32Array) -> Float64Array:
@@ -139,6 +153,11 @@ class Spectrum:
             means=means @ self.means.T,
             rows=self.squares @ inverse.astype(kind),
         )
+
+
+def _precision(shape: tuple[int, ...]) -> type[np.float32] | type[np.float64]:
+    """That of so many rotated rows."""
+    return np.float64 if shape[0] * shape[1] <= PRECISE else np.float32
 
 
 def class_means(rows: FloatArray, labels: IntArray, counts: IntArray) -> Float64Array:

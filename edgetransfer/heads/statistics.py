@@ -10,13 +10,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgetransfer.atomic import write_atomically
 from edgetransfer.errors import DataError
 from edgetransfer.heads.moments import Moments
-from edgetransfer.heads.planes import ROWS_PER_BLOCK, Float64Array, Plane, whole_numbers
+from edgetransfer.heads.planes import (
+    BITS,
+    LEAST_EXPONENT,
+    ROWS_PER_BLOCK,
+    Float64Array,
+    Plane,
+    whole_numbers,
+)
 from edgetransfer.heads.tensor_file import safetensors_bytes
 from edgetransfer.types import Float32Array, IntArray
 
@@ -100,7 +109,22 @@ class Statistics:
         more = n_classes - self.n_classes
         self.counts = np.pad(self.counts, (0, more))
         for plane in self._planes.values():
-            plane.sums = np.pad(plane.sums, ((0, more), (0, 0)))
+            plane.grow(n_classes)
+
+    def dropped(self, kept: IntArray) -> None:
+        """Keep the classes ``kept`` alone, in their order; the others have no samples any more.
+
+        Raises
+        ------
+        DataError
+            If a class that goes has samples: `subtract` them first.
+        """
+        gone = np.setdiff1d(np.arange(self.n_classes), kept)
+        if self.counts[gone].any():
+            raise DataError("a class that goes still has samples")
+        self.counts = self.counts[kept]
+        for plane in self._planes.values():
+            plane.keep(kept)
 
     def relabel(self, features: Float32Array, old: IntArray, new: IntArray) -> None:
         """Move learned rows from their old to their new classes."""
@@ -116,34 +140,70 @@ class Statistics:
         gram: Float64Array = np.zeros((d, d))
         sums: Float64Array = np.zeros((self.n_classes, d))
         for plane in self.planes:
-            gram += np.ldexp(plane.gram.astype(np.float64), 2 * plane.exponent)
-            sums += np.ldexp(plane.sums.astype(np.float64), plane.exponent)
+            gram += plane.gram * 4.0**plane.exponent
+            sums += plane.sums * 2.0**plane.exponent
         mean = sums.sum(axis=0) / n
         squares = gram.diagonal().copy()
-        gram -= np.outer(mean * n, mean)
+        gram -= np.outer(mean, mean) * n
         dead = gram.diagonal() <= 1e-13 * squares + sum(plane.rounding for plane in self.planes)
         gram[dead] = 0
         gram[:, dead] = 0
-        gram += gram.T
-        gram /= 2
-        means = sums / np.maximum(self.counts, 1)[:, None]
-        return Moments(counts=self.counts.copy(), class_means=means, mean=mean, total=gram)
+        sums /= np.maximum(self.counts, 1)[:, None]
+        return Moments(counts=self.counts.copy(), class_means=sums, mean=mean, total=gram)
 
-    def save(self, path: Path, metadata: Mapping[str, str]) -> None:
-        """Write everything as safetensors with ``metadata``, atomically; equal ones equal bytes.
+    def arrays(self) -> dict[str, NDArray[np.int64]]:
+        """All there is, by name; equal statistics have equal arrays.
 
-        Of the Gram matrices only the upper triangle is written, row by row.
+        Of the Gram matrices only the upper triangle, row by row.
         """
         planes, upper = self.planes, np.triu_indices(self.dimension)
         shape = (len(planes), self.n_classes, self.dimension)
-        tensors = {
+        return {
             "counts": self.counts,
             "exponents": np.array([plane.exponent for plane in planes], np.int64),
             "rows": np.array([plane.count for plane in planes], np.int64),
             "sums": np.array([plane.sums for plane in planes], np.int64).reshape(shape),
             "gram": np.array([p.gram[upper] for p in planes], np.int64).reshape(-1, len(upper[0])),
         }
-        write_atomically(path, safetensors_bytes(tensors, {**metadata, "format": FORMAT}))
+
+    @classmethod
+    def of_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Statistics:
+        """Statistics from what `arrays` returned.
+
+        Raises
+        ------
+        DataError
+            If the arrays do not fit each other.
+        """
+        names = ("counts", "exponents", "rows", "sums", "gram")
+        counts, exponents, rows, sums, gram = (arrays[name] for name in names)
+        dimension = sums.shape[-1]
+        upper = np.triu_indices(dimension)
+        if (
+            sums.shape != (len(exponents), len(counts), dimension)
+            or gram.shape != (len(exponents), len(upper[0]))
+            or rows.shape != exponents.shape
+            or any(arrays[name].dtype != np.int64 for name in names)
+            or len(np.unique(exponents)) != len(exponents)
+            or (len(exponents) and not exponents.min() >= LEAST_EXPONENT - BITS)
+            or (len(exponents) and exponents.max() > np.finfo(np.float32).maxexp)
+            or counts.min(initial=0) < 0
+        ):
+            raise DataError("the statistics in it do not fit each other")
+        statistics = cls(dimension, len(counts))
+        statistics.counts = counts.copy()
+        parts = zip(exponents.tolist(), rows.tolist(), sums, gram, strict=True)
+        for exponent, count, own, half in parts:
+            plane = statistics._plane(exponent)
+            plane.count = count
+            plane.sums[...] = own
+            plane.gram[upper] = half
+            plane.gram.T[upper] = half
+        return statistics
+
+    def save(self, path: Path, metadata: Mapping[str, str]) -> None:
+        """Write everything as safetensors with ``metadata``, atomically; equal ones equal bytes."""
+        write_atomically(path, safetensors_bytes(self.arrays(), {**metadata, "format": FORMAT}))
 
     @classmethod
     def load(cls, path: Path, *, backbone: str | None = None) -> Statistics:
@@ -161,32 +221,15 @@ class Statistics:
                 metadata = file.metadata() or {}
                 if metadata.get("format") != FORMAT:
                     raise DataError(f"{path}: not statistics that this version can read")
-                counts, exponents, rows, sums, gram = map(
-                    file.get_tensor, ("counts", "exponents", "rows", "sums", "gram")
-                )
+                arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         except (SafetensorError, OSError) as error:
             raise DataError(f"{path}: not a complete file of statistics: {error}") from error
         if backbone is not None and metadata.get("backbone") != backbone:
             raise DataError(f"{path}: these are statistics of another backbone's features")
-        dimension = sums.shape[-1]
-        upper = np.triu_indices(dimension)
-        if (
-            sums.shape != (len(exponents), len(counts), dimension)
-            or gram.shape != (len(exponents), len(upper[0]))
-            or rows.shape != exponents.shape
-            or any(t.dtype != np.int64 for t in (counts, exponents, rows, sums, gram))
-        ):
-            raise DataError(f"{path}: the statistics in it do not fit each other")
-        statistics = cls(dimension, len(counts))
-        statistics.counts = counts
-        parts = zip(exponents.tolist(), rows.tolist(), sums, gram, strict=True)
-        for exponent, count, own, half in parts:
-            plane = statistics._plane(exponent)
-            plane.count = count
-            plane.sums[...] = own
-            plane.gram[upper] = half
-            plane.gram.T[upper] = half
-        return statistics
+        try:
+            return cls.of_arrays(arrays)
+        except (KeyError, IndexError, DataError) as error:
+            raise DataError(f"{path}: damaged: {error}") from error
 
     def _take(self, features: Float32Array, labels: IntArray, sign: int) -> None:
         self._check(features, labels)

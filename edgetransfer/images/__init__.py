@@ -1,6 +1,7 @@
 """Image files to model input: decoding, the train and eval views, normalisation."""
 
 from edgetransfer.images.decoding import DECODING_VERSION, SUFFIXES, decode_image, open_upright
+from edgetransfer.images.likeness import likeness_of
 from edgetransfer.images.views import (
     EvalTransform,
     TrainTransform,
@@ -17,6 +18,7 @@ __all__ = [
     "TrainTransform",
     "View",
     "decode_image",
+    "likeness_of",
     "normalise",
     "open_upright",
     "render",

@@ -11,8 +11,8 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError, features
 
 from edgetransfer.errors import ImageError
-from edgetransfer.images import limits
-from edgetransfer.images.file_kinds import refuse_what_is_no_photo
+from edgetransfer.images import heif, limits
+from edgetransfer.images.file_kinds import is_heif, refuse_what_is_no_photo
 from edgetransfer.images.mending import mended, png_pixels_damaged
 from edgetransfer.images.pillow_gaps import check_bmp, heed_png_depth
 from edgetransfer.images.profiles import lab_to_srgb, to_srgb
@@ -38,7 +38,7 @@ FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", *(("AVIF",) if AVIF else
 SUFFIXES = frozenset(
     (
         *(".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp", ".bmp", ".dib", ".gif"),
-        *(".tif", ".tiff", ".avif"),
+        *(".tif", ".tiff", ".avif", ".heic", ".heif", ".hif"),
     )
 )
 ORIENTATION = 0x0112  # the EXIF tag
@@ -67,7 +67,8 @@ def open_upright(
 
     EXIF rotation is applied, an embedded colour profile converted to sRGB, transparency
     composited on white, CMYK, palettes, grayscale and wide grey values (see `wide`) converted; of
-    an animation the first frame is taken. An alpha that hides the whole picture is not heeded.
+    an animation the first frame is taken, of a HEIC file its main picture. An alpha that hides the
+    whole picture is not heeded.
 
     It takes at most `limits.PHOTO_BYTES` of memory beside the file itself.
 
@@ -88,7 +89,7 @@ def open_upright(
         If it cannot be decoded; the message says why.
     """
     data = source if isinstance(source, bytes) else _read(source)
-    refuse_what_is_no_photo(data, avif=AVIF)
+    refuse_what_is_no_photo(data, avif=AVIF, heif=is_heif(data) and heif.can_decode())
     try:
         return _decoded(data, shrink)
     except ImageError:
@@ -155,7 +156,8 @@ def _decoded(data: bytes, shrink: Shrink | None) -> Image.Image:
     layout = layout_of(data) if data[:4] in MARKS else None
     if layout is not None:
         check_layout(layout)
-    with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+    formats = (heif.FORMAT,) if is_heif(data) else FORMATS
+    with Image.open(io.BytesIO(data), formats=formats) as image:
         if image.format in ("JPEG", "MPO"):
             return _of_jpeg(image, data, shrink)
         if layout is not None:

@@ -74,7 +74,15 @@ _PICTURES = ("picture", "camera raw", "Photoshop", "icon", "EXR", "FITS", "HEIC"
 _ARCHIVES = ("archive",)
 
 
-def refuse_what_is_no_photo(data: bytes, *, avif: bool) -> None:
+_HEIF = ("a HEIC picture", "a HEIF picture")
+
+
+def is_heif(data: bytes) -> bool:
+    """Whether a file is a picture in HEIF, by its brands, and not one of AVIF."""
+    return data[4:8] == b"ftyp" and _media(data[:1024]) in _HEIF
+
+
+def refuse_what_is_no_photo(data: bytes, *, avif: bool, heif: bool) -> None:
     """Name a file that is something else.
 
     Parameters
@@ -83,6 +91,8 @@ def refuse_what_is_no_photo(data: bytes, *, avif: bool) -> None:
         The file's bytes; the first kilobyte decides.
     avif
         Whether AVIF can be decoded here.
+    heif
+        Whether HEIC and others of HEIF can be.
 
     Raises
     ------
@@ -92,7 +102,7 @@ def refuse_what_is_no_photo(data: bytes, *, avif: bool) -> None:
     if data.startswith(_PHOTOS):
         return
     kind = _kind(data)
-    if kind is None or (kind == "an AVIF picture" and avif):
+    if kind is None or (kind == "an AVIF picture" and avif) or (kind in _HEIF and heif):
         return
     raise ImageError(f"not an image: it is {kind}; {_mend(kind)}")
 
@@ -104,6 +114,8 @@ def _mend(kind: str) -> str:
         return "fetch the file itself (git lfs pull, git annex get)"
     if kind == "an AVIF picture":
         return "update Pillow to 11.3 or later, or save it as JPEG or PNG"
+    if kind in _HEIF:
+        return "pip install 'edgetransfer[heic]' reads it; or save it as JPEG or PNG"
     if "web page" in kind or "JSON" in kind or "XML" in kind:
         return "the download answered with it instead of a photo: fetch the photo anew"
     if "archive" in kind:

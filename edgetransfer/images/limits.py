@@ -39,7 +39,7 @@ _BYTES = {
     "F": 13,
 }
 _SIXTEEN_BIT = 10
-_DECODER = {"WEBP": 16, "AVIF": 20}  # what the decoder holds beside that
+_DECODER = {"WEBP": 16, "AVIF": 20, "HEIF": 5}  # what the decoder holds beside that
 _COEFFICIENTS = 6  # of a progressive JPEG without subsampling, 2 bytes each
 
 large = threading.Lock()

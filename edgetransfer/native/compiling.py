@@ -21,7 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 HERE = Path(__file__).parent
-SOURCES = (HERE / "engines" / "sparse" / "native", HERE / "heads" / "native")
+SOURCES = {room: HERE / "src" / room for room in ("common", "sparse", "heads")}
 LIBRARY = HERE / "_native.so"
 
 # Name: the compiler's flags, the bytes of a vector, the number of vector registers.
@@ -50,9 +50,21 @@ def is_current(library: Path = LIBRARY) -> bool:
     """Whether the library is there and younger than every source."""
     if not library.exists():
         return False
-    files = [path for folder in SOURCES for path in folder.iterdir()]
+    files = [path for folder in SOURCES.values() for path in folder.iterdir()]
     newest = max(path.stat().st_mtime for path in [*files, Path(__file__)])
     return library.stat().st_mtime >= newest
+
+
+def why_absent() -> str | None:
+    """Why the native library is not there and what mends it, or None if it is; loads nothing."""
+    if LIBRARY.exists():
+        return None
+    found = find_compiler()
+    first = "" if found else "install a C++ compiler (g++ or clang++), then "
+    return (
+        "the sparse engine's native library was not compiled when edgetransfer was installed: "
+        f"{first}run python -m edgetransfer.native.compiling"
+    )
 
 
 def compile_library(
@@ -85,10 +97,11 @@ def compile_library(
         raise CompileError("no C++ compiler was found (g++ or clang++)")
     target = (machine or _target_machine()).lower()
     extra = [*os.environ.get("ARCHFLAGS", "").split(), *extra]
-    common = ["-std=c++17", "-O2", "-fPIC", "-fvisibility=hidden", "-pthread", *extra]
+    common = ["-std=c++17", "-O2", "-fPIC", "-fvisibility=hidden", "-pthread"]
+    common += ["-Wall", "-Wextra", *extra]
     with tempfile.TemporaryDirectory(prefix="edgetransfer-") as folder:
         jobs = []
-        sources = sorted(path for sources in SOURCES for path in sources.glob("*.cpp"))
+        sources = sorted(path for sources in SOURCES.values() for path in sources.glob("*.cpp"))
         kernels = [path for path in sources if path.stem.endswith("kernels")]
         for source in sources:
             if source not in kernels:

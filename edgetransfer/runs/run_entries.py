@@ -15,12 +15,13 @@ NAMES = frozenset(
         *("config.toml", "head.safetensors", "labels.txt", "metrics.jsonl", "curve.svg"),
         *("skipped.jsonl", "report.json", "checkpoint.safetensors", "backbone.onnx"),
         *("data.json", "backbone.toml", "lock", "ids.bin", "acknowledged", "predictions.jsonl"),
-        *("predictions.1.jsonl", "pending.json", "in-hand.json", "in-hand.bin"),
+        *("predictions.1.jsonl", "pending.json", "in-hand.json", "in-hand.bin", "confirmed.json"),
+        "report.html",
     ]
 )
 FOLDERS = frozenset(
     [
-        *("journal", "checkpoints", "set-aside", ".pending"),
+        *("journal", "checkpoints", "set-aside", "thumbnails", ".pending"),
         *(".previous", ".returning", ".staged", ".dropped"),
     ]
 )

@@ -7,6 +7,7 @@
     curve.svg           accuracy over a stream
     skipped.jsonl       images that could not be used, and why
     report.json         the result
+    report.html         the same for people, with photos
     checkpoint.safetensors   while the training is unfinished
     backbone.onnx       the finetuned backbone, where it was trained too
     backbone.toml       its card
@@ -41,7 +42,7 @@ from edgetransfer.runs.previous import (
 from edgetransfer.runs.run_entries import refuse_strange_entries
 from edgetransfer.runs.run_paths import absolute_paths, relative_paths
 
-CONFIG, HEAD, LABELS, METRICS, CURVE, SKIPPED, REPORT, CHECKPOINT, BACKBONE, CARD, DATA = (
+CONFIG, HEAD, LABELS, METRICS, CURVE, SKIPPED, REPORT, CHECKPOINT, BACKBONE, CARD, DATA, PAGE = (
     "config.toml",
     "head.safetensors",
     "labels.txt",
@@ -53,8 +54,12 @@ CONFIG, HEAD, LABELS, METRICS, CURVE, SKIPPED, REPORT, CHECKPOINT, BACKBONE, CAR
     "backbone.onnx",
     "backbone.toml",
     "data.json",
+    "report.html",
 )
-FILES = (CONFIG, HEAD, LABELS, METRICS, CURVE, SKIPPED, REPORT, CHECKPOINT, BACKBONE, CARD, DATA)
+FILES = (
+    *(CONFIG, HEAD, LABELS, METRICS, CURVE, SKIPPED, REPORT, CHECKPOINT, BACKBONE, CARD, DATA),
+    PAGE,
+)
 # A report makes a finished run of a folder, the config a run: that goes first, this one last.
 LEAVING = (REPORT, *(name for name in FILES if name not in (REPORT, CONFIG)), CONFIG)
 

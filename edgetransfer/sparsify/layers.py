@@ -13,6 +13,7 @@ from onnx import numpy_helper
 
 from edgetransfer.errors import BackboneError
 from edgetransfer.graphs.graph import Graph, attribute, dims_of
+from edgetransfer.graphs.padding import same_padding
 from edgetransfer.graphs.sparsity import quantised_node
 
 Float64Array = NDArray[np.float64]
@@ -231,10 +232,10 @@ def _pads(
     for side, width, stride, dilation in zip(sides, kernel, strides, dilations, strict=False):
         if side is None:
             return None
-        total = max((-(-side // stride) - 1) * stride + (width - 1) * dilation + 1 - side, 0)
-        less, more = total // 2, total - total // 2
-        before.append(less if automatic == b"SAME_UPPER" else more)
-        after.append(more if automatic == b"SAME_UPPER" else less)
+        reach = (width - 1) * dilation + 1
+        low, high = same_padding(side, reach, stride, upper=automatic == b"SAME_UPPER")
+        before.append(low)
+        after.append(high)
     if len(before) != 2:
         return None
     return before[0], before[1], after[0], after[1]

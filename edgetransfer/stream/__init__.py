@@ -12,6 +12,7 @@ from edgetransfer.stream.rewind import RolledBack, SavedState, rollback, saved_s
 from edgetransfer.stream.running import run_stream
 from edgetransfer.stream.settings import KeepingSettings, LearningSettings, StreamSettings
 from edgetransfer.stream.snapshot import Snapshot
+from edgetransfer.stream.statistics_learner import StatisticsLearner
 
 __all__ = [
     "Check",
@@ -26,6 +27,7 @@ __all__ = [
     "RolledBack",
     "SavedState",
     "Snapshot",
+    "StatisticsLearner",
     "StreamSettings",
     "check",
     "export",

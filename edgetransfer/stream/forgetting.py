@@ -8,30 +8,36 @@ from pathlib import Path
 from typing import Any
 
 from edgetransfer.errors import RunFolderError, UsageError
+from edgetransfer.stream.erasing import stage_erasure
 from edgetransfer.stream.keeping.checkpoints import CheckpointFolder
 from edgetransfer.stream.keeping.derived import report_of
 from edgetransfer.stream.keeping.history import Moment, held, journal_names, stage_moment
-from edgetransfer.stream.keeping.predictions import NAME, OLDER, without
-from edgetransfer.stream.keeping.recovery import CHECKPOINTS, look
+from edgetransfer.stream.keeping.recovery import CHECKPOINTS, JOURNAL, look
+from edgetransfer.stream.kept_rows import BEYOND, gone_keys, learned_samples
 from edgetransfer.stream.learner import blas_on_one_thread
-from edgetransfer.stream.learning.ids import id_key
+from edgetransfer.stream.learning.feature_learner import FeatureLearner
+from edgetransfer.stream.learning.ids import ID_BYTES, id_key
+from edgetransfer.stream.statistics_learner import Learned, StatisticsLearner
 
 REMEMBERED = 1000  # forgotten classes whose names' keys are kept
+NAMED = 5  # samples that a refusal names
 
 
 def forget(run: Path, *, ids: frozenset[str], classes: frozenset[str]) -> dict[str, Any]:
     """Remove samples, or whole classes, and fit the head to what stays.
 
-    Their rows leave the reservoir, the journal, every checkpoint and what was set aside: older
-    checkpoints and the journal are deleted, so there is no going back behind this. That an id was
-    once accepted is still known, so it is not learned again. A class that is named is dropped
-    from the head; it is born anew should it come again. To forget once more what was forgotten
-    changes nothing, so that the call may be repeated after a kill.
+    Their rows leave the learner, the journal, every checkpoint and what was set aside: older
+    checkpoints are deleted, so there is no going back behind this. A learner on statistics is then
+    as if it had never seen them; one by replay is fitted to what stays of its reservoir, and loses
+    its journal. That an id was once accepted is still known, so it is not learned again. A class
+    that is named is dropped from the head; it is born anew should it come again. To forget once
+    more what was forgotten changes nothing, so that the call may be repeated after a kill.
 
     Raises
     ------
     UsageError
-        If nothing is named, or a class is not known.
+        If nothing is named, or a class is not known, or the features of a sample, which are to be
+        taken out of the statistics, are not kept any more.
     RunFolderError
         If it is no stream's run, or the stream is running.
     """
@@ -51,14 +57,13 @@ def forget(run: Path, *, ids: frozenset[str], classes: frozenset[str]) -> dict[s
             for name in sorted(classes - set(learner.classes)):
                 if id_key(name).hex() not in before:
                     raise UsageError(f"{run}: no class {name!r} was learned")
-            removed = learner.forget(ids, classes)
-            predictions = {
-                name: without(folder.path / name, ids, classes)
-                for name in (NAME, OLDER)
-                if (folder.path / name).exists()
-            }
+            if isinstance(learner, StatisticsLearner):
+                removed, keys = _forget_exactly(folder.path, moment.ids, learner, ids, classes)
+            else:
+                assert isinstance(learner, FeatureLearner)
+                removed, keys = learner.forget(ids, classes), None
             forgotten = [*before, *(key for key in gone if key not in before)]
-            _keep_only(folder.path, moment, forgotten, predictions)
+            _keep_only(folder.path, moment, forgotten, ids, classes, keys)
             return {"removed": removed, **report_of(learner)}
         finally:
             moment.learner.close()
@@ -69,18 +74,59 @@ def _as_learned(name: str, classes: Sequence[str]) -> str:
     return name if name in classes else unicodedata.normalize("NFC", name)
 
 
-def _keep_only(run: Path, moment: Moment, forgotten: list[str], others: dict[str, bytes]) -> None:
-    """Make a moment all that there is of a run; ``others`` are files that lose some lines."""
+def _forget_exactly(
+    run: Path,
+    known: bytes,
+    learner: StatisticsLearner,
+    ids: frozenset[str],
+    classes: frozenset[str],
+) -> tuple[int, frozenset[bytes]]:
+    """Take samples out of statistics; returns how many there were, and the keys of all.
+
+    Raises
+    ------
+    UsageError
+        If the features of one are not kept any more.
+    """
+    keys = frozenset(map(id_key, ids))
+    learned = learned_samples(run / JOURNAL, keys, classes)
+    accepted = {known[at : at + ID_BYTES] for at in range(0, len(known), ID_BYTES)}
+    samples: dict[bytes, Learned | None] = dict(learned)
+    samples |= {key: None for key in keys if learner.pooled(key) is not None}
+    gone = gone_keys(run / JOURNAL)
+    lost = sorted(i for i in ids if (k := id_key(i)) in accepted - gone and k not in samples)
+    for name in sorted(classes & set(learner.classes)):
+        there = sum(sample.label == name for sample in learned.values())
+        if there < learner.class_counts[name]:
+            lost.append(f"{learner.class_counts[name] - there} samples of class {name!r}")
+    if lost:
+        named = ", ".join(lost[:NAMED]) + (", …" if len(lost) > NAMED else "")
+        raise UsageError(f"{run}: cannot take {named} away again: {BEYOND}")
+    return learner.forget(samples, classes), frozenset(samples)
+
+
+def _keep_only(
+    run: Path,
+    moment: Moment,
+    forgotten: list[str],
+    ids: frozenset[str],
+    classes: frozenset[str],
+    keys: frozenset[bytes] | None,
+) -> None:
+    """Make a moment all that there is of a run.
+
+    ``keys`` are those of the samples that leave the journal; all do if it is None.
+    """
     checkpoint = moment.checkpoint(
         revision=moment.run["revision"] + 1, forgotten=forgotten[-REMEMBERED:]
     )
     staged, gone = stage_moment(run, moment, checkpoint)
     try:
-        for name, content in others.items():
-            staged.write(name, content)
+        stage_erasure(staged, run, ids, classes, keys or frozenset())
         names = CheckpointFolder(run / CHECKPOINTS).names()
         gone += [f"{CHECKPOINTS}/{path.name}" for path in names]
-        staged.commit("forget", remove=[*gone, *journal_names(run)], aside=None)
+        gone += [] if keys is not None else journal_names(run)
+        staged.commit("forget", remove=gone, aside=None)
     except BaseException:
         staged.discard()
         raise

@@ -293,9 +293,7 @@ class StreamJob:
                 arrival.reply(receipt.as_json())
                 self._board.acknowledged(now - came)
 
-        def accept() -> (
-            None
-        ):  # they are answered as soon as they are on disk: learning takes longer
+        def accept() -> None:  # answered as soon as they are on disk: learning takes longer
             self.durable.accept(offers[answered:], answer)
 
         self._until_there_is_room(accept)

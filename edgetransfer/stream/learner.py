@@ -6,6 +6,7 @@ import hashlib
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 
@@ -24,7 +25,7 @@ from edgetransfer.stream.keeping.in_hand import InHand
 from edgetransfer.stream.learning.ids import id_key
 from edgetransfer.stream.learning.offers import Offer, Receipt
 from edgetransfer.stream.opening import Eyes, open_eyes
-from edgetransfer.stream.settings import StreamSettings
+from edgetransfer.stream.settings import LearningSettings, StreamSettings
 from edgetransfer.types import Float32Array
 
 logger = logging.getLogger(__name__)
@@ -69,7 +70,7 @@ class OnlineLearner:
         owner = FolderOwner(settings.out, "stream")
         try:
             run = RunFolder.begin(settings.out, resume=True, overwrite=False)
-            _agree(run, settings)
+            learning = _agreed(run, settings)
         except BaseException:
             owner.release()
             raise
@@ -77,7 +78,7 @@ class OnlineLearner:
         self.durable = DurableLearner(
             run,
             opened.engine.dimension,
-            settings.learning,
+            learning,
             settings.keeping,
             identity=opened.identity,
             head_metadata=opened.metadata,
@@ -167,7 +168,7 @@ class OnlineLearner:
 
     def probabilities(self, rows: Float32Array) -> dict[str, float]:
         """As `predict`, of the (views, D) rows of one image."""
-        head = self.durable.learner.head
+        head = self.durable.learner.newest
         if not head.classes:
             return {}
         mean = head.predict_proba(rows).mean(axis=0)
@@ -273,13 +274,17 @@ def _arrival(image: Path | bytes, label: str | None, sample_id: str | None) -> A
     return Arrival(id=sample_id, source=image, label=label)
 
 
-def _agree(run: RunFolder, settings: StreamSettings) -> None:
-    """Begin the configuration of a run, or hold the settings against it."""
-    config = settings.to_config()
+def _agreed(run: RunFolder, settings: StreamSettings) -> LearningSettings:
+    """Begin the configuration of a run, or hold the settings against it; returns how to learn."""
+    before = None
     if run.is_run:
         before = run.read_config().get("stream")
         if before is None:
             raise UsageError(f"{run.path}: holds a run of another kind; choose another --out")
+    learning = settings.learning.resolved(before)
+    config = replace(settings, learning=learning).to_config()
+    if before is not None:
+        before = {"learner": "replay", **before}  # of before there was another one
         for name in sorted(config["stream"].keys() | before.keys()):
             was, now = before.get(name, "not set"), config["stream"].get(name, "not set")
             if was != now:
@@ -287,5 +292,6 @@ def _agree(run: RunFolder, settings: StreamSettings) -> None:
                     f"{run.path}: this run was begun with {name} {was}, not {now}; "
                     "give what it was begun with, or choose another --out"
                 )
-        return
+        return learning
     run.write_config(config)
+    return learning

@@ -222,7 +222,7 @@ def _ids(run: Path, checkpoint: Checkpoint) -> bytes:
 def _until(records: Sequence[Record], accepted: int, count: int) -> Sequence[Record]:
     """Records up to the one that would make more than so many samples."""
     for i, record in enumerate(records):
-        if record.kind == "sample":
+        if record.key is not None:
             if accepted == count:
                 return records[:i]
             accepted += 1

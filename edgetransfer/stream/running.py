@@ -103,9 +103,11 @@ def _metrics_served(port: int | None, board: Throughput) -> Iterator[None]:
     if port is None:
         yield
         return
-    from edgetransfer.stream.http import StreamServer
+    from edgetransfer.stream.http import StreamRoutes
+    from edgetransfer.web import WebServer
 
-    server = StreamServer("127.0.0.1", port, board=board, desk=None, token=None, longest=0)
+    routes = StreamRoutes(board, None).table()
+    server = WebServer("127.0.0.1", port, routes=routes, token=None, longest=0)
     server.start()
     logger.info("metrics on http://127.0.0.1:%d/metrics", server.port)
     try:

@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 from edgetransfer.errors import UsageError
 from edgetransfer.paths import take_strings
 from edgetransfer.reprs import short_repr
 from edgetransfer.types import Interpolation
+
+LearnerName = Literal["statistics", "replay"]
+REPLAYED = {  # settings that the other learner has no use for, and their options
+    "batch_size": "batch-size",
+    "replay": "replay",
+    "replay_size": "replay-size",
+    "learning_rate": "learning-rate",
+    "momentum": "momentum",
+    "weight_decay": "weight-decay",
+    "class_weights": "class-weights",
+    "reservoir_bytes": "reservoir",
+    "refit_every": "refit-every",
+    "refit_rows": "refit-rows",
+    "l2": "l2",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,8 +34,13 @@ class LearningSettings:
 
     Parameters
     ----------
+    learner
+        ``statistics``: exact sums of features and of their products, from which the head is
+        solved, so that their order has no influence. ``replay``: steps of SGD on new and
+        remembered rows. None: as the run was begun with; a new one by statistics, unless some of
+        the settings are of ``replay`` alone.
     batch_size
-        Labelled samples that are predicted, scored and then learned together. It counts
+        Labelled samples that ``replay`` predicts, scores and then learns together. It counts
         samples, so how fast they arrive has no influence on the result, unless they pause: see
         `KeepingSettings.flush_seconds`.
     replay
@@ -49,6 +70,7 @@ class LearningSettings:
         How much of its weight a scored sample keeps per later sample, in the fading accuracy.
     """
 
+    learner: LearnerName | None = None
     batch_size: int = 32
     replay: int = 8
     replay_size: int = 64
@@ -69,6 +91,8 @@ class LearningSettings:
     __repr__ = short_repr
 
     def __post_init__(self) -> None:
+        if self.learner not in (None, *get_args(LearnerName)):
+            raise UsageError(f"--learner is statistics or replay, not {self.learner!r}")
         least = {
             "batch_size": 1,
             "replay": 1,
@@ -91,6 +115,33 @@ class LearningSettings:
             raise UsageError(f"fading lies between 0 and 1, not {self.fading}")
         if self.l2 is not None and not 0 < self.l2 < float("inf"):
             raise UsageError(f"--l2 is 'auto' or a number above zero, not {self.l2}")
+        if self.learner == "statistics" and (odd := self._of_replay):
+            raise UsageError(
+                f"{', '.join(odd)}: of --learner replay; statistics need no such setting"
+            )
+
+    @property
+    def _of_replay(self) -> list[str]:
+        """The settings of ``replay`` alone that are not as they usually are."""
+        return [
+            f"--{REPLAYED[field.name]}"
+            for field in fields(self)
+            if field.name in REPLAYED and getattr(self, field.name) != field.default
+        ]
+
+    def resolved(self, before: Mapping[str, Any] | None) -> LearningSettings:
+        """The same with a learner.
+
+        Parameters
+        ----------
+        before
+            The settings that the run was begun with; None if it is new. Earlier versions had
+            ``replay`` alone, and did not name it.
+        """
+        if self.learner is not None:
+            return self
+        usual: LearnerName = "replay" if self._of_replay else "statistics"
+        return replace(self, learner=usual if before is None else before.get("learner", "replay"))
 
 
 @dataclass(frozen=True, kw_only=True)

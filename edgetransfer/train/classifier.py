@@ -142,6 +142,10 @@ class Classifier:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the engine."""
         self.extractor.close()
         self.extractor.engine.close()
 
@@ -198,13 +202,18 @@ class Classifier:
             if isinstance(result, str):
                 yield Prediction(id=sample.id, error=result)
                 continue
-            best = np.argsort(-result, kind="stable")[:top]
-            yield Prediction(
-                id=sample.id,
-                classes=tuple(self.head.classes[i] for i in best),
-                probabilities=tuple(float(result[i]) for i in best),
-                unknown=bool(self.unknown_below is not None and result.max() < self.unknown_below),
-            )
+            yield self.prediction(sample.id, result, top=top)
+
+    def prediction(self, id: str, probabilities: Float32Array, *, top: int) -> Prediction:  # noqa: A002
+        """What (K,) probabilities say of a sample."""
+        best = np.argsort(-probabilities, kind="stable")[:top]
+        below = self.unknown_below is not None and probabilities.max() < self.unknown_below
+        return Prediction(
+            id=id,
+            classes=tuple(self.head.classes[i] for i in best),
+            probabilities=tuple(float(probabilities[i]) for i in best),
+            unknown=bool(below),
+        )
 
     def evaluate(
         self,

@@ -9,8 +9,15 @@ import numpy as np
 
 from edgetransfer.engines import available_cores
 from edgetransfer.features import FeatureTable
-from edgetransfer.heads import ClosedFormSolver, LBFGSSolver, LinearHead, SoftmaxLoss, Trial
-from edgetransfer.heads.closed_form import Method
+from edgetransfer.heads import (
+    ClosedFormSolver,
+    Honest,
+    LBFGSSolver,
+    LinearHead,
+    SoftmaxLoss,
+    Trial,
+)
+from edgetransfer.heads.candidates import Method
 from edgetransfer.heads.feature_maps import MapName
 from edgetransfer.train.epochs import Scaling
 from edgetransfer.train.honesty import calibration_report, honest_report, warn_of_hidden
@@ -26,11 +33,24 @@ METHODS: dict[str, tuple[Method, ...]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class FittedHead:
-    """A head on raw features, its mean cross-entropy on them, and what the report says of it."""
+    """A head, and what is known of it.
+
+    Parameters
+    ----------
+    head
+        On raw features.
+    loss
+        Its mean cross-entropy on them.
+    details
+        What the report says of it.
+    honest
+        What heads say that were fitted without each photo; None where nothing was chosen so.
+    """
 
     head: LinearHead
     loss: float
     details: dict[str, Any]
+    honest: Honest | None = None
 
 
 def fit_head(
@@ -52,7 +72,12 @@ def fit_head(
         if result.honest is not None:
             details["honest"] = honest_report(result.honest, classes, len(table.labels))
             warn_of_hidden(details["honest"])
-        return FittedHead(head=unscaled(result.head, scaling), loss=result.loss, details=details)
+        return FittedHead(
+            head=unscaled(result.head, scaling),
+            loss=result.loss,
+            details=details,
+            honest=result.honest,
+        )
     return _closed_form(settings, table, features, scaling, classes, progress)
 
 
@@ -83,7 +108,7 @@ def _closed_form(
         "chosen": _record(result.chosen),
         "tried": [_record(trial) for trial in result.tried],
     }
-    return FittedHead(head=head, loss=loss, details=details)
+    return FittedHead(head=head, loss=loss, details=details, honest=result.honest)
 
 
 def _record(trial: Trial) -> dict[str, Any]:

@@ -42,7 +42,9 @@ class OpenedRun:
     cache
         Where the engine's plan and trials are kept.
     config
-        The run's settings; empty of a file.
+        The run's configuration; empty of a file.
+    settings
+        What it says of a linear training; None of a file.
     unknown_below
         Below which probability a photo shows none of the classes; None if that was not set.
     """
@@ -52,6 +54,7 @@ class OpenedRun:
     batch_size: int
     cache: Path
     config: Mapping[str, Any] = field(default_factory=dict)
+    settings: LinearTraining | None = None
     unknown_below: float | None = None
 
 
@@ -104,6 +107,7 @@ def open_run(run: Path, *, backbone: str | None = None, batch_size: int | None =
         batch_size=settings.batch_size,
         cache=settings.cache_dir or default_cache_folder(),
         config=folder.read_config(),
+        settings=settings,
         unknown_below=_threshold_of(folder, head),
     )
 

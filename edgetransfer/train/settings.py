@@ -29,7 +29,7 @@ LEARNING_RATE = 0.01
 CHECKPOINT_SECONDS = 20.0
 # What may differ between a run and its resumption without changing the result.
 FREE_ON_RESUME = frozenset(
-    ["workers", "cache_dir", "out", "checkpoint_seconds", "max_bad", "metric", "recipe"]
+    ["workers", "cache_dir", "out", "checkpoint_seconds", "max_bad", "metric", "recipe", "report"]
 )
 
 
@@ -94,6 +94,8 @@ class LinearTraining:
         Where features are kept; the user's cache folder if None.
     checkpoint_seconds
         How much work at most a kill can cost; 20 if None.
+    report
+        Whether report.html is written at the end.
     """
 
     backbone: str
@@ -131,6 +133,7 @@ class LinearTraining:
     interpolation: Interpolation | None = None
     normalisation: str | None = None
     checkpoint_seconds: float | None = None
+    report: bool = True
 
     __repr__ = short_repr
 

@@ -20,7 +20,8 @@ from edgetransfer.features import (
     cached_features,
     default_cache_folder,
 )
-from edgetransfer.heads import LinearHead, SGDSolver
+from edgetransfer.findings import unseen
+from edgetransfer.heads import Honest, LinearHead, SGDSolver
 from edgetransfer.metrics import accuracy_of, peak_memory_bytes
 from edgetransfer.runs import RunFolder
 from edgetransfer.runs.run_folder import CHECKPOINT, HEAD, METRICS, REPORT, SKIPPED
@@ -28,6 +29,7 @@ from edgetransfer.train.checkpoint import Arrays, TrainingState, load_checkpoint
 from edgetransfer.train.epochs import CachedEpochs, EpochSource, OnlineEpochs, Scaling
 from edgetransfer.train.fitting import fit_head, unscaled
 from edgetransfer.train.inputs import write_inputs
+from edgetransfer.train.left_out import fitted_honestly, left_out
 from edgetransfer.train.opening import (
     cache_identity,
     head_metadata,
@@ -38,6 +40,7 @@ from edgetransfer.train.opening import (
     opened_extractor,
 )
 from edgetransfer.train.recipe import warning_of
+from edgetransfer.train.run_page import page_may_fail, write_page
 from edgetransfer.train.runs import check_finished, common_report, entered_run, replacing
 from edgetransfer.train.settings import LinearTraining
 from edgetransfer.train.sgd_training import SGDTraining
@@ -104,7 +107,11 @@ def train_linear(
                 write_inputs(run, splits)
                 doubts = [*departed, *entered.doubts]
                 job = _Job(settings, backbone, splits, run, extractor, progress, doubts)
-                return job.train()
+                report = job.train()
+            if settings.report:
+                with page_may_fail():
+                    job.write_page(report)
+            return report
 
 
 def _plan(
@@ -139,6 +146,10 @@ class _Job:
         self.clock = extractor.clock
         self.progress = progress
         self.computed = self.from_cache = 0
+        self.honest: Honest | None = None
+        self.head: LinearHead | None = None
+        self.val: FeatureTable | None = None
+        self.test: FeatureTable | None = None
         total = len(splits.train) + len(splits.val) + len(splits.test)
         self.skipped = SkippedImages(total, settings.max_bad)
         self.cache = FeatureCache(
@@ -166,6 +177,7 @@ class _Job:
                 head, details = self._at_once(val)
         finally:
             self.run.write_lines(SKIPPED, self.skipped.records)
+        self.head, self.val, self.test = head, val, test
         return self._finish(head, details, test)
 
     @property
@@ -209,6 +221,7 @@ class _Job:
         table = self._train_table()
         with self.clock.measure("head"):
             fitted = fit_head(self.settings, table, self.splits.classes, self.progress)
+        self.honest = fitted.honest
         seconds = monotonic() - start
         record = {
             "epoch": 1,
@@ -304,6 +317,34 @@ class _Job:
         self.run.write_json(REPORT, report)
         self.run.file(CHECKPOINT).unlink(missing_ok=True)
         return report
+
+    def write_page(self, report: dict[str, Any]) -> None:
+        """The page for people, of a run that is finished."""
+        assert self.head is not None
+        train = self._table(self.splits.train, "training features")
+        honest = self.honest
+        if honest is None:
+            _, honest = fitted_honestly(self.settings, train, self.splits.classes, self.progress)
+        parts = [left_out(self.settings, self._used(self.splits.train), train, honest)]
+        for split, samples, table in (
+            ("val", self.splits.val, self.val),
+            ("test", self.splits.test, self.test),
+        ):
+            if table is not None and len(table.labels):
+                probabilities = self.head.predict_proba(table.features)
+                parts.append(unseen(split, self._used(samples), table.features, probabilities))
+        write_page(
+            self.run,
+            self.settings,
+            self.splits.classes,
+            parts,
+            report,
+            skipped=self.skipped.records,
+            progress=self.progress,
+        )
+
+    def _used(self, samples: tuple[Sample, ...]) -> list[Sample]:
+        return [s for s in samples if s not in self.skipped]
 
 
 def _check_finite(table: FeatureTable, samples: list[Sample]) -> None:

@@ -114,7 +114,7 @@ def test_our_own_engines_would_pass(kind: str, frozen: onnx.ModelProto) -> None:
     assert judge(frozen, engine)["works"]
 
 
-def test_where_there_is_nothing_to_compare_with_the_engine_is_believed() -> None:
+def test_where_there_is_nothing_to_compare_with_the_engine_is_not_believed() -> None:
     node = helper.make_node("Nothing", ["images"], ["features"], domain="nowhere")
     value = helper.make_tensor_value_info("images", TensorProto.FLOAT, [2, 3, 8, 8])
     graph = helper.make_graph(
@@ -122,4 +122,6 @@ def test_where_there_is_nothing_to_compare_with_the_engine_is_believed() -> None
     )
     graph.initializer.append(numpy_helper.from_array(np.zeros(1, np.float32), "w"))
     engine = FakeEngine(batch_size=2, size=8)
-    assert judge(helper.make_model(graph), engine)["works"]
+    answer = judge(helper.make_model(graph), engine)
+    assert not answer["works"]
+    assert "nothing says whether its features are right" in answer["detail"]

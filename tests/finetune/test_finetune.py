@@ -32,6 +32,7 @@ def settings(photos: Path, tmp_path: Path) -> LinearTraining:
     made = tiny(sparsity=0.6, head="none", size=32)
     (tmp_path / "net").mkdir()
     return LinearTraining(
+        report=False,
         backbone=str(made.save(tmp_path / "net" / "net.onnx")),
         data=photos,
         out=tmp_path / "run",

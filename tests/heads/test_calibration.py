@@ -22,12 +22,25 @@ def test_temperature_is_the_least_cross_entropys(factor, scale):
     scores, labels, _ = drawn(0, factor)
     scores /= scale
 
+    doubt = 1 / (2000 + 2)
+
     def cross_entropy(logarithm):
-        return -log_softmax(scores * np.exp(logarithm), axis=1)[np.arange(2000), labels].mean()
+        logits = log_softmax(scores * np.exp(logarithm), axis=1)
+        own = logits[np.arange(2000), labels].mean()
+        return -(1 - doubt) * own - doubt * logits.mean()
 
     around = np.log(factor * scale)
     best = minimize_scalar(cross_entropy, bounds=(around - 3, around + 3), method="bounded")
     assert np.log(fitted_temperature(scores, labels)) == pytest.approx(best.x, abs=1e-2)
+
+
+@pytest.mark.parametrize("n", [1, 4, 30])
+def test_a_few_that_are_all_right_are_no_certainty(n):
+    """However far apart their scores: Platt's estimate of n right ones of n."""
+    labels = np.arange(n) % 2
+    scores = np.eye(2)[labels] * 1e-3
+    sure = softmax(fitted_temperature(scores, labels) * scores, axis=1).max(axis=1)
+    assert sure == pytest.approx(1 - 1 / (n + 2) + 0.5 / (n + 2), abs=1e-3)
 
 
 def test_impossible_classes_do_not_spoil_it():

@@ -122,7 +122,7 @@ def test_distinct_rows_are_the_first_of_each():
 
 
 def test_usual_candidate_stays_unless_another_is_better_beyond_doubt():
-    votes = Votes.of(np.arange(100) % 2, "none")
+    votes = Votes.of(np.arange(100) % 2, np.array([50, 50]), "none")
     usual = np.arange(100) < 80
     little, much = usual.copy(), usual.copy()
     little[[80, 0]] = True, False

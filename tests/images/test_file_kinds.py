@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from edgetransfer.errors import ImageError
-from edgetransfer.images import decode_image, decoding
+from edgetransfer.images import decode_image, decoding, heif
 from tests.images_made import encode, noise_pixels
 
 
@@ -60,9 +60,9 @@ KINDS: dict[str, tuple[bytes, str, str]] = {
     "json": (json.dumps({"error": "denied"}).encode(), "JSON", "fetch"),
     "text": (b"hello, I am no picture\n" * 20, "text", "remove it"),
     "text in German": (("schön und gut\n" * 60).encode(), "text", "remove it"),
-    "heic": (media(b"heic", b"mif1", b"heic"), "HEIC", "JPEG or PNG"),
-    "heic by another name": (media(b"mif1", b"heic"), "HEIF", "JPEG or PNG"),
-    "heif sequence": (media(b"msf1", b"hevc"), "HEIF", "JPEG or PNG"),
+    "heic": (media(b"heic", b"mif1", b"heic"), "HEIC", "edgetransfer[heic]"),
+    "heic by another name": (media(b"mif1", b"heic"), "HEIF", "edgetransfer[heic]"),
+    "heif sequence": (media(b"msf1", b"hevc"), "HEIF", "edgetransfer[heic]"),
     "mp4": (media(b"isom", b"iso2", b"mp41"), "video", "frames"),
     "mov": (media(b"qt  "), "video", "frames"),
     "cr3": (media(b"crx ", b"isom"), "camera raw", "JPEG or PNG"),
@@ -94,7 +94,8 @@ KINDS: dict[str, tuple[bytes, str, str]] = {
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_what_is_no_photo_is_named(name: str) -> None:
+def test_what_is_no_photo_is_named(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(heif, "can_decode", lambda: False)
     data, kind, mend = KINDS[name]
     with pytest.raises(ImageError) as caught:
         decode_image(data)

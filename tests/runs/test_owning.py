@@ -58,6 +58,7 @@ def stream(run: Path, begun: Callable[[], None] | None = None) -> None:
 @pytest.fixture
 def settings(backbone: Path, photos: Path, tmp_path: Path) -> LinearTraining:
     return LinearTraining(
+        report=False,
         backbone=str(backbone),
         data=photos,
         out=tmp_path / "run",
@@ -227,7 +228,8 @@ def test_of_two_at_once_the_second_is_refused(
 
 def test_a_killed_owner_leaves_the_folder_to_others(tmp_path: Path) -> None:
     script = (
-        "import sys, time; from pathlib import Path; from edgetransfer.runs.owning import FolderOwner\n"
+        "import sys, time; from pathlib import Path\n"
+        "from edgetransfer.runs.owning import FolderOwner\n"
         "FolderOwner(Path(sys.argv[1]), 'train'); print('in', flush=True); time.sleep(60)"
     )
     with subprocess.Popen(

@@ -18,9 +18,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgetransfer.errors import UsageError
-from edgetransfer.stream.http import connections
-from edgetransfer.stream.http.bodies import BodyBudget
-from edgetransfer.stream.http.hosts import Hosts
+from edgetransfer.web import connections
+from edgetransfer.web.bodies import BodyBudget
+from edgetransfer.web.hosts import Hosts
 from tests.stream.stream_pictures import settings_for
 from tests.stream.test_http import Endpoint, sample
 
@@ -246,7 +246,7 @@ def test_the_sum_of_all_bodies_is_bounded() -> None:
 def test_bodies_beyond_the_budget_are_told_to_come_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edgetransfer.stream.http.server.BODIES", 0)
+    monkeypatch.setattr("edgetransfer.web.server.BODIES", 0)
     endpoint = Endpoint(tmp_path / "run")  # room for two of the largest bodies
     size = 15_000
     begin = HEAD + f"Content-Type: image/png\r\nContent-Length: {size}\r\n\r\n".encode()

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 from edgetransfer.runs import RunFolder
-from edgetransfer.stream import KeepingSettings, LearningSettings, pacing
+from edgetransfer.stream import KeepingSettings, LearningSettings
+from edgetransfer.stream.keeping import pacing
 from edgetransfer.stream.keeping.durable import DurableLearner
 from edgetransfer.stream.keeping.journal import JournalFullError
+from edgetransfer.stream.keeping.pacing import CheckpointPace
 from edgetransfer.stream.learning.offers import Offer, Receipt
-from edgetransfer.stream.pacing import CheckpointPace
 
 D = 12
 

@@ -66,6 +66,7 @@ CHANGES: dict[Change, str | None] = {
 @pytest.fixture
 def settings(photos: Path, backbone: Path, tmp_path: Path) -> LinearTraining:
     return LinearTraining(
+        report=False,
         backbone=str(backbone),
         data=photos,
         out=tmp_path / "run",

@@ -22,6 +22,7 @@ def settings(photos, backbone, tmp_path):
     own.parent.mkdir()
     shutil.copy(backbone, own)
     return LinearTraining(
+        report=False,
         backbone=str(own),
         data=photos,
         out=tmp_path / "run",
@@ -149,11 +150,11 @@ def test_one_photo_a_class_trains_with_a_stated_penalty(settings, tmp_path, capl
 
 
 def test_images_that_are_not_used_are_mentioned(settings, photos, caplog):
-    (photos / "train/red/phone.heic").write_bytes(b"heic")
+    (photos / "train/red/drawing.psd").write_bytes(b"8BPS")
     shutil.copy(photos / "train/red/000.png", photos / "beside.png")
     with caplog.at_level("WARNING", "edgetransfer"):
         train_linear(settings)
-    assert "ignored 1 files with ending .heic" in caplog.text
+    assert "ignored 1 files with ending .psd" in caplog.text
     assert "ignored 1 images beside the class folders" in caplog.text
 
 

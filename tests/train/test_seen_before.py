@@ -16,6 +16,7 @@ from edgetransfer.train.seen_before import seen_in_training
 @pytest.fixture
 def settings(photos, backbone, tmp_path):
     return LinearTraining(
+        report=False,
         backbone=str(backbone),
         data=photos,
         out=tmp_path / "run",

@@ -28,6 +28,7 @@ KEYS = {
 @pytest.fixture
 def settings(photos, backbone, tmp_path):
     return LinearTraining(
+        report=False,
         backbone=str(backbone),
         data=photos,
         out=tmp_path / "run",

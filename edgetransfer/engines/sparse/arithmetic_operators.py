@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import onnx
 
-from edgetransfer.engines.sparse.constants import Array
-from edgetransfer.engines.sparse.lowering import Attributes, Lowering, Value
 from edgetransfer.engines.sparse.plan import Activation, Kind, Operator, Window
+from edgetransfer.engines.sparse.state import Attributes, Lowering, Value
 from edgetransfer.engines.sparse.windows import window_of
 from edgetransfer.errors import EngineError
+from edgetransfer.graphs.graph import Array
 
 
 def convolution(low: Lowering, node: onnx.NodeProto, a: Attributes) -> Value:

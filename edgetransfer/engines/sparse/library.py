@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from edgetransfer.engines.sparse.opening import why_absent
-from edgetransfer.engines.sparse.plan import Words
+from edgetransfer.engines.sparse.plan import PLAN_VERSION, Words
 from edgetransfer.errors import EngineError
 from edgetransfer.native import compiling
+from edgetransfer.native.loading import load_native
 from edgetransfer.types import Float32Array
 
 ERROR_BYTES = 512
@@ -27,13 +27,13 @@ def load_library() -> ctypes.CDLL:
     Raises
     ------
     EngineError
-        If it is not there or cannot be loaded.
+        If it is not there, cannot be loaded, or was compiled from other sources.
     """
-    absent = why_absent()
+    absent = compiling.why_absent()
     if absent is not None:
         raise EngineError(absent)
     try:
-        library = ctypes.CDLL(str(compiling.LIBRARY))
+        library = load_native(plan_version=PLAN_VERSION)
     except OSError as error:
         raise EngineError(
             f"{compiling.LIBRARY} cannot be loaded: {error}; install edgetransfer again"

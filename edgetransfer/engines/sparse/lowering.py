@@ -1,180 +1,15 @@
-"""From an ONNX graph to a plan, node by node; operators are made fewer when all of them are there.
-
-A batch normalisation or scale is a pointwise convolution here, an activation an addition of
-nothing, a padding a copy; what has been flattened is read by a convolution whose kernel is the
-whole image. What only looks at a tensor in another way is the same tensor of the plan.
-"""
+"""From an ONNX graph to a plan, node by node; then what can be one operator becomes one."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
-
-import numpy as np
 import onnx
 
-from edgetransfer.engines.sparse.constants import (
-    Array,
-    attributes_of,
-    evaluate,
-    initial_constants,
-)
+from edgetransfer.engines.sparse.constants import attributes_of
 from edgetransfer.engines.sparse.fusing import fuse
-from edgetransfer.engines.sparse.plan import Kind, Operator, Plan, Shape
+from edgetransfer.engines.sparse.operators import LOWERED
+from edgetransfer.engines.sparse.plan import Plan
+from edgetransfer.engines.sparse.state import Lowering, Value
 from edgetransfer.errors import EngineError
-
-Attributes = dict[str, Any]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Value:
-    """What a name of the graph stands for: a tensor of the plan.
-
-    Parameters
-    ----------
-    tensor
-        Its number.
-    flat
-        Whether the graph sees it as (batch, features).
-    last
-        Whether the graph sees its channels last.
-    """
-
-    tensor: int
-    flat: bool = False
-    last: bool = False
-
-
-class Lowering:
-    """The plan of a graph, while it is made."""
-
-    def __init__(self, model: onnx.ModelProto) -> None:
-        self.graph = model.graph
-        self.plan = Plan()
-        self.constants = initial_constants(self.graph)
-        self.values: dict[str, Value] = {}
-        self.nodes = _needed_nodes(self.graph)
-        self.batch = self._input()
-
-    def _input(self) -> int:
-        inputs = [i for i in self.graph.input if i.name not in self.constants]
-        if len(inputs) != 1 or len(self.graph.output) != 1:
-            raise EngineError("it takes graphs of one input and one output")
-        dims = [d.dim_value for d in inputs[0].type.tensor_type.shape.dim]
-        if len(dims) != 4 or min(dims) < 1:
-            raise EngineError("its input must be a batch of images of a fixed shape")
-        batch, *shape = dims
-        self.plan.input = self.plan.tensor((shape[0], shape[1], shape[2]))
-        self.values[inputs[0].name] = Value(tensor=self.plan.input)
-        return int(batch)
-
-    def shape(self, value: Value) -> Shape:
-        """Channels, height and width of a value."""
-        return self.plan.shapes[value.tensor]
-
-    def full_shape(self, value: Value) -> list[int]:
-        """The shape that the graph sees."""
-        channels, height, width = self.shape(value)
-        if value.flat:
-            return [self.batch, channels * height * width]
-        if value.last:
-            return [self.batch, height, width, channels]
-        return [self.batch, channels, height, width]
-
-    def value(self, node: onnx.NodeProto, index: int = 0) -> Value:
-        """A node's input that depends on the image."""
-        name = node.input[index]
-        if name not in self.values:
-            raise EngineError(f"{node.op_type} takes {name!r} where an image is expected")
-        if self.values[name].last:
-            raise EngineError("it computes with channels first alone")
-        return self.values[name]
-
-    def constant(self, node: onnx.NodeProto, index: int) -> Array | None:
-        """A node's constant input, or None where it has none.
-
-        Raises
-        ------
-        EngineError
-            If that input depends on the image.
-        """
-        if index >= len(node.input) or not node.input[index]:
-            return None
-        if node.input[index] not in self.constants:
-            raise EngineError(f"{node.op_type} has weights that depend on the image")
-        return self.constants[node.input[index]]
-
-    def emit(self, operator: Operator, *, flat: bool = False) -> Value:
-        """Append an operator; what it writes, as a value."""
-        return Value(tensor=self.plan.add(operator).out, flat=flat)
-
-    def pointwise(self, value: Value, scale: Array, shift: Array) -> Value:
-        """Each channel times a number plus a number."""
-        shape = self.shape(value)
-        weights = np.broadcast_to(np.asarray(scale, np.float64), shape[:1]).reshape(-1, 1, 1, 1)
-        bias = np.broadcast_to(np.asarray(shift, np.float64), shape[:1])
-        return self.emit(
-            Operator(
-                kind=Kind.CONVOLUTION, source=value.tensor, out=self.plan.tensor(shape),
-                groups=shape[0], weights=weights, bias=bias,
-            ),
-            flat=value.flat,
-        )  # fmt: skip
-
-    def run(self) -> Plan:
-        """Lower every node that the output needs, and fuse what can be.
-
-        Raises
-        ------
-        EngineError
-            If an operator is not covered; the message names it.
-        """
-        from edgetransfer.engines.sparse.operators import LOWERED
-
-        for node in self.nodes:
-            if not self._is_image_free(node):
-                lower = LOWERED.get(node.op_type) if node.domain in ("", "ai.onnx") else None
-                if lower is None:
-                    raise EngineError(f"it does not know the operator {node.op_type}")
-                try:
-                    self.values[node.output[0]] = lower(self, node, attributes_of(node))
-                except EngineError as error:
-                    raise EngineError(f"{node.op_type} {node.name!r}: {error}") from error
-                except (ValueError, TypeError, KeyError, IndexError) as error:
-                    detail = f"it does not fit its inputs or attributes ({error})"
-                    raise EngineError(f"{node.op_type} {node.name!r}: {detail}") from error
-        output = self.graph.output[0].name
-        if output not in self.values or self.values[output].last:
-            raise EngineError("its output is not features of the image")
-        self.plan.output = self.values[output].tensor
-        if self.plan.output == self.plan.input:
-            raise EngineError("its output is its input")
-        fuse(self.plan)
-        return self.plan
-
-    def _is_image_free(self, node: onnx.NodeProto) -> bool:
-        """Work a node out if it needs no image; shapes of images are known too."""
-        if node.op_type == "Shape" and node.input[0] in self.values:
-            shape = np.array(self.full_shape(self.values[node.input[0]]), np.int64)
-            options = attributes_of(node)
-            self.constants[node.output[0]] = shape[options.get("start", 0) : options.get("end")]
-            return True
-        inputs = [name for name in node.input if name]
-        if not all(name in self.constants for name in inputs):
-            return False
-        self.constants[node.output[0]] = evaluate(node, [self.constants[n] for n in inputs])
-        return True
-
-
-def _needed_nodes(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
-    """The nodes that the outputs depend on, in the order of the graph."""
-    needed = {output.name for output in graph.output}
-    kept = []
-    for node in reversed(graph.node):
-        if needed.intersection(node.output):
-            needed.update(node.input)
-            kept.append(node)
-    return kept[::-1]
 
 
 def lower(model: onnx.ModelProto) -> Plan:
@@ -185,4 +20,28 @@ def lower(model: onnx.ModelProto) -> Plan:
     EngineError
         If an operator, or a use of one, is not covered; the message names it.
     """
-    return Lowering(model).run()
+    made = Lowering(model)
+    for node in made.nodes:
+        if not made.is_image_free(node):
+            made.values[node.output[0]] = _lower_node(made, node)
+    output = made.graph.output[0].name
+    if output not in made.values or made.values[output].last:
+        raise EngineError("its output is not features of the image")
+    made.plan.output = made.values[output].tensor
+    if made.plan.output == made.plan.input:
+        raise EngineError("its output is its input")
+    fuse(made.plan)
+    return made.plan
+
+
+def _lower_node(made: Lowering, node: onnx.NodeProto) -> Value:
+    lowered = LOWERED.get(node.op_type) if node.domain in ("", "ai.onnx") else None
+    if lowered is None:
+        raise EngineError(f"it does not know the operator {node.op_type}")
+    try:
+        return lowered(made, node, attributes_of(node))
+    except EngineError as error:
+        raise EngineError(f"{node.op_type} {node.name!r}: {error}") from error
+    except (ValueError, TypeError, KeyError, IndexError) as error:
+        detail = f"it does not fit its inputs or attributes ({error})"
+        raise EngineError(f"{node.op_type} {node.name!r}: {detail}") from error

@@ -8,22 +8,10 @@ import numpy as np
 import onnx
 
 from edgetransfer.engines.protocol import Engine, LayerTime
-from edgetransfer.native import compiling
+from edgetransfer.native.compiling import why_absent as why_absent
 
 if TYPE_CHECKING:
     from edgetransfer.engines.sparse.engine import SparseEngine
-
-
-def why_absent() -> str | None:
-    """Why the native library is not there and what mends it, or None if it is; loads nothing."""
-    if compiling.LIBRARY.exists():
-        return None
-    found = compiling.find_compiler()
-    first = "" if found else "install a C++ compiler (g++ or clang++), then "
-    return (
-        "the sparse engine's native library was not compiled when edgetransfer was installed: "
-        f"{first}run python -m edgetransfer.native.compiling"
-    )
 
 
 def describe() -> dict[str, str | None]:

@@ -8,7 +8,7 @@ import onnx
 
 from edgetransfer.engines.sparse import arithmetic_operators as arithmetic
 from edgetransfer.engines.sparse import shape_operators as shapes
-from edgetransfer.engines.sparse.lowering import Attributes, Lowering, Value
+from edgetransfer.engines.sparse.state import Attributes, Lowering, Value
 
 LOWERED: dict[str, Callable[[Lowering, onnx.NodeProto, Attributes], Value]] = {
     "Conv": arithmetic.convolution,

@@ -17,7 +17,7 @@ from edgetransfer.errors import EngineError
 from edgetransfer.types import Float32Array
 
 MAGIC = 0x5350525345
-VERSION = 1
+PLAN_VERSION = 1  # kPlanVersion in native/src/sparse/network.h
 # How far below or right of its image a window may begin; the native library's number.
 FARTHEST = 256
 
@@ -172,7 +172,7 @@ class Plan:
             If a number of it does not fit.
         """
         numbers = _Numbers()
-        words = [MAGIC, VERSION, len(self.shapes)]
+        words = [MAGIC, PLAN_VERSION, len(self.shapes)]
         words += [side for shape in self.shapes for side in shape]
         words += [self.input, self.output, len(self.operators)]
         for operator in self.operators:

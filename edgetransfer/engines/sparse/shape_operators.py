@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import onnx
 
-from edgetransfer.engines.sparse.lowering import Attributes, Lowering, Value
 from edgetransfer.engines.sparse.plan import Kind, Operator, Window
+from edgetransfer.engines.sparse.state import Attributes, Lowering, Value
 from edgetransfer.engines.sparse.windows import pair, window_of
 from edgetransfer.errors import EngineError
 

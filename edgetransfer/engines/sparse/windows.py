@@ -7,6 +7,7 @@ from typing import Any
 
 from edgetransfer.engines.sparse.plan import Window
 from edgetransfer.errors import EngineError
+from edgetransfer.graphs.padding import same_padding
 
 Pair = tuple[int, int]
 
@@ -68,10 +69,8 @@ def _pads(attributes: Mapping[str, Any], size: Pair, reach: list[int], stride: P
         return pads
     if automatic == "VALID":
         return [0, 0, 0, 0]
-    total = [
-        max(0, (-(-side // s) - 1) * s + r - side)
+    same = [
+        same_padding(side, r, s, upper=automatic == "SAME_UPPER")
         for side, s, r in zip(size, stride, reach, strict=True)
     ]
-    low = [t // 2 for t in total]
-    high = [t - part for t, part in zip(total, low, strict=True)]
-    return [*low, *high] if automatic == "SAME_UPPER" else [*high, *low]
+    return [low for low, _ in same] + [high for _, high in same]

@@ -15,7 +15,8 @@ from edgetransfer.graphs.compact.channels import (
     Channels,
     Layer,
 )
-from edgetransfer.graphs.graph import Array, Graph, attribute
+from edgetransfer.graphs.folding.evaluation import evaluate
+from edgetransfer.graphs.graph import Array, Graph, attribute, opset_of
 
 Values = dict[str, Array]
 """By tensor: one value a channel, (C,) float64; nan where it is not constant."""
@@ -102,7 +103,6 @@ def _counts_padding(node: onnx.NodeProto) -> bool:
 
 
 def _normalised(node: onnx.NodeProto, inputs: Array, graph: Graph) -> Array:
-    # onnx 1.14's reference takes a batch-norm before opset 14 for one in training.
     scale, bias, mean, variance = (
         numpy_helper.to_array(graph.initializers[name]).astype(np.float64)
         for name in node.input[1:]
@@ -113,30 +113,23 @@ def _normalised(node: onnx.NodeProto, inputs: Array, graph: Graph) -> Array:
 
 
 def _evaluated(node: onnx.NodeProto, found: Mapping[str, Array], graph: Graph, count: int) -> Array:
-    """An operator's output on its inputs' constant values, as (1, C, 1, 1)."""
-    from onnx.reference import ReferenceEvaluator
-
-    feeds: dict[str, Array] = {}
-    for name in filter(None, node.input):
-        if name in found:
-            feeds[name] = np.nan_to_num(found[name]).astype(np.float32).reshape(1, count, 1, 1)
-        elif node.op_type in ELEMENTWISE:
-            stored = numpy_helper.to_array(graph.initializers[name])
-            feeds[name] = stored.astype(np.float32).reshape(1, -1, 1, 1)  # one value, or C
+    """An operator's output on its inputs' constant values, as (1, C, 1, 1); nan if unknown."""
+    inputs: list[Array | None] = []
+    for name in node.input:
+        if not name:
+            inputs.append(None)
+        elif name in found:
+            value = np.nan_to_num(found[name]).astype(np.float32)
+            inputs.append(value.reshape(1, count, 1, 1))
         else:
-            feeds[name] = numpy_helper.to_array(graph.initializers[name])
-    inputs = [
-        onnx.helper.make_tensor_value_info(
-            name, onnx.helper.np_dtype_to_tensor_dtype(value.dtype), None
-        )
-        for name, value in feeds.items()
-    ]
-    output = onnx.helper.make_tensor_value_info(node.output[0], onnx.TensorProto.FLOAT, None)
-    single = onnx.helper.make_graph([node], "constant", inputs, [output])
-    model = onnx.helper.make_model(single, opset_imports=graph.model.opset_import)
+            stored = numpy_helper.to_array(graph.initializers[name])
+            if node.op_type in ELEMENTWISE:
+                stored = stored.astype(np.float32).reshape(1, -1, 1, 1)  # one value, or C
+            inputs.append(stored)
     try:
-        with np.errstate(all="ignore"):
-            value = ReferenceEvaluator(model).run(None, feeds)[0]
-    except Exception:  # an operator that the reference lacks: nothing is said of its output
+        made = evaluate(node, inputs, opset_of(graph.model))
+    except ValueError:
+        made = None
+    if made is None:
         return np.full(count, np.nan)
-    return np.broadcast_to(np.asarray(value, np.float64).reshape(-1), (count,))
+    return np.broadcast_to(np.asarray(made[0], np.float64).reshape(-1), (count,))

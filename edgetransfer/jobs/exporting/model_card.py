@@ -6,10 +6,10 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from edgetransfer import __version__
 from edgetransfer.jobs.exporting.checking import Verified
 from edgetransfer.names import json_text, readable
 from edgetransfer.train.opened_run import OpenedRun
+from edgetransfer.version import __version__
 
 SHOWN = 100  # class names
 

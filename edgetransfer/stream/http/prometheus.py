@@ -30,11 +30,17 @@ def exposition(snapshot: Snapshot) -> str:
             ("expired", "Unlabelled samples that left before their label came"),
             ("refits", "L-BFGS refits decided on"),
             ("adopted", "L-BFGS refits adopted"),
+            ("relabelled", "Samples given another label"),
+            ("forgotten", "Samples taken away again"),
         ):
-            family(f"{name}_total", "counter", f"{text} by this run.", ("", report[name]))
+            family(f"{name}_total", "counter", f"{text} by this run.", ("", report.get(name)))
         family("drift_alarms_total", "counter", "Drift alarms.", ("", report["drift"]["alarms"]))
         family("classes", "gauge", "Classes known.", ("", report["classes"]))
-        family("reservoir_rows", "gauge", "Feature rows remembered.", ("", report["reservoir"]))
+        for name, text in (
+            ("reservoir", "Feature rows remembered."),
+            ("kept_rows", "Feature rows that the head is calibrated by."),
+        ):
+            family(f"{name.removesuffix('_rows')}_rows", "gauge", text, ("", report.get(name)))
         for name, key in (("top1", "top1"), ("mean_per_class", "mean_per_class")):
             family(
                 f"prequential_{name}",

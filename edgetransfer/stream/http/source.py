@@ -10,8 +10,9 @@ from threading import Event
 from typing import Any
 
 from edgetransfer.data.streams import Arrival, Ledger
-from edgetransfer.stream.http.server import StreamServer
+from edgetransfer.stream.http.routes import StreamRoutes
 from edgetransfer.stream.snapshot import Throughput
+from edgetransfer.web import WebServer
 
 logger = logging.getLogger(__name__)
 
@@ -40,14 +41,14 @@ class _Answer:
 
 
 class HttpSource:
-    """Runs a `StreamServer` and yields what its clients send.
+    """Runs a `WebServer` and yields what its clients send.
 
     Parameters
     ----------
     capacity
         Samples that wait at most; clients beyond that are told to come again.
     names
-        That the server answers to; see `StreamServer`.
+        That the server answers to; see `WebServer`.
     """
 
     def __init__(
@@ -63,8 +64,13 @@ class HttpSource:
     ) -> None:
         self._queue: Queue[Arrival] = Queue(capacity)
         self._stop = Event()
-        self.server = StreamServer(
-            host, port, board=board, desk=self, token=token, longest=longest, names=names
+        self.server = WebServer(
+            host,
+            port,
+            routes=StreamRoutes(board, self).table(),
+            token=token,
+            longest=longest,
+            names=names,
         )
 
     def submit(self, arrival: Arrival) -> Mapping[str, Any] | None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from edgetransfer.stream.keeping.id_file import IdFile
-from edgetransfer.stream.learning.feature_learner import FeatureLearner
+from edgetransfer.stream.learners import Learner
 from edgetransfer.stream.learning.ids import id_key
 from edgetransfer.stream.learning.offers import Offer, Status
 from edgetransfer.stream.learning.records import Kind
@@ -23,7 +25,7 @@ class Admission:
         Offers of further classes are refused.
     """
 
-    def __init__(self, learner: FeatureLearner, ids: IdFile, max_classes: int) -> None:
+    def __init__(self, learner: Learner, ids: IdFile, max_classes: int) -> None:
         self._learner = learner
         self._ids = ids
         self._max_classes = max_classes
@@ -31,13 +33,25 @@ class Admission:
     def of(self, offer: Offer, taken: Taken) -> tuple[Status, Kind | None, str | None]:
         """The status of an offer, the record that is made of it if any, and why it is refused."""
         status, kind = self._status(offer, taken)
-        if kind is not None and self._is_one_too_many(offer.label, taken):
-            reason = (
-                f"a class beyond the {self._max_classes} that --max-classes allows; was an id "
-                "given as the label?"
-            )
-            return "rejected", None, reason
-        return status, kind, None
+        reason = None
+        if kind is not None and offer.label is not None:
+            reason = self.why_no_class(offer.label, taken)
+        if kind is not None and offer.rows is not None and not np.isfinite(offer.rows).all():
+            reason = "its features are not finite"
+        return (status, kind, None) if reason is None else ("rejected", None, reason)
+
+    def why_no_class(self, label: str, taken: Taken) -> str | None:
+        """Why no sample can have this label; None if one can."""
+        if self._learner.has_class(label):
+            return None
+        names = {name for name in taken.values() if name is not None}
+        new = {name for name in names if not self._learner.has_class(name)}
+        if label in new or len(self._learner.classes) + len(new) < self._max_classes:
+            return None
+        return (
+            f"a class beyond the {self._max_classes} that --max-classes allows; was an id given "
+            "as the label?"
+        )
 
     def _status(self, offer: Offer, taken: Taken) -> tuple[Status, Kind | None]:
         key = id_key(offer.id)
@@ -50,10 +64,3 @@ class Admission:
         if offer.rows is None:
             return "unknown", None
         return "accepted", "sample"
-
-    def _is_one_too_many(self, label: str | None, taken: Taken) -> bool:
-        if label is None or self._learner.has_class(label):
-            return False
-        names = {name for name in taken.values() if name is not None}
-        new = {name for name in names if not self._learner.has_class(name)}
-        return label not in new and len(self._learner.classes) + len(new) >= self._max_classes

@@ -10,12 +10,12 @@ from edgetransfer.runs import RunFolder
 from edgetransfer.runs.json_values import finite
 from edgetransfer.runs.run_folder import HEAD, LABELS, REPORT
 from edgetransfer.stream.keeping.metrics_log import standing
-from edgetransfer.stream.learning.feature_learner import FeatureLearner
+from edgetransfer.stream.learners import Learner
 
 MISTAKES = 10  # of all kinds, the most frequent that a report names
 
 
-def report_of(learner: FeatureLearner) -> dict[str, Any]:
+def report_of(learner: Learner) -> dict[str, Any]:
     """How a run stands, as JSON values."""
     return {
         "accepted": learner.counts.accepted,
@@ -32,7 +32,7 @@ def report_of(learner: FeatureLearner) -> dict[str, Any]:
     }
 
 
-def derived_files(learner: FeatureLearner, head_metadata: dict[str, str]) -> dict[str, bytes]:
+def derived_files(learner: Learner, head_metadata: dict[str, str]) -> dict[str, bytes]:
     """Head, labels and report, by name; no head before there is a class."""
     head = learner.head
     report = json_text(finite(report_of(learner)), indent=2) + "\n"
@@ -59,7 +59,7 @@ class DerivedFiles:
         self._head_metadata = head_metadata
         self.position = -1  # of the state that they follow from
 
-    def save(self, learner: FeatureLearner) -> None:
+    def save(self, learner: Learner) -> None:
         """Write them; a head that there should not be goes."""
         files = derived_files(learner, self._head_metadata)
         for name, content in files.items():
@@ -68,7 +68,7 @@ class DerivedFiles:
             self._run.file(HEAD).unlink(missing_ok=True)
         self.position = learner.counts.position
 
-    def mend(self, learner: FeatureLearner) -> None:
+    def mend(self, learner: Learner) -> None:
         """Write them anew where they are missing or stale."""
         if stale_names(self._run.path, derived_files(learner, self._head_metadata)):
             self.save(learner)

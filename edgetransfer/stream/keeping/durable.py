@@ -5,6 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from threading import RLock
 from time import monotonic, time
 from typing import Any
 
@@ -12,16 +15,19 @@ from edgetransfer.atomic import write_atomically
 from edgetransfer.errors import UsageError
 from edgetransfer.runs import RunFolder
 from edgetransfer.runs.owning import FolderOwner
-from edgetransfer.runs.pending import finish
+from edgetransfer.runs.pending import Staged, finish
 from edgetransfer.runs.run_folder import METRICS
+from edgetransfer.stream.corrections import Corrections
+from edgetransfer.stream.erasing import stage_erasure
 from edgetransfer.stream.keeping.admission import Admission, Taken
 from edgetransfer.stream.keeping.checkpoints import Checkpoint, CheckpointFolder
-from edgetransfer.stream.keeping.derived import DerivedFiles, report_of
+from edgetransfer.stream.keeping.derived import DerivedFiles, derived_files, report_of
 from edgetransfer.stream.keeping.id_file import IdFile
 from edgetransfer.stream.keeping.journal import FULL, Journal
 from edgetransfer.stream.keeping.mark import NAME as MARK
 from edgetransfer.stream.keeping.mark import Mark
 from edgetransfer.stream.keeping.metrics_log import MetricsLog
+from edgetransfer.stream.keeping.pacing import CheckpointPace
 from edgetransfer.stream.keeping.predictions import Predictions
 from edgetransfer.stream.keeping.recovery import (
     CHECKPOINTS,
@@ -33,22 +39,23 @@ from edgetransfer.stream.keeping.recovery import (
     restore,
     set_aside,
 )
-from edgetransfer.stream.learning.feature_learner import FeatureLearner
+from edgetransfer.stream.learners import Learner, learner_for
 from edgetransfer.stream.learning.ids import id_key
 from edgetransfer.stream.learning.offers import Offer, Receipt
 from edgetransfer.stream.learning.records import Kind, Record
-from edgetransfer.stream.learning.views import predict_offers
-from edgetransfer.stream.pacing import CheckpointPace
+from edgetransfer.stream.learning.views import Guess, predict_offers
 from edgetransfer.stream.settings import KeepingSettings, LearningSettings, learning_table
 
 logger = logging.getLogger(__name__)
 
 Written = Callable[[Sequence[Receipt]], None]
 """Told of samples that are on disk, in the order in which they were offered, each once."""
+Admitted = tuple[Kind, Offer, str | None]
+"""What an offer becomes, and the class that it was taken for."""
 
 
 class DurableLearner:
-    """A `FeatureLearner` in a run folder.
+    """A learner in a run folder; one call after the other, whichever threads they come from.
 
     Parameters
     ----------
@@ -90,6 +97,7 @@ class DurableLearner:
         self._identity = identity
         self._head_metadata = head_metadata
         self._derived = DerivedFiles(run, head_metadata)
+        self._lock = RLock()
         self._held = ExitStack()
         holder = owner if owner is not None else FolderOwner(run.path, "stream")
         self._held.callback(holder.release)
@@ -107,7 +115,8 @@ class DurableLearner:
         # Everything is looked at before anything is changed: a start that fails has no effect.
         found = look(run.path)
         checkpoint = found.checkpoint
-        self.learner = FeatureLearner(dimension, learning)
+        begun_with = None if checkpoint is None else checkpoint.run.get("learning", {})
+        self.learner: Learner = learner_for(dimension, learning.resolved(begun_with))
         self._held.callback(self.learner.close)
         self._revision, self._forgotten = 0, []
         if checkpoint is not None:
@@ -193,6 +202,10 @@ class DurableLearner:
             If the disk is full; those that ``written`` was not told of were not taken in, and may
             be offered again.
         """
+        with self._lock:
+            return self._accept(offers, written)
+
+    def _accept(self, offers: Sequence[Offer], written: Written | None) -> list[Receipt]:
         receipts: list[Receipt] = []
         told = 0
 
@@ -202,11 +215,11 @@ class DurableLearner:
             if written is not None and new:
                 written(new)
 
-        admitted: list[tuple[Kind, Offer]] = []
+        admitted: list[Admitted] = []
         taken: Taken = {}
-        unlabelled: list[tuple[str, str | None, float | None]] = []
-        predictions = predict_offers(self.learner.head, offers)
-        for offer, (name, probability) in zip(offers, predictions, strict=True):
+        unlabelled: list[tuple[str, Guess]] = []
+        guesses = predict_offers(self.learner.newest, offers)
+        for offer, guess in zip(offers, guesses, strict=True):
             if offer.label is not None and taken.get(id_key(offer.id), "") is None:
                 self._predictions.add(unlabelled)
                 self._write(admitted, tell)  # its image is among these
@@ -214,15 +227,16 @@ class DurableLearner:
             status, kind, reason = self._admission.of(offer, taken)
             if kind is not None:
                 taken[id_key(offer.id)] = offer.label
-                admitted.append((kind, offer))
+                admitted.append((kind, offer, guess.name))
                 if offer.label is None:
-                    unlabelled.append((offer.id, name, probability))
+                    unlabelled.append((offer.id, guess))
             receipts.append(
                 Receipt(
                     id=offer.id,
                     status=status,
-                    predicted=name,
-                    probability=probability,
+                    predicted=guess.name,
+                    probability=guess.probability,
+                    unknown=guess.unknown,
                     reason=reason,
                 )
             )
@@ -238,9 +252,41 @@ class DurableLearner:
         JournalFullError
             As `accept`.
         """
-        if not self.learner.waiting:
-            return
-        self._write([("flush", Offer(id="", label=None, rows=None))])
+        with self._lock:
+            if self.learner.waiting:
+                self._write([("flush", Offer(id="", label=None, rows=None), None)])
+
+    def relabel(self, ids: Sequence[str], label: str) -> list[Receipt]:
+        """Give samples that were learned another label; as if they had had it from the start.
+
+        When this returns it is on disk. Statuses are ``relabelled``, ``labelled`` (it had none),
+        ``duplicate`` (it has this one), ``unknown`` and ``rejected``.
+
+        Raises
+        ------
+        UsageError
+            If the learner is not one on statistics.
+        JournalFullError
+            As `accept`.
+        """
+        with self._lock:
+            return Corrections(self).relabel(ids, label)
+
+    def forget(self, ids: Sequence[str]) -> list[Receipt]:
+        """Take samples away, as if they had never been learned; nothing of them stays on disk.
+
+        Statuses are ``forgotten``, ``unknown`` and ``rejected``. The checkpoints before go, so
+        there is no going back behind this. An id stays known, and is not learned again.
+
+        Raises
+        ------
+        UsageError
+            If the learner is not one on statistics.
+        OSError
+            If there is no room to do it; then nothing was changed.
+        """
+        with self._lock:
+            return Corrections(self).forget(ids)
 
     @property
     def waited(self) -> float:
@@ -249,22 +295,24 @@ class DurableLearner:
 
     def save(self) -> None:
         """Write a checkpoint, and the head beside it; a full disk only postpones it."""
-        try:
-            if self._saved_position != self.position:
-                self.checkpoint()
-            elif self._derived.position != self.position:
-                self._derived.save(self.learner)
-        except OSError as error:
-            if error.errno not in FULL:
-                raise
-            logger.warning(
-                "%s: no room for a checkpoint; the journal holds everything", self.run.path
-            )
+        with self._lock:
+            try:
+                if self._saved_position != self.position:
+                    self.checkpoint()
+                elif self._derived.position != self.position:
+                    self._derived.save(self.learner)
+            except OSError as error:
+                if error.errno not in FULL:
+                    raise
+                logger.warning(
+                    "%s: no room for a checkpoint; the journal holds everything", self.run.path
+                )
 
     def save_if_due(self) -> None:
         """Write a checkpoint if another one is due."""
-        if self._saved_position != self.position and self._pace.due:
-            self.save()
+        with self._lock:
+            if self._saved_position != self.position and self._pace.due:
+                self.save()
 
     def checkpoint(self) -> None:
         """Write a checkpoint; an `OSError` leaves everything as it was."""
@@ -300,6 +348,15 @@ class DurableLearner:
         """How the run stands, as JSON values."""
         return report_of(self.learner)
 
+    @property
+    def journal_folder(self) -> Path:
+        """Where the records are."""
+        return self.run.path / JOURNAL
+
+    def why_no_class(self, label: str) -> str | None:
+        """Why no sample can have this label; None if one can."""
+        return self._admission.why_no_class(label, {})
+
     def close(self) -> None:
         """Let go of the run, without a checkpoint: the journal is enough."""
         self._held.close()
@@ -309,26 +366,49 @@ class DurableLearner:
         """Disk that the journal takes."""
         return self._journal.size
 
-    def _write(
-        self, admitted: Sequence[tuple[Kind, Offer]], then: Callable[[], object] = tuple
-    ) -> None:
+    def _write(self, admitted: Sequence[Admitted], then: Callable[[], object] = tuple) -> None:
         """Write samples down, do what is to be done then, and learn them."""
         if not admitted:
             then()
             return
+        records = []
+        for kind, offer, guess in admitted:
+            rows, predicted = self.learner.recorded(
+                kind, id_key(offer.id), offer.rows, None if offer.label is None else guess
+            )
+            records.append(
+                Record(
+                    n=0,
+                    group=0,
+                    kind=kind,
+                    id=offer.id,
+                    label=offer.label,
+                    rows=rows,
+                    predicted=predicted,
+                )
+            )
+        self.write_down(records, then)
+
+    def write_down(self, drafts: Sequence[Record], then: Callable[[], object] = tuple) -> None:
+        """Write one group of records, do what is to be done then, and apply them.
+
+        Their places and times are given here.
+
+        Raises
+        ------
+        JournalFullError
+            As `accept`.
+        """
         now = time()
         records = [
-            Record(
+            replace(
+                draft,
                 n=self.position + i,
                 group=self._journal.group,
-                left=len(admitted) - 1 - i,
-                kind=kind,
-                id=offer.id,
-                label=offer.label,
+                left=len(drafts) - 1 - i,
                 time=now,
-                rows=offer.rows if kind == "sample" else None,
             )
-            for i, (kind, offer) in enumerate(admitted)
+            for i, draft in enumerate(drafts)
         ]
         self._uncovered += self._journal.append(records)
         try:
@@ -343,7 +423,31 @@ class DurableLearner:
         else:
             self.save_if_due()
 
+    def keep_only_this(self, forgotten: frozenset[str]) -> None:
+        """Make the learner, as it is now, all that there is of the run: see `forget`.
+
+        An `OSError` leaves the run on disk as it was.
+        """
+        self._revision += 1
+        checkpoint = self.standing()
+        staged = Staged(self.run.path)
+        try:
+            staged.write(f"{CHECKPOINTS}/{checkpoint.name}", *checkpoint.encoded())
+            for name, content in derived_files(self.learner, self._head_metadata).items():
+                staged.write(name, content)
+            keys = frozenset(map(id_key, forgotten))
+            stage_erasure(staged, self.run.path, forgotten, frozenset(), keys)
+            self._journal.close()  # its file is about to be another one
+            older = [f"{CHECKPOINTS}/{path.name}" for path in self.checkpoints.names()]
+            staged.commit("forget", remove=older, aside=None)
+        except BaseException:
+            staged.discard()
+            raise
+        self._journal.reopened()
+        self._saved_position = self._derived.position = self.position
+        self._uncovered = 0
+
     def _apply(self, record: Record) -> None:
-        if record.kind == "sample":
-            self.ids.add(id_key(record.id))
+        if (key := record.key) is not None:
+            self.ids.add(key)
         self.learner.apply(record)

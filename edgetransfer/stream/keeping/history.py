@@ -22,8 +22,8 @@ from edgetransfer.stream.keeping.mark import NAME as MARK
 from edgetransfer.stream.keeping.mark import encode_mark
 from edgetransfer.stream.keeping.metrics_log import metrics_until
 from edgetransfer.stream.keeping.recovery import CHECKPOINTS, IDS, JOURNAL, restore
-from edgetransfer.stream.learning.feature_learner import FeatureLearner
-from edgetransfer.stream.learning.ids import ID_BYTES, id_key
+from edgetransfer.stream.learners import Learner, learner_for
+from edgetransfer.stream.learning.ids import ID_BYTES
 from edgetransfer.stream.learning.records import Record
 from edgetransfer.stream.settings import LearningSettings
 
@@ -46,7 +46,7 @@ class Moment:
         As `Checkpoint.run`, of the checkpoint that it was come from.
     """
 
-    learner: FeatureLearner
+    learner: Learner
     group: int
     ids: bytes
     time: float
@@ -61,9 +61,7 @@ class Moment:
         DataError
             If it holds no state of such a learner.
         """
-        learner = FeatureLearner(
-            checkpoint.state.values["dimension"], _learning(folder, checkpoint)
-        )
+        learner = learner_for(checkpoint.state.values["dimension"], _learning(folder, checkpoint))
         try:
             restore(learner, checkpoint, folder.path)
         except BaseException:
@@ -88,7 +86,7 @@ class Moment:
             self.learner.apply(record)
             self.group = record.group + 1
             self.time = record.time
-        self.ids += b"".join(id_key(r.id) for r in records if r.kind == "sample")
+        self.ids += b"".join(key for r in records if (key := r.key) is not None)
 
     def checkpoint(self, **changed: Any) -> Checkpoint:
         """A checkpoint of it; ``changed`` goes before what `run` says."""
@@ -186,6 +184,6 @@ def _learning(folder: RunFolder, checkpoint: Checkpoint) -> LearningSettings:
     """How a run is learned; the config is asked where the checkpoint is of an earlier version."""
     table = checkpoint.run.get("learning") or folder.read_config()["stream"]
     try:
-        return LearningSettings(**table)
+        return LearningSettings(**table).resolved(table)
     except (TypeError, UsageError) as error:
         raise RunFolderError(f"{folder.path}: its settings cannot be used: {error}") from error

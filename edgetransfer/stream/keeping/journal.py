@@ -175,6 +175,11 @@ class Journal:
             os.close(self._file)
             self._file = None
 
+    def reopened(self) -> None:
+        """Go on in a segment of its own, after others were changed from outside."""
+        self.close()
+        self._measure()
+
     def _begin(self) -> None:
         path = self.folder / segment_name(self.position)
         self._file = open_file(path, os.O_RDWR | os.O_CREAT)

@@ -15,7 +15,7 @@ from edgetransfer.runs import RunFolder
 from edgetransfer.runs.run_folder import CURVE as DRAWN
 from edgetransfer.runs.run_folder import METRICS
 from edgetransfer.stream.keeping.opened import open_file, write_all
-from edgetransfer.stream.learning.feature_learner import FeatureLearner
+from edgetransfer.stream.learners import Learner
 
 logger = logging.getLogger(__name__)
 
@@ -61,7 +61,7 @@ class MetricsLog:
         if early:
             self._append(b"".join(early))
 
-    def record(self, learner: FeatureLearner) -> None:
+    def record(self, learner: Learner) -> None:
         """Told after each learned batch."""
         counts = learner.counts
         if counts.batches % BATCHES or counts.batches <= self._last:
@@ -140,17 +140,14 @@ def draw_curve(run: RunFolder) -> list[dict[str, Any]]:
     return curve
 
 
-def standing(learner: FeatureLearner) -> dict[str, Any]:
+def standing(learner: Learner) -> dict[str, Any]:
     """Accuracies, drift and refits of a learner, as JSON values."""
-    counts = learner.counts
     return {
         "prequential": learner.scores.total,
         "window": learner.scores.sliding,
         "fading": learner.scores.fading,
         "drift": {"alarms": learner.drift.alarms, "last": learner.drift.last_alarm},
-        "reservoir": len(learner.reservoir),
-        "refits": counts.refits,
-        "adopted": counts.adopted,
+        **learner.standing(),
     }
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from edgetransfer.names import json_text
 from edgetransfer.stream.keeping.opened import open_file, write_all
+from edgetransfer.stream.learning.views import Guess
 
 logger = logging.getLogger(__name__)
 
@@ -31,11 +32,19 @@ class Predictions:
         self._run = run
         self._failing = False
 
-    def add(self, predicted: Iterable[tuple[str, str | None, float | None]]) -> None:
-        """Write down samples: id, class and its probability, 0 to 1; None before there is any."""
+    def add(self, predicted: Iterable[tuple[str, Guess]]) -> None:
+        """Write down samples by their ids, and what each was taken for."""
         lines = "".join(
-            json_text({"id": sample_id, "predicted": name, "probability": probability}) + "\n"
-            for sample_id, name, probability in predicted
+            json_text(
+                {
+                    "id": sample_id,
+                    "predicted": guess.name,
+                    "probability": guess.probability,
+                    "unknown": guess.unknown,
+                }
+            )
+            + "\n"
+            for sample_id, guess in predicted
         )
         if not lines:
             return

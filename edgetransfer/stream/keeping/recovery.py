@@ -17,8 +17,8 @@ from edgetransfer.stream.keeping.id_file import read_ids
 from edgetransfer.stream.keeping.journal import Reading, read_journal
 from edgetransfer.stream.keeping.mark import NAME as MARK
 from edgetransfer.stream.keeping.mark import read_mark
-from edgetransfer.stream.learning.feature_learner import FeatureLearner
-from edgetransfer.stream.learning.ids import ID_BYTES, id_key
+from edgetransfer.stream.learners import Learner
+from edgetransfer.stream.learning.ids import ID_BYTES
 from edgetransfer.stream.learning.state_check import check_state
 
 JOURNAL, CHECKPOINTS, IDS = "journal", "checkpoints", "ids.bin"
@@ -60,7 +60,7 @@ class Found:
     def accepted(self) -> int:
         """Samples that are whole."""
         before = 0 if self.checkpoint is None else self.checkpoint.accepted
-        return before + sum(record.kind == "sample" for record in self.journal.records)
+        return before + sum(record.key is not None for record in self.journal.records)
 
 
 def look(run: Path) -> Found:
@@ -124,7 +124,7 @@ def look_leniently(run: Path) -> Found:
     )
 
 
-def restore(learner: FeatureLearner, checkpoint: Checkpoint, run: Path) -> None:
+def restore(learner: Learner, checkpoint: Checkpoint, run: Path) -> None:
     """Bring a learner to where a checkpoint stands.
 
     Raises
@@ -135,7 +135,15 @@ def restore(learner: FeatureLearner, checkpoint: Checkpoint, run: Path) -> None:
     try:
         check_state(checkpoint.state)
         learner.restore(checkpoint.state)
-    except (KeyError, ValueError, TypeError, IndexError, AttributeError, OverflowError) as error:
+    except (
+        DataError,
+        KeyError,
+        ValueError,
+        TypeError,
+        IndexError,
+        AttributeError,
+        OverflowError,
+    ) as error:
         raise DataError(
             f"{run / CHECKPOINTS / checkpoint.name}: holds no state that edgetransfer saved "
             f"({type(error).__name__}: {error}); take the run from another copy"
@@ -175,7 +183,7 @@ def rebuilt_ids(run: Path, position: int, count: int, checksum: int | None) -> b
         if keys is None:
             continue
         records = read_journal(run / JOURNAL, base, group).records[: position - base]
-        keys += b"".join(id_key(r.id) for r in records if r.kind == "sample")
+        keys += b"".join(key for r in records if (key := r.key) is not None)
         if len(records) == position - base and _fits(keys, count, checksum):
             return keys
     return None

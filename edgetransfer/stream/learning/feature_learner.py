@@ -27,7 +27,7 @@ from edgetransfer.stream.learning.learner_state import (
 )
 from edgetransfer.stream.learning.pool import UnlabelledPool
 from edgetransfer.stream.learning.prequential import Prequential
-from edgetransfer.stream.learning.records import Record
+from edgetransfer.stream.learning.records import Kind, Record
 from edgetransfer.stream.learning.refit import BackgroundRefit, fit
 from edgetransfer.stream.learning.reservoir import Reservoir
 from edgetransfer.stream.learning.views import predict_views
@@ -82,6 +82,18 @@ class FeatureLearner:
     def head(self) -> LinearHead:
         """A copy of the head as it stands; it may have no class yet."""
         return self.solver.head
+
+    @property
+    def newest(self) -> LinearHead:
+        """The head to predict by."""
+        return self.head
+
+    def recorded(
+        self, kind: Kind, key: bytes, rows: Float32Array | None, predicted: str | None
+    ) -> tuple[Float32Array | None, str | None]:
+        """Rows and prediction that the record of an offer has: it is predicted anew."""
+        del key, predicted
+        return (rows if kind == "sample" else None), None
 
     def has_class(self, name: str) -> bool:
         """Whether a class was born, or waits for its first batch."""
@@ -287,7 +299,17 @@ class FeatureLearner:
                 bias[candidate.labels] = candidate.bias
         self.solver.adopt(weights, bias, head.classes)
 
-    # Checkpoints
+    # Reports and checkpoints
+
+    honest = None  # nothing is known of samples that are not new
+
+    def standing(self) -> dict[str, Any]:
+        """What is peculiar to this learner, as JSON values."""
+        return {
+            "reservoir": len(self.reservoir),
+            "refits": self.counts.refits,
+            "adopted": self.counts.adopted,
+        }
 
     def state(self) -> LearnerState:
         """Everything that a checkpoint needs; waits for a refit that is under way."""
@@ -316,11 +338,7 @@ class FeatureLearner:
 
     def restore(self, state: LearnerState) -> None:
         """Go on from what `state` returned."""
-        values = state.values
-        parts: dict[str, dict[str, NDArray[Any]]] = {}
-        for name, array in state.arrays.items():
-            part, _, rest = name.partition(".")
-            parts.setdefault(part, {})[rest] = array
+        values, parts = state.values, state.parts()
         self.counts = Counts(**values["counts"])
         self.classes = list(values["classes"])
         self._index = {name: i for i, name in enumerate(self.classes)}

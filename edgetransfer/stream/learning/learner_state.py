@@ -69,6 +69,14 @@ class LearnerState:
     arrays: dict[str, NDArray[Any]] = field(default_factory=dict)
     values: dict[str, Any] = field(default_factory=dict)
 
+    def parts(self) -> dict[str, dict[str, NDArray[Any]]]:
+        """The arrays by what stands before the first dot of their names, then by the rest."""
+        parts: dict[str, dict[str, NDArray[Any]]] = {}
+        for name, array in self.arrays.items():
+            part, _, rest = name.partition(".")
+            parts.setdefault(part, {})[rest] = array
+        return parts
+
 
 def waiting_state(waiting: Sequence[Waiting], dimension: int) -> dict[str, NDArray[Any]]:
     """Arrays of what waits, for a checkpoint."""

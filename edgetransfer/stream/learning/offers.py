@@ -8,7 +8,9 @@ from typing import Any, Literal
 from edgetransfer.reprs import short_repr
 from edgetransfer.types import Float32Array
 
-Status = Literal["accepted", "labelled", "duplicate", "unknown", "rejected"]
+Status = Literal[
+    "accepted", "labelled", "relabelled", "forgotten", "duplicate", "unknown", "rejected"
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,18 +44,23 @@ class Receipt:
         Of the sample.
     status
         ``accepted``; ``labelled``: an earlier, unlabelled sample has its label now;
-        ``duplicate``: this id was accepted before; ``unknown``: a label for an id that no
-        unlabelled sample has (any more); ``rejected``: it cannot be used, ``reason`` says why.
+        ``relabelled``: an earlier sample has another label now; ``forgotten``: it was taken away;
+        ``duplicate``: this id was accepted before, or has this label already; ``unknown``: an id
+        that no sample, or no unlabelled one, has (any more); ``rejected``: it cannot be done,
+        ``reason`` says why.
     predicted
         The class that the head took it for before it was learned; None without classes.
     probability
         Of that class, 0 to 1.
+    unknown
+        Whether it probably shows none of the classes; None where the head cannot tell.
     """
 
     id: str
     status: Status
     predicted: str | None = None
     probability: float | None = None
+    unknown: bool | None = None
     reason: str | None = None
 
     __repr__ = short_repr

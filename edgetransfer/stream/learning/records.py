@@ -7,7 +7,8 @@
 
 All numbers are little-endian. The JSON holds ``n`` (position of the record in the run), ``g``
 (the group that it was written and synced with), ``left`` (how many records of its group follow),
-``kind``, ``id``, ``label``, ``time`` and ``shape`` of the rows.
+``kind``, ``id``, ``label``, ``time`` and ``shape`` of the rows; a learner on statistics adds
+``predicted`` and ``was``.
 """
 
 from __future__ import annotations
@@ -15,11 +16,12 @@ from __future__ import annotations
 import json
 import struct
 import zlib
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Literal, get_args
 
 import numpy as np
 
+from edgetransfer.stream.learning.ids import ID_BYTES, id_key
 from edgetransfer.types import Float32Array
 
 MAGIC = b"ETR1"
@@ -28,7 +30,7 @@ _JSON_LENGTH = struct.Struct("<I")
 _quoted = json.encoder.encode_basestring_ascii
 LARGEST = 256 * 2**20  # a length beyond this is no length
 
-Kind = Literal["sample", "label", "flush"]
+Kind = Literal["sample", "label", "flush", "relabel", "gone"]
 _TYPES: dict[str, tuple[type, ...]] = {
     "n": (int,),
     "g": (int,),
@@ -38,6 +40,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "label": (str, type(None)),
     "time": (float, int),
 }
+_ADDED = ("predicted", "was")  # strings, or not there
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,13 +56,20 @@ class Record:
         them follow this one.
     kind
         ``sample``: an image came. ``label``: the label of an earlier image came. ``flush``: the
-        source ended, and what waited for a full batch was learned.
+        source ended, and what waited for a full batch was learned. ``relabel``: an earlier
+        sample has another label now. ``gone``: whatever it was, its sample was forgotten; the
+        id is the key of one that was a ``sample``, in hexadecimal digits, else empty.
     id, label
         Of the sample; the label is a class name, None where it is not known.
     time
         When it was accepted, in seconds since 1970.
     rows
-        (views, D) float32 of a sample; None else.
+        (views, D) float32 of a sample; None where they are not needed.
+    predicted
+        The class that the sample was taken for before its label was learned, by whichever head
+        was the newest; None if there was none, or the learner finds it anew.
+    was
+        The label that a ``relabel`` takes from the sample.
     """
 
     n: int
@@ -70,14 +80,41 @@ class Record:
     time: float = 0.0
     rows: Float32Array | None = None
     left: int = 0
+    predicted: str | None = None
+    was: str | None = None
+
+    @property
+    def key(self) -> bytes | None:
+        """That of the sample which it brought, forgotten or not; None if it brought none."""
+        if self.kind == "gone":
+            return bytes.fromhex(self.id) or None
+        return id_key(self.id) if self.kind == "sample" else None
+
+    def forgotten(self) -> Record:
+        """What stays of it when its sample is forgotten: its place."""
+        key = self.key
+        return replace(
+            self,
+            kind="gone",
+            id="" if key is None else key.hex(),
+            label=None,
+            rows=None,
+            predicted=None,
+            was=None,
+        )
 
     def encoded(self) -> bytes:
         """The record as bytes."""
         label = "null" if self.label is None else _quoted(self.label)
         shape = "null" if self.rows is None else f"[{len(self.rows)},{self.rows.shape[1]}]"
+        added = "".join(
+            f',"{name}":{_quoted(value)}'
+            for name in _ADDED
+            if (value := getattr(self, name)) is not None
+        )
         text = (
             f'{{"n":{self.n},"g":{self.group},"left":{self.left},"kind":"{self.kind}",'
-            f'"id":{_quoted(self.id)},"label":{label},"time":{self.time!r},"shape":{shape}}}'
+            f'"id":{_quoted(self.id)},"label":{label},"time":{self.time!r},"shape":{shape}{added}}}'
         ).encode()
         rows = b"" if self.rows is None else np.ascontiguousarray(self.rows, "<f4").tobytes()
         payload = _JSON_LENGTH.pack(len(text)) + text + rows
@@ -110,10 +147,16 @@ def _parsed(payload: bytes) -> Record:
     for name, kinds in _TYPES.items():
         if type(head[name]) not in kinds:
             raise TypeError(name)
-    if head["kind"] not in ("sample", "label", "flush") or min(head["n"], head["g"]) < 0:
+    if any(type(head.get(name)) not in (str, type(None)) for name in _ADDED):
+        raise TypeError("predicted or was")
+    if head["kind"] not in get_args(Kind) or min(head["n"], head["g"]) < 0:
         raise ValueError("no record")
-    if (rows is None or not len(rows)) and head["kind"] == "sample":
+    if (rows is None or not len(rows)) and head["kind"] in ("sample", "relabel"):
         raise ValueError("a sample without rows")
+    if head["kind"] == "relabel" and None in (head["label"], head.get("was")):
+        raise ValueError("a change from no label, or to none")
+    if head["kind"] == "gone" and len(bytes.fromhex(head["id"])) not in (0, ID_BYTES):
+        raise ValueError("no key of a sample")
     return Record(
         n=head["n"],
         group=head["g"],
@@ -123,4 +166,6 @@ def _parsed(payload: bytes) -> Record:
         label=head["label"],
         time=head["time"],
         rows=rows,
+        predicted=head.get("predicted"),
+        was=head.get("was"),
     )

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from edgetransfer.stream.learning.ids import ID_BYTES
 from edgetransfer.stream.learning.learner_state import Counts, LearnerState
+from edgetransfer.stream.statistics_learner import MAP
 
 _LARGEST = 2**20  # features of a row
 
@@ -29,37 +30,68 @@ def check_state(state: LearnerState) -> None:
     ValueError, KeyError, TypeError
         If something of it is missing, of another kind or shape, or out of range.
     """
-    values = state.values
-    dimension, classes, born = values["dimension"], values["classes"], values["born"]
+    values, arrays = state.values, state.arrays
+    dimension, classes = values["dimension"], values["classes"]
     _need(type(dimension) is int and 0 < dimension <= _LARGEST, "dimension")
     _need(isinstance(classes, list) and all(isinstance(c, str) for c in classes), "classes")
     _need(len(set(classes)) == len(classes), "classes")
-    _need(type(born) is int and 0 <= born <= len(classes), "born")
     for name in (field.name for field in fields(Counts)):
         value = values["counts"][name]
         _need(type(value) in ((int, float) if name == "last_time" else (int,)), name)
         _need(0 <= value < 2**62, name)
-    for name in ("l2", "loss"):
-        _need(values[name] is None or type(values[name]) in (int, float), name)
-    _need(values["l2"] is None or 0 < values["l2"] < 2**62, "l2")
     for name, value in values["drift"].items():
         whole = name in ("least", "count", "alarms", "seen", "last_alarm")
         none = name == "last_alarm" and value is None
         _need(none or type(value) in ((int,) if whole else (int, float)), f"drift {name}")
         _need(none or (-(2**62) < value < 2**62 and (not whole or value >= 0)), f"drift {name}")
-    arrays = state.arrays
+    by_class = _array(arrays, "by_class", np.int64, (None,))
+    _need(len(by_class) <= len(classes) and (by_class >= 0).all(), "by_class")
+    _check_scores(arrays, len(classes))
+    _check_samples(arrays, "pool", np.float16, dimension)
+    if values.get("learner") == "statistics":
+        _check_statistics(state, dimension, len(classes))
+    else:
+        _check_replay(state, dimension, len(classes))
+
+
+def _check_statistics(state: LearnerState, dimension: int, n_classes: int) -> None:
+    values, arrays = state.values, state.arrays
+    _need(values["map"] == MAP, "map")
+    for name in ("relabelled", "forgotten"):
+        _need(type(values[name]) is int and 0 <= values[name] < 2**62, name)
+    _need(len(arrays["by_class"]) == n_classes, "by_class")
+    counts = _array(arrays, "statistics.counts", np.int64, (n_classes,))
+    _need((counts >= arrays["by_class"]).all(), "statistics.counts")
+    exponents = _array(arrays, "statistics.exponents", np.int64, (None,))
+    planes = len(exponents)
+    _array(arrays, "statistics.rows", np.int64, (planes,))
+    _array(arrays, "statistics.sums", np.int64, (planes, n_classes, dimension))
+    pairs = dimension * (dimension + 1) // 2
+    _array(arrays, "statistics.gram", np.int64, (planes, pairs))
+    labels = _array(arrays, "kept.labels", np.int64, (None,))
+    _range(labels, 0, n_classes, "kept.labels")
+    _need((counts[labels] > 0).all(), "kept.labels")
+    _array(arrays, "kept.keys", np.uint8, (len(labels), ID_BYTES))
+    _array(arrays, "kept.limit", np.uint8, (ID_BYTES,))
+    rows = _array(arrays, "kept.rows", np.float32, (len(labels), dimension))
+    _need(np.isfinite(rows).all(), "kept.rows")
+
+
+def _check_replay(state: LearnerState, dimension: int, n_classes: int) -> None:
+    values, arrays = state.values, state.arrays
+    born = values["born"]
+    _need(type(born) is int and 0 <= born <= n_classes, "born")
+    for name in ("l2", "loss"):
+        _need(values[name] is None or type(values[name]) in (int, float), name)
+    _need(values["l2"] is None or 0 < values["l2"] < 2**62, "l2")
     for name in ("weights", "weights_velocity"):
         _array(arrays, f"solver.{name}", np.float32, (dimension, born))
     for name in ("bias", "bias_velocity"):
         _array(arrays, f"solver.{name}", np.float32, (born,))
-    by_class = _array(arrays, "by_class", np.int64, (None,))
-    _need(len(by_class) <= len(classes), "by_class")
     _check_reservoir(arrays, dimension, born)
-    _check_scores(arrays, len(classes))
     _check_samples(arrays, "waiting", np.float32, dimension)
     labels = _array(arrays, "waiting.labels", np.int64, (len(arrays["waiting.keys"]),))
-    _range(labels, 0, len(classes), "waiting.labels")
-    _check_samples(arrays, "pool", np.float16, dimension)
+    _range(labels, 0, n_classes, "waiting.labels")
     if "refit.span" in arrays:
         _check_refit(arrays, dimension, born)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -32,16 +33,32 @@ def mean_views(head: LinearHead, rows: Float32Array, views: NDArray[Any]) -> Flo
     return mean
 
 
-def predict_offers(
-    head: LinearHead, offers: Sequence[Offer]
-) -> list[tuple[str | None, float | None]]:
-    """Best class of each offer and its probability; None without rows, or without classes."""
-    result: list[tuple[str | None, float | None]] = [(None, None)] * len(offers)
+@dataclass(frozen=True, kw_only=True)
+class Guess:
+    """What a sample is taken for.
+
+    Parameters
+    ----------
+    name, probability
+        The most probable class, and how probable it is, 0 to 1; None without rows, or without
+        classes.
+    unknown
+        Whether it probably shows none of the classes; None where the head cannot tell.
+    """
+
+    name: str | None = None
+    probability: float | None = None
+    unknown: bool | None = None
+
+
+def predict_offers(head: LinearHead, offers: Sequence[Offer]) -> list[Guess]:
+    """What each offer is taken for."""
+    result = [Guess()] * len(offers)
     given = [(i, offer.rows) for i, offer in enumerate(offers) if offer.rows is not None]
     if head.classes and given:
         views = np.array([len(rows) for _, rows in given])
         rows = np.concatenate([rows for _, rows in given])
         for (i, _), each in zip(given, mean_views(head, rows, views), strict=True):
             best = int(each.argmax())
-            result[i] = (head.classes[best], float(each[best]))
+            result[i] = Guess(name=head.classes[best], probability=float(each[best]))
     return result

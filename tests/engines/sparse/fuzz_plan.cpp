@@ -21,7 +21,7 @@ void sparse_close(void*);
 
 namespace {
 
-constexpr int64_t kHeader = 3;            // magic, version, number of tensors; then their shapes
+constexpr int64_t kHeader = 3;             // magic, version, number of tensors; then their shapes
 constexpr int64_t kMostNumbers = 200'000;  // of all tensors of a plan that is run
 
 struct Plan {
@@ -38,8 +38,20 @@ std::vector<T> read(const std::string& path) {
 }
 
 int64_t damaged(std::mt19937_64& random, int64_t value, const std::vector<int64_t>& words) {
-  constexpr int64_t kEdges[] = {-1, 0, 1, 2, 63, 64, 65, 4096, 4097, 1 << 14, 1 << 20, 1 << 26,
-                                int64_t{1} << 32, int64_t{1} << 40,
+  constexpr int64_t kEdges[] = {-1,
+                                0,
+                                1,
+                                2,
+                                63,
+                                64,
+                                65,
+                                4096,
+                                4097,
+                                1 << 14,
+                                1 << 20,
+                                1 << 26,
+                                int64_t{1} << 32,
+                                int64_t{1} << 40,
                                 std::numeric_limits<int64_t>::max(),
                                 std::numeric_limits<int64_t>::min()};
   switch (random() % 6) {
@@ -48,7 +60,8 @@ int64_t damaged(std::mt19937_64& random, int64_t value, const std::vector<int64_
     case 2: return kEdges[random() % std::size(kEdges)];
     case 3: return words[random() % words.size()];
     case 4: return static_cast<int64_t>(random() % 20);
-    default: return static_cast<int64_t>(static_cast<uint64_t>(value) ^ uint64_t{1} << (random() % 64));
+    default:
+      return static_cast<int64_t>(static_cast<uint64_t>(value) ^ uint64_t{1} << (random() % 64));
   }
 }
 

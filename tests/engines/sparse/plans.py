@@ -18,15 +18,15 @@ INSTRUCTION_SETS = ("avx512", "avx512-rows", "avx2", "avx2-rows", "portable")
 @contextmanager
 def forced(isa: str) -> Iterator[None]:
     """Have sessions that are opened meanwhile run in these kernels."""
-    before = os.environ.get("EDGETRANSFER_SPARSE_ISA")
-    os.environ["EDGETRANSFER_SPARSE_ISA"] = isa
+    before = os.environ.get("EDGETRANSFER_ISA")
+    os.environ["EDGETRANSFER_ISA"] = isa
     try:
         yield
     finally:
         if before is None:
-            del os.environ["EDGETRANSFER_SPARSE_ISA"]
+            del os.environ["EDGETRANSFER_ISA"]
         else:
-            os.environ["EDGETRANSFER_SPARSE_ISA"] = before
+            os.environ["EDGETRANSFER_ISA"] = before
 
 
 def open_plan(plan: Plan, *, threads: int = 1) -> Session:

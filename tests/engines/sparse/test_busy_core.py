@@ -14,9 +14,9 @@ import pytest
 
 from edgetransfer.engines.sparse.library import Session
 from edgetransfer.engines.sparse.lowering import lower
-from edgetransfer.engines.sparse.opening import why_absent
 from edgetransfer.engines.sparse.plan import Plan
 from edgetransfer.native import compiling
+from edgetransfer.native.compiling import why_absent
 from tests.engines.sparse.plans import open_plan, run_plan, run_session
 from tests.engines.sparse.test_lowering import COVERED, graph
 from tests.graphs_made import noise, tiny
@@ -80,9 +80,10 @@ def build_harness(folder: Path, name: str, *flags: str) -> Path:
         "const Kernels& kernels_avx2() { return kernels_portable(); }\n"
         "const Kernels& kernels_avx512() { return kernels_portable(); }\n}\n"
     )
-    sources = [*sorted(compiling.SOURCES[0].glob("*.cpp")), HERE / f"{name}.cpp"]
-    sources.append(folder / "others.cpp")
-    command = ["g++", *options, *kernels, f"-I{compiling.SOURCES[0]}", *map(str, sources)]
+    rooms = [compiling.SOURCES[room] for room in ("common", "sparse")]
+    sources = [path for room in rooms for path in sorted(room.glob("*.cpp"))]
+    sources += [HERE / f"{name}.cpp", folder / "others.cpp"]
+    command = ["g++", *options, *kernels, f"-I{rooms[1]}", *map(str, sources)]
     subprocess.run([*command, "-o", str(folder / name)], check=True)
     return folder / name
 

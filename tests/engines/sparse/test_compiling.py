@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import shutil
 import subprocess
@@ -13,9 +14,11 @@ import numpy as np
 import pytest
 
 from edgetransfer.engines.sparse.lowering import lower
-from edgetransfer.engines.sparse.opening import open_sparse, why_absent
+from edgetransfer.engines.sparse.opening import open_sparse
 from edgetransfer.errors import EngineError
-from edgetransfer.native import compiling
+from edgetransfer.heads.native_steps import MOST_BATCH, _Step, load_step
+from edgetransfer.native import compiling, loading
+from edgetransfer.native.compiling import why_absent
 from tests.engines.sparse.plans import run_plan
 from tests.graphs_made import noise, tiny
 
@@ -67,6 +70,30 @@ def test_a_library_that_is_damaged_is_an_engine_error(tmp_path: Path) -> None:
 
 
 @needs_library
+@pytest.mark.parametrize("name", loading.TOLD)
+def test_a_library_from_other_sources_is_refused_before_it_is_called(name: str) -> None:
+    loading.load_native()
+    with pytest.raises(EngineError, match=r"compiled from other sources.*native\.compiling"):
+        loading.load_native(**{name: -1})
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="this names a library of Linux")
+def test_a_library_that_tells_nothing_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compiling, "LIBRARY", Path("libm.so.6"))
+    with pytest.raises(EngineError, match="plan version is not told, and must be 1"):
+        loading.load_native(plan_version=1)
+
+
+@needs_library
+def test_the_native_step_refuses_what_it_has_no_room_for() -> None:
+    step = load_step()
+    assert step is not None
+    for batch, columns in ((0, 16), (MOST_BATCH + 1, 16), (1, 15)):
+        shape, meeting = _Step(batch=batch, columns=columns), ctypes.c_int(0)
+        assert step(ctypes.addressof(shape), 0, 1, ctypes.addressof(meeting)) == 1
+
+
+@needs_library
 def test_absence_is_an_engine_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     from edgetransfer.engines.sparse.library import load_library
 
@@ -77,9 +104,12 @@ def test_absence_is_an_engine_error(monkeypatch: pytest.MonkeyPatch, tmp_path: P
 
 
 @pytest.mark.skipif(compiling.find_compiler() is None, reason="there is no C++ compiler")
-@pytest.mark.parametrize(("room", "file"), [("sparse", "kernels"), ("head", "head_kernels")])
+@pytest.mark.parametrize(
+    ("room", "folder", "file"),
+    [("sparse", "sparse", "kernels"), ("head", "heads", "head_kernels")],
+)
 def test_code_for_one_processor_does_not_reach_another(
-    tmp_path: Path, room: str, file: str
+    tmp_path: Path, room: str, folder: str, file: str
 ) -> None:
     """Kernels export their one function alone: a shared template would run anywhere."""
     compiler = compiling.find_compiler() or ""
@@ -91,7 +121,7 @@ def test_code_for_one_processor_does_not_reach_another(
     out = tmp_path / "k.o"
     defines = ["-DSPARSE_KERNELS=kernels_avx512", "-DSPARSE_NAME=avx512"]
     defines += [f"-DSPARSE_VECTOR_BYTES={target[1]}", f"-DSPARSE_REGISTERS={target[2]}"]
-    source = compiling.SOURCES[room == "head"] / f"{file}.cpp"
+    source = compiling.SOURCES[folder] / f"{file}.cpp"
     subprocess.run(
         [
             compiler,
@@ -112,6 +142,12 @@ def test_code_for_one_processor_does_not_reach_another(
     assert weak == []
     defined = [line.split(" T ")[1] for line in symbols.stdout.splitlines() if " T " in line]
     assert defined == [f"{room}::kernels_avx512()"]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(compiling.find_compiler() is None, reason="there is no C++ compiler")
+def test_it_compiles_without_a_warning(tmp_path: Path) -> None:
+    compiling.compile_library(tmp_path / "clean.so", extra=["-Werror"])
 
 
 SANITIZED = """
@@ -152,6 +188,10 @@ def test_kernels_and_sessions_are_clean_under_sanitizers(tmp_path: Path) -> None
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
 
 
+def _sources(*rooms: str) -> list[Path]:
+    return [path for room in rooms for path in sorted(compiling.SOURCES[room].glob("*.cpp"))]
+
+
 @pytest.mark.slow
 @needs_library
 def test_neon_under_an_emulator(tmp_path: Path) -> None:
@@ -161,7 +201,7 @@ def test_neon_under_an_emulator(tmp_path: Path) -> None:
     program = tmp_path / "run_plan"
     objects = []
     flags, width, registers = compiling.instruction_sets("aarch64")["portable"]
-    for source in [*sorted(compiling.SOURCES[0].glob("*.cpp")), HERE / "run_plan.cpp"]:
+    for source in [*_sources("common", "sparse"), HERE / "run_plan.cpp"]:
         options = ["-std=c++17", "-O2", *flags, "-ffp-contract=fast"]
         if source.stem == "kernels":
             options += ["-DSPARSE_KERNELS=kernels_portable", "-DSPARSE_NAME=portable"]

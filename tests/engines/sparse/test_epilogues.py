@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgetransfer.engines.sparse.opening import why_absent
 from edgetransfer.engines.sparse.plan import (
     EPILOGUES,
     Activation,
@@ -17,6 +16,7 @@ from edgetransfer.engines.sparse.plan import (
     Plan,
 )
 from edgetransfer.errors import EngineError
+from edgetransfer.native.compiling import why_absent
 from tests.engines.fuzzing.comparing import compared
 from tests.engines.sparse.plans import open_plan
 from tests.engines.sparse.test_lowering import graph

@@ -16,7 +16,8 @@ from edgetransfer.backbones.architectures import synthetic
 from edgetransfer.backbones.catalogue import bundled
 from edgetransfer.engines.onnxruntime_engine import OnnxRuntimeEngine
 from edgetransfer.engines.sparse.lowering import lower
-from edgetransfer.engines.sparse.opening import open_sparse, why_absent
+from edgetransfer.engines.sparse.opening import open_sparse
+from edgetransfer.native.compiling import why_absent
 from tests.engines.sparse.plans import INSTRUCTION_SETS, forced
 from tests.graphs_made import (
     noise,

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgetransfer.engines.sparse.library import instruction_set
-from edgetransfer.engines.sparse.opening import why_absent
 from edgetransfer.engines.sparse.plan import Activation, Kind, Operator, Plan, Window
+from edgetransfer.native.compiling import why_absent
 from tests.engines.sparse.plans import (
     INSTRUCTION_SETS,
     activated,

@@ -10,9 +10,10 @@ import pytest
 from onnx import TensorProto, helper
 
 from edgetransfer.engines.sparse.lowering import lower
-from edgetransfer.engines.sparse.opening import open_sparse, why_absent
+from edgetransfer.engines.sparse.opening import open_sparse
 from edgetransfer.engines.sparse.plan import Activation, Kind
 from edgetransfer.errors import EngineError
+from edgetransfer.native.compiling import why_absent
 from tests.graphs_made import Net, noise, relative_difference, run, tiny
 
 needs_library = pytest.mark.skipif(why_absent() is not None, reason=str(why_absent()))

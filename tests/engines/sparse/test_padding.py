@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from edgetransfer.engines.sparse.lowering import lower
-from edgetransfer.engines.sparse.opening import why_absent
 from edgetransfer.engines.sparse.plan import Kind
+from edgetransfer.native.compiling import why_absent
 from tests.engines.fuzzing.comparing import compared
 from tests.engines.sparse.plans import INSTRUCTION_SETS, forced
 from tests.engines.sparse.test_lowering import graph

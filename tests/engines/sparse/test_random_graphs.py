@@ -7,9 +7,10 @@ import pytest
 
 from edgetransfer.engines.sparse import fusing
 from edgetransfer.engines.sparse.lowering import lower
-from edgetransfer.engines.sparse.opening import open_sparse, why_absent
+from edgetransfer.engines.sparse.opening import open_sparse
 from edgetransfer.engines.sparse.operators import LOWERED
 from edgetransfer.engines.sparse.plan import Operator
+from edgetransfer.native.compiling import why_absent
 from tests.engines.fuzzing.comparing import compared
 from tests.engines.fuzzing.graphs import random_graph
 from tests.engines.fuzzing.steps import STEPS

@@ -9,9 +9,9 @@ import pytest
 
 from edgetransfer.engines.sparse.library import Session
 from edgetransfer.engines.sparse.lowering import lower
-from edgetransfer.engines.sparse.opening import why_absent
 from edgetransfer.engines.sparse.plan import Plan
 from edgetransfer.errors import EngineError
+from edgetransfer.native.compiling import why_absent
 from tests.engines.sparse.plans import forced, open_plan, run_plan, run_session
 from tests.graphs_made import noise, tiny
 

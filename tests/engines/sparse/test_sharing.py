@@ -10,7 +10,7 @@ import pytest
 from onnx import TensorProto
 
 from edgetransfer.engines.sparse.lowering import lower
-from edgetransfer.engines.sparse.opening import why_absent
+from edgetransfer.native.compiling import why_absent
 from tests.engines.fuzzing.comparing import TOLERANCE, compared
 from tests.engines.sparse.test_lowering import graph
 from tests.graphs_made import Net

@@ -3,19 +3,16 @@
 #include <chrono>
 #include <cmath>
 #include <condition_variable>
-#include <cstdlib>
 #include <mutex>
-#include <string>
 
+#include "../common/processor.h"
+#include "../common/spinning.h"
 #include "step.h"
 
 namespace head {
 namespace {
 
 constexpr int kAbandoned = 1 << 20;
-// As long as falling asleep and being woken takes; looked at every so many looks.
-constexpr auto kSpinning = std::chrono::microseconds(20);
-constexpr int kLooks = 64;
 // Who abandons a step writes it from outside and wakes nobody.
 constexpr auto kNap = std::chrono::milliseconds(1);
 
@@ -25,16 +22,12 @@ std::condition_variable woken;
 std::atomic<int> asleep{0};
 
 const Kernels& choose() {
+  const native::Processor processor = native::choose_processor();
 #if defined(__x86_64__)
-  const char* asked = std::getenv("EDGETRANSFER_SPARSE_ISA");
-  const std::string isa = asked ? asked : "";
-  __builtin_cpu_init();
-  if (isa != "avx2" && isa != "portable" && __builtin_cpu_supports("avx512f") &&
-      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
-    return kernels_avx512();
-  if (isa != "portable" && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
-    return kernels_avx2();
+  if (processor.kernels == native::Kernels::avx512) return kernels_avx512();
+  if (processor.kernels == native::Kernels::avx2) return kernels_avx2();
 #endif
+  (void)processor;
   return kernels_portable();
 }
 
@@ -80,14 +73,12 @@ bool wait(Meeting& meeting, int count) {
     woken.notify_all();
   }
   const auto arrived = [&] { return meeting.arrived.load(std::memory_order_seq_cst); };
-  const auto end = std::chrono::steady_clock::now() + kSpinning;
-  for (int look = 0; arrived() < count; ++look)
-    if (look % kLooks == 0 && std::chrono::steady_clock::now() > end) {
-      std::unique_lock<std::mutex> lock(sleeping);
-      asleep.fetch_add(1, std::memory_order_seq_cst);
-      while (arrived() < count) woken.wait_for(lock, kNap);
-      asleep.fetch_sub(1, std::memory_order_seq_cst);
-    }
+  if (!native::spin([&] { return arrived() >= count; })) {
+    std::unique_lock<std::mutex> lock(sleeping);
+    asleep.fetch_add(1, std::memory_order_seq_cst);
+    while (arrived() < count) woken.wait_for(lock, kNap);
+    asleep.fetch_sub(1, std::memory_order_seq_cst);
+  }
   return arrived() < kAbandoned;
 }
 
@@ -98,18 +89,21 @@ bool wait(Meeting& meeting, int count) {
 
 // The share of one of `parts` threads, 1 or 2, in a step; each of them calls this once. `meeting`
 // is a zero that they share, and kAbandoned if one of them was kept from calling: then nothing
-// is learned. However many there are, the same sums are made.
-EXPORTED void head_step(const head::Step* step, int part, int parts, head::Meeting* meeting) {
+// is learned. However many there are, the same sums are made. 1, and nothing done, for a batch or
+// columns that the kernels have no room for.
+EXPORTED int head_step(const head::Step* step, int part, int parts, head::Meeting* meeting) {
   const head::Step& s = *step;
+  if (s.batch < 1 || s.batch > head::kMostBatch || s.columns % head::kColumns) return 1;
   const int64_t middle = s.rows / 2, half = s.batch * s.columns;
   const bool upper = part == 0, lower = part + 1 == parts;
   if (upper) head::kernels().forward(s, 0, middle, s.logits);
   if (lower) head::kernels().forward(s, middle, s.rows, s.logits + half);
-  if (!head::wait(*meeting, parts)) return;
+  if (!head::wait(*meeting, parts)) return 0;
   for (int64_t n = s.batch * part / parts; n < s.batch * (part + 1) / parts; ++n)
     head::residual(s, n);
-  if (!head::wait(*meeting, 2 * parts)) return;
+  if (!head::wait(*meeting, 2 * parts)) return 0;
   if (upper) head::kernels().backward(s, 0, middle);
   if (lower) head::kernels().backward(s, middle, s.rows);
   if (lower) head::step_bias(s);
+  return 0;
 }

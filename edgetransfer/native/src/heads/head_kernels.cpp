@@ -14,7 +14,6 @@ constexpr int kWidth = SPARSE_VECTOR_BYTES / sizeof(float);
 constexpr int kTall = SPARSE_REGISTERS >= 32 ? 6 : 3;
 constexpr int kWide = 4;
 constexpr int kPacked = 48;  // features of all samples that are laid out side by side at a time
-constexpr int64_t kMostBatch = 256;
 
 inline Vector load(const float* from) { return *reinterpret_cast<const Vector*>(from); }
 inline void store(float* to, Vector v) { *reinterpret_cast<Vector*>(to) = v; }

@@ -6,7 +6,11 @@
 
 namespace head {
 
-// All matrices are by rows. Columns are a multiple of 16, of which the first `classes` are real.
+constexpr int64_t kMostBatch = 256;
+constexpr int64_t kColumns = 16;  // matrices have a multiple of so many
+
+// All matrices are by rows. Columns are a multiple of kColumns, of which the first `classes` are
+// real.
 struct Step {
   const float* features;  // (batch, rows)
   const int64_t* labels;

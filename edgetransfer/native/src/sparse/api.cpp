@@ -25,9 +25,7 @@ bool guarded(char* error, int64_t capacity, F call) {
     std::snprintf(error, static_cast<size_t>(capacity), "%s", what);
   } catch (const std::exception& caught) {
     std::snprintf(error, static_cast<size_t>(capacity), "%s", caught.what());
-  } catch (...) {
-    std::snprintf(error, static_cast<size_t>(capacity), "%s", what);
-  }
+  } catch (...) { std::snprintf(error, static_cast<size_t>(capacity), "%s", what); }
   return false;
 }
 
@@ -39,12 +37,10 @@ SPARSE_API const char* sparse_instruction_set() {
 }
 
 SPARSE_API void* sparse_open(const int64_t* words, int64_t word_count, const float* numbers,
-                             int64_t number_count, int64_t threads, char* error,
-                             int64_t capacity) {
+                             int64_t number_count, int64_t threads, char* error, int64_t capacity) {
   void* session = nullptr;
   guarded(error, capacity, [&] {
-    auto network =
-        std::make_unique<sparse::Network>(words, word_count, numbers, number_count);
+    auto network = std::make_unique<sparse::Network>(words, word_count, numbers, number_count);
     session = new sparse::Session(std::move(network), static_cast<int>(threads));
   });
   return session;
@@ -52,9 +48,10 @@ SPARSE_API void* sparse_open(const int64_t* words, int64_t word_count, const flo
 
 SPARSE_API int sparse_run(void* session, const float* images, int64_t count, float* out,
                           char* error, int64_t capacity) {
-  return guarded(error, capacity, [&] {
-    static_cast<sparse::Session*>(session)->run({images, out, count});
-  }) ? 0 : 1;
+  return guarded(error, capacity,
+                 [&] { static_cast<sparse::Session*>(session)->run({images, out, count}); })
+             ? 0
+             : 1;
 }
 
 // Which form each operator runs in, its weights that are not zero, and the bytes of its code.

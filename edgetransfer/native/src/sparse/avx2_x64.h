@@ -2,9 +2,9 @@
 //
 // | register | holds |
 // |---|---|
-// | ymm0 to ymm11 | the sums of up to six output channels: of channel c lanes 0 to 7 in 2c, 8 to 15 in 2c + 1 |
-// | ymm12, ymm13 | the two halves of an input; on the way out constants of the activation |
-// | ymm14, ymm15 | a weight in all lanes, in turns |
+// | ymm0 to ymm11 | the sums of up to six output channels: of channel c lanes 0 to 7 in 2c, 8 to 15
+// in 2c + 1 | | ymm12, ymm13 | the two halves of an input; on the way out constants of the
+// activation | | ymm14, ymm15 | a weight in all lanes, in turns |
 //
 // The System V ABI, which generated code is called by, preserves no vector register.
 #pragma once
@@ -36,7 +36,11 @@ class Avx2 : public Assembler {
   void multiply(int y, int a, int b) { registers(1, 0, 0x59, y, a, b); }
   void clear(int y) { registers(1, 0, 0x57, y, y, y); }
   // Upper halves that are not zero would slow down what is compiled without AVX.
-  void leave() { byte(0xC5); byte(0xF8); byte(0x77); }
+  void leave() {
+    byte(0xC5);
+    byte(0xF8);
+    byte(0x77);
+  }
 
   // An input vector for the multiply-adds that follow.
   void read(Register base, int32_t d) {
@@ -45,8 +49,7 @@ class Avx2 : public Assembler {
   }
   void accumulate(int channel, Register weight, int32_t d) {
     const int w = weigh(weight, d);
-    for (int part = 0; part < kParts; ++part)
-      multiply_add(kParts * channel + part, w, kFree[part]);
+    for (int part = 0; part < kParts; ++part) multiply_add(kParts * channel + part, w, kFree[part]);
   }
   // Of an input that no other channel of the block reads.
   void accumulate_once(int channel, Register weight, int32_t d, Register input, int32_t at) {

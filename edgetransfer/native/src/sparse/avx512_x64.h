@@ -25,10 +25,16 @@ class Avx512 : public Assembler {
 
   void load_vector(int z, Register base, int32_t d) { vector(1, 0, 0x10, z, 0, base, d, false); }
   void store_vector(int z, Register base, int32_t d) { vector(1, 0, 0x11, z, 0, base, d, false); }
-  void broadcast(int z, Register base, int32_t d) { vector(2, 1, 0x18, z, 0, base, d, true, false); }
+  void broadcast(int z, Register base, int32_t d) {
+    vector(2, 1, 0x18, z, 0, base, d, true, false);
+  }
   // z += x * (the float at base + d)
-  void multiply_add(int z, int x, Register base, int32_t d) { vector(2, 1, 0xB8, z, x, base, d, true); }
-  void add_vector(int z, int x, Register base, int32_t d) { vector(1, 0, 0x58, z, x, base, d, false); }
+  void multiply_add(int z, int x, Register base, int32_t d) {
+    vector(2, 1, 0xB8, z, x, base, d, true);
+  }
+  void add_vector(int z, int x, Register base, int32_t d) {
+    vector(1, 0, 0x58, z, x, base, d, false);
+  }
   void maximum(int z, int a, int b) { registers(1, 0, 0x5F, z, a, b); }
   void minimum(int z, int a, int b) { registers(1, 0, 0x5D, z, a, b); }
   void multiply(int z, int a, int b) { registers(1, 0, 0x59, z, a, b); }

@@ -1,8 +1,7 @@
 // Generated code: for which layers, and the memory that it lies in.
-#include <cstdlib>
 #include <cstring>
-#include <string>
 
+#include "../common/processor.h"
 #include "network.h"
 
 #if defined(__unix__) || defined(__APPLE__)
@@ -42,8 +41,8 @@ void Network::generate() {
     const size_t start = made.size();
     for (int b = 0; b < count; ++b) {
       op.blocks.push_back({made.size(), weights.size()});
-      generate_block(generator, op.rows, channels * b / count, channels * (b + 1) / count, op.epilogue, made,
-                     weights);
+      generate_block(generator, op.rows, channels * b / count, channels * (b + 1) / count,
+                     op.epilogue, made, weights);
       made.resize((made.size() + 63) / 64 * 64, 0xCC);
       weights.resize((weights.size() + 15) / 16 * 16);
     }
@@ -86,21 +85,19 @@ bool CodeMemory::seal(const std::vector<uint8_t>& code) {
 }
 
 const Kernels& choose_kernels(Generator& generator) {
-  const char* asked = std::getenv("EDGETRANSFER_SPARSE_ISA");
-  const std::string isa = asked ? asked : "";
+  const native::Processor processor = native::choose_processor();
   generator = Generator::none;
 #if defined(__x86_64__)
-  __builtin_cpu_init();
-  if (isa != "avx2" && isa != "avx2-rows" && isa != "portable" && __builtin_cpu_supports("avx512f") &&
-      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")) {
-    if (isa != "avx512-rows") generator = Generator::avx512;
+  if (processor.kernels == native::Kernels::avx512) {
+    if (processor.generates) generator = Generator::avx512;
     return kernels_avx512();
   }
-  if (isa != "portable" && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
-    if (isa != "avx2-rows") generator = Generator::avx2;
+  if (processor.kernels == native::Kernels::avx2) {
+    if (processor.generates) generator = Generator::avx2;
     return kernels_avx2();
   }
 #endif
+  (void)processor;
   return kernels_portable();
 }
 

@@ -41,9 +41,7 @@ void run_form(const Network& network, const Operator& op, int first, int last, c
     case Form::dense:
       network.kernels->dense_strip(op.dense, first, last, op.epilogue, strip);
       break;
-    case Form::depthwise:
-      network.kernels->depthwise_strip(op.depthwise, op.epilogue, strip);
-      break;
+    case Form::depthwise: network.kernels->depthwise_strip(op.depthwise, op.epilogue, strip); break;
   }
 }
 
@@ -72,7 +70,8 @@ float* Run::lane(const Storage& s, int image, int channel, int y, int x) const {
   const Lanes16& l = program_.lanes;
   const int lane = (image * l.tiles_y + y / s.height) * l.tiles_x + x / s.width;
   return reinterpret_cast<float*>(s.row(arena_, y % s.height) + (x % s.width) * s.pixel_bytes +
-                                  channel * kVectorBytes) + lane;
+                                  channel * kVectorBytes) +
+         lane;
 }
 
 void Run::pack(const Work& work, int y0, int y1) const {
@@ -96,9 +95,9 @@ void Run::pack(const Work& work, int y0, int y1) const {
                            : nullptr;
           if (inside) end = std::min(end, x0 + whole.width - column);
         }
-        program_.network.kernels->gather(from, 0, end - x0, 1, out.pixel_bytes,
-                                         out.row(arena_, y) + x0 * out.pixel_bytes +
-                                             c * kVectorBytes);
+        program_.network.kernels->gather(
+            from, 0, end - x0, 1, out.pixel_bytes,
+            out.row(arena_, y) + x0 * out.pixel_bytes + c * kVectorBytes);
         x0 = end;
       }
 }
@@ -187,8 +186,8 @@ void Run::pool(const Work& work, const Operator& op, int y) const {
     const char* rows[64];
     for (int k = first; k < last; ++k)
       rows[k - first] = in.row(arena_, top + k) + (left + from) * in.pixel_bytes;
-    const PoolWindow window{rows, std::max(0, last - first), std::max(0, to - from),
-                            in.pixel_bytes, in.channels};
+    const PoolWindow window{rows, std::max(0, last - first), std::max(0, to - from), in.pixel_bytes,
+                            in.channels};
     char* place = out.row(arena_, y) + x * out.pixel_bytes;
     if (op.kind == Kind::max_pool) {
       program_.network.kernels->max_pool(window, op.epilogue, place);

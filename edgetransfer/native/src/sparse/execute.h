@@ -32,7 +32,10 @@ class Run {
  public:
   Run(const Program& program, const Arena& arena, const char* zero_row, const Batch& batch,
       int64_t first_image)
-      : program_(program), arena_(arena.data()), zeros_(zero_row), batch_(batch),
+      : program_(program),
+        arena_(arena.data()),
+        zeros_(zero_row),
+        batch_(batch),
         first_(first_image) {}
 
   // The share of a step that falls to one of several threads.

@@ -27,7 +27,11 @@ class Cursor {
  public:
   Cursor(Assembler& to, Register cursor, int32_t unit) : to_(to), cursor_(cursor), unit_(unit) {}
 
-  void start(Register base) { base_ = base; at_ = 0; moved_ = false; }
+  void start(Register base) {
+    base_ = base;
+    at_ = 0;
+    moved_ = false;
+  }
   Register reach(int32_t offset, int32_t& displacement) {
     if (!unit_) {
       displacement = offset;
@@ -151,7 +155,8 @@ void generate(const SparseRows& rows, int first, int last, const Epilogue& epilo
   for (int r = 0; r < kernel_rows; ++r) to.load(kWindow[r], kStrip, 8 * r);
 
   const size_t loop = to.here();
-  Cursor input(to, kInputCursor, Vectors::kInputUnit), weight(to, kWeightCursor, Vectors::kWeightUnit);
+  Cursor input(to, kInputCursor, Vectors::kInputUnit),
+      weight(to, kWeightCursor, Vectors::kWeightUnit);
   weight.start(kWeights);
   const auto next_weight = [&](size_t index, int32_t& displacement) {
     return weight.reach(static_cast<int32_t>((index - start) * sizeof(float)), displacement);
@@ -178,10 +183,8 @@ void generate(const SparseRows& rows, int first, int last, const Epilogue& epilo
     for (; i < end; ++i) {
       const Register base = next_weight(weights.size(), at);
       weights.push_back(entries[i].value);
-      if (once)
-        to.accumulate_once(entries[i].channel, base, at, window, from);
-      else
-        to.accumulate(entries[i].channel, base, at);
+      if (once) to.accumulate_once(entries[i].channel, base, at, window, from);
+      else to.accumulate(entries[i].channel, base, at);
     }
   }
   finish(to, epilogue, first, count, 0);
@@ -206,10 +209,8 @@ int block_channels(Generator generator) {
 void generate_block(Generator generator, const SparseRows& rows, int first, int last,
                     const Epilogue& epilogue, std::vector<uint8_t>& code,
                     std::vector<float>& weights) {
-  if (generator == Generator::avx512)
-    generate<Avx512>(rows, first, last, epilogue, code, weights);
-  else
-    generate<Avx2>(rows, first, last, epilogue, code, weights);
+  if (generator == Generator::avx512) generate<Avx512>(rows, first, last, epilogue, code, weights);
+  else generate<Avx2>(rows, first, last, epilogue, code, weights);
 }
 
 }  // namespace sparse

@@ -1,9 +1,9 @@
 // Compiled several times: SPARSE_KERNELS names the function that hands out this build's kernels,
 // SPARSE_VECTOR_BYTES is the width of the machine's vectors, SPARSE_REGISTERS how many it has.
-#include "lanes.h"
-
 #include <algorithm>
 #include <limits>
+
+#include "lanes.h"
 
 #if defined(__AVX2__)
 #include <immintrin.h>
@@ -17,7 +17,8 @@ namespace {
 
 // Of P pixels, which the activation is chosen for once. Called, it would find its sums in memory.
 template <int P>
-__attribute__((always_inline)) inline void finish(const Lanes (&sums)[P], const Epilogue& e, const Strip& s, int64_t place) {
+__attribute__((always_inline)) inline void finish(const Lanes (&sums)[P], const Epilogue& e,
+                                                  const Strip& s, int64_t place) {
   const auto each = [&](auto activation) {
     const Epilogue known{decltype(activation)::value, e.low, e.high, e.adds};
 #pragma GCC unroll 16
@@ -146,8 +147,8 @@ inline void depthwise_pixels(const DepthwiseRows& rows, const Epilogue& e, const
     Lanes sums[P];
     for (int p = 0; p < P; ++p) sums[p] = all(rows.bias[c]);
     for (int i = 0; i < taps; ++i) {
-      const char* from = s.rows[rows.taps[i].kernel_row] + rows.taps[i].offset + at * s.in_step +
-                         c * kVectorBytes;
+      const char* from =
+          s.rows[rows.taps[i].kernel_row] + rows.taps[i].offset + at * s.in_step + c * kVectorBytes;
       const Native weight = splat(rows.values[i * rows.channels + c]);
 #pragma GCC unroll 8
       for (int p = 0; p < P; ++p) multiply_add(sums[p], weight, from + p * s.in_step);
@@ -247,8 +248,8 @@ void add(const char* a, const char* b, int64_t vectors, const Epilogue& e, char*
     store(out + i * kVectorBytes, finished(load(a + i * kVectorBytes), with, b + i * kVectorBytes));
 }
 
-void gather(const float* const* lanes, float fill, int64_t count, int64_t in_step,
-            int64_t out_step, char* out) {
+void gather(const float* const* lanes, float fill, int64_t count, int64_t in_step, int64_t out_step,
+            char* out) {
   const float* from[kLanes];
   int64_t step[kLanes];
   for (int l = 0; l < kLanes; ++l) {
@@ -267,9 +268,9 @@ void permute(const char* from, const int32_t* order, float fill, int64_t count, 
   const __mmask16 taken = _mm512_cmpge_epi32_mask(places, _mm512_setzero_si512());
   const __m512 filled = _mm512_set1_ps(fill);
   for (int64_t i = 0; i < count; ++i)
-    _mm512_store_ps(out + i * kVectorBytes,
-                    _mm512_mask_permutexvar_ps(filled, taken, places,
-                                               _mm512_load_ps(from + i * kVectorBytes)));
+    _mm512_store_ps(
+        out + i * kVectorBytes,
+        _mm512_mask_permutexvar_ps(filled, taken, places, _mm512_load_ps(from + i * kVectorBytes)));
 #elif defined(__AVX2__)
   // Each half of the lanes from both halves of the source, then one of the two or the fill.
   constexpr int kHalf = kLanes / 2;
@@ -316,9 +317,16 @@ float spin(int64_t rounds) {
 }  // namespace
 
 const Kernels& SPARSE_KERNELS() {
-  static const Kernels kernels = {SPARSE_TEXT(SPARSE_NAME), sparse_strip, dense_strip,
-                                  depthwise_strip,          max_pool,     average_pool,
-                                  add,                      gather,       permute,      spin};
+  static const Kernels kernels = {SPARSE_TEXT(SPARSE_NAME),
+                                  sparse_strip,
+                                  dense_strip,
+                                  depthwise_strip,
+                                  max_pool,
+                                  average_pool,
+                                  add,
+                                  gather,
+                                  permute,
+                                  spin};
   return kernels;
 }
 

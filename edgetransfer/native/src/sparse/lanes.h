@@ -1,5 +1,5 @@
-// The sixteen lanes in the vectors of one instruction set, for the one file that is compiled for each.
-// Nothing here may reach another: all of it is in an unnamed namespace.
+// The sixteen lanes in the vectors of one instruction set, for the one file that is compiled for
+// each. Nothing here may reach another: all of it is in an unnamed namespace.
 #pragma once
 
 #include <type_traits>
@@ -39,8 +39,7 @@ inline void store(char* to, const Lanes& v) {
   for (int i = 0; i < kParts; ++i) reinterpret_cast<Native*>(to)[i] = v.part[i];
 }
 inline void multiply_add(Lanes& sum, const Native& weight, const char* from) {
-  for (int i = 0; i < kParts; ++i)
-    sum.part[i] += weight * reinterpret_cast<const Native*>(from)[i];
+  for (int i = 0; i < kParts; ++i) sum.part[i] += weight * reinterpret_cast<const Native*>(from)[i];
 }
 inline Native larger(Native a, Native b) { return a > b ? a : b; }   // b where it is not a number
 inline Native smaller(Native a, Native b) { return a < b ? a : b; }  // likewise

@@ -6,7 +6,6 @@ namespace sparse {
 namespace {
 
 constexpr int64_t kMagic = 0x5350525345;
-constexpr int64_t kVersion = 1;
 // More weights than zeros, and more code than the second cache holds: plain loops are as good.
 constexpr double kDense = 0.6;
 constexpr int64_t kDenseWeights = 100'000;
@@ -181,18 +180,19 @@ Operator read_operator(Reader& reader, const std::vector<Tensor>& tensors) {
   op.epilogue.high = constants[1];
   op.fill = constants[2];
   const int groups = reader.number(1, 1 << 20, "groups");
-  require(op.epilogue.activation != Activation::leaky ||
-              (op.epilogue.low >= 0 && op.epilogue.low <= 1), "a slope is not in 0 to 1");
+  require(
+      op.epilogue.activation != Activation::leaky || (op.epilogue.low >= 0 && op.epilogue.low <= 1),
+      "a slope is not in 0 to 1");
   if (op.kind == Kind::convolution || op.kind == Kind::depthwise)
     read_weights(reader, op, in, out, groups);
   if (op.second >= 0) {
     require(same_shape(tensors[op.second], out), "an added tensor has another shape");
     op.epilogue.adds = true;
   }
-  require(!op.has_window() ||
-              ((out.height - 1) * op.stride_y - op.pad_top < in.height + kFarthest &&
-               (out.width - 1) * op.stride_x - op.pad_left < in.width + kFarthest),
-          "a window begins far outside of its image");
+  require(
+      !op.has_window() || ((out.height - 1) * op.stride_y - op.pad_top < in.height + kFarthest &&
+                           (out.width - 1) * op.stride_x - op.pad_left < in.width + kFarthest),
+      "a window begins far outside of its image");
   if (op.kind == Kind::max_pool || op.kind == Kind::average_pool)
     require(in.channels == out.channels, "a pooling changes its channels");
   if (op.kind == Kind::max_pool || op.kind == Kind::average_pool)
@@ -203,8 +203,7 @@ Operator read_operator(Reader& reader, const std::vector<Tensor>& tensors) {
   if (op.kind == Kind::add) require(same_shape(in, out), "an addition changes its shape");
   if (op.kind == Kind::copy)
     require(op.channel_offset + in.channels <= out.channels &&
-                op.row_offset + in.height <= out.height &&
-                op.column_offset + in.width <= out.width,
+                op.row_offset + in.height <= out.height && op.column_offset + in.width <= out.width,
             "a copy does not fit its output");
   return op;
 }
@@ -239,7 +238,7 @@ Network::Network(const int64_t* words, int64_t word_count, const float* numbers,
                  int64_t number_count) {
   Reader reader(words, word_count, numbers, number_count);
   reader.word(kMagic, kMagic, "the first word");
-  reader.word(kVersion, kVersion, "the version");
+  reader.word(kPlanVersion, kPlanVersion, "the version");
   const int tensor_count = reader.number(1, 1 << 16, "the number of tensors");
   for (int i = 0; i < tensor_count; ++i) {
     Tensor t;

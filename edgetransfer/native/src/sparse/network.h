@@ -12,6 +12,8 @@
 
 namespace sparse {
 
+constexpr int64_t kPlanVersion = 1;  // PLAN_VERSION in engines/sparse/plan.py
+
 struct PlanError : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
@@ -94,8 +96,7 @@ struct Network {
   void generate();
 };
 
-// The kernels for this processor, or those that the environment variable EDGETRANSFER_SPARSE_ISA
-// names, and what code may be generated for.
+// The kernels for this processor (common/processor.h), and what code may be generated for.
 const Kernels& choose_kernels(Generator& generator);
 
 }  // namespace sparse

@@ -21,17 +21,20 @@ class Interleaving {
  public:
   // Of works first to last (exclusive); those before them are done.
   Interleaving(const Program& program, size_t first, size_t last)
-      : program_(program), first_(first), last_(last), done_(program.works.size(), 0),
-        producer_(program.storages.size()), readers_(program.storages.size()),
-        kept_(program.storages.size(), false), rings_(program.storages.size(), 0) {
+      : program_(program),
+        first_(first),
+        last_(last),
+        done_(program.works.size(), 0),
+        producer_(program.storages.size()),
+        readers_(program.storages.size()),
+        kept_(program.storages.size(), false),
+        rings_(program.storages.size(), 0) {
     for (size_t w = first; w < last; ++w) producer_[program.works[w].out].push_back(w);
     for (size_t w = first; w < program.works.size(); ++w)
       for (int s : {program.works[w].in, program.works[w].second}) {
         if (s < 0) continue;
-        if (w < last)
-          readers_[s].push_back(w);
-        else
-          kept_[s] = true;
+        if (w < last) readers_[s].push_back(w);
+        else kept_[s] = true;
       }
     kept_[program.output] = true;
     run();
@@ -73,8 +76,8 @@ class Interleaving {
   void advance(size_t w, int row) {
     const Work& work = program_.works[w];
     const Storage& out = program_.storages[work.out];
-    const int most = program_.threads *
-                     static_cast<int>(std::max<int64_t>(1, kStepBytes / out.row_bytes()));
+    const int most =
+        program_.threads * static_cast<int>(std::max<int64_t>(1, kStepBytes / out.row_bytes()));
     while (done_[w] < row) {
       const int next = std::min(out.height, done_[w] + most);
       if (work.in >= 0)
@@ -159,7 +162,8 @@ int Program::retiled(const Operator& op, Work& work) {
   const bool covered = made.height <= whole.height && made.width <= whole.width;
   const bool aligned = step_y == op.stride_y * in.height && step_x == op.stride_x * in.width &&
                        op.stride_y == 1 && op.stride_x == 1;
-  if (point && aligned && covered && (!copies || (!op.row_offset && !op.column_offset))) return op.in;
+  if (point && aligned && covered && (!copies || (!op.row_offset && !op.column_offset)))
+    return op.in;
   Storage s = in;
   s.height = (out.height - 1) * op.stride_y + (op.kernel_h - 1) * op.dilation_y + 1;
   s.width = (out.width - 1) * op.stride_x + (op.kernel_w - 1) * op.dilation_x + 1;
@@ -180,9 +184,10 @@ int Program::retiled(const Operator& op, Work& work) {
           continue;
         }
         const int image = l / (lanes.tiles_y * lanes.tiles_x);
-        const int lane = (image * lanes.tiles_y + from_y / in.height) * lanes.tiles_x +
-                         from_x / in.width;
-        retiling.from.push_back((from_y % in.height) * in_row + (from_x % in.width) * in.pixel_bytes +
+        const int lane =
+            (image * lanes.tiles_y + from_y / in.height) * lanes.tiles_x + from_x / in.width;
+        retiling.from.push_back((from_y % in.height) * in_row +
+                                (from_x % in.width) * in.pixel_bytes +
                                 lane * static_cast<int64_t>(sizeof(float)));
       }
   const int number = static_cast<int>(storages.size());
@@ -212,7 +217,8 @@ void Program::reach_columns() {
     zero_row_bytes = std::max(zero_row_bytes, in.row_bytes());
   }
   for (const Work& work : works)
-    if (work.task == Task::compute) zero_row_bytes = std::max(zero_row_bytes, storages[work.in].row_bytes());
+    if (work.task == Task::compute)
+      zero_row_bytes = std::max(zero_row_bytes, storages[work.in].row_bytes());
 }
 
 // One past the last row of work's input that its output needs up to last_row (exclusive).
@@ -223,8 +229,8 @@ int Program::rows_needed(const Work& work, int last_row) const {
   if (op.kind == Kind::global_average) return in.height;
   if (op.kind == Kind::copy) return std::clamp(last_row - op.row_offset, 0, in.height);
   if (!op.has_window()) return last_row;
-  const int row = (last_row - 1) * op.stride_y - work.pad_top +
-                  (op.kernel_h - 1) * op.dilation_y + 1;
+  const int row =
+      (last_row - 1) * op.stride_y - work.pad_top + (op.kernel_h - 1) * op.dilation_y + 1;
   return std::clamp(row, 0, in.height);
 }
 
@@ -314,11 +320,10 @@ void Program::allocate() {
     }
     storages[s].offset = at;
     arena_bytes = std::max(arena_bytes, at + bytes);
-    placed.insert(std::upper_bound(placed.begin(), placed.end(), s,
-                                   [&](int a, int b) {
-                                     return storages[a].offset < storages[b].offset;
-                                   }),
-                  s);
+    placed.insert(
+        std::upper_bound(placed.begin(), placed.end(), s,
+                         [&](int a, int b) { return storages[a].offset < storages[b].offset; }),
+        s);
   }
 }
 

@@ -44,7 +44,7 @@ struct Retiling {
 
 struct Work {
   Task task;
-  int op = -1;  // of the network, for compute
+  int op = -1;                         // of the network, for compute
   int in = -1, second = -1, out = -1;  // storages
   int pad_top = 0, pad_left = 0;
   int retiling = -1;
@@ -68,8 +68,8 @@ class Program {
   std::vector<Work> works;
   std::vector<Step> steps;
   std::vector<uint8_t> parts;  // into how many each step falls where threads share it
-  int output = 0;             // the storage of the network's output
-  int64_t arena_bytes = 0;    // of activations
+  int output = 0;              // the storage of the network's output
+  int64_t arena_bytes = 0;     // of activations
   int64_t zero_row_bytes = 0;
 
   // Whether a step that is shared is shared by output channels, not by rows.

@@ -15,8 +15,7 @@ double now() {
   clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
   return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
 #else
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch())
-      .count();
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 #endif
 }
 
@@ -30,14 +29,17 @@ bool can_tile(const Network& network) {
 }  // namespace
 
 Session::Session(std::unique_ptr<Network> network, int threads)
-    : network_(std::move(network)), threads_(std::max(1, threads)), tiles_(can_tile(*network_)),
+    : network_(std::move(network)),
+      threads_(std::max(1, threads)),
+      tiles_(can_tile(*network_)),
       arenas_(threads_.count()),
       seconds_(threads_.count(), std::vector<double>(network_->operators.size(), 0)) {}
 
 const Program& Session::program(Layout layout) {
   constexpr Lanes16 kLanesOf[kLayouts] = {{16, 1, 1}, {16, 1, 1}, {4, 2, 2}, {1, 4, 4}};
-  if (!programs_[layout]) programs_[layout] = std::make_unique<Program>(
-        *network_, kLanesOf[layout], layout == kWhole ? 1 : threads_.count());
+  if (!programs_[layout])
+    programs_[layout] = std::make_unique<Program>(*network_, kLanesOf[layout],
+                                                  layout == kWhole ? 1 : threads_.count());
   const Program& made = *programs_[layout];
   if (!zeros_ || zeros_->bytes() < made.zero_row_bytes)
     zeros_ = std::make_unique<Arena>(made.zero_row_bytes);
@@ -96,7 +98,8 @@ void Session::run(const Batch& batch) {
     for (int t = 0; t < parts; ++t) arena(t, whole);
     std::atomic<int64_t> next{0};
     threads_.run([&](int thread) {
-      for (int64_t set; (set = next.fetch_add(1)) < sets;) alone(whole, batch, set * kLanes, thread);
+      for (int64_t set; (set = next.fetch_add(1)) < sets;)
+        alone(whole, batch, set * kLanes, thread);
     });
     first = sets * kLanes;
   }

@@ -1,21 +1,9 @@
 #include "threads.h"
 
-#include <chrono>
+#include "../common/spinning.h"
 
 namespace sparse {
 namespace {
-
-// As long as falling asleep and being woken takes; looked at every so many looks.
-constexpr auto kSpinning = std::chrono::microseconds(20);
-constexpr int kLooks = 64;
-
-inline void relax() {
-#if defined(__x86_64__)
-  __builtin_ia32_pause();
-#elif defined(__aarch64__)
-  asm volatile("yield");
-#endif
-}
 
 constexpr uint64_t kTaken = (uint64_t{1} << Relay::kMostParts) - 1;
 
@@ -25,17 +13,6 @@ int lowest(uint64_t bits) { return __builtin_ctzll(bits); }
 int highest(uint64_t bits) { return 63 - __builtin_clzll(bits); }
 
 }  // namespace
-
-bool spin(const std::function<bool()>& ready) {
-  const auto end = std::chrono::steady_clock::now() + kSpinning;
-  do {
-    for (int look = 0; look < kLooks; ++look) {
-      if (ready()) return true;
-      relax();
-    }
-  } while (std::chrono::steady_clock::now() < end);
-  return ready();
-}
 
 Threads::Threads(int count) {
   for (int i = 1; i < count; ++i) workers_.emplace_back([this, i] { work(i); });
@@ -121,7 +98,7 @@ void Relay::done(const Part& part) {
 
 void Relay::wait(uint64_t step) {
   const auto moved = [&] { return step_of(state_.load(std::memory_order_seq_cst)) != step; };
-  if (spin(moved)) return;
+  if (native::spin(moved)) return;
   std::unique_lock<std::mutex> lock(mutex_);
   asleep_.fetch_add(1, std::memory_order_seq_cst);
   moved_.wait(lock, moved);

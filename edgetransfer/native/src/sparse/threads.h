@@ -70,8 +70,4 @@ class Relay {
   std::condition_variable moved_;
 };
 
-// Wait until ready() for some microseconds at most, without a system call in most of them; false
-// if it is not ready by then. To sleep is right after that.
-bool spin(const std::function<bool()>& ready);
-
 }  // namespace sparse

@@ -51,7 +51,7 @@ class Hosts:
             return f"Host is not this server's; it answers to {', '.join(sorted(self._names))}"
         for origin in headers.get_all("Origin", []):
             if host is None or _netloc(origin) != host.lower():
-                return "Origin is another page's; requests come from programs, not from pages"
+                return "Origin is another page's"
         site = headers.get("Sec-Fetch-Site", "none").strip().lower()
         # A link that is followed is no harm: the page that holds it does not see the answer.
         followed = method == "GET" and headers.get("Sec-Fetch-Mode", "") == "navigate"

@@ -1,36 +1,35 @@
-"""The HTTP server of a stream."""
+"""Bound, with a thread a connection, until it is stopped."""
 
 from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from http.server import ThreadingHTTPServer
-from threading import Thread
+from threading import Condition, Thread
 from time import sleep
 from typing import Any
 
 from edgetransfer.errors import EdgeTransferError, UsageError
-from edgetransfer.stream.http.bodies import BodyBudget
-from edgetransfer.stream.http.connections import Connections, room_for_connections
-from edgetransfer.stream.http.handler import Desk, Handler
-from edgetransfer.stream.http.hosts import Hosts
-from edgetransfer.stream.snapshot import Throughput
+from edgetransfer.web.bodies import BodyBudget
+from edgetransfer.web.connections import Connections, room_for_connections
+from edgetransfer.web.handler import Handler
+from edgetransfer.web.hosts import Hosts
+from edgetransfer.web.messages import Routes
 
 logger = logging.getLogger(__name__)
 
 BODIES = 64 * 2**20  # bytes of all bodies that are held
+POLL = 0.1  # seconds until a wish to stop is seen
 
 
-class StreamServer(ThreadingHTTPServer):
-    """Serves one stream; bound when it is made, serving after `start`.
+class WebServer(ThreadingHTTPServer):
+    """Serves a table of routes; bound when it is made, serving after `start`.
 
     Parameters
     ----------
-    board
-        Where snapshots come from.
-    desk
-        Where samples go; None to serve metrics alone.
+    routes
+        What can be asked.
     token
         That clients must show as ``Authorization: Bearer …``; needed beyond loopback.
     longest
@@ -55,8 +54,7 @@ class StreamServer(ThreadingHTTPServer):
         host: str,
         port: int,
         *,
-        board: Throughput,
-        desk: Desk | None,
+        routes: Routes,
         token: str | None,
         longest: int,
         names: Collection[str] = (),
@@ -67,10 +65,13 @@ class StreamServer(ThreadingHTTPServer):
                 f"{host} can be reached from other machines: give a --token that clients must "
                 "show, or bind 127.0.0.1"
             )
-        self.board = board
-        self.desk = desk
+        self.routes = routes
         self.token = token
         self.longest = longest
+        self.stopping = False
+        self._accepted_all = False
+        self._in_hand = 0
+        self._changed = Condition()
         self.bodies = BodyBudget(max(BODIES, 2 * longest))
         self.connections = Connections(room_for_connections())
         try:
@@ -86,14 +87,45 @@ class StreamServer(ThreadingHTTPServer):
         """The port that it is bound to."""
         return int(self.server_address[1])
 
+    @property
+    def address(self) -> str:
+        """Where a browser of this machine finds it."""
+        host = str(self.server_address[0])
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
+
     def start(self) -> None:
         """Serve, in a thread of its own."""
-        Thread(target=self.serve_forever, name="edgetransfer-http", daemon=True).start()
+        Thread(
+            target=self.serve_forever, args=(POLL,), name="edgetransfer-http", daemon=True
+        ).start()
 
-    def stop(self) -> None:
-        """Serve no more."""
+    def stop(self, *, seconds: float = 0.0) -> None:
+        """Serve no more; what was asked before is answered, if that takes no longer than that."""
+        self.stopping = True
         self.shutdown()
+        if seconds:
+            self.timeout = 0
+            while not self._accepted_all:  # connections that wait in the system's own queue
+                self.handle_request()
         self.server_close()
+        with self._changed:
+            self._changed.wait_for(lambda: not self._in_hand, seconds)
+
+    def handle_timeout(self) -> None:
+        """No connection waits any more."""
+        self._accepted_all = True
+
+    @contextlib.contextmanager
+    def in_hand(self) -> Iterator[None]:
+        """A request that is being read or answered."""
+        with self._changed:
+            self._in_hand += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._in_hand -= 1
+                self._changed.notify_all()
 
     def get_request(self) -> tuple[Any, Any]:
         """Take the next connection."""

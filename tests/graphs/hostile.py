@@ -1,6 +1,6 @@
 """Two hundred ONNX files of some hundred bytes that ask for terabytes, or never end.
 
-    python -m tests.backbones.hostile COMMAND FOLDER
+    python -m tests.graphs.hostile COMMAND FOLDER
 
 has each of them opened by a command of the tool (inspect, compact, sparsify, train or import), one
 after the other in this process, and prints one JSON line a file: its name, the exit code, seconds

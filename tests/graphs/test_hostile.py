@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.backbones.hostile import COMMANDS, hostile
+from tests.graphs.hostile import COMMANDS, hostile
 
 ENDINGS = (0, 2, 3, 4)
 
@@ -20,7 +20,7 @@ ENDINGS = (0, 2, 3, 4)
 @pytest.mark.parametrize("command", COMMANDS)
 def test_hostile_graphs_end_in_a_sentence(command: str, tmp_path: Path) -> None:
     child = subprocess.run(
-        [sys.executable, "-m", "tests.backbones.hostile", command, str(tmp_path)],
+        [sys.executable, "-m", "tests.graphs.hostile", command, str(tmp_path)],
         capture_output=True,
         text=True,
         check=False,

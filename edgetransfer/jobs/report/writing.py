@@ -1,0 +1,55 @@
+"""A comparison as a page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from edgetransfer.atomic import write_atomically
+from edgetransfer.errors import DataError, TakenError
+from edgetransfer.jobs.report.comparing import ComparedRun, Comparison
+from edgetransfer.pages import ComparePage, CompareRow, compare_page
+
+
+def write_comparison(comparison: Comparison, path: Path) -> None:
+    """Write the page; a page that is there is replaced.
+
+    Raises
+    ------
+    TakenError
+        If the name is a folder's.
+    DataError
+        If it cannot be written.
+    """
+    if path.is_dir():
+        raise TakenError(f"--out {path}: a folder of that name is in the way")
+    page = compare_page(
+        ComparePage(
+            method=comparison.method,
+            classes=comparison.classes,
+            rows=[_row(run) for run in comparison.runs],
+        )
+    )
+    try:
+        write_atomically(path, page.encode())
+    except OSError as error:
+        raise DataError(f"{path}: cannot be written: {error.strerror or error}") from error
+
+
+def _row(run: ComparedRun) -> CompareRow:
+    facts, test = run.facts, run.against_first
+    return CompareRow(
+        name=run.name,
+        facts={
+            "backbone": str(facts["backbone"]),
+            "zeros": f"{facts['sparsity']:.1%}",
+            "engine": str(facts["engine"]),
+            "solver": str(facts["solver"]),
+            "epochs": str(facts["epochs"]),
+            "seconds": f"{facts['seconds']:,.1f}",
+        },
+        accuracy=run.accuracy,
+        interval=run.interval,
+        difference=""
+        if test is None
+        else f"alone right on {test.only_second}, the first on {test.only_first}; p {test.p:.3g}",
+    )

@@ -1,0 +1,90 @@
+"""`run_server`: a run opened, served until it is stopped, and closed again."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from threading import Event
+from time import monotonic
+from typing import Any
+
+from edgetransfer.serve.predictor import Predictor
+from edgetransfer.serve.renewal import Renewal
+from edgetransfer.serve.routes import PredictionRoutes, Renewed
+from edgetransfer.serve.settings import ServeSettings
+from edgetransfer.train import Classifier
+from edgetransfer.web import WebServer
+from edgetransfer.web.pages import page_routes
+
+logger = logging.getLogger(__name__)
+
+WAITING = 256  # photos that wait at most
+DRAIN = 30.0  # seconds that requests in hand have at the end
+
+Started = Callable[[str], None]
+"""Told the server's address, once it answers."""
+
+
+def run_server(
+    settings: ServeSettings, *, stop: Event, started: Started | None = None
+) -> dict[str, Any]:
+    """Serve predictions until ``stop`` is set; returns a report.
+
+    Requests that are in hand then are answered first. The run may go on learning meanwhile: what
+    it writes is taken up.
+
+    Raises
+    ------
+    EdgeTransferError
+        If the run or the address cannot be used.
+    """
+
+    def load() -> Classifier:
+        return Classifier.load(
+            settings.run,
+            backbone=settings.backbone,
+            engine=settings.engine,
+            threads=settings.threads,
+            batch_size=settings.batch_size,
+            unknown_below=settings.unknown_below,
+        )
+
+    start = monotonic()
+    predictor = Predictor(
+        load(), gather_seconds=settings.gather_milliseconds / 1000, capacity=WAITING
+    )
+    try:
+        renewal = Renewal(settings.run, predictor, load)
+        try:
+            routes = PredictionRoutes(
+                predictor, lambda: Renewed(times=renewal.renewed, problem=renewal.problem)
+            )
+            address = settings.address
+            server = WebServer(
+                address.host,
+                address.port,
+                routes={**routes.table(), **page_routes("edgetransfer.serve")},
+                token=address.token,
+                longest=address.max_body,
+                names=address.host_names,
+            )
+            server.start()
+            try:
+                logger.info("serving %s on %s", settings.run, server.address)
+                if started is not None:
+                    started(server.address)
+                stop.wait()
+            finally:
+                server.stop(seconds=DRAIN)
+        finally:
+            renewal.close()
+    finally:
+        predictor.close()
+    return {
+        "requests": routes.requests,
+        "photos": predictor.gatherer.images,
+        "batches": predictor.gatherer.batches,
+        "taken_up": renewal.renewed,
+        "seconds": monotonic() - start,
+        "engine": predictor.classifier.extractor.engine.choice.name,
+    }

@@ -1,0 +1,154 @@
+"""A run that is being taught: everything opened, and how it stands."""
+
+from __future__ import annotations
+
+import logging
+from threading import Event, RLock, Thread
+from time import sleep
+from typing import Any
+
+from edgetransfer.stream import OnlineLearner
+from edgetransfer.stream.keeping.journal import JournalFullError
+from edgetransfer.stream.keeping.recovery import JOURNAL
+from edgetransfer.stream.snapshot import Throughput
+from edgetransfer.teach.album import Album
+from edgetransfer.teach.confirmed import Confirmed
+from edgetransfer.teach.intake import Intake
+from edgetransfer.teach.lesson import Lesson
+from edgetransfer.teach.review import Honest, Review, newest, review
+from edgetransfer.teach.reviewer import Reviewer
+from edgetransfer.teach.thumbnails import Thumbnails
+
+logger = logging.getLogger(__name__)
+
+TICK = 0.5  # seconds between looks
+TRIES, APART = 20, 0.1  # a photo is known a moment before its thumbnail is there
+
+
+class Classroom:
+    """One run, its photos, and what is known of them.
+
+    Parameters
+    ----------
+    learner
+        Of the run; not closed in the end.
+    """
+
+    def __init__(self, learner: OnlineLearner) -> None:
+        self.learner = learner
+        run = learner.durable.run.path
+        self.lock = RLock()
+        self.album = Album.of_journal(run / JOURNAL)
+        self.thumbnails = Thumbnails(run)
+        self.thumbnails.keep_only(photo.id for photo in self.album.photos)
+        self.confirmed = Confirmed(run)
+        self.board = Throughput(learner)
+        self.board.look(queued=0, refused=0)
+        self.reviewer = Reviewer(self._review)
+        self.intake = Intake(
+            learner,
+            self.album,
+            self.thumbnails,
+            self.board,
+            lock=self.lock,
+            familiarity=lambda: self.reviewer.newest.familiarity,
+            changed=self.reviewer.changed,
+        )
+        self.lesson = Lesson(learner, self.album, self.thumbnails, self.intake, self.lock)
+        self._stop = Event()
+        self._ticks = Thread(target=self._tick, name="edgetransfer-teach", daemon=True)
+        self._ticks.start()
+
+    def close(self) -> None:
+        """Take in what waits, and end all threads."""
+        self.intake.close()
+        self._stop.set()
+        self._ticks.join()
+        self.reviewer.close()
+
+    def confirm(self, ids: list[str]) -> None:
+        """Remember that the labels of some photos are right."""
+        with self.lock:
+            photos = [photo for i in ids if (photo := self.album.get(i)) is not None]
+            self.confirmed.confirm({p.id: p.label for p in photos if p.label is not None})
+        self.reviewer.changed()
+
+    def thumbnail(self, photo_id: str) -> bytes | None:
+        """The JPEG of a photo, once it is made; None if it has none."""
+        for _ in range(TRIES):
+            picture = self.thumbnails.get(photo_id)
+            if picture is not None or self.album.get(photo_id) is None:
+                return picture
+            sleep(APART)
+        return None
+
+    def standing(self) -> dict[str, Any]:
+        """How everything stands, as JSON values."""
+        found = self.reviewer.newest
+        with self.lock:
+            counts, photos, version = self.album.counts, len(self.album), self.album.version
+            undoable = self.lesson.undoable
+        snapshot = self.board.snapshot
+        shares = {} if found.honest is None else found.honest.per_class
+        return {
+            "run": self.learner.durable.run.path.resolve().name,
+            "version": version,
+            "reviewed": found.version,
+            "photos": photos,
+            "unlabelled": photos - sum(counts.values()),
+            "classes": [
+                {"name": name, "photos": count, "recognised": shares.get(name)}
+                for name, count in counts.items()
+            ],
+            "honest": None if found.honest is None else _honest(found.honest),
+            "prequential": snapshot.report.get("prequential"),
+            "next": [vars(guess) for guess in found.following],
+            "doubtful": [vars(doubt) for doubt in found.doubts],
+            "undo": undoable,
+            "waiting": self.intake.gatherer.waiting,
+            "per_second": snapshot.per_second,
+            "paused": snapshot.paused,
+            "engine": self.learner.engine.choice.name,
+        }
+
+    def _review(self) -> Review:
+        with self.lock:
+            photos, version = self.album.photos, self.album.version
+            confirmed = self.confirmed.of({photo.id: photo.label for photo in photos})
+        labelled = [photo for photo in photos if photo.label is not None]
+        labelled = [labelled[i] for i in newest([photo.label for photo in labelled])]
+        return review(
+            version,
+            self.album.sheet(labelled),
+            self.album.sheet([photo for photo in photos if photo.label is None]),
+            self.learner.durable.learner.newest,
+            confirmed,
+        )
+
+    def _tick(self) -> None:
+        """Learn what waits, and look, a few times a second."""
+        durable = self.learner.durable
+        flush = self.learner.settings.keeping.flush_seconds
+        while not self._stop.wait(TICK):
+            try:
+                with self.lock:
+                    if durable.waited > flush:
+                        durable.flush()
+                    self.board.look(
+                        queued=self.intake.gatherer.waiting, refused=self.intake.refused
+                    )
+            except JournalFullError:
+                self.board.paused = f"the disk of {durable.run.path} is full"
+
+
+def _honest(honest: Honest) -> dict[str, Any]:
+    low, high = honest.interval
+    return {
+        "right": honest.right,
+        "tested": honest.tested,
+        "share": honest.right / honest.tested if honest.tested else None,
+        "low": low,
+        "high": high,
+        "classes": list(honest.classes),
+        "confusion": honest.confusion.tolist(),
+    }

@@ -1,0 +1,298 @@
+"""What a person does to the photos of a run: take in, label, forget, rename, and undo."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from threading import RLock
+from typing import Any
+
+from edgetransfer.data import checked_label
+from edgetransfer.data.streams import Arrival
+from edgetransfer.errors import DataError
+from edgetransfer.reprs import short_repr
+from edgetransfer.stream import OnlineLearner
+from edgetransfer.stream.learning.offers import Offer
+from edgetransfer.teach.album import Album, Photo
+from edgetransfer.teach.intake import Intake
+from edgetransfer.teach.thumbnails import Thumbnails
+
+UNDOABLE = 100  # steps
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """Something that was done, and how it was before.
+
+    Parameters
+    ----------
+    text
+        What was done.
+    added
+        Ids of photos that were not here before.
+    labels
+        Earlier labels by id.
+    forgotten
+        Photos that are here no more, each with its thumbnail.
+    """
+
+    text: str
+    added: tuple[str, ...] = ()
+    labels: dict[str, str | None] = field(default_factory=dict)
+    forgotten: tuple[tuple[Photo, bytes | None], ...] = ()
+
+    __repr__ = short_repr
+
+
+class Lesson:
+    """The photos of one run, in a person's hands.
+
+    All that changes them goes through the learner's journal first, so that a kill at any moment
+    leaves the run as it was before or after a step.
+
+    Parameters
+    ----------
+    lock
+        Held while learner and album change.
+    """
+
+    def __init__(
+        self,
+        learner: OnlineLearner,
+        album: Album,
+        thumbnails: Thumbnails,
+        intake: Intake,
+        lock: RLock,
+    ) -> None:
+        self._durable = learner.durable
+        self._album = album
+        self._thumbnails = thumbnails
+        self._intake = intake
+        self._lock = lock
+        self._steps: list[Step] = []
+        self._now: dict[str, str] = {}  # the id of a photo that was taken in anew
+
+    @property
+    def undoable(self) -> str | None:
+        """What `undo` would undo; None if there is nothing."""
+        return self._steps[-1].text if self._steps else None
+
+    def take_in(self, photos: Sequence[bytes], label: str | None) -> list[dict[str, Any]] | None:
+        """Take in photos, each with the label if one is given; what became of each.
+
+        A photo that is here already gets the label. None if it takes too long: they may be sent
+        again.
+
+        Raises
+        ------
+        DataError
+            If no class can be called so.
+        BusyError
+            If too many wait.
+        """
+        label = None if label is None else checked_label(label)
+        begun = []
+        for data in photos:
+            arrival = Arrival(id=self._id_of(data), source=data, label=label)
+            begun.append((arrival, self._intake.begin(arrival)))
+        outcomes, added, here = [], [], []
+        for arrival, coming in begun:
+            outcome = self._intake.waited(coming, arrival)
+            if outcome is None:
+                return None
+            if outcome["status"] == "accepted":
+                added.append(arrival.id)
+            elif outcome["status"] == "duplicate":
+                here.append(arrival.id)
+            outcomes.append(outcome)
+        with self._lock:
+            before = {}
+            if label is not None:
+                before = self._labels([i for i in here if self._label_of(i) != label])
+                self._give(list(before), label)
+            if added or before:
+                text = f"took in {_count(len(added) + len(before))}"
+                self._did(Step(text=_as(text, label), added=tuple(added), labels=before))
+        return outcomes
+
+    def label(self, ids: Sequence[str], label: str) -> int:
+        """Give photos a label, their first or another; returns how many got it.
+
+        Raises
+        ------
+        DataError
+            If no class can be called so, or there is no such photo.
+        """
+        label = checked_label(label)
+        with self._lock:
+            before = self._labels(self._known(ids))
+            before = {i: old for i, old in before.items() if old != label}
+            self._give(list(before), label)
+            self._did(Step(text=_as(f"labelled {_count(len(before))}", label), labels=before))
+            return len(before)
+
+    def unlabel(self, ids: Sequence[str]) -> int:
+        """Take photos' labels away; they wait for another one. Returns how many had one.
+
+        Raises
+        ------
+        DataError
+            If there is no such photo.
+        """
+        with self._lock:
+            before = self._labels(self._known(ids))
+            before = {i: old for i, old in before.items() if old is not None}
+            self._unlabel(list(before))
+            self._did(Step(text=f"took the label of {_count(len(before))} away", labels=before))
+            return len(before)
+
+    def forget(self, ids: Sequence[str]) -> int:
+        """Remove photos, as if they had never been here; returns how many.
+
+        Raises
+        ------
+        DataError
+            If there is no such photo.
+        """
+        with self._lock:
+            photos = [photo for i in self._known(ids) if (photo := self._album.get(i))]
+            kept = tuple((photo, self._thumbnails.get(photo.id)) for photo in photos)
+            self._forget([photo.id for photo in photos])
+            self._did(Step(text=f"forgot {_count(len(photos))}", forgotten=kept))
+            return len(photos)
+
+    def rename(self, old: str, new: str) -> int:
+        """Give a class another name, or join it to the one that has it; returns its photos.
+
+        Raises
+        ------
+        DataError
+            If no class can be called so, or there is no such class.
+        """
+        new = checked_label(new)
+        with self._lock:
+            ids = self._of_class(old)
+            before = self._labels(ids) if new != old else {}
+            self._give(list(before), new)
+            self._did(Step(text=f"renamed {old} to {new}", labels=before))
+            return len(before)
+
+    def forget_class(self, label: str) -> int:
+        """Remove a class with all its photos; errors as of `forget`."""
+        return self.forget(self._of_class(label))
+
+    def undo(self) -> str | None:
+        """Undo the last step; what it was, or None if there is nothing to be undone."""
+        with self._lock:
+            if not self._steps:
+                return None
+            step = self._steps.pop()
+            by_label: dict[str | None, list[str]] = {}
+            for photo_id, label in step.labels.items():
+                by_label.setdefault(label, []).append(self._current(photo_id))
+            for label, ids in by_label.items():
+                here = [i for i in ids if self._album.get(i) is not None]
+                if label is None:
+                    self._unlabel(here)
+                else:
+                    self._give(here, label)
+            for photo, picture in step.forgotten:
+                self._anew(photo, photo.label, picture)
+            here = [i for a in step.added if self._album.get(i := self._current(a)) is not None]
+            if here:
+                self._forget(here)
+            return step.text
+
+    # What the steps are made of
+
+    def _id_of(self, data: bytes) -> str:
+        """The checksum of a photo; with a number behind it where that was forgotten before."""
+        return self._free(hashlib.sha256(data).hexdigest())
+
+    def _free(self, photo_id: str) -> str:
+        base, number = photo_id.partition("~")[0], 1
+        given = self._current(photo_id)
+        while self._album.get(given) is None and self._durable.known(given):
+            number += 1
+            given = f"{base}~{number}"
+        return given
+
+    def _current(self, photo_id: str) -> str:
+        while photo_id in self._now:
+            photo_id = self._now[photo_id]
+        return photo_id
+
+    def _known(self, ids: Sequence[str]) -> list[str]:
+        current = [self._current(i) for i in dict.fromkeys(ids)]
+        for photo_id in current:
+            if self._album.get(photo_id) is None:
+                raise DataError(f"there is no photo {photo_id[:100]!r} here")
+        return current
+
+    def _of_class(self, label: str) -> list[str]:
+        ids = self._album.of_class(label)
+        if not ids:
+            raise DataError(f"there is no class {label[:100]!r} here")
+        return ids
+
+    def _label_of(self, photo_id: str) -> str | None:
+        photo = self._album.get(photo_id)
+        return None if photo is None else photo.label
+
+    def _labels(self, ids: Sequence[str]) -> dict[str, str | None]:
+        return {photo_id: self._label_of(photo_id) for photo_id in ids}
+
+    def _give(self, ids: Sequence[str], label: str) -> None:
+        if not ids:
+            return
+        given = []
+        for receipt in self._durable.relabel(ids, label):
+            photo = self._album.get(receipt.id)
+            assert photo is not None
+            if receipt.status in ("relabelled", "labelled", "duplicate"):
+                given.append(receipt.id)
+            elif receipt.status == "rejected" and self._durable.why_no_class(label):
+                raise DataError(str(receipt.reason))
+            else:  # the learner has let go of its features; the album has not
+                self._replace(photo, label)
+        self._album.relabel(given, label)
+
+    def _unlabel(self, ids: Sequence[str]) -> None:
+        for photo_id in ids:
+            photo = self._album.get(photo_id)
+            assert photo is not None
+            self._replace(photo, None)
+
+    def _replace(self, photo: Photo, label: str | None) -> None:
+        """The same photo under another id: it comes before the old one goes, so none is lost."""
+        self._anew(photo, label, self._thumbnails.get(photo.id))
+        self._forget([photo.id])
+
+    def _anew(self, photo: Photo, label: str | None, picture: bytes | None) -> None:
+        base, number = photo.id.partition("~")[0], 2
+        while self._durable.known(new := f"{base}~{number}"):
+            number += 1
+        if picture is not None:
+            self._thumbnails.put(new, picture)
+        features = photo.features.astype("float32")
+        self._durable.accept([Offer(id=new, label=label, rows=features[None])])
+        self._album.add(new, label, features)
+        self._now[photo.id] = new
+
+    def _forget(self, ids: Sequence[str]) -> None:
+        self._durable.forget(ids)
+        self._album.forget(ids)
+        self._thumbnails.forget(ids)
+
+    def _did(self, step: Step) -> None:
+        if step.added or step.labels or step.forgotten:
+            self._steps = [*self._steps[1 - UNDOABLE :], step]
+
+
+def _count(n: int) -> str:
+    return f"{n} photo" if n == 1 else f"{n} photos"
+
+
+def _as(text: str, label: str | None) -> str:
+    return text if label is None else f"{text} as {label}"

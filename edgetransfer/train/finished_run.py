@@ -1,0 +1,129 @@
+"""A run that is finished: its photos looked at again, its page made anew."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from edgetransfer.errors import RunFolderError, UsageError
+from edgetransfer.reprs import short_repr
+from edgetransfer.runs import RunFolder
+from edgetransfer.runs.run_folder import SKIPPED
+from edgetransfer.train.gathering import Gathered, gathered
+from edgetransfer.train.opened_run import OpenedRun, open_run
+from edgetransfer.train.run_page import write_page
+from edgetransfer.train.settings import LinearTraining
+from edgetransfer.types import Progress, no_progress
+
+FINETUNED = (
+    "the features were learned from the training photos themselves, so that what was left out of "
+    "the head alone is judged too well: test photos say more"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinishedRun:
+    """A run whose data can be looked at again.
+
+    Parameters
+    ----------
+    folder
+        The run's.
+    opened
+        Its backbone and head.
+    settings
+        Of its training, as it was begun.
+    report
+        As in report.json.
+    """
+
+    folder: RunFolder
+    opened: OpenedRun
+    settings: LinearTraining
+    report: dict[str, Any]
+
+    __repr__ = short_repr
+
+    def scored(
+        self, *, threads: int | None, train: bool = True, progress: Progress = no_progress
+    ) -> Gathered:
+        """Its photos with what heads say of them; see `edgetransfer.train.gathering`."""
+        assert self.opened.settings is not None
+        settings = replace(self.opened.settings, threads=threads)
+        return gathered(
+            settings, self.opened.backbone, head=self.opened.head, train=train, progress=progress
+        )
+
+
+def finished_run(path: Path, backbone: str | None = None) -> FinishedRun:
+    """Open a run that `train` or `finetune` has finished.
+
+    Raises
+    ------
+    EdgeTransferError
+        If it is none, or its backbone is not there.
+    """
+    folder = RunFolder.open(path)
+    if folder.is_stream:
+        raise UsageError(
+            f"{path}: a stream's run keeps no photos to show; `edgetransfer audit PHOTOS` looks "
+            "through a folder, and curve.svg shows its accuracy"
+        )
+    report = folder.read_report()
+    if report is None:
+        raise RunFolderError(f"{path}: not finished; `edgetransfer train --resume` goes on with it")
+    opened = open_run(path, backbone=backbone)
+    assert opened.settings is not None  # it is a folder
+    config = folder.read_config()
+    settings = replace(
+        opened.settings, backbone=config["backbone"], features=config.get("features")
+    )
+    return FinishedRun(folder=folder, opened=opened, settings=settings, report=report)
+
+
+def page_anew(
+    path: Path,
+    *,
+    backbone: str | None = None,
+    threads: int | None = None,
+    progress: Progress = no_progress,
+) -> Path:
+    """Write report.html of a finished run that this process owns; returns where it is.
+
+    Parameters
+    ----------
+    backbone
+        Where the run's backbone is now, if it was moved.
+
+    Raises
+    ------
+    EdgeTransferError
+        If the run is not finished, or its photos or its backbone are not there.
+    """
+    run = finished_run(path, backbone)
+    found = run.scored(threads=threads, progress=progress)
+    report = run.report
+    tuned = run.folder.is_finetuning
+    if tuned and found.parts[-1].split == "train":
+        report = {**report, "warnings": [*report["warnings"], FINETUNED]}
+    return write_page(
+        run.folder,
+        replace(run.settings, threads=threads),
+        found.splits.classes,
+        found.parts,
+        report,
+        skipped=_skipped(run.folder) or found.skipped,
+        command="" if tuned else "train",
+        progress=progress,
+    )
+
+
+def _skipped(folder: RunFolder) -> list[dict[str, Any]]:
+    """What the run itself could not use."""
+    try:
+        lines = folder.file(SKIPPED).read_text(encoding="utf-8").splitlines()
+        return [json.loads(line) for line in lines]
+    except (OSError, ValueError):
+        return []

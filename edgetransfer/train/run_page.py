@@ -1,0 +1,111 @@
+"""The page of a run: report.html in its folder."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import logging
+import platform
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import numpy as np
+
+from edgetransfer.engines import available_cores
+from edgetransfer.errors import EdgeTransferError
+from edgetransfer.findings import Scored, examined
+from edgetransfer.pages import RunPage, run_page
+from edgetransfer.runs import RunFolder
+from edgetransfer.runs.run_folder import HEAD, PAGE
+from edgetransfer.train.command_line import command_line
+from edgetransfer.train.settings import LinearTraining
+from edgetransfer.types import Progress, no_progress
+from edgetransfer.version import __version__
+
+logger = logging.getLogger(__name__)
+
+
+def write_page(
+    run: RunFolder,
+    settings: LinearTraining,
+    classes: tuple[str, ...],
+    parts: Sequence[Scored],
+    report: dict[str, Any],
+    *,
+    skipped: Sequence[dict[str, Any]] = (),
+    command: str = "train",
+    progress: Progress = no_progress,
+) -> Path:
+    """Write the page of a finished run; returns where it is.
+
+    Parameters
+    ----------
+    parts
+        The splits that have photos, each with what heads say that have not seen them.
+    report
+        As in report.json.
+    command
+        What made the run; empty if its settings are more than these.
+    """
+    start = monotonic()
+    threads = settings.threads or available_cores()
+    page = RunPage(
+        title=settings.out.resolve().name,
+        examination=examined(parts, classes, threads=threads, progress=progress),
+        facts=facts_of(run, settings, report),
+        stages=report["stages"],
+        command=command_line(settings, command) if command else "",
+        warnings=report["warnings"],
+        skipped=skipped,
+    )
+    run.write(PAGE, run_page(page, threads=threads, progress=progress))
+    path = run.file(PAGE)
+    logger.info("%s: written in %.1f s", path, monotonic() - start)
+    return path
+
+
+@contextlib.contextmanager
+def page_may_fail() -> Iterator[None]:
+    """A run that is finished stays so if its page cannot be made; that is logged."""
+    try:
+        yield
+    except (EdgeTransferError, OSError) as error:
+        logger.warning("%s is not written: %s", PAGE, error)
+
+
+def facts_of(
+    run: RunFolder, settings: LinearTraining, report: dict[str, Any]
+) -> list[tuple[str, str]]:
+    """How a run was made, in words."""
+    backbone, engine = report["backbone"], report["engine"]
+    facts = [
+        ("backbone", f"{backbone['name']}, {backbone['sparsity']:.1%} of its weights zero"),
+        ("engine", f"{engine['name']} {engine['version']} ({engine['reason']})"),
+        ("head", _head(report)),
+        ("seed", str(settings.seed)),
+    ]
+    if "calibration" in report:
+        error = report["calibration"]["error"]
+        facts.append(("calibration", f"certainty off by {error:.3f} on unseen photos"))
+    if report.get("peak_memory_bytes"):
+        facts.append(("memory", f"{report['peak_memory_bytes'] / 2**20:,.0f} MiB at most"))
+    facts += [
+        ("edgetransfer", __version__),
+        ("Python", f"{platform.python_version()}, NumPy {np.__version__}"),
+        ("machine", f"{platform.system()} {platform.machine()}, {available_cores()} cores"),
+        ("sha256 of the backbone", str(backbone["sha256"])),
+        ("sha256 of the head", hashlib.sha256(run.file(HEAD).read_bytes()).hexdigest()),
+    ]
+    return facts
+
+
+def _head(report: dict[str, Any]) -> str:
+    chosen = report.get("chosen")
+    if chosen is not None:
+        penalties = " and ".join(f"{penalty:.3g}" for penalty in chosen["penalties"])
+        return f"{chosen['solver']} on {chosen['map']}, penalty {penalties}"
+    if "lbfgs" in report:
+        return f"L-BFGS, l2 {report['lbfgs']['l2']:.3g}"
+    return f"SGD, {len(report['epochs'])} epochs, {report['mode']}"

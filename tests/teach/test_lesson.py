@@ -1,0 +1,177 @@
+"""What a person does to photos, that it can be undone, and that the run folder has all of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgetransfer.stream.learning.ids import id_key
+from tests.stream.stream_pictures import label_of, picture
+from tests.teach.taught import Taught
+
+
+@pytest.fixture
+def taught(tmp_path: Path) -> Iterator[Taught]:
+    started = Taught(tmp_path / "run")
+    yield started
+    started.close()
+
+
+def test_photos_are_taken_in_once_and_a_second_drop_labels_them(taught: Taught) -> None:
+    found = taught.give(picture(0), picture(1), label="red")
+    assert [p["status"] for p in found] == ["accepted", "accepted"]
+    assert [p["name"] for p in found] == ["0.png", "1.png"]
+    again = taught.give(picture(1), picture(2), label="green")
+    assert [p["status"] for p in again] == ["duplicate", "accepted"]
+    assert taught.room.album.counts == {"red": 1, "green": 2}
+    later = taught.give(picture(3))
+    assert taught.room.album.get(later[0]["id"]).label is None
+    taught.give(picture(3), label="red")
+    assert taught.room.album.counts == {"red": 2, "green": 2}
+
+
+def test_what_is_no_photo_is_named_and_the_others_are_taken(taught: Taught) -> None:
+    found = taught.give(picture(0), b"not a photo", picture(1), label="red")
+    assert [p["status"] for p in found] == ["accepted", "rejected", "accepted"]
+    assert "not an image" in found[1]["reason"]
+
+
+def test_each_photo_counts_at_once(taught: Taught) -> None:
+    for i in range(24):
+        taught.give(picture(i), label=label_of(i))
+    right = 0
+    for i in range(100, 120):
+        _, guess = taught.ask("POST", "/guess", picture(i))
+        right += next(iter(guess["classes"])) == label_of(i)
+    assert right >= 19
+    assert len(taught.room.album) == 24  # a guess takes nothing in
+
+
+def test_any_steps_can_be_undone_and_a_restart_knows_all(tmp_path: Path) -> None:
+    """Steps drawn at random: after each, the journal says what the album says; then all go back."""
+    rng = np.random.default_rng(1)
+    taught = Taught(tmp_path / "run")
+    names = ["a", "b", "c"]
+    before = []
+    for step in range(40):
+        before.append(taught.labels)
+        ids = [p.id for p in taught.room.album.photos]
+        some = [ids[i] for i in rng.integers(0, len(ids), 2)] if ids else []
+        there = sorted(taught.room.album.counts)
+        kind = rng.integers(6)
+        steps = taught.lesson.undoable
+        if kind == 0 or not some:
+            label = names[rng.integers(3)] if rng.integers(2) else None
+            taught.lesson.take_in([picture(int(i)) for i in rng.integers(0, 12, 3)], label)
+        elif kind == 1:
+            taught.lesson.label(some, names[rng.integers(3)])
+        elif kind == 2:
+            taught.lesson.unlabel(some)
+        elif kind == 3:
+            taught.lesson.forget(some[:1])
+        elif there and kind == 4:
+            taught.lesson.rename(there[0], names[rng.integers(3)])
+        elif there:
+            taught.lesson.forget_class(there[-1])
+        if taught.labels == before[-1] and taught.lesson.undoable == steps:
+            before.pop()
+        if step % 10 == 9:
+            now = taught.labels
+            taught.close()
+            steps_left = taught.lesson
+            taught = Taught(tmp_path / "run")
+            assert taught.labels == now
+            counts = taught.learner.durable.learner.class_counts
+            there_now = taught.room.album.counts
+            assert {k: v for k, v in counts.items() if v} == there_now
+            before = []  # steps are undone as long as the page is open
+            assert steps_left.undoable is not None
+    taught.lesson.take_in([picture(50)], "a")
+    for _ in range(3):
+        ids = [p.id for p in taught.room.album.photos]
+        for act in (
+            lambda ids=ids: taught.lesson.label(ids[:2], "d"),
+            lambda ids=ids: taught.lesson.unlabel(ids[:2]),
+        ):
+            was = taught.labels
+            act()
+            if taught.labels != was:
+                assert taught.lesson.undo() is not None
+                assert taught.labels == was
+    taught.close()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_undoing_everything_leaves_nothing(tmp_path: Path, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    taught = Taught(tmp_path / "run")
+    try:
+        for _ in range(15):
+            ids = [p.id for p in taught.room.album.photos]
+            kind = rng.integers(5) if ids else 0
+            one = ids[int(rng.integers(len(ids)))] if ids else ""
+            if kind == 0:
+                taught.lesson.take_in([picture(int(rng.integers(20)))], "a")
+            elif kind == 1:
+                taught.lesson.label([one], "bc"[rng.integers(2)])
+            elif kind == 2:
+                taught.lesson.unlabel([one])
+            elif kind == 3:
+                taught.lesson.forget([one])
+            elif taught.room.album.counts:
+                taught.lesson.rename(next(iter(taught.room.album.counts)), "d")
+        while taught.lesson.undo() is not None:
+            pass
+        assert taught.labels == {}
+        assert sum(taught.learner.durable.learner.class_counts.values()) == 0
+    finally:
+        taught.close()
+
+
+def test_a_forgotten_photo_leaves_nothing_in_the_run_folder(taught: Taught) -> None:
+    """Neither its thumbnail nor its features nor its id, in any file."""
+    found = taught.give(*[picture(i) for i in range(8)], label="red")
+    gone = found[3]["id"]
+    row = np.ascontiguousarray(taught.room.album.get(gone).features)
+    taught.lesson.forget([gone])
+    files = [path for path in taught.run.rglob("*") if path.is_file()]
+    assert f"{id_key(gone).hex()}.jpg" not in {path.name for path in files}
+    for path in files:
+        data = path.read_bytes()
+        assert gone.encode() not in data, path
+        assert row.astype("<f4").tobytes() not in data, path
+        assert row.tobytes() not in data, path
+    assert len([p for p in files if p.parent.name == "thumbnails"]) == 7
+    # It may come again, as a new photo.
+    assert taught.give(picture(3), label="red")[0]["status"] == "accepted"
+
+
+def test_a_photo_that_left_the_pool_can_still_be_labelled(tmp_path: Path) -> None:
+    taught = Taught(tmp_path / "run", pool_bytes=300)  # three of them
+    try:
+        found = taught.give(*[picture(i) for i in range(8)])
+        assert taught.post("/label", {"ids": [found[0]["id"]], "label": "red"}) == (
+            200,
+            {"photos": 1},
+        )
+        assert taught.room.album.counts == {"red": 1}
+        assert len(taught.room.album) == 8
+    finally:
+        taught.close()
+
+
+def test_confirmed_labels_are_not_doubted_again(tmp_path: Path) -> None:
+    taught = Taught(tmp_path / "run")
+    for i in range(32):
+        taught.give(picture(i), label=label_of(i) if i != 9 else "red")  # 9 is green
+    (doubt,) = taught.reviewed().doubts
+    assert (doubt.label, doubt.proposed) == ("red", "green")
+    assert taught.post("/confirm", {"ids": [doubt.id]})[0] == 200
+    taught.close()
+    taught = Taught(tmp_path / "run")
+    taught.give(picture(99), label=label_of(99))
+    assert taught.reviewed().doubts == ()
+    taught.close()
