@@ -284,9 +284,12 @@ def main() -> int:
             for scene in SCENES:
                 for fault in campaign.kill(scene, shares(args.kills)[scene.name]):
                     print(fault, file=sys.stderr, flush=True)
+                print(
+                    table({scene.name: campaign.tallies[scene.name]}), file=sys.stderr, flush=True
+                )
+            print(table(campaign.tallies), flush=True)
         finally:
             children.close()
-    print(table(campaign.tallies))
     return int(any(tally.faults for tally in campaign.tallies.values()))
 
 
