@@ -24,7 +24,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt $(NATIVE)
 	touch $@
 
 $(VENV)/.installed-all: $(VENV)/.installed
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,finetune,openvino,report]'
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,finetune,openvino,report,heic]'
 	touch $@
 
 demo: $(VENV)/.installed

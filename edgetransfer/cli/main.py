@@ -15,6 +15,7 @@ from typing import Annotated, Any
 import typer
 
 from edgetransfer.cli.exit_codes import with_exit_codes
+from edgetransfer.cli.meant import Command
 from edgetransfer.cli.signature import as_options
 from edgetransfer.cli.terminal import never_fail_to_write
 from edgetransfer.version import __version__
@@ -65,7 +66,7 @@ def application(*names: str) -> typer.Typer:
         if isinstance(command, typer.Typer):
             made.add_typer(command, name=name)
         else:
-            made.command(name)(with_exit_codes(as_options(command)))
+            made.command(name, cls=Command)(with_exit_codes(as_options(command)))
     return made
 
 

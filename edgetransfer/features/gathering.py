@@ -1,7 +1,7 @@
 """Images of many askers, gathered into the batches of one engine.
 
 An image waits for others a few milliseconds at most while the engine is idle. While it is busy
-there is nothing to hurry for: images gather until it is free, or until there is a full batch, which
+there is nothing to hurry for: images gather until it is free, or until there is half a batch, which
 is decoded meanwhile.
 """
 
@@ -157,7 +157,9 @@ class Gatherer(Generic[Ticket]):
                     return None
                 due = self._queue[0].came + self._gather_seconds if self._queue else None
                 hurry = due is not None and (self._closing or due <= monotonic())
-                if len(self._queue) >= size or (wait and hurry):
+                # Of a few askers a whole batch is never there while another one is on its way.
+                enough = size if wait else -(-size // 2)
+                if len(self._queue) >= enough or (wait and hurry):
                     break
                 if not wait or self._closing:
                     return None

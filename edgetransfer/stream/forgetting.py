@@ -19,7 +19,8 @@ from edgetransfer.stream.keeping.thumbnails import all_thumbnails
 from edgetransfer.stream.learner import blas_on_one_thread
 from edgetransfer.stream.learning.feature_learner import FeatureLearner
 from edgetransfer.stream.learning.ids import ID_BYTES, id_key
-from edgetransfer.stream.learning.statistics_learner import Learned, StatisticsLearner
+from edgetransfer.stream.learning.records import Learned
+from edgetransfer.stream.learning.statistics_learner import StatisticsLearner
 
 REMEMBERED = 1000  # forgotten classes whose names' keys are kept
 NAMED = 5  # samples that a refusal names

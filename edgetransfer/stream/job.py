@@ -274,7 +274,14 @@ class StreamJob:
                 given = None if image is None else rows[image]
                 if arrival.label is not None:
                     self._spellings.see(arrival.label)
-                offers.append(Offer(id=arrival.id, label=arrival.label, rows=given))
+                offers.append(
+                    Offer(
+                        id=arrival.id,
+                        label=arrival.label,
+                        rows=given,
+                        correction=arrival.correction,
+                    )
+                )
                 offered.append((arrival, came))
         receipts: list[Receipt] = []
 

@@ -7,7 +7,9 @@ from threading import Event, RLock, Thread
 from time import sleep
 from typing import Any
 
+from edgetransfer.heads import LinearHead
 from edgetransfer.stream import OnlineLearner
+from edgetransfer.stream.keeping.corrections import Corrections
 from edgetransfer.stream.keeping.journal import JournalFullError
 from edgetransfer.stream.keeping.recovery import JOURNAL
 from edgetransfer.stream.snapshot import Throughput
@@ -32,9 +34,15 @@ class Classroom:
     ----------
     learner
         Of the run; not closed in the end.
+
+    Raises
+    ------
+    UsageError
+        If it learns by steps, so that no photo could be corrected.
     """
 
     def __init__(self, learner: OnlineLearner) -> None:
+        Corrections(learner.durable)
         self.learner = learner
         run = learner.durable.run.path
         self.lock = RLock()
@@ -51,6 +59,7 @@ class Classroom:
             self.thumbnails,
             self.board,
             lock=self.lock,
+            head=self._head,
             familiarity=lambda: self.reviewer.newest.familiarity,
             changed=self.reviewer.changed,
         )
@@ -114,6 +123,13 @@ class Classroom:
             "engine": self.learner.engine.choice.name,
         }
 
+    def _head(self) -> LinearHead:
+        """The one of all photos where a review has it by now, else the newest there is."""
+        found = self.reviewer.newest
+        if found.head is not None and found.version == self.album.version:
+            return found.head
+        return self.learner.durable.learner.newest
+
     def _has(self, photo_id: str, label: str | None) -> bool:
         photo = self.album.get(photo_id)
         return photo is not None and photo.label == label
@@ -128,7 +144,7 @@ class Classroom:
             version,
             self.album.sheet(labelled),
             self.album.sheet([photo for photo in photos if photo.label is None][-MOST:]),
-            self.learner.durable.learner.newest,
+            self.learner.durable.learner.head,
             confirmed,
         )
 

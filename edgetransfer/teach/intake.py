@@ -53,6 +53,8 @@ class Intake:
     ----------
     lock
         Held while learner and album change.
+    head
+        The newest, which guesses.
     familiarity
         The newest, or None; tells of a photo that shows none of the classes.
     changed
@@ -67,6 +69,7 @@ class Intake:
         board: Throughput,
         *,
         lock: RLock,
+        head: Callable[[], LinearHead],
         familiarity: Callable[[], Familiarity | None],
         changed: Callable[[], None],
     ) -> None:
@@ -76,6 +79,7 @@ class Intake:
         self._thumbnails = thumbnails
         self._board = board
         self._lock = lock
+        self._head = head
         self._familiarity = familiarity
         self._changed = changed
         self.gatherer: Gatherer[Ticket] = Gatherer(
@@ -151,7 +155,7 @@ class Intake:
     def _take_in(self, tickets: list[Ticket], found: Mapping[int, Float32Array | str]) -> None:
         offers: list[Offer] = []
         offered: list[tuple[Ticket, Float32Array]] = []
-        head = self._learner.durable.learner.newest
+        head = self._head()
         for place, ticket in enumerate(tickets):
             arrival, outcome, row = ticket.arrival, ticket.outcome, found[place]
             if isinstance(row, str):

@@ -119,6 +119,8 @@ class Review:
     ----------
     version
         Of the album.
+    head
+        Of all that was learned by then; None before the first review.
     honest
         None while there are fewer than two classes.
     following
@@ -126,6 +128,7 @@ class Review:
     """
 
     version: int = -1
+    head: LinearHead | None = None
     honest: Honest | None = None
     doubts: tuple[Doubt, ...] = ()
     guesses: tuple[Guess, ...] = ()
@@ -162,6 +165,7 @@ def review(
     guesses = _guesses(unlabelled, head, familiarity)
     return Review(
         version=version,
+        head=head,
         honest=honest,
         doubts=doubts,
         guesses=guesses,

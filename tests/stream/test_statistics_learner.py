@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import shutil
 from collections.abc import Sequence
 from dataclasses import replace
@@ -26,9 +28,10 @@ from edgetransfer.stream import (
     check,
     forget,
     rollback,
+    run_stream,
 )
 from edgetransfer.stream.learning.records import Record
-from tests.stream.stream_pictures import final_state
+from tests.stream.stream_pictures import fake_eyes, final_state, label_of, picture, settings_for
 
 D = 6
 RARE = {"checkpoint_seconds": 1e9}
@@ -318,7 +321,7 @@ def test_features_that_say_nothing(tmp_path: Path, rows: Any, classes: int) -> N
 def test_settings_of_the_other_learner() -> None:
     with pytest.raises(UsageError, match="--replay, --l2: of --learner replay"):
         LearningSettings(learner="statistics", replay=4, l2=1.0)
-    with pytest.raises(UsageError, match="statistics or replay"):
+    with pytest.raises(UsageError, match="statistics, replay"):
         LearningSettings(learner="sgd")  # type: ignore[arg-type]
     assert LearningSettings().resolved(None).learner == "statistics"
     assert LearningSettings(replay=4).resolved(None).learner == "replay"
@@ -332,3 +335,38 @@ def test_a_learner_by_steps_has_no_corrections(tmp_path: Path) -> None:
         with pytest.raises(UsageError, match="--learner statistics"):
             correct()
     durable.close()
+
+
+def test_corrections_come_with_the_stream(tmp_path: Path) -> None:
+    """In the order of the lines, those of the same group too."""
+    lines = [
+        *({"id": f"n{i}", "base64": coded(i), "label": label_of(i)} for i in range(24)),
+        {"id": "n3", "label": "red", "relabel": True},
+        {"id": "n4", "forget": True},
+        {"id": "n30", "base64": coded(30), "label": "green"},
+        {"id": "n30", "forget": "true"},
+        {"id": "never", "forget": True},
+        {"id": "n5", "label": "red", "relabel": "perhaps"},
+        {"id": "n5", "label": "red", "forget": True},
+        {"id": "n5", "base64": coded(5), "relabel": True},
+        {"id": "n5", "label": "red", "relabel": True, "forget": True},
+    ]
+    source = tmp_path / "lines.jsonl"
+    source.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    for learner in ("statistics", "replay"):
+        answers: list[dict[str, Any]] = []
+        run = tmp_path / learner
+        settings = settings_for(f"jsonl:{source}", run, learning={"learner": learner})
+        run_stream(settings, eyes=fake_eyes(), acknowledge=answers.append)  # type: ignore[arg-type]
+        said = {(a["id"], a["status"]) for a in answers}
+        done = {("n3", "relabelled"), ("n4", "forgotten"), ("n30", "forgotten")}
+        assert done <= said if learner == "statistics" else not done & said
+        assert ("n3", "rejected") in said or learner == "statistics"
+        assert sum(a["status"] == "rejected" for a in answers if a["id"].startswith("line")) == 4
+    report = json.loads((tmp_path / "statistics" / "report.json").read_text())
+    assert report["class_counts"] == {"red": 6, "green": 6, "blue": 6, "dark": 5}
+    assert (report["relabelled"], report["forgotten"]) == (1, 2)
+
+
+def coded(i: int) -> str:
+    return base64.b64encode(picture(i)).decode()

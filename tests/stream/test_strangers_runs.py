@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -129,7 +130,9 @@ def hostile_arrays(array: np.ndarray) -> list[np.ndarray]:
     return changed
 
 
-def refused_or_of_use(run: Path, folder: Path, content: bytes) -> None:
+def refused_or_of_use(
+    run: Path, folder: Path, content: bytes, begin: Callable[[Path], None] = start
+) -> None:
     """A checkpoint is refused in words; or it goes on, and what it writes can be read again."""
     copy = copied(run, folder)
     newest = CheckpointFolder(copy / "checkpoints").names()[-1]
@@ -139,14 +142,14 @@ def refused_or_of_use(run: Path, folder: Path, content: bytes) -> None:
     newest.write_bytes(content)
     refusal = ""
     try:
-        start(copy)
+        begin(copy)
     except EdgeTransferError as error:
         refusal = str(error)
     if refusal:
         assert str(copy) in refusal
         return
     assert final_state(copy)["counts"]["accepted"] >= 1
-    start(copy)
+    begin(copy)
 
 
 @pytest.fixture(scope="module")
@@ -162,22 +165,25 @@ def step(request: pytest.FixtureRequest) -> int:
     return int(request.param)
 
 
-def test_arrays_of_any_kind(run: Path, checkpoint: Checkpoint, tmp_path: Path, step: int) -> None:
+def with_hostile_arrays(checkpoint: Checkpoint) -> list[bytes]:
     arrays, values = checkpoint.state.arrays, checkpoint.state.values
     cases = []
     for name, array in arrays.items():
         cases.append({key: value for key, value in arrays.items() if key != name})
         cases += [{**arrays, name: changed} for changed in hostile_arrays(array)]
-    for changed in cases[::step]:
-        state = LearnerState(arrays=changed, values=values)
-        content = b"".join(Checkpoint(state=state, run=checkpoint.run).encoded())
+    states = [LearnerState(arrays=changed, values=values) for changed in cases]
+    return [b"".join(Checkpoint(state=s, run=checkpoint.run).encoded()) for s in states]
+
+
+def test_arrays_of_any_kind(run: Path, checkpoint: Checkpoint, tmp_path: Path, step: int) -> None:
+    for content in with_hostile_arrays(checkpoint)[::step]:
         refused_or_of_use(run, tmp_path, content)
 
 
 ODD = (None, -1, 10**30, 1.5, "x", "\x1b[2J", [], {}, ["a"], True)
 
 
-def test_values_of_any_kind(run: Path, checkpoint: Checkpoint, tmp_path: Path, step: int) -> None:
+def with_hostile_values(checkpoint: Checkpoint) -> list[bytes]:
     given = {"values": checkpoint.state.values, "run": checkpoint.run}
 
     def places(value: Any) -> list[tuple[Any, ...]]:
@@ -186,7 +192,8 @@ def test_values_of_any_kind(run: Path, checkpoint: Checkpoint, tmp_path: Path, s
         return [(), *((key, *rest) for key in value for rest in places(value[key]))]
 
     cases = [(place, odd) for place in places(given)[1:] for odd in ODD]
-    for place, odd in cases[::step]:
+    contents = []
+    for place, odd in cases:
         changed = json.loads(json.dumps(given))
         at = changed
         for key in place[:-1]:
@@ -194,4 +201,32 @@ def test_values_of_any_kind(run: Path, checkpoint: Checkpoint, tmp_path: Path, s
         at[place[-1]] = odd
         metadata = {"format": "edgetransfer-stream-2"}
         metadata |= {key: json.dumps(value) for key, value in changed.items()}
-        refused_or_of_use(run, tmp_path, sealed(checkpoint.state.arrays, metadata))
+        contents.append(sealed(checkpoint.state.arrays, metadata))
+    return contents
+
+
+def test_values_of_any_kind(run: Path, checkpoint: Checkpoint, tmp_path: Path, step: int) -> None:
+    for content in with_hostile_values(checkpoint)[::step]:
+        refused_or_of_use(run, tmp_path, content)
+
+
+def start_statistics(run: Path) -> None:
+    settings = settings_for("", run, keeping=RARE, learning={"learner": "statistics"})
+    with OnlineLearner(settings, eyes=fake_eyes()) as learner:
+        learner.learn(picture(900), "red", id="more")
+
+
+def test_statistics_of_any_kind(tmp_path: Path, step: int) -> None:
+    run = tmp_path / "run"
+    settings = settings_for("", run, keeping=RARE, learning={"learner": "statistics"})
+    learner = OnlineLearner(settings, eyes=fake_eyes())
+    for i in range(27):
+        learner.learn(picture(i), None if i % 9 == 3 else label_of(i), id=f"n{i}")
+    learner.durable.relabel(["n1"], "blue")
+    learner.durable.save()
+    learner.close()
+    found = read_checkpoint(CheckpointFolder(run / "checkpoints").names()[-1])
+    assert found is not None
+    assert {"statistics.gram", "kept.rows", "pool.rows"} <= set(found.state.arrays)
+    for content in [*with_hostile_arrays(found), *with_hostile_values(found)][:: 6 * step]:
+        refused_or_of_use(run, tmp_path, content, start_statistics)

@@ -31,12 +31,16 @@ class Taught:
             backbone="fake",
             source="http:page",
             out=run,
-            learning=LearningSettings(learner="statistics", **learning),
+            learning=LearningSettings(**{"learner": "statistics", **learning}),
             engine_batch=4,
             workers=2,
         )
         self.learner = OnlineLearner(settings, eyes=fake_eyes())
-        self.room = Classroom(self.learner)
+        try:
+            self.room = Classroom(self.learner)
+        except BaseException:
+            self.learner.close()
+            raise
         self.lesson = self.room.lesson
         self.routes = TeachRoutes(self.room).table()
         pages = page_routes("edgetransfer.teach")

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edgetransfer.errors import UsageError
 from edgetransfer.stream import forget
 from edgetransfer.stream.learning.ids import id_key
 from tests.stream.stream_pictures import label_of, picture
@@ -43,6 +44,7 @@ def test_what_is_no_photo_is_named_and_the_others_are_taken(taught: Taught) -> N
 def test_each_photo_counts_at_once(taught: Taught) -> None:
     for i in range(24):
         taught.give(picture(i), label=label_of(i))
+    taught.reviewed()  # a moment later, the head is that of all of them
     right = 0
     for i in range(100, 120):
         _, guess = taught.ask("POST", "/guess", picture(i))
@@ -191,6 +193,8 @@ def test_a_class_without_photos_is_no_class(tmp_path: Path) -> None:
     taught.lesson.undo()
     assert set(taught.learner.durable.learner.head.classes) == {"blue", "green", "red"}
     taught.lesson.forget_class("blue")
+    taught.room.reviewer.changed()
+    taught.reviewed()
     guess = taught.ask("POST", "/guess", picture(100))[1]
     assert next(iter(guess["classes"])) == "red"
     assert set(guess["classes"]) == {"green", "red"}
@@ -199,6 +203,11 @@ def test_a_class_without_photos_is_no_class(tmp_path: Path) -> None:
     assert set(taught.learner.durable.learner.head.classes) == {"green", "red"}
     assert "blue" not in (tmp_path / "run" / "labels.txt").read_text()
     taught.close()
+
+
+def test_a_run_that_cannot_be_corrected_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="--learner statistics"):
+        Taught(tmp_path / "run", learner="replay")
 
 
 def test_the_command_forgets_thumbnails_too(tmp_path: Path) -> None:

@@ -218,6 +218,9 @@ def test_the_page_of_serve_answers(
             *sorted((shared_data / "caltech-101" / "test" / name).iterdir())[:10],
         ]
     ]
+    end = monotonic() + 60
+    while len(taught.ask("/guess", others[0][1].read_bytes(), "image/jpeg")["classes"]) < 3:
+        assert monotonic() < end  # the head is solved beside the photos that come
     for name, path in others:
         guess = taught.ask("/guess", path.read_bytes(), "image/jpeg")
         right += next(iter(guess["classes"])) == name

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol, get_args
 
 from edgetransfer.data.labels import LONGEST_LABEL, checked_label
 from edgetransfer.errors import DataError
@@ -17,6 +17,8 @@ from edgetransfer.names import is_file_name
 
 LONGEST_ID = 1000  # characters
 LONGEST_PATH = 4096
+
+Correction = Literal["relabel", "forget"]
 
 Reply = Callable[[Mapping[str, Any]], None]
 """Told what became of a sample, as JSON values with ``id`` and ``status`` at least."""
@@ -42,6 +44,8 @@ class Arrival:
         Why it can't be used, if that is clear already.
     learn
         False if it is only to be predicted.
+    correction
+        What is to be done to an earlier sample of this id; None if this is a sample itself.
     reply
         Told what became of it once that is on disk; called from another thread.
     """
@@ -51,6 +55,7 @@ class Arrival:
     label: str | None = None
     problem: str | None = None
     learn: bool = True
+    correction: Correction | None = None
     reply: Reply = no_reply
 
     def read(self) -> bytes:
@@ -85,8 +90,10 @@ def read_fields(record: Mapping[str, Any], *, files: bool) -> Arrival:
     """A sample from JSON: ``path`` or ``base64``, ``label`` and ``id``, each a string.
 
     Without ``id`` it is the path, or the sha256 of the bytes. A record with ``id`` and ``label``
-    alone gives an earlier sample its label. A path may hold bytes that are not UTF-8, as Python
-    and this program write them: each as a surrogate escape. A label is what `checked_label` takes.
+    alone gives an earlier sample its label; with ``"relabel": true`` beside them another one than
+    it has, and ``id`` with ``"forget": true`` takes it away again. A path may hold bytes that are
+    not UTF-8, as Python and this program write them: each as a surrogate escape. A label is what
+    `checked_label` takes.
 
     Parameters
     ----------
@@ -98,9 +105,10 @@ def read_fields(record: Mapping[str, Any], *, files: bool) -> Arrival:
     DataError
         If it is anything else.
     """
-    unknown = sorted(set(record) - {"path", "base64", "label", "id"})
+    unknown = sorted(set(record) - {"path", "base64", "label", "id", "relabel", "forget"})
     if unknown:
         raise DataError(f"unknown field {str(unknown[0])[:50]!r}")
+    correction = _correction(record)
     label = _text(record, "label", LONGEST_LABEL)
     sample_id = _text(record, "id", LONGEST_ID)
     path = _text(record, "path", LONGEST_PATH)
@@ -117,11 +125,27 @@ def read_fields(record: Mapping[str, Any], *, files: bool) -> Arrival:
     elif record.get("base64") is not None:
         source = _decoded(record["base64"])
         sample_id = hashlib.sha256(source).hexdigest() if sample_id is None else sample_id
-    elif sample_id is None or label is None:
+    elif sample_id is None or (label is None and correction != "forget"):
         raise DataError(
             f"needs {'path or ' if files else ''}base64; or id and label of an earlier sample"
         )
-    return Arrival(id=sample_id, source=source, label=label)
+    if correction is not None and source is not None:
+        raise DataError(f"{correction} is of an earlier sample, by its id: without an image")
+    if correction == "forget" and label is not None:
+        raise DataError("forget takes a sample away, whatever its label: without a label")
+    return Arrival(id=sample_id, source=source, label=label, correction=correction)
+
+
+def _correction(record: Mapping[str, Any]) -> Correction | None:
+    asked: list[Correction] = []
+    for name in get_args(Correction):
+        if record.get(name, False) not in (True, False, "true", "false"):
+            raise DataError(f"{name} is true or false")
+        if record.get(name, False) in (True, "true"):
+            asked.append(name)
+    if len(asked) > 1:
+        raise DataError("relabel and forget exclude each other")
+    return asked[0] if asked else None
 
 
 def _text(record: Mapping[str, Any], name: str, longest: int) -> str | None:

@@ -7,14 +7,37 @@ from typing import TYPE_CHECKING
 
 from edgetransfer.data import checked_label
 from edgetransfer.errors import UsageError
+from edgetransfer.stream.keeping.journal import FULL, JournalFullError
 from edgetransfer.stream.keeping.kept_rows import BEYOND, learned_samples
 from edgetransfer.stream.learning.ids import id_key
 from edgetransfer.stream.learning.offers import Offer, Receipt
-from edgetransfer.stream.learning.records import Record
-from edgetransfer.stream.learning.statistics_learner import Learned, StatisticsLearner
+from edgetransfer.stream.learning.records import Learned, Record
+from edgetransfer.stream.learning.statistics_learner import StatisticsLearner
 
 if TYPE_CHECKING:
     from edgetransfer.stream.keeping.durable import DurableLearner
+
+
+def corrected(durable: DurableLearner, offer: Offer) -> Receipt:
+    """Make the correction that an offer is; what cannot be done is answered.
+
+    Raises
+    ------
+    JournalFullError
+        If the disk is full.
+    """
+    try:
+        corrections = Corrections(durable)
+    except UsageError as error:
+        return Receipt(id=offer.id, status="rejected", reason=str(error))
+    try:
+        if offer.correction == "forget":
+            return corrections.forget([offer.id])[0]
+        return corrections.relabel([offer.id], offer.label or "")[0]
+    except OSError as error:
+        if error.errno in FULL:
+            raise JournalFullError(str(error)) from error
+        raise
 
 
 class Corrections:
@@ -37,7 +60,16 @@ class Corrections:
         self._learner = durable.learner
 
     def relabel(self, ids: Sequence[str], label: str) -> list[Receipt]:
-        """See `DurableLearner.relabel`."""
+        """Give samples that were learned another label; as if they had had it from the start.
+
+        When this returns it is on disk. Statuses are ``relabelled``, ``labelled`` (it had none),
+        ``duplicate`` (it has this one), ``unknown`` and ``rejected``.
+
+        Raises
+        ------
+        JournalFullError
+            If the disk is full; none was changed.
+        """
         label = checked_label(label)
         found = self._found(ids)
         receipts: list[Receipt] = []
@@ -68,7 +100,16 @@ class Corrections:
         return receipts
 
     def forget(self, ids: Sequence[str]) -> list[Receipt]:
-        """See `DurableLearner.forget`."""
+        """Take samples away, as if they had never been learned; nothing of them stays on disk.
+
+        Statuses are ``forgotten``, ``unknown`` and ``rejected``. The checkpoints before go, so
+        there is no going back behind this. An id stays known, and is not learned again.
+
+        Raises
+        ------
+        OSError
+            If there is no room to do it; then nothing was changed.
+        """
         found = self._found(ids)
         samples: dict[bytes, Learned | None] = {}
         receipts: list[Receipt] = []

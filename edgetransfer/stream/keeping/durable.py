@@ -21,7 +21,7 @@ from edgetransfer.settings.config import dump
 from edgetransfer.settings.learning import KeepingSettings, LearningSettings
 from edgetransfer.stream.keeping.admission import Admission, Taken
 from edgetransfer.stream.keeping.checkpoints import Checkpoint, CheckpointFolder
-from edgetransfer.stream.keeping.corrections import Corrections
+from edgetransfer.stream.keeping.corrections import Corrections, corrected
 from edgetransfer.stream.keeping.derived import derived_files, page_of, report_of, stale_names
 from edgetransfer.stream.keeping.erasing import stage_erasure
 from edgetransfer.stream.keeping.id_file import IdFile
@@ -198,10 +198,14 @@ class DurableLearner:
         unlabelled: list[tuple[str, Guess]] = []
         guesses = predict_offers(self.learner.newest, offers)
         for offer, guess in zip(offers, guesses, strict=True):
-            if offer.label is not None and taken.get(id_key(offer.id), "") is None:
+            late = offer.label is not None and taken.get(id_key(offer.id), "") is None
+            if late or offer.correction is not None:
                 self._predictions.add(unlabelled)
                 self._write(admitted)  # its image is among these
                 admitted, taken, unlabelled = [], {}, []
+            if offer.correction is not None:
+                receipts.append(corrected(self, offer))
+                continue
             status, kind, reason = self._admission.of(offer, taken)
             if kind is not None:
                 taken[id_key(offer.id)] = offer.label
@@ -236,34 +240,12 @@ class DurableLearner:
                 self._write([("flush", Offer(id="", label=None, rows=None), None)])
 
     def relabel(self, ids: Sequence[str], label: str) -> list[Receipt]:
-        """Give samples that were learned another label; as if they had had it from the start.
-
-        When this returns it is on disk. Statuses are ``relabelled``, ``labelled`` (it had none),
-        ``duplicate`` (it has this one), ``unknown`` and ``rejected``.
-
-        Raises
-        ------
-        UsageError
-            If the learner is not one on statistics.
-        JournalFullError
-            As `accept`.
-        """
+        """Give samples that were learned another label; see `Corrections`."""
         with self._lock:
             return Corrections(self).relabel(ids, label)
 
     def forget(self, ids: Sequence[str]) -> list[Receipt]:
-        """Take samples away, as if they had never been learned; nothing of them stays on disk.
-
-        Statuses are ``forgotten``, ``unknown`` and ``rejected``. The checkpoints before go, so
-        there is no going back behind this. An id stays known, and is not learned again.
-
-        Raises
-        ------
-        UsageError
-            If the learner is not one on statistics.
-        OSError
-            If there is no room to do it; then nothing was changed.
-        """
+        """Take samples away, as if they had never been learned; see `Corrections`."""
         with self._lock:
             return Corrections(self).forget(ids)
 

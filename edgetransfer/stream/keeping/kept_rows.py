@@ -11,7 +11,7 @@ from pathlib import Path
 
 from edgetransfer.stream.keeping.journal import segments, whole_records
 from edgetransfer.stream.learning.ids import id_key
-from edgetransfer.stream.learning.statistics_learner import Learned
+from edgetransfer.stream.learning.records import Learned
 
 BEYOND = (
     "its features are kept no longer: the journal reaches back as far as --journal-bytes allows"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from edgetransfer.data.streams.arrivals import Correction
 from edgetransfer.reprs import short_repr
 from edgetransfer.types import Float32Array
 
@@ -25,11 +26,14 @@ class Offer:
         A class name; None where it is not known yet.
     rows
         (views, D) float32; None to give an earlier, unlabelled sample its label.
+    correction
+        What is to be done to an earlier sample instead; then there are no rows.
     """
 
     id: str
     label: str | None
     rows: Float32Array | None
+    correction: Correction | None = None
 
     __repr__ = short_repr
 

@@ -121,6 +121,22 @@ class Record:
         return _FRAME.pack(MAGIC, len(payload), zlib.crc32(payload)) + payload
 
 
+@dataclass(frozen=True, kw_only=True)
+class Learned:
+    """A sample as it was learned.
+
+    Parameters
+    ----------
+    label
+        A class name.
+    rows
+        (views, D) float32.
+    """
+
+    label: str
+    rows: Float32Array
+
+
 def decode(data: bytes | memoryview, offset: int) -> tuple[Record, int] | None:
     """The record at an offset and the offset after it; None if there is no whole one."""
     start = offset + _FRAME.size

@@ -12,7 +12,6 @@ taken for stands in its record, and is scored from there.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from threading import RLock
 from typing import Any
 
@@ -30,7 +29,7 @@ from edgetransfer.stream.learning.learner_state import Counts, LearnerState
 from edgetransfer.stream.learning.newest_head import NewestHead
 from edgetransfer.stream.learning.pool import UnlabelledPool
 from edgetransfer.stream.learning.prequential import Prequential
-from edgetransfer.stream.learning.records import Kind, Record
+from edgetransfer.stream.learning.records import Kind, Learned, Record
 from edgetransfer.stream.learning.views import predict_views
 from edgetransfer.types import Float32Array, IntArray
 
@@ -38,22 +37,6 @@ MAP: MapName = "power-l2"
 KEPT = 4096  # samples that the head is chosen and calibrated by
 WAITING = 64  # rows that are added to the statistics at once
 CHOSEN_ANEW = 1.5  # times as many samples as when it was last chosen what suits them
-
-
-@dataclass(frozen=True, kw_only=True)
-class Learned:
-    """A sample as it was learned.
-
-    Parameters
-    ----------
-    label
-        A class name.
-    rows
-        (views, D) float32.
-    """
-
-    label: str
-    rows: Float32Array
 
 
 class StatisticsLearner:
