@@ -12,12 +12,28 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 _BLANK = "0" * 8
 _KEY = b'"seal": "'
 _CHUNK = 1 << 20
 _LONGEST_HEADER = 100_000_000  # as safetensors has it
+# By NumPy's names, in the order in which the library lays arrays out: the widest first.
+_KINDS = {
+    "uint64": "U64",
+    "int64": "I64",
+    "float64": "F64",
+    "float32": "F32",
+    "uint32": "U32",
+    "int32": "I32",
+    "float16": "F16",
+    "uint16": "U16",
+    "int16": "I16",
+    "int8": "I8",
+    "uint8": "U8",
+    "bool": "BOOL",
+}
 
 
 class BrokenSealError(Exception):
@@ -32,19 +48,31 @@ def sealed(arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, str]) -> b
 def sealed_parts(
     arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, str]
 ) -> tuple[bytes | memoryview, ...]:
-    """As `sealed`, in parts: a large file is not copied once more to be put together."""
-    from safetensors.numpy import save
-
-    content = save(dict(arrays), metadata={**metadata, "seal": _BLANK})
-    length = int.from_bytes(content[:8], "little")
-    body = memoryview(content)[8 + length :]
-    # The library orders the keys of the header at random.
-    header = json.dumps(json.loads(content[8 : 8 + length]), sort_keys=True).encode()
+    """As `sealed`, in parts: arrays that are contiguous are not copied to be put together."""
+    order = [*_KINDS]
+    names = sorted(arrays, key=lambda name: (order.index(arrays[name].dtype.name), name))
+    described: dict[str, object] = {"__metadata__": {**metadata, "seal": _BLANK}}
+    parts: list[memoryview] = []
+    end = 0
+    for name in names:
+        array = np.ascontiguousarray(arrays[name])
+        begin, end = end, end + array.nbytes
+        described[name] = {
+            "dtype": _KINDS[array.dtype.name],
+            "shape": [*arrays[name].shape],
+            "data_offsets": [begin, end],
+        }
+        if array.nbytes:
+            little = array.astype(array.dtype.newbyteorder("<"), copy=False)
+            parts.append(little.reshape(-1).view(np.uint8).data)
+    header = json.dumps(described, sort_keys=True).encode()
     header += b" " * (-len(header) % 8)
     start = len(header).to_bytes(8, "little") + header
-    checksum = zlib.crc32(body, zlib.crc32(start))
+    checksum = zlib.crc32(start)
+    for part in parts:
+        checksum = zlib.crc32(part, checksum)
     place = start.index(_KEY) + len(_KEY)
-    return start[:place], b"%08x" % checksum, start[place + 8 :], body
+    return start[:place], b"%08x" % checksum, start[place + 8 :], *parts
 
 
 def has_seal(path: Path) -> bool:

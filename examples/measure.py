@@ -10,16 +10,13 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from edgetransfer.benchmark import BenchmarkSettings, run_benchmark
+from edgetransfer import run_benchmark
 
 
 def main(photos: Path, dense: str, sparse: str, out: Path, epochs: int = 3) -> None:
     """Measure, and say what share of the dense epoch the sparse one takes."""
-    settings = BenchmarkSettings(
-        out=out, data=(photos,), baseline=dense, backbones=(sparse,), epochs=epochs
-    )
-    report = run_benchmark(settings)
-    for row in report["rows"]:
+    report = run_benchmark(data=photos, out=out, baseline=dense, backbones=sparse, epochs=epochs)
+    for row in report.rows:
         if row["reason"] is not None:
             print(f"{row['backbone']}: {row['reason']}")
             continue

@@ -10,26 +10,30 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from edgetransfer import LinearTraining
-from edgetransfer.finetune import FinetuneSettings, finetune
-from edgetransfer.sparsify import Sparsification, sparsify
+import edgetransfer
 
 
 def main(photos: Path, dense: str, out: Path, epochs: int = 3) -> None:
     """Write ``OUT/sparse.onnx`` and the run folder ``OUT/run``."""
     out.mkdir(parents=True, exist_ok=True)
     sparse = out / "sparse.onnx"
-    pruned = sparsify(
-        Sparsification(dense=dense, out=sparse, calibration=photos, sparsity=0.75, views=1)
+    pruned = edgetransfer.sparsify_backbone(
+        dense=dense, out=sparse, calibration=photos, sparsity=0.75, views=1
     )
     print(f"{pruned['pruned_layers_sparsity']:.1%} of the pruned layers' weights are zero")
 
-    training = LinearTraining(
-        backbone=str(sparse), data=photos, out=out / "run", epochs=epochs, val_fraction=0.2
+    report = edgetransfer.finetune_backbone(
+        backbone=sparse,
+        data=photos,
+        out=out / "run",
+        epochs=epochs,
+        val_fraction=0.2,
+        optimizer="adam",
+        head_init="linear",
+        refit_head=True,
+        teacher=dense,
     )
-    own = FinetuneSettings(optimizer="adam", head_init="linear", refit_head=True, teacher=dense)
-    report = finetune(training, own)
-    print(f"held out: {report['epochs'][-1]['val_top1']:.1%} top-1")
+    print(f"held out: {report.top1:.1%} top-1")
     print(f"the finetuned backbone is {out / 'run' / 'backbone.onnx'}")
 
 

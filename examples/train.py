@@ -8,16 +8,14 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from edgetransfer import Classifier, LinearTraining, train_linear
+from edgetransfer import Classifier, train_linear
 
 
 def main(photos: Path, run: Path, backbone: str = "tinyresnet-90") -> None:
     """Train, then predict; a fifth of the photos is held out."""
-    settings = LinearTraining(backbone=backbone, data=photos, out=run, val_fraction=0.2)
-    report = train_linear(settings)
-    held_out = report["epochs"][-1]
-    print(f"{report['n_train']} photos of {report['n_classes']} classes")
-    print(f"held out: {held_out['val_top1']:.1%} top-1")
+    report = train_linear(backbone=backbone, data=photos, out=run, val_fraction=0.2)
+    print(f"{report['n_train']} photos of {report.n_classes} classes")
+    print(f"held out: {report.top1:.1%} top-1")
 
     some = sorted(path for path in photos.rglob("*") if path.suffix in (".jpg", ".png"))[:3]
     with Classifier.load(run) as classifier:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import importlib.util
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -24,6 +25,16 @@ needs_deepsparse = pytest.mark.skipif(
     importlib.util.find_spec("deepsparse") is None,
     reason="DeepSparse is not installed (it exists for CPython up to 3.11 on Linux x86-64)",
 )
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport() -> Generator[None, Any, None]:
+    """What a test printed of names that are not UTF-8 must pass from one process to another."""
+    report = (yield).get_result()
+    report.sections = [
+        (title, text.encode("utf-8", "backslashreplace").decode())
+        for title, text in report.sections
+    ]
 
 
 @pytest.fixture(autouse=True)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from safetensors.numpy import load_file
+from numpy.typing import NDArray
+from safetensors.numpy import load, load_file, save
 
 from edgetransfer.sealing import BrokenSealError, has_seal, sealed
 
@@ -27,6 +29,31 @@ def test_a_sealed_file_is_safetensors(tmp_path: Path) -> None:
     found = load_file(path)
     assert {k: v.tolist() for k, v in found.items()} == {k: v.tolist() for k, v in ARRAYS.items()}
     assert sealed(ARRAYS, TEXT) == sealed(dict(reversed(ARRAYS.items())), TEXT)
+
+
+@pytest.mark.parametrize("shape", [(), (0,), (3,), (2, 0), (2, 3), (4, 3, 2)])
+def test_arrays_lie_as_the_library_lays_them(shape: tuple[int, ...]) -> None:
+    kinds = ["u8", "i8", "f8", "f4", "u4", "i4", "f2", "u2", "i2", "i1", "u1", "?"]
+    arrays: dict[str, NDArray[Any]] = {
+        f"{name}{kind}": np.full(shape, i % 2, kind)
+        for i, kind in enumerate(kinds)
+        for name in "ba"
+    }
+    by_hand = sealed(arrays, TEXT)
+    library = save(arrays, metadata=TEXT)
+    assert (
+        by_hand[8 + int.from_bytes(by_hand[:8], "little") :]
+        == library[8 + int.from_bytes(library[:8], "little") :]
+    )
+    found = load(by_hand)
+    assert {name: (a.dtype, a.shape, a.tolist()) for name, a in found.items()} == {
+        name: (a.dtype, a.shape, a.tolist()) for name, a in arrays.items()
+    }
+
+
+def test_an_array_need_not_be_contiguous() -> None:
+    array = np.arange(24, dtype=np.int32).reshape(4, 6)[::2, 1::2]
+    np.testing.assert_array_equal(load(sealed({"a": array}, {}))["a"], array)
 
 
 @pytest.mark.parametrize("step", [7, pytest.param(1, marks=pytest.mark.slow)])

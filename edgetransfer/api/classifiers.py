@@ -10,7 +10,7 @@ from edgetransfer.api.calling import settings_by_name, taken
 from edgetransfer.api.reports import Evaluation, ExportReport, TrainingReport
 from edgetransfer.errors import UsageError
 from edgetransfer.settings.assembling import assembled, check_names
-from edgetransfer.settings.finetune import FinetuneSettings
+from edgetransfer.settings.finetune import FinetuneSettings, TrainingToo
 from edgetransfer.settings.shared import EngineName
 from edgetransfer.settings.train import LinearTraining
 
@@ -65,7 +65,7 @@ def train_linear(
     )
 
 
-@settings_by_name(LinearTraining, FinetuneSettings)
+@settings_by_name(TrainingToo, FinetuneSettings)
 def finetune_backbone(
     training: LinearTraining | None = None,
     own: FinetuneSettings | None = None,
@@ -106,7 +106,7 @@ def finetune_backbone(
     if given and (training is not None or own is not None):
         raise UsageError(f"give settings or {', '.join(given)}, not both")
     if training is None:
-        check_names(given, LinearTraining, FinetuneSettings)
+        check_names(given, TrainingToo, FinetuneSettings)
         training = assembled(LinearTraining, given)
         own = assembled(FinetuneSettings, given)
     return TrainingReport(
@@ -174,6 +174,7 @@ def evaluate(
     data: str | Path,
     *,
     training_photos: bool = False,
+    page: str | Path | None = None,
     max_bad: float = 0.05,
     backbone: str | None = None,
     engine: EngineName = "auto",
@@ -190,6 +191,8 @@ def evaluate(
         Class folders or a manifest.
     training_photos
         Whether photos that the run was trained on are tested on too; if not, they are left out.
+    page
+        A file for an HTML page with the mistakes and what is doubtful.
     max_bad
         The share of photos, 0 to 1, that may be unusable.
     backbone
@@ -219,6 +222,7 @@ def evaluate(
                 Path(data),
                 training_photos=training_photos,
                 max_bad=max_bad,
+                page=None if page is None else Path(page),
                 progress=progress or no_progress,
             )
         )

@@ -13,17 +13,15 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, is_dataclass
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import typer
 
-from edgetransfer.settings.assembling import assembled, every_setting
+from edgetransfer.settings.assembling import assembled, every_setting, settings_class
 from edgetransfer.settings.command_line import flags, is_repeated, is_switch
 from edgetransfer.settings.option import (
     Opt,
     Setting,
-    Shown,
     parted,
     without_none,
 )
@@ -32,31 +30,23 @@ from edgetransfer.settings.shared import BACKBONE, MACHINE
 LAST_PANELS = (MACHINE, BACKBONE)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Taken:
-    """A settings class that a command takes, and how it is shown there."""
-
-    kind: Any
-    shown: Shown
-
-
 def as_options(command: Callable[..., None]) -> Callable[..., None]:
     """The command with an option for every setting, for Typer to read."""
     hints = get_type_hints(command, include_extras=True)
-    taken: dict[str, Taken] = {}
+    taken: dict[str, Any] = {}
     options: dict[str, inspect.Parameter] = {}
     for name, parameter in inspect.signature(command).parameters.items():
-        settings = _taken(hints[name])
+        settings = settings_class(hints[name])
         if settings is None:
             options[name] = parameter.replace(annotation=_annotated(name, parameter, hints[name]))
             continue
-        taken[name] = settings
-        for setting in offered(settings.kind, settings.shown):
-            options.setdefault(setting.name, _parameter(setting, settings.shown))
+        taken[name] = settings[0]
+        for setting in offered(hints[name]):
+            options.setdefault(setting.name, _parameter(setting))
 
     @functools.wraps(command)
     def run(**typed: Any) -> None:
-        given = {name: assembled(one.kind, _read(one, typed)) for name, one in taken.items()}
+        given = {name: assembled(kind, _read(hints[name], typed)) for name, kind in taken.items()}
         own = {name: typed[name] for name in hints if name in typed and name not in taken}
         command(**given, **own)
 
@@ -66,19 +56,9 @@ def as_options(command: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
-def offered(kind: Any, shown: Shown) -> Iterator[Setting]:
+def offered(hint: Any) -> Iterator[Setting]:
     """The settings of a class that are options, those of nested groups among them."""
-    for setting in every_setting(kind):
-        if isinstance(setting.said, Opt) and setting.name not in shown.without:
-            yield setting
-
-
-def _taken(hint: Any) -> Taken | None:
-    """The settings class that a parameter of a command is, if it is one."""
-    kind, *beside = get_args(hint) if get_origin(hint) is Annotated else (hint,)
-    if not is_dataclass(kind):
-        return None
-    return Taken(kind=kind, shown=next((b for b in beside if isinstance(b, Shown)), Shown()))
+    return (setting for setting in every_setting(hint) if isinstance(setting.said, Opt))
 
 
 def _annotated(name: str, parameter: inspect.Parameter, hint: Any) -> Any:
@@ -96,17 +76,17 @@ def _annotated(name: str, parameter: inspect.Parameter, hint: Any) -> Any:
         required=required,
         said=said,
     )
-    return _parameter(setting, Shown()).annotation
+    return _parameter(setting).annotation
 
 
-def _parameter(setting: Setting, shown: Shown) -> inspect.Parameter:
+def _parameter(setting: Setting) -> inspect.Parameter:
     """A setting as the parameter of a function that Typer reads."""
     opt = setting.said
     assert isinstance(opt, Opt)
     kind, default = _typed(setting, opt)
     common: dict[str, Any] = {
         "metavar": None if kind is bool else opt.metavar or "|".join(setting.choices) or None,
-        "help": shown.help.get(setting.name, opt.help) or None,
+        "help": opt.help or None,
     }
     if default is None:
         common["show_default"] = False
@@ -139,9 +119,9 @@ def _typed(setting: Setting, opt: Opt) -> tuple[Any, Any]:
     return Literal[setting.choices] if setting.choices else setting.kind, default
 
 
-def _read(taken: Taken, typed: Mapping[str, Any]) -> dict[str, Any]:
+def _read(hint: Any, typed: Mapping[str, Any]) -> dict[str, Any]:
     """What was typed, as the settings class takes it."""
-    return {s.name: _value(s, s.said, typed[s.name]) for s in offered(taken.kind, taken.shown)}
+    return {s.name: _value(s, s.said, typed[s.name]) for s in offered(hint)}
 
 
 def _value(setting: Setting, opt: Any, typed: Any) -> Any:

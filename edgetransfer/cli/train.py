@@ -7,6 +7,7 @@ from typing import Any
 
 from edgetransfer.cli.options import JsonOption, OverwriteOption, ResumeOption, check_resume
 from edgetransfer.cli.terminal import print_json, say, show_log, shown_progress
+from edgetransfer.errors import UsageError
 from edgetransfer.settings.train import LinearTraining
 
 
@@ -32,6 +33,11 @@ def train(
     """
     from edgetransfer.train import train_linear
 
+    if settings.epochs is not None and settings.solver != "sgd":
+        raise UsageError(
+            f"--epochs is SGD's, and --solver {settings.solver} fits the head at once: leave it "
+            "out, or add --online (new views each epoch) or --solver sgd"
+        )
     check_resume(resume=resume, overwrite=overwrite)
     show_log(json_output)
     with shown_progress() as progress:

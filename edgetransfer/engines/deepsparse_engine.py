@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 
-from edgetransfer.engines.protocol import EngineChoice, padded
+from edgetransfer.engines.protocol import EngineChoice, failing_as, padded
 from edgetransfer.errors import EngineError
 from edgetransfer.types import Float32Array
 
@@ -99,7 +99,8 @@ class DeepSparseEngine:
     def run(self, images: Float32Array) -> Float32Array:
         """See `Engine.run`."""
         batch = padded(images, self.batch_size)
-        features = self._engine.run([batch], val_inp=False)[0]
+        with failing_as("DeepSparse"):
+            features = self._engine.run([batch], val_inp=False)[0]
         # The array lies in the engine's own memory.
         return np.array(features[: len(images)], np.float32)
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import onnx
 
-from edgetransfer.engines.protocol import EngineChoice, padded
+from edgetransfer.engines.protocol import EngineChoice, failing_as, padded
 from edgetransfer.errors import EngineError
 from edgetransfer.types import Float32Array
 
@@ -76,7 +76,9 @@ class OnnxRuntimeEngine:
 
     def run(self, images: Float32Array) -> Float32Array:
         """See `Engine.run`."""
-        features = self._session.run(["features"], {"images": padded(images, self.batch_size)})[0]
+        batch = padded(images, self.batch_size)
+        with failing_as("ONNX Runtime"):
+            features = self._session.run(["features"], {"images": batch})[0]
         return np.asarray(features[: len(images)], np.float32)
 
     def close(self) -> None:

@@ -15,7 +15,7 @@ from typing import Any, Literal
 import numpy as np
 import onnx
 
-from edgetransfer.engines.protocol import EngineChoice, padded
+from edgetransfer.engines.protocol import EngineChoice, failing_as, padded
 from edgetransfer.errors import EngineError
 from edgetransfer.types import Float32Array
 
@@ -98,7 +98,8 @@ class OpenVinoEngine:
     def run(self, images: Float32Array) -> Float32Array:
         """See `Engine.run`."""
         batch = padded(images, self.batch_size)
-        outputs = self._request.infer([batch], share_inputs=True, share_outputs=True)
+        with failing_as("OpenVINO"):
+            outputs = self._request.infer([batch], share_inputs=True, share_outputs=True)
         # The array lies in the request's own memory.
         return np.array(outputs[0][: len(images)], np.float32)
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
+from edgetransfer.errors import EngineError
 from edgetransfer.reprs import short_repr
 from edgetransfer.types import Float32Array
 
@@ -77,10 +80,33 @@ class Engine(Protocol):
         """Turn (n, 3, S, S) float32 images, n at most `batch_size`, into (n, D) float32.
 
         The result belongs to the caller. Several threads must not call one engine at a time.
+
+        Raises
+        ------
+        EngineError
+            If the backbone cannot be computed on these images.
         """
 
     def close(self) -> None:
         """Let go of memory and temporary files; the engine cannot run afterwards."""
+
+
+@contextmanager
+def failing_as(title: str) -> Iterator[None]:
+    """Turn whatever an engine's package raises as it runs into an error of ours.
+
+    Raises
+    ------
+    EngineError
+        In place of any error but those of memory.
+    """
+    try:
+        yield
+    except (EngineError, MemoryError):
+        raise
+    except Exception as error:
+        first_line = (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+        raise EngineError(f"{title} cannot run this backbone: {first_line}") from error
 
 
 def padded(images: Float32Array, batch_size: int) -> Float32Array:

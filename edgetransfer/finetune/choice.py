@@ -7,7 +7,7 @@ photos that neither learned from, so that nobody is handed less than `train` wou
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from edgetransfer.backbones import Backbone
@@ -45,7 +45,8 @@ def accuracies(head: LinearHead, table: FeatureTable) -> dict[str, float] | None
 def hold_linear(context: Context, run: RunFolder) -> Held:
     """Write the backbone as it was in place of the finetuned one, and fit a head to all photos."""
     whole = context.backbone
-    written = write_backbone(whole.body, whole.card, run.file(BACKBONE), made_from=whole.path)
+    card = replace(whole.card, features=whole.body.graph.output[0].name, parent=whole.sha256)
+    written = write_backbone(whole.body, card, run.file(BACKBONE), made_from=whole.path)
     engine = context.open(written.frozen(context.training.batch_size))
     splits = context.splits
     with context.extractor(engine) as extractor:

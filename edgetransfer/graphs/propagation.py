@@ -35,8 +35,8 @@ from edgetransfer.graphs.structure import MOST_NODES
 from edgetransfer.graphs.untrusted import one_line
 
 LARGEST_ACTIVATION = 1 << 28  # values for one picture: 1 GiB of float32
-# Values of all that is computed ahead together: 256 MiB, and more where the file itself is large.
-LARGEST_CONSTANTS, PER_STORED = 1 << 26, 4
+# Values of all that is computed ahead together: 128 MiB, and more where the file itself is large.
+LARGEST_CONSTANTS, PER_STORED = 1 << 25, 4
 FOLDABLE = frozenset((*range(1, 8), 9, *range(10, 14)))  # kinds that numpy computes in
 
 

@@ -88,8 +88,20 @@ def _check_graph(graph: onnx.GraphProto, outer: set[str]) -> None:
     inputs = [value.name for value in graph.input]
     if len(set(inputs)) != len(inputs):
         raise BackboneError("two inputs have one name")
+    _check_kernels(graph)
     given = {*stored, *inputs}
     _check_nodes(graph.node, given, outer, [value.name for value in graph.output])
+
+
+def _check_kernels(graph: onnx.GraphProto) -> None:
+    """The stored weights of convolutions have three dimensions at least, and hold something."""
+    dims = {tensor.name: [*tensor.dims] for tensor in graph.initializer}
+    for node in graph.node:
+        if node.op_type not in WINDOWED or "Conv" not in node.op_type:
+            continue
+        for shape in (dims[name] for name in node.input[1:] if len(dims.get(name, ())) > 1):
+            if len(shape) < 3 or 0 in shape:
+                raise BackboneError(f"node {label(node)}: weights of shape {shape} do not fit it")
 
 
 def _check_nodes(
@@ -158,6 +170,9 @@ def _check_attributes(node: onnx.NodeProto) -> None:
         numbers = value if isinstance(value, list) else [value]
         if value is not None and not all(isinstance(n, int) and n > 0 for n in numbers):
             raise BackboneError(f"node {label(node)} has {name} {value}; they must be positive")
+        # The onnx library divides by their squares, in 64 bits.
+        if value is not None and max(numbers, default=1) > LARGEST_WINDOW:
+            raise BackboneError(f"node {label(node)}: {name} {value} are out of range")
     if node.op_type in WINDOWED:
         _check_window(node)
 

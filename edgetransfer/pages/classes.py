@@ -126,7 +126,7 @@ def class_table(selection: Selection) -> str:
 
     rest = rows[OPEN:MOST]
     if not rest:
-        return listed(rows, "Classes")
+        return listed(rows, "All classes")
     left_out = len(rows) - len(rest) - OPEN
     more = f'<p class="muted">and {left_out:,} with higher accuracy</p>' if left_out else ""
     weakest, others = listed(rows[:OPEN], "The weakest classes"), listed(rest, "The others")

@@ -87,7 +87,7 @@ def _runs(page: ComparePage) -> str:
             f"<td>{share(low)} to {share(high)}</td><td>{share(row.accuracy.mean_per_class)}</td>"
             f'<td class="left">{plain(row.difference, 200)}</td>{facts}</tr>'
         )
-    return table("Runs", heads, body)
+    return table("All runs", heads, body)
 
 
 def _classes(page: ComparePage) -> str:
@@ -110,4 +110,4 @@ def _classes(page: ComparePage) -> str:
     )
     more = len(differing) - MOST
     rest = f'<p class="muted">and {count(more, "other")}</p>' if more > 0 else ""
-    return table("Classes that differ most", heads, body) + rest
+    return table("Classes by run", heads, body) + rest

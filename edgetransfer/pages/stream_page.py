@@ -90,7 +90,7 @@ def _accuracy(page: StreamPage) -> str:
             ("fading", "fading"),
         )
     )
-    shown = table("Accuracy", head("over", "top-1", "mean of the classes"), rows)
+    shown = table("Accuracy over time", head("over", "top-1", "mean of the classes"), rows)
     remark = (
         '<p class="muted">Each sample was predicted before it was learned (Gama, Sebastião and '
         "Rodrigues, 2013).</p>"
@@ -125,7 +125,7 @@ def _classes(page: StreamPage) -> str:
     )
     more = len(order) - MOST
     rest = f'<p class="muted">and {more:,} with higher accuracy</p>' if more > 0 else ""
-    return table("Classes", head("class", "learned", "scored", "accuracy"), body) + rest
+    return table("All classes", head("class", "learned", "scored", "accuracy"), body) + rest
 
 
 def _confused(page: StreamPage) -> str:

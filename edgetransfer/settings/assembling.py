@@ -5,20 +5,35 @@ from __future__ import annotations
 import difflib
 import textwrap
 from collections.abc import Iterator, Mapping
-from typing import Any, TypeVar
+from dataclasses import is_dataclass, replace
+from typing import Annotated, Any, TypeVar, get_args, get_origin
 
 from edgetransfer.errors import UsageError
-from edgetransfer.settings.option import Opt, Setting, settings_of
+from edgetransfer.settings.option import Opt, Setting, Shown, settings_of
 
 Kind = TypeVar("Kind")
 
 
-def every_setting(kind: Any) -> Iterator[Setting]:
-    """The settings of a class, those of nested groups in the groups' place."""
+def settings_class(hint: Any) -> tuple[Any, Shown] | None:
+    """The settings class that an annotation names, and how it is shown; None if it names none."""
+    kind, *beside = get_args(hint) if get_origin(hint) is Annotated else (hint,)
+    if not is_dataclass(kind):
+        return None
+    return kind, next((said for said in beside if isinstance(said, Shown)), Shown())
+
+
+def every_setting(hint: Any) -> Iterator[Setting]:
+    """The settings of a class, perhaps with a `Shown` beside it, in the words for there.
+
+    Those of nested groups stand in the groups' place.
+    """
+    kind, shown = settings_class(hint) or (hint, Shown())
     for setting in settings_of(kind):
         if setting.is_group:
             yield from every_setting(setting.kind)
-        else:
+        elif setting.name in shown.help and isinstance(setting.said, Opt):
+            yield replace(setting, said=replace(setting.said, help=shown.help[setting.name]))
+        elif setting.name not in shown.without:
             yield setting
 
 
@@ -47,7 +62,8 @@ def check_names(given: Mapping[str, Any], *kinds: Any) -> None:
     UsageError
         With the nearest name there is.
     """
-    groups = [setting.name for kind in kinds for setting in settings_of(kind) if setting.is_group]
+    classes = [(settings_class(kind) or (kind,))[0] for kind in kinds]
+    groups = [setting.name for kind in classes for setting in settings_of(kind) if setting.is_group]
     known = {setting.name: setting for kind in kinds for setting in every_setting(kind)}
     for name in given:
         if name not in known and name not in groups:
@@ -66,6 +82,7 @@ def described(*kinds: Any) -> str:
         if not isinstance(setting.said, Opt):
             continue
         shown = not setting.required and setting.default not in (None, ())
-        lines.append(f"{setting.name} = {setting.default!r}" if shown else setting.name)
+        title = f"{setting.name} = {setting.default!r}" if shown else setting.name
+        lines.append(f"{title} ({', '.join(setting.choices)})" if setting.choices else title)
         lines += [f"    {line}" for line in textwrap.wrap(setting.said.help, 92)]
     return "\n".join(lines)

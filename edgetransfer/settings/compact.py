@@ -43,5 +43,4 @@ class Compaction:
     __repr__ = short_repr
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "backbone", str(self.backbone))
         settle(self)

@@ -193,7 +193,8 @@ class KeepingSettings:
     journal_bytes
         Disk that the journal may take; what a checkpoint covers is deleted beyond that.
     checkpoint_seconds
-        The longest time between checkpoints; a restart replays what came after the last.
+        The time between checkpoints; a restart replays what came after the last. One that takes
+        long, of many classes, waits until learning took four times as long.
     checkpoints
         How many are kept, for `rollback`.
     flush_seconds

@@ -213,7 +213,7 @@ def without_none(kind: Any) -> tuple[Any, bool]:
 def settle(settings: Any) -> None:
     """Make of the given values those of the declared types, and refuse what is out of bounds.
 
-    Strings become paths, lists tuples; one value is taken for a tuple of one.
+    Strings become paths and paths strings, lists tuples; one value is a tuple of one.
 
     Raises
     ------
@@ -234,13 +234,16 @@ def settle(settings: Any) -> None:
 def _converted(setting: Setting, value: Any) -> Any:
     if setting.item is not None:
         several = value if isinstance(value, tuple | list) else (value,)
-        if setting.item is Path:
-            return tuple(Path(one) for one in several)
-        return tuple(several) if several is not value or isinstance(value, list) else value
-    if setting.kind is Path and isinstance(value, str):
-        return Path(value)
+        return tuple(_as_kind(setting.item, one) for one in several)
     if get_origin(setting.kind) is tuple and isinstance(value, list):
         return tuple(value)
+    return _as_kind(setting.kind, value)
+
+
+def _as_kind(kind: Any, value: Any) -> Any:
+    """A path as a string, or a string as a path, where the other is meant."""
+    if (kind is Path and isinstance(value, str)) or (kind is str and isinstance(value, Path)):
+        return kind(value)
     return value
 
 

@@ -189,7 +189,6 @@ class Sparsification(BackboneReading):
     __repr__ = short_repr
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "dense", str(self.dense))
         settle(self)
         self._check_target()
         if not self.refine_minutes >= 0:

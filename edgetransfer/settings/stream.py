@@ -153,7 +153,6 @@ class StreamSettings(BackboneReading):
     __repr__ = short_repr
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "backbone", str(self.backbone))
         settle(self)
         if self.token is not None and (
             not self.token.strip()

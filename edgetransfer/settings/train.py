@@ -188,7 +188,6 @@ class LinearTraining(Descent, Augmentation, Machine, BackboneReading):
     __repr__ = short_repr
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "backbone", str(self.backbone))
         settle(self)
         if self.solver is None:
             cached = self.mode == "cached" and self.recipe != "paper"

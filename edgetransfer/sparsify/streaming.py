@@ -11,6 +11,7 @@ import onnx
 from numpy.typing import NDArray
 
 from edgetransfer.engines.onnxruntime_engine import inference_session
+from edgetransfer.engines.protocol import failing_as
 from edgetransfer.graphs.graph import Graph, dims_of, reads, subgraph
 from edgetransfer.sparsify.photos import CalibrationViews
 from edgetransfer.types import Float32Array
@@ -191,7 +192,8 @@ class _Part:
                 )
                 for name in self._inputs
             }
-            made = self._session.run(self._outputs, feeds)
+            with failing_as("ONNX Runtime"):
+                made = self._session.run(self._outputs, feeds)
             for name, array in zip(self._outputs, made, strict=True):
                 found[name] = np.moveaxis(array, self._axes[name], 0)[:count]
         return found

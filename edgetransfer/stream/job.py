@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from threading import Event, RLock
@@ -18,6 +18,7 @@ from edgetransfer.features import FeatureBatch, ViewBatch
 from edgetransfer.metrics import peak_memory_bytes
 from edgetransfer.settings.stream import StreamSettings
 from edgetransfer.stream.intake import TICK, Intake
+from edgetransfer.stream.keeping.derived import draw_curve
 from edgetransfer.stream.keeping.journal import JournalFullError
 from edgetransfer.stream.learner import (
     OnlineLearner,
@@ -124,7 +125,7 @@ class StreamJob:
         return {
             **self.durable.report(),
             "final": final,
-            "curve": self.durable.draw_curve(),
+            "curve": draw_curve(self.durable.learner, self.durable.run),
             "refused": self._refusals.count,
             "seconds": seconds,
             "samples_per_second": accepted / max(seconds, 1e-9),
@@ -227,10 +228,12 @@ class StreamJob:
             self._behind.popleft()[1].result()
 
     def _flush_if_due(self) -> None:
-        """Learn what has waited long enough for a full batch; nothing else is in hand."""
+        """Learn what has waited long enough, and save what is due; nothing else is in hand."""
         if self.durable.waited > self.settings.keeping.flush_seconds:
             with self._lock:
                 self._until_there_is_room(self.durable.flush)
+        with self._lock:
+            self.durable.save_if_due()
 
     def _flush_at_the_end(self) -> None:
         """Learn what waits for a full batch; when the stream was stopped, not at any price."""
@@ -283,19 +286,24 @@ class StreamJob:
                     )
                 )
                 offered.append((arrival, came))
-        receipts: list[Receipt] = []
+        answered = 0
 
-        def accept() -> None:
-            receipts.extend(self.durable.accept(offers))
+        def answer(receipts: Sequence[Receipt]) -> None:
+            nonlocal answered
+            now = monotonic()
+            for receipt in receipts:
+                arrival, came = offered[answered]
+                answered += 1
+                if receipt.status == "rejected":
+                    self._refuse(arrival, str(receipt.reason))
+                    continue
+                arrival.reply(receipt.as_json())
+                self._board.acknowledged(now - came)
+
+        def accept() -> None:  # answered as soon as they are on disk: learning takes longer
+            self.durable.accept(offers[answered:], answer)
 
         self._until_there_is_room(accept)
-        now = monotonic()
-        for (arrival, came), receipt in zip(offered, receipts, strict=True):
-            if receipt.status == "rejected":
-                self._refuse(arrival, str(receipt.reason))
-                continue
-            arrival.reply(receipt.as_json())
-            self._board.acknowledged(now - came)
 
     def _until_there_is_room(self, write: Callable[[], None]) -> None:
         """Write to the journal; on a full disk, wait for room.

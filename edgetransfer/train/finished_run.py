@@ -11,6 +11,8 @@ from edgetransfer.errors import RunFolderError, UsageError
 from edgetransfer.reprs import short_repr
 from edgetransfer.runs import RunFolder
 from edgetransfer.runs.run_folder import SKIPPED
+from edgetransfer.settings.config import load
+from edgetransfer.settings.finetune import FinetuneSettings
 from edgetransfer.settings.train import LinearTraining
 from edgetransfer.train.gathering import Gathered, gathered
 from edgetransfer.train.opened_run import OpenedRun, open_run
@@ -105,8 +107,10 @@ def page_anew(
     run = finished_run(path, backbone)
     found = run.scored(threads=threads, progress=progress)
     report = run.report
-    tuned = run.folder.is_finetuning
-    if tuned and found.parts[-1].split == "train":
+    config = run.folder.read_config()
+    tuned = "finetune" in config
+    learned = tuned and report.get("kept", "finetuned") == "finetuned"
+    if learned and found.parts[-1].split == "train":
         report = {**report, "warnings": [*report["warnings"], FINETUNED]}
     return write_page(
         run.folder,
@@ -115,7 +119,7 @@ def page_anew(
         found.parts,
         report,
         skipped=_skipped(run.folder) or found.skipped,
-        command="" if tuned else "train",
+        own=load(FinetuneSettings, config["finetune"], path) if tuned else None,
         progress=progress,
     )
 

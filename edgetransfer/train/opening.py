@@ -49,11 +49,7 @@ def measured_plan(backbone: Backbone, settings: LinearTraining) -> EnginePlan:
     """How `tune` found the backbone to run fastest here, or the usual way if it never did."""
     cache = settings.cache_dir or default_cache_folder()
     plan = plan_for(backbone, cache, settings.threads)
-    if plan is None:
-        if settings.engine == AUTO:
-            logger.info("`edgetransfer tune %s` measures what is fastest here", settings.backbone)
-        return EnginePlan()
-    if settings.engine not in (AUTO, plan.engine):
+    if plan is None or settings.engine not in (AUTO, plan.engine):
         return EnginePlan()  # the plan of another engine says nothing about this one
     return plan
 

@@ -22,6 +22,7 @@ from edgetransfer.heads import LinearHead
 from edgetransfer.pages import RunPage, run_page
 from edgetransfer.runs import RunFolder
 from edgetransfer.runs.run_folder import HEAD, PAGE
+from edgetransfer.settings.finetune import FinetuneSettings
 from edgetransfer.settings.train import LinearTraining
 from edgetransfer.train.command_line import command_line
 from edgetransfer.types import Float32Array, Progress, no_progress
@@ -38,7 +39,7 @@ def write_page(
     report: dict[str, Any],
     *,
     skipped: Sequence[dict[str, Any]] = (),
-    command: str = "train",
+    own: FinetuneSettings | None = None,
     progress: Progress = no_progress,
 ) -> Path:
     """Write the page of a finished run; returns where it is.
@@ -49,8 +50,8 @@ def write_page(
         The splits that have photos, each with what heads say that have not seen them.
     report
         As in report.json.
-    command
-        What made the run; empty if its settings are more than these.
+    own
+        Of a finetuning: what it trained, and how.
     """
     start = monotonic()
     threads = settings.threads or available_cores()
@@ -59,7 +60,7 @@ def write_page(
         examination=examined(parts, classes, threads=threads, progress=progress),
         facts=facts_of(run, settings, report),
         stages=report["stages"],
-        command=command_line(settings, command) if command else "",
+        command=command_line(settings, own),
         warnings=report["warnings"],
         skipped=skipped,
     )

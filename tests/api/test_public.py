@@ -22,6 +22,7 @@ from edgetransfer.cli.main import app
 from edgetransfer.errors import UsageError
 from edgetransfer.reprs import LONGEST
 from edgetransfer.settings.assembling import every_setting
+from edgetransfer.settings.finetune import TrainingToo
 from tests.photos import write_photos
 
 COMMANDS = {
@@ -62,6 +63,8 @@ OF_SETTINGS = {
     "serve_run": ("ServeSettings",),
     "teach_classifier": ("TeachSettings",),
 }
+
+SHOWN = {("finetune_backbone", "LinearTraining"): TrainingToo}
 
 
 def small_network() -> onnx.ModelProto:
@@ -172,7 +175,7 @@ def test_the_lists_of_names_agree() -> None:
 @pytest.mark.parametrize("name", OF_SETTINGS)
 def test_completion_and_help_know_every_setting(name: str) -> None:
     function = getattr(edgetransfer, name)
-    kinds = [getattr(edgetransfer, kind) for kind in OF_SETTINGS[name]]
+    kinds = [SHOWN.get((name, kind), getattr(edgetransfer, kind)) for kind in OF_SETTINGS[name]]
     parameters = inspect.signature(function).parameters
     for setting in (one for kind in kinds for one in every_setting(kind)):
         assert setting.name in parameters
@@ -189,6 +192,14 @@ def test_names_that_there_are_not_are_refused_with_the_nearest(name: str) -> Non
         function(**{f"{first}s": "run"})
     with pytest.raises(UsageError, match=r"^give "):
         function()
+
+
+def test_what_a_finetuning_has_not_is_refused() -> None:
+    with pytest.raises(UsageError, match="no setting 'solver'"):
+        edgetransfer.finetune_backbone(data="photos", out="run", solver="lda")
+    text = str(edgetransfer.finetune_backbone.__doc__)
+    assert "Default: 20; 150 by the paper's recipe." in text
+    assert "\nonly = 'all' (all, batchnorm, bias, last-block)\n" in text
 
 
 def test_settings_are_an_object_or_names_and_not_both() -> None:

@@ -23,6 +23,7 @@ from edgetransfer.errors import (
 from edgetransfer.finetune import FinetuneSettings, finetune
 from edgetransfer.finetune.masks import count_zeros
 from edgetransfer.heads import LinearHead
+from edgetransfer.train.finished_run import page_anew
 from edgetransfer.train.sgd_training import SGDTraining
 from tests.graphs_made import Net, tiny
 
@@ -56,7 +57,8 @@ def state_of(run: Path) -> tuple[bytes, bytes]:
 
 def test_run_folder_report_and_predictions(settings: LinearTraining, photos: Path) -> None:
     linear = train_linear(replace(settings, out=settings.out.with_name("linear")))
-    report = finetune(settings, FinetuneSettings(head_init="linear", keep="finetuned"))
+    own = FinetuneSettings(head_init="linear", keep="finetuned")
+    report = finetune(replace(settings, report=True), own)
     of_linear_heads_alone = {"lbfgs", "tried", "chosen", "honest", "calibration"}
     assert set(linear) - of_linear_heads_alone <= set(report)
     assert report["final"]["mean_per_class"] >= 0.9
@@ -67,7 +69,7 @@ def test_run_folder_report_and_predictions(settings: LinearTraining, photos: Pat
     assert json.loads((settings.out / "report.json").read_text()) == report
     assert {p.name for p in settings.out.iterdir()} == {
         *("config.toml", "head.safetensors", "metrics.jsonl", "labels.txt", "skipped.jsonl"),
-        *("report.json", "backbone.onnx", "backbone.toml", "data.json"),
+        *("report.json", "report.html", "backbone.onnx", "backbone.toml", "data.json"),
     }
     parent, exported = (
         Backbone.open(settings.backbone, size=32),
@@ -82,6 +84,10 @@ def test_run_folder_report_and_predictions(settings: LinearTraining, photos: Pat
         result = classifier.evaluate(photos / "test")
     assert prediction.classes == ("red",)
     assert result["top1"] == report["final"]["top1"]
+    page = (settings.out / "report.html").read_bytes()
+    assert f"{100 * result['top1']:.1f}&#8239;%".encode() in page
+    page_anew(settings.out)
+    assert (settings.out / "report.html").read_bytes() == page
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])

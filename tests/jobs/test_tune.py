@@ -35,7 +35,7 @@ def absent_kind(name: str, **options: object) -> EngineKind:
 @pytest.fixture
 def only_onnxruntime(monkeypatch: pytest.MonkeyPatch) -> None:
     kinds = (absent_kind("openvino"), absent_kind("deepsparse"), registry.KINDS[-1])
-    for module in ("tuning", "engines.registry", "engines.plan", "engines.opening"):
+    for module in ("jobs.tune", "engines.registry", "engines.plan", "engines.opening"):
         monkeypatch.setattr(f"edgetransfer.{module}.KINDS", kinds)
 
 
@@ -99,7 +99,7 @@ def test_where_no_engine_runs_each_says_why(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     kinds = (absent_kind("openvino"), absent_kind("deepsparse"))
-    for module in ("tuning", "engines.registry", "engines.plan", "engines.opening"):
+    for module in ("jobs.tune", "engines.registry", "engines.plan", "engines.opening"):
         monkeypatch.setattr(f"edgetransfer.{module}.KINDS", kinds)
     with pytest.raises(EngineError, match=r"openvino is not here; deepsparse: deepsparse is not"):
         tune_backbone(str(backbone), cache=tmp_path)
@@ -204,7 +204,7 @@ def test_an_engine_that_makes_other_features_is_not_chosen(
     other = EngineKind(
         name="other", title="Other", package="numpy", open=Other, reduced=reduced, unmeasured="so"
     )
-    for module in ("tuning", "engines.registry", "engines.plan", "engines.opening"):
+    for module in ("jobs.tune", "engines.registry", "engines.plan", "engines.opening"):
         monkeypatch.setattr(f"edgetransfer.{module}.KINDS", (other, registry.KINDS[-1]))
     # Whatever is measured, the other one is the faster of the two.
     monkeypatch.setattr(tuning, "images_per_second", lambda e: 1e6 if type(e) is Other else 1.0)

@@ -157,3 +157,14 @@ def test_photos_that_are_gone_leave_a_frame():
     page = page_of(made(NAMES, ["a", "b", "c"], source=b"gone"))
     assert "data:image/jpeg" not in page
     assert 'class="photo none"' in page
+
+
+@pytest.mark.parametrize("n_classes", [2, 30])
+def test_landmarks_can_be_told_apart(n_classes):
+    names = [f"{i}.jpg" for i in range(3 * n_classes)]
+    page = page_of(made(names, [f"class {i}" for i in range(n_classes)], source=b"gone"))
+    titles = re.findall(r'<h2 id="[a-z]+">([^<]+)</h2>', page)
+    regions = re.findall(r'role="region" aria-label="([^"]+)"', page)
+    assert len(titles) == 10
+    assert len(regions) >= 3
+    assert len({*titles, *regions}) == len(titles) + len(regions)

@@ -30,7 +30,7 @@ from edgetransfer.settings.compact import Compaction
 from edgetransfer.settings.finetune import FinetuneSettings
 from edgetransfer.settings.forms import AUTOMATIC, BYTES, TRIPLE, WORDS
 from edgetransfer.settings.import_ import ImportSettings
-from edgetransfer.settings.option import NoOption, Opt, Setting, Shown, settings_of
+from edgetransfer.settings.option import NoOption, Opt, Setting, settings_of
 from edgetransfer.settings.serve import ServeSettings
 from edgetransfer.settings.sparsify import Pattern, Sparsification
 from edgetransfer.settings.stream import StreamSettings
@@ -141,14 +141,14 @@ def test_a_setting_is_an_option_or_says_why_not(kind: type) -> None:
 @COMMANDS
 def test_what_is_not_typed_is_the_setting_that_is_not_given(kind: type) -> None:
     least = LEAST[kind]
-    known = {setting.name: setting for setting in offered(kind, Shown())}
+    known = {setting.name: setting for setting in offered(kind)}
     arguments = [part for name, value in least.items() for part in typed(known[name], value)]
     assert parsed(kind, arguments) == assembled(kind, least)
 
 
 @COMMANDS
 def test_what_is_typed_arrives_in_its_setting_alone(kind: type) -> None:
-    known = {setting.name: setting for setting in offered(kind, Shown())}
+    known = {setting.name: setting for setting in offered(kind)}
     for setting in known.values():
         value = other(setting)
         given = {**LEAST[kind], **WITH.get((kind, setting.name), {})}
@@ -160,8 +160,24 @@ def test_what_is_typed_arrives_in_its_setting_alone(kind: type) -> None:
 
 
 @COMMANDS
+def test_paths_and_strings_are_taken_for_one_another(kind: type) -> None:
+    for setting in offered(kind):
+        inner = setting.item or setting.kind
+        if inner not in (str, Path) or (isinstance(setting.said, Opt) and setting.said.parse):
+            continue
+        given = {**LEAST[kind], **WITH.get((kind, setting.name), {})}
+        word = (
+            "a.csv" if setting.name == "manifest" else "2:4" if setting.name == "pattern" else "a"
+        )
+        made = [assembled(kind, {**given, setting.name: form(word)}) for form in (str, Path)]
+        assert made[0] == made[1], setting.name
+        listed = assembled(kind, {**given, setting.name: [word]}) if setting.item else made[0]
+        assert listed == made[0], setting.name
+
+
+@COMMANDS
 def test_a_choice_that_there_is_not_is_refused(kind: type) -> None:
-    for setting in offered(kind, Shown()):
+    for setting in offered(kind):
         if setting.choices:
             with pytest.raises(UsageError, match="one of"):
                 assembled(kind, {**LEAST[kind], setting.name: "plaid"})
@@ -169,7 +185,7 @@ def test_a_choice_that_there_is_not_is_refused(kind: type) -> None:
 
 @COMMANDS
 def test_a_number_beyond_its_bounds_is_refused(kind: type) -> None:
-    for setting in offered(kind, Shown()):
+    for setting in offered(kind):
         for value in beyond(setting):
             with pytest.raises(UsageError, match=setting.flag):
                 assembled(kind, {**LEAST[kind], setting.name: value})

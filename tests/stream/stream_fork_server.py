@@ -24,14 +24,26 @@ import watchdog.observers  # noqa: F401
 from edgetransfer.stream import OnlineLearner, forget, rollback, run_stream
 from edgetransfer.stream.http import HttpSource  # noqa: F401
 from tests.stream.stream_faults import kill_before
+from tests.stream.stream_phases import Moments
 from tests.stream.stream_pictures import fake_eyes, label_of, picture, settings_for
 
 
 def call(order: dict[str, object]) -> int:
-    """Run a command of a stream's run, killed before its n-th change of the disk."""
-    run = Path(str(order["run"]))
-    kill_before(int(str(order.get("kill_at", 0))), Path(str(order["count"])))
-    what = order["call"]
+    """Run a command of a stream's run, killed at its n-th moment, or n-th change of the disk."""
+    run, count, kill_at = Path(str(order["run"])), Path(str(order["count"])), order["kill_at"]
+    what = str(order["call"])
+    if "phase" in order:
+        moments = Moments(str(order["phase"]), int(str(kill_at)), count)
+        with moments.during(what):
+            carry_out(what, run, order)
+        moments.write()
+    else:
+        kill_before(int(str(kill_at)), count)
+        carry_out(what, run, order)
+    return 0
+
+
+def carry_out(what: str, run: Path, order: dict[str, object]) -> None:
     if what == "rollback":
         rollback(run, str(order["to"]))
     elif what == "forget":
@@ -44,7 +56,6 @@ def call(order: dict[str, object]) -> int:
             acknowledged(Path(str(order["acks"])), f"n{i}")
         learner.durable.save()
         learner.close()
-    return 0
 
 
 def acknowledged(acks: Path, sample_id: str) -> None:

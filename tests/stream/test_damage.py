@@ -7,6 +7,7 @@ import json
 import os
 import random
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     stream = learner(path)
     for i in range(24, 30):
         stream.learn(picture(i), label_of(i), id=f"n{i}")
-    stream.durable._save_derived()
+    stream.durable._derived.save(stream.durable.learner)
     stream.close()
     return path
 
@@ -74,13 +75,18 @@ def told(run: Path) -> str:
         return str(error)
 
 
-def judge(run: Path, name: str, expected: dict[str, Any]) -> None:
+def judge(
+    run: Path,
+    name: str,
+    expected: dict[str, Any],
+    reopen: Callable[[Path], dict[str, Any]] = opened,
+) -> None:
     """Damage must be named by a check, or have no effect; a start must not be wrong in silence."""
     text = told(run)
     folder, _, _ = name.rpartition("/")
     named = name in text or (folder and f"{run / folder}" in text)  # the gap that it leaves
     try:
-        state = opened(run)
+        state = reopen(run)
     except EdgeTransferError as error:
         refusal = str(error)
         state = expected

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from edgetransfer.cli.main import app
 from edgetransfer.errors import UsageError
+from edgetransfer.settings.finetune import FinetuneSettings
 from edgetransfer.train import LinearTraining
 from edgetransfer.train.command_line import command_line
 
@@ -62,6 +63,52 @@ def test_it_is_read_as_it_was(changes):
         return config
 
     assert seen(given_again) == seen(wanted)
+
+
+OWN = {
+    "optimizer": st.sampled_from(["sgd", "adam"]),
+    "refit_head": st.booleans(),
+    "head_init": st.sampled_from(["linear", "kaiming"]),
+    "only": st.sampled_from([None, "last-block"]),
+    "label_smoothing": st.floats(0, 0.5),
+    "mixup": st.floats(0, 2),
+    "baseline": st.booleans(),
+    "checkpointing": st.booleans(),
+    "micro_batch": st.integers(1, 64),
+    "mask": st.sampled_from(["other.onnx", "a b.onnx"]),
+    "keep": st.sampled_from(["auto", "finetuned", "better"]),
+}
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.fixed_dictionaries({}, optional=OWN), st.integers(1, 99), st.floats(1e-5, 1))
+def test_a_finetuning_too(changes, epochs, learning_rate):
+    here = Path.cwd()
+    try:
+        own = FinetuneSettings(**changes)
+        wanted = LinearTraining(
+            backbone="net",
+            data=here / "photos",
+            out=here / "run",
+            mode="online",
+            solver="sgd",
+            epochs=epochs,
+            learning_rate=learning_rate,
+        )
+    except UsageError:
+        return  # what does not fit together
+    words = shlex.split(command_line(wanted, own))
+    got = []
+
+    def taken(training, given_own, **_):
+        got.append((training, given_own))
+        return {}
+
+    with patch("edgetransfer.finetune.finetune", taken):
+        app([*words[1:], "--json"], standalone_mode=False)
+    ((training, given_own),) = got
+    assert given_own == own
+    assert (training.epochs, training.learning_rate) == (epochs, learning_rate)
 
 
 def test_what_is_usual_is_left_out():

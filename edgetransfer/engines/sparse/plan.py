@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from edgetransfer.errors import EngineError
 from edgetransfer.types import Float32Array
 
 MAGIC = 0x5350525345
@@ -163,14 +164,23 @@ class Plan:
         self.operators = [replace(o, weights=None, bias=None) for o in self.operators]
 
     def serialise(self) -> tuple[Words, Float32Array]:
-        """The plan as one array of int64 and one of float32."""
+        """The plan as one array of int64 and one of float32.
+
+        Raises
+        ------
+        EngineError
+            If a number of it does not fit.
+        """
         numbers = _Numbers()
         words = [MAGIC, PLAN_VERSION, len(self.shapes)]
         words += [side for shape in self.shapes for side in shape]
         words += [self.input, self.output, len(self.operators)]
         for operator in self.operators:
             words += _words(operator, numbers)
-        return np.array(words, np.int64), numbers.joined()
+        try:
+            return np.array(words, np.int64), numbers.joined()
+        except OverflowError as error:
+            raise EngineError("a number of the graph does not fit 64 bits") from error
 
 
 class _Numbers:

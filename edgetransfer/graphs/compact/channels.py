@@ -13,8 +13,11 @@ from dataclasses import dataclass, field
 import numpy as np
 import onnx
 from numpy.typing import NDArray
+from onnx import numpy_helper
 
-from edgetransfer.graphs.graph import Array, Graph, attribute, skeleton_of
+from edgetransfer.errors import BackboneError
+from edgetransfer.graphs.graph import LARGE, Array, Graph, attribute
+from edgetransfer.graphs.shapes import Kind, infer
 from edgetransfer.types import IntArray
 
 # One tensor in, one out, each channel a function of its own channel alone; fixed at a constant.
@@ -26,6 +29,7 @@ UNARY = frozenset(
 )
 POOLING = frozenset(("MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool"))
 ELEMENTWISE = frozenset(("Add", "Sub", "Mul", "Div"))
+USUAL = (1, 3, 224, 224)
 Bools = NDArray[np.bool_]
 
 
@@ -122,16 +126,26 @@ def number_channels(model: onnx.ModelProto, kept: frozenset[str]) -> Channels:
 
 
 def _ranks(model: onnx.ModelProto) -> dict[str, int]:
-    try:
-        inferred = onnx.shape_inference.infer_shapes(skeleton_of(model))
-    except Exception:  # a graph that it does not like: fewer operators are understood then
-        return {}
-    values = (*inferred.graph.value_info, *inferred.graph.input, *inferred.graph.output)
-    return {
-        value.name: len(value.type.tensor_type.shape.dim)
-        for value in values
-        if value.type.tensor_type.HasField("shape")
-    }
+    """How many dimensions each tensor has, as far as it can be told.
+
+    Node by node, each checked before: the onnx library ends the process on some whole graphs.
+    """
+    stored = model.graph.initializer
+    kinds = {tensor.name: Kind(tensor.data_type, tuple(tensor.dims)) for tensor in stored}
+    values = {t.name: numpy_helper.to_array(t) for t in stored if np.prod(t.dims) <= LARGE}
+    for value in model.graph.input:
+        tensor = value.type.tensor_type
+        shape = [int(dim.dim_value) for dim in tensor.shape.dim]
+        if len(shape) == 4:  # sizes that are left open may be any
+            shape = [given or usual for given, usual in zip(shape, USUAL, strict=True)]
+        kinds.setdefault(value.name, Kind(tensor.elem_type, tuple(shape)))
+    for node in model.graph.node:
+        try:
+            found = infer(node, kinds, values, model.opset_import)
+        except BackboneError:  # fewer operators are understood then
+            continue
+        kinds |= {n: kind for n, kind in zip(node.output, found, strict=True) if n and kind}
+    return {name: len(kind.shape) for name, kind in kinds.items() if kind.shape is not None}
 
 
 def _number(

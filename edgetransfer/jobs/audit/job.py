@@ -57,9 +57,15 @@ def _gathered(settings: AuditSettings, progress: Progress) -> Gathered:
     if not (settings.source / "config.toml").is_file():
         training = _training(settings, settings.source, settings.backbone_or_default)
         return gathered(training, open_backbone(training), progress=progress)
-    if RunFolder.open(settings.source).is_stream:
+    run = RunFolder.open(settings.source)
+    if run.is_stream:
         raise UsageError(
             f"{settings.source}: a stream's run keeps no photos; give the folder that has them"
+        )
+    if not run.read_config().get("data"):
+        raise UsageError(
+            f"{settings.source}: an exported folder does not say what it was trained on; give the "
+            "photos themselves"
         )
     opened = open_run(settings.source, backbone=settings.backbone)
     if opened.settings is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,12 +10,15 @@ from typing import Any
 from edgetransfer.heads import Honest
 from edgetransfer.metrics import wilson_interval
 from edgetransfer.names import json_text, readable
+from edgetransfer.runs import RunFolder
 from edgetransfer.runs.json_values import finite
-from edgetransfer.runs.run_folder import HEAD, LABELS, REPORT
-from edgetransfer.stream.keeping.metrics_log import standing
+from edgetransfer.runs.run_folder import CURVE, HEAD, LABELS, METRICS, PAGE, REPORT
+from edgetransfer.stream.keeping.metrics_log import read_curve, standing
 from edgetransfer.stream.learning.learners import Learner
 
 MISTAKES = 10  # of all kinds, the most frequent that a report names
+
+logger = logging.getLogger(__name__)
 
 
 def report_of(learner: Learner) -> dict[str, Any]:
@@ -60,6 +64,20 @@ def derived_files(learner: Learner, head_metadata: dict[str, str]) -> dict[str, 
     return files
 
 
+def draw_curve(learner: Learner, run: RunFolder) -> list[dict[str, Any]]:
+    """Points of the accuracy over the stream; ``curve.svg`` and the page show them too."""
+    from edgetransfer.charts.stream_curve import stream_curve
+
+    curve = read_curve(run.file(METRICS))
+    try:
+        if curve:
+            run.write(CURVE, stream_curve(curve))
+        run.write(PAGE, page_of(learner, run.path, curve))
+    except OSError as error:  # a picture is not worth the run
+        logger.warning("%s: curve and page are not drawn: %s", run.path, error.strerror)
+    return curve
+
+
 def page_of(learner: Learner, run: Path, curve: Sequence[Mapping[str, Any]]) -> str:
     """The page of a run, as HTML; ``curve`` as `read_curve` gives it."""
     from edgetransfer.pages import StreamPage, stream_page
@@ -76,6 +94,36 @@ def page_of(learner: Learner, run: Path, curve: Sequence[Mapping[str, Any]]) -> 
             curve=curve,
         )
     )
+
+
+class DerivedFiles:
+    """Those of one run, on disk.
+
+    Parameters
+    ----------
+    head_metadata
+        Saved with the head.
+    """
+
+    def __init__(self, run: RunFolder, head_metadata: dict[str, str]) -> None:
+        self._run = run
+        self._head_metadata = head_metadata
+        self.position = -1  # of the state that they follow from
+
+    def save(self, learner: Learner) -> None:
+        """Write them; a head that there should not be goes."""
+        files = derived_files(learner, self._head_metadata)
+        for name, content in files.items():
+            self._run.write(name, content)
+        if HEAD not in files:
+            self._run.file(HEAD).unlink(missing_ok=True)
+        self.position = learner.counts.position
+
+    def mend(self, learner: Learner) -> None:
+        """Write them anew where they are missing or stale."""
+        if stale_names(self._run.path, derived_files(learner, self._head_metadata)):
+            self.save(learner)
+        self.position = learner.counts.position
 
 
 def stale_names(run: Path, files: dict[str, bytes]) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -16,19 +16,20 @@ from edgetransfer.errors import UsageError
 from edgetransfer.runs import RunFolder
 from edgetransfer.runs.owning import FolderOwner
 from edgetransfer.runs.pending import Staged, finish
-from edgetransfer.runs.run_folder import CURVE, HEAD, METRICS, PAGE
+from edgetransfer.runs.run_folder import METRICS, PAGE
 from edgetransfer.settings.config import dump
 from edgetransfer.settings.learning import KeepingSettings, LearningSettings
 from edgetransfer.stream.keeping.admission import Admission, Taken
 from edgetransfer.stream.keeping.checkpoints import Checkpoint, CheckpointFolder
 from edgetransfer.stream.keeping.corrections import Corrections, corrected
-from edgetransfer.stream.keeping.derived import derived_files, page_of, report_of, stale_names
+from edgetransfer.stream.keeping.derived import DerivedFiles, derived_files, report_of
 from edgetransfer.stream.keeping.erasing import stage_erasure
 from edgetransfer.stream.keeping.id_file import IdFile
 from edgetransfer.stream.keeping.journal import FULL, Journal
 from edgetransfer.stream.keeping.mark import NAME as MARK
 from edgetransfer.stream.keeping.mark import Mark
-from edgetransfer.stream.keeping.metrics_log import MetricsLog, read_curve
+from edgetransfer.stream.keeping.metrics_log import MetricsLog
+from edgetransfer.stream.keeping.pacing import CheckpointPace
 from edgetransfer.stream.keeping.predictions import Predictions
 from edgetransfer.stream.keeping.recovery import (
     CHECKPOINTS,
@@ -48,6 +49,8 @@ from edgetransfer.stream.learning.views import Guess, predict_offers
 
 logger = logging.getLogger(__name__)
 
+Written = Callable[[Sequence[Receipt]], None]
+"""Told of samples that are on disk, in the order in which they were offered, each once."""
 Admitted = tuple[Kind, Offer, str | None]
 """What an offer becomes, and the class that it was taken for."""
 
@@ -94,7 +97,7 @@ class DurableLearner:
         self._keeping = keeping
         self._identity = identity
         self._head_metadata = head_metadata
-        self._derived_position = -1
+        self._derived = DerivedFiles(run, head_metadata)
         self._lock = RLock()
         self._held = ExitStack()
         holder = owner if owner is not None else FolderOwner(run.path, "stream")
@@ -134,12 +137,18 @@ class DurableLearner:
         if records:
             logger.info("replayed %d records of the journal", len(records))
         self._uncovered = sum(len(record.encoded()) for record in records)
-        self._saved_at = self._taken_in = monotonic()
+        self._taken_in = monotonic()
+        self._pace = CheckpointPace(self._keeping.checkpoint_seconds)
         self._saved_position = -1 if checkpoint is None else checkpoint.position
         self._mend(found)
         if checkpoint is None and not records:
             self.save()  # so that every run says what it was begun with
-        self._derive()
+        try:
+            self._derived.mend(self.learner)
+        except OSError as error:
+            if error.errno not in FULL:
+                raise
+            logger.warning("%s: no room for the head; it follows later", run.path)
 
     def _mend(self, found: Found) -> None:
         """Make good what was found damaged, and open for writing what is whole."""
@@ -178,21 +187,35 @@ class DurableLearner:
         """Whether an unlabelled sample of this id waits for its label."""
         return self.learner.pooled(id_key(sample_id)) is not None
 
-    def accept(self, offers: Sequence[Offer]) -> list[Receipt]:
+    def accept(self, offers: Sequence[Offer], written: Written | None = None) -> list[Receipt]:
         """Take in samples: predict them, write them down, learn them.
 
         When this returns they are on disk.
 
+        Parameters
+        ----------
+        written
+            Told of them as soon as they are, before they are learned.
+
         Raises
         ------
         JournalFullError
-            If the disk is full; none was taken in, and the call may be repeated.
+            If the disk is full; those that ``written`` was not told of were not taken in, and may
+            be offered again.
         """
         with self._lock:
-            return self._accept(offers)
+            return self._accept(offers, written)
 
-    def _accept(self, offers: Sequence[Offer]) -> list[Receipt]:
+    def _accept(self, offers: Sequence[Offer], written: Written | None) -> list[Receipt]:
         receipts: list[Receipt] = []
+        told = 0
+
+        def tell() -> None:
+            nonlocal told
+            told, new = len(receipts), receipts[told:]
+            if written is not None and new:
+                written(new)
+
         admitted: list[Admitted] = []
         taken: Taken = {}
         unlabelled: list[tuple[str, Guess]] = []
@@ -201,7 +224,7 @@ class DurableLearner:
             late = offer.label is not None and taken.get(id_key(offer.id), "") is None
             if late or offer.correction is not None:
                 self._predictions.add(unlabelled)
-                self._write(admitted)  # its image is among these
+                self._write(admitted, tell)  # its image is among these
                 admitted, taken, unlabelled = [], {}, []
             if offer.correction is not None:
                 receipts.append(corrected(self, offer))
@@ -223,8 +246,7 @@ class DurableLearner:
                 )
             )
         self._predictions.add(unlabelled)
-        if admitted:
-            self._write(admitted)
+        self._write(admitted, tell)
         return receipts
 
     def flush(self) -> None:
@@ -275,26 +297,31 @@ class DurableLearner:
             try:
                 if self._saved_position != self.position:
                     self.checkpoint()
-                elif self._derived_position != self.position:
-                    self._save_derived()
+                elif self._derived.position != self.position:
+                    self._derived.save(self.learner)
             except OSError as error:
                 if error.errno not in FULL:
                     raise
                 logger.warning(
                     "%s: no room for a checkpoint; the journal holds everything", self.run.path
                 )
-            self._saved_at = monotonic()
+
+    def save_if_due(self) -> None:
+        """Write a checkpoint if another one is due."""
+        with self._lock:
+            if self._saved_position != self.position and self._pace.due:
+                self.save()
 
     def checkpoint(self) -> None:
         """Write a checkpoint; an `OSError` leaves everything as it was."""
-        self.checkpoints.save(self.standing())
-        self._saved_at = monotonic()
-        self._saved_position = self.position
-        self._uncovered = 0
-        self.checkpoints.prune(self._keeping.checkpoints)
-        # The other half is for what comes until the next checkpoint.
-        self._journal.rotate(self.checkpoints.covered(), self._keeping.journal_bytes // 2)
-        self._save_derived()
+        with self._pace.saving():
+            self.checkpoints.save(self.standing())
+            self._saved_position = self.position
+            self._uncovered = 0
+            self.checkpoints.prune(self._keeping.checkpoints)
+            # The other half is for what comes until the next checkpoint.
+            self._journal.rotate(self.checkpoints.covered(), self._keeping.journal_bytes // 2)
+            self._derived.save(self.learner)
 
     def standing(self) -> Checkpoint:
         """A checkpoint of the state as it is; the ids that it counts are on disk."""
@@ -319,19 +346,6 @@ class DurableLearner:
         """How the run stands, as JSON values."""
         return report_of(self.learner)
 
-    def draw_curve(self) -> list[dict[str, Any]]:
-        """Points of the accuracy over the stream; ``curve.svg`` and the page show them too."""
-        from edgetransfer.charts.stream_curve import stream_curve
-
-        curve = read_curve(self.run.file(METRICS))
-        try:
-            if curve:
-                self.run.write(CURVE, stream_curve(curve))
-            self.run.write(PAGE, page_of(self.learner, self.run.path, curve))
-        except OSError as error:  # a picture is not worth the run
-            logger.warning("%s: curve and page are not drawn: %s", self.run.path, error.strerror)
-        return curve
-
     @property
     def journal_folder(self) -> Path:
         """Where the records are."""
@@ -350,7 +364,11 @@ class DurableLearner:
         """Disk that the journal takes."""
         return self._journal.size
 
-    def _write(self, admitted: Sequence[Admitted]) -> None:
+    def _write(self, admitted: Sequence[Admitted], then: Callable[[], object] = tuple) -> None:
+        """Write samples down, do what is to be done then, and learn them."""
+        if not admitted:
+            then()
+            return
         records = []
         for kind, offer, guess in admitted:
             rows, predicted = self.learner.recorded(
@@ -367,10 +385,12 @@ class DurableLearner:
                     predicted=predicted,
                 )
             )
-        self.write_down(records)
+        self.write_down(records, then)
 
-    def write_down(self, drafts: Sequence[Record]) -> None:
-        """Write one group of records, then apply them; their places and times are given here.
+    def write_down(self, drafts: Sequence[Record], then: Callable[[], object] = tuple) -> None:
+        """Write one group of records, do what is to be done then, and apply them.
+
+        Their places and times are given here.
 
         Raises
         ------
@@ -389,12 +409,17 @@ class DurableLearner:
             for i, draft in enumerate(drafts)
         ]
         self._uncovered += self._journal.append(records)
-        for record in records:
-            self._apply(record)
-        self._taken_in = monotonic()
-        due = monotonic() - self._saved_at > self._keeping.checkpoint_seconds
-        if due or self._uncovered > self._keeping.journal_bytes // 2:
+        try:
+            then()
+        finally:  # what was written is learned, whatever becomes of the answers
+            with self._pace.learning():
+                for record in records:
+                    self._apply(record)
+            self._taken_in = monotonic()
+        if self._uncovered > self._keeping.journal_bytes // 2:
             self.save()
+        else:
+            self.save_if_due()
 
     def keep_only_this(self, forgotten: frozenset[str]) -> None:
         """Make the learner, as it is now, all that there is of the run: see `forget`.
@@ -417,29 +442,10 @@ class DurableLearner:
             staged.discard()
             raise
         self._journal.reopened()
-        self._saved_position = self._derived_position = self.position
+        self._saved_position = self._derived.position = self.position
         self._uncovered = 0
 
     def _apply(self, record: Record) -> None:
         if (key := record.key) is not None:
             self.ids.add(key)
         self.learner.apply(record)
-
-    def _derive(self) -> None:
-        """Write anew what follows from the state, where it is missing or stale."""
-        try:
-            if stale_names(self.run.path, derived_files(self.learner, self._head_metadata)):
-                self._save_derived()
-            self._derived_position = self.position
-        except OSError as error:
-            if error.errno not in FULL:
-                raise
-            logger.warning("%s: no room for the head; it follows later", self.run.path)
-
-    def _save_derived(self) -> None:
-        files = derived_files(self.learner, self._head_metadata)
-        for name, content in files.items():
-            self.run.write(name, content)
-        if HEAD not in files:
-            self.run.file(HEAD).unlink(missing_ok=True)
-        self._derived_position = self.position

@@ -12,7 +12,7 @@ import pytest
 
 from edgetransfer import LinearTraining, train_linear
 from edgetransfer.cli.main import main
-from edgetransfer.errors import DataError, RunFolderError, TakenError, UsageError
+from edgetransfer.errors import DataError, TakenError, UsageError
 from edgetransfer.jobs.audit import AuditSettings, audit
 
 
@@ -142,7 +142,10 @@ def test_what_cannot_be_audited_says_why(settings, tmp_path):
     with pytest.raises(UsageError, match="keeps no photos"):
         audit(replace(settings, source=stream))
     (stream / "config.toml").write_text("out = 3\n")
-    with pytest.raises((RunFolderError, DataError)):
+    with pytest.raises(UsageError, match="exported"):
+        audit(replace(settings, source=stream))
+    (stream / "config.toml").write_text('data = "photos"\n')
+    with pytest.raises(DataError, match="head"):
         audit(replace(settings, source=stream))
 
 

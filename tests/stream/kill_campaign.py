@@ -1,0 +1,297 @@
+"""Kills spread over all phases of a stream's life, and what became of its run each time.
+
+    python -m tests.stream.kill_campaign [--kills 1000] [--seed 0]
+
+Each kill is at a moment of one phase (`stream_phases`): half of them before or in the midst of a
+change of the disk, half anywhere, spread evenly and chosen at random. The command is then run
+again, in every third case killed once more while it recovers, and to its end. What was
+acknowledged must be there before anything is repeated (else it is *lost*), and the state that the
+repeated commands lead to must be, bit for bit, that of a run that was not killed (else something
+was learned *twice*, or *differs*), with a head that follows from it (else it is *stale*). A table
+goes to stdout, one line a fault to stderr; the exit code is 1 if there was a fault.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import shutil
+import signal
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+from edgetransfer.errors import EdgeTransferError
+from edgetransfer.heads import LinearHead
+from edgetransfer.stream import check, export, forget, rollback
+from edgetransfer.stream.keeping.checkpoints import CheckpointFolder
+from edgetransfer.stream.keeping.journal import segments
+from edgetransfer.stream.keeping.recovery import look_leniently
+from tests.stream.stream_children import Children
+from tests.stream.stream_pictures import final_state
+
+LEARNING = {"views": 6, "refit_every": 8, "batch_size": 4, "reservoir_bytes": 20_000}
+EACH, RARELY = 0, 1e9  # seconds between checkpoints
+BEGUN, MORE = 34, 42  # samples of a run that is gone on with, and in the end
+FAULTS = ("lost", "twice", "differs", "stale", "refused")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scene:
+    """A phase in which a command is killed.
+
+    Parameters
+    ----------
+    name
+        As it is reported.
+    phase
+        As `stream_phases` has it.
+    order
+        What is done.
+    begins
+        The run that it is done to, by its name in the campaign's folder.
+    """
+
+    name: str
+    phase: str
+    order: dict[str, Any]
+    begins: str
+
+
+def learning(last: int, checkpoint_seconds: float = EACH) -> dict[str, Any]:
+    keeping: dict[str, Any] = {"checkpoint_seconds": checkpoint_seconds, "checkpoints": 3}
+    if checkpoint_seconds == RARELY:
+        keeping["journal_bytes"] = 2**20  # no segment leaves before the kills begin
+    settings = {"keeping": keeping, "learning": LEARNING}
+    return {"call": "learn", "pictures": [0, last], "settings": settings}
+
+
+BACK: dict[str, Any] = {"call": "rollback", "to": "24"}
+GONE, DARK = frozenset(["n0", "n9"]), frozenset(["dark"])
+FORGET: dict[str, Any] = {"call": "forget", "ids": [*GONE], "classes": [*DARK]}
+SCENES = (
+    Scene(name="first start", phase="start", order=learning(0), begins="nothing"),
+    Scene(name="start", phase="start", order=learning(0), begins="begun"),
+    *(
+        Scene(name=name, phase=name, order=learning(MORE), begins="begun")
+        for name in ("learning", "refit", "checkpoint", "rotation", "head")
+    ),
+    Scene(name="rollback", phase="rollback", order=BACK, begins="begun"),
+    Scene(name="forget", phase="forget", order=FORGET, begins="begun"),
+    Scene(name="recovery from damage", phase="start", order=learning(0), begins="damaged"),
+    Scene(name="recovery of a rollback", phase="start", order=learning(0), begins="undone"),
+    Scene(name="recovery of a forget", phase="start", order=learning(0), begins="unforgotten"),
+)
+AGAIN = "recovery after a kill"
+
+
+@dataclass(kw_only=True)
+class Tally:
+    """What came of the kills of one phase."""
+
+    moments: int = 0
+    changes: int = 0
+    kills: int = 0
+    faults: Counter[str] = field(default_factory=Counter)
+
+
+class Campaign:
+    """Kills, in a folder of its own.
+
+    Parameters
+    ----------
+    children
+        Carries out commands.
+    folder
+        An empty one.
+    """
+
+    def __init__(self, children: Children, folder: Path, seed: int = 0) -> None:
+        self.tallies = {name: Tally() for name in (*(s.name for s in SCENES), AGAIN)}
+        self._children = children
+        self._folder = folder
+        self._run = folder / "run"
+        self._rng = random.Random(seed)
+        self._make()
+
+    def kill(self, scene: Scene, kills: int) -> Iterator[str]:
+        """So many kills in a scene; yields a line for each fault."""
+        self._begin(scene)
+        assert self._do(scene.order, scene.phase) == 0
+        moments, changes = self._counted(scene.phase)
+        tally = self.tallies[scene.name]
+        tally.moments, tally.changes = moments, len(changes)
+        expected = self._look()
+        starts = self._moments_of_a_start(scene)
+        for number in range(kills):
+            of: Sequence[int] = changes if number % 2 and changes else range(1, moments + 1)
+            # One in each stretch of the phase, so that all of it has its turn.
+            low, high = (len(of) * (number + k) // kills for k in (0, 1))
+            at = self._rng.choice(of[low : max(high, low + 1)])
+            self._begin(scene)
+            if self._do(scene.order, scene.phase, at) != -signal.SIGKILL:
+                continue
+            tally.kills += 1
+            fault = self._judge(scene, expected, starts if number % 3 == 0 else 0)
+            if fault is not None:
+                tally.faults[fault.partition(":")[0]] += 1
+                yield f"{scene.name}, moment {at}: {fault}"
+
+    # Runs to begin with
+
+    def _make(self) -> None:
+        (self._folder / "nothing").mkdir()
+        for last in (20, 27, BEGUN):
+            assert self._do(learning(last, RARELY)) == 0
+        CheckpointFolder(self._run / "checkpoints").names()[-1].unlink()  # the journal has it
+        self._keep("begun")
+        self._damage()
+        self._keep("damaged")
+        for name, change in (
+            ("undone", lambda: rollback(self._run, BACK["to"])),
+            ("unforgotten", lambda: forget(self._run, ids=GONE, classes=DARK)),
+        ):
+            self._fresh("begun")
+            with patch("edgetransfer.runs.pending.finish"):  # as if killed before it
+                change()
+            self._keep(name)
+
+    def _damage(self) -> None:
+        """A torn tail, a broken checkpoint, ids and metrics with wrong bits, no head, leftovers."""
+        run = self._run
+        CheckpointFolder(run / "checkpoints").names()[-1].write_bytes(b"broken")
+        with segments(run / "journal")[-1].open("ab") as file:
+            file.write(b"ETR")
+        for name in ("ids.bin", "metrics.jsonl"):
+            content = bytearray((run / name).read_bytes())
+            content[len(content) // 2] ^= 4
+            (run / name).write_bytes(content)
+        (run / "head.safetensors").unlink()
+        (run / ".report.json.0123abcd.tmp").write_bytes(b"left")
+
+    def _keep(self, name: str) -> None:
+        shutil.copytree(self._run, self._folder / name)
+
+    def _fresh(self, name: str) -> None:
+        shutil.rmtree(self._run, ignore_errors=True)
+        shutil.copytree(self._folder / name, self._run)
+        (self._folder / "acks").unlink(missing_ok=True)
+
+    # One kill
+
+    def _begin(self, scene: Scene) -> None:
+        self._fresh(scene.begins)
+
+    def _do(self, order: dict[str, Any], phase: str = "", at: int = 0) -> int:
+        extra = {"run": str(self._run), "phase": phase, "kill_at": at}
+        files = {name: str(self._folder / name) for name in ("count", "acks")}
+        self._children.start({**order, **extra, **files})
+        return self._children.status()
+
+    def _moments_of_a_start(self, scene: Scene) -> int:
+        self._begin(scene)
+        assert self._do(learning(0), "start") == 0
+        return self._counted("start")[0]
+
+    def _counted(self, phase: str) -> tuple[int, list[int]]:
+        """Moments of a phase in what was done last, and those that were changes of the disk."""
+        moments, changes = json.loads((self._folder / "count").read_text())[phase]
+        return moments, changes
+
+    def _judge(self, scene: Scene, expected: dict[str, Any], starts: int) -> str | None:
+        """What is wrong with the run after a kill; None if nothing is."""
+        acks = self._folder / "acks"
+        acknowledged = acks.read_text().split() if acks.exists() else []
+        if scene.begins == "begun" and scene.order["call"] == "learn":
+            try:
+                known = look_leniently(self._run).accepted
+            except EdgeTransferError as error:
+                return f"refused: {error}"
+            if known < max(BEGUN, len(acknowledged)):
+                return f"lost: {len(acknowledged)} acknowledged, {known} there"
+        if starts:
+            status = self._do(learning(0), "start", self._rng.randint(1, starts))
+            self.tallies[AGAIN].kills += status == -signal.SIGKILL
+            if status not in (0, -signal.SIGKILL):
+                return "refused: a start"
+        if self._do(scene.order) != 0:
+            return "refused: the command, run again"
+        found = self._look()
+        for fault, keys in (("stale", ("head",)), ("twice", ("counts",)), ("differs", found)):
+            for key in keys:
+                if found[key] != expected[key]:
+                    return f"{fault}: {key}"
+        return None
+
+    def _look(self) -> dict[str, Any]:
+        """All that must be as if nobody had been killed."""
+        run, out = self._run, self._folder / "out"
+        shutil.rmtree(out, ignore_errors=True)
+        state = final_state(run)
+        head = run / "head.safetensors"
+        follows = not state["classes"] and not head.exists()
+        if state["classes"]:
+            export(run, out)
+            exported = LinearHead.load(out / "head.safetensors")
+            follows = exported.weights.tobytes() == LinearHead.load(head).weights.tobytes()
+        names = (run / "labels.txt").read_text().splitlines()
+        return {
+            **state,
+            "head": follows and names == state["classes"],
+            "findings": check(run).findings,
+            "left": sorted(p.name for p in run.iterdir() if p.name.startswith((".", "pending"))),
+        }
+
+
+def shares(kills: int) -> dict[str, int]:
+    """Kills of each scene; about a third as many come to recovery after a kill."""
+    each = -(-kills * 3 // (4 * len(SCENES)))
+    return {scene.name: each for scene in SCENES}
+
+
+def table(tallies: dict[str, Tally]) -> str:
+    """What came of all kills."""
+    head = f"{'phase':24} {'moments':>8} {'changes':>8} {'kills':>6} " + " ".join(
+        f"{f:>8}" for f in FAULTS
+    )
+    lines = [head]
+    for name, tally in tallies.items():
+        counts = " ".join(f"{tally.faults[fault]:8}" for fault in FAULTS)
+        lines.append(
+            f"{name:24} {tally.moments or '':>8} {tally.changes or '':>8} {tally.kills:6} {counts}"
+        )
+    total = sum(tally.kills for tally in tallies.values())
+    return "\n".join([*lines, f"{'all':24} {'':8} {'':8} {total:6}"])
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--kills", type=int, default=1000)
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        children = Children(Path(folder))
+        work = Path(folder) / "campaign"
+        work.mkdir()
+        try:
+            campaign = Campaign(children, work, args.seed)
+            for scene in SCENES:
+                for fault in campaign.kill(scene, shares(args.kills)[scene.name]):
+                    print(fault, file=sys.stderr, flush=True)
+                print(
+                    table({scene.name: campaign.tallies[scene.name]}), file=sys.stderr, flush=True
+                )
+            print(table(campaign.tallies), flush=True)
+        finally:
+            children.close()
+    return int(any(tally.faults for tally in campaign.tallies.values()))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
