@@ -3,9 +3,10 @@
 A row is written as integers of at most ``BITS`` bits times a power of two that its own largest
 feature decides. Products of such integers have 42 bits, and as float64 carries 53, the library's
 fast matrix product of up to 2,048 rows is exact in any order; blocks are then added in int64,
-which holds a million rows at least. Rows of different powers go into different *planes*, of which
-a backbone's features need one to three. What a row loses is at most 2^-20 of its largest feature
-(float16 loses 2^-12 of each), far below what a regularised head can see.
+which holds a million rows at least, and a second int64 takes what is beyond: 2^41 rows in all. Rows
+of different powers go into different *planes*, of which a backbone's features need one to three.
+What a row loses is at most 2^-20 of its largest feature (float16 loses 2^-12 of each), far below
+what a regularised head can see.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from edgetransfer.errors import DataError
 from edgetransfer.types import Float32Array, IntArray
 
 Float64Array = NDArray[np.float64]
@@ -24,7 +24,8 @@ BITS = 21
 OCTAVES = 2  # of largest features that share a plane
 ROWS_PER_BLOCK = 1 << 10  # of 2^11 that are exact: the rest is room for rows that waited
 PENDING = 256  # rows that are worth a matrix product
-FULL = 1 << 62  # of a sum of squares; a block adds at most 2^53
+FULL = 1 << 62  # of a sum of squares in one number; a block adds at most 2^53
+LOW = 40  # bits that stay in the lower number once there are two
 LEAST_EXPONENT = -120  # rows smaller than 2^-141 are rounded to zeros
 
 
@@ -39,6 +40,9 @@ class Plane:
         (K, D) int64, by class.
     gram
         (D, D) int64, symmetric.
+    high
+        (D, D) int64, in units of 2^40, where the sums are beyond `FULL`; then ``gram`` has what
+        is below. None where they are not, so that equal sums are equal numbers.
     count
         How many rows it holds.
     """
@@ -48,6 +52,7 @@ class Plane:
         self.count = count
         self.sums = sums
         self.gram = gram
+        self.high: IntArray | None = None
         self._buffer = sums  # with room for classes to come
         self._pending: dict[int, list[Float64Array]] = {1: [], -1: []}
         self._waiting = 0
@@ -86,11 +91,27 @@ class Plane:
             product = (rows.T @ rows).astype(np.int64)
             self.gram += product if sign > 0 else -product
         self._waiting = 0
-        if self.gram.diagonal().max(initial=0) > FULL:
-            raise DataError(
-                "the statistics are full: they hold millions of samples of one sign and size; "
-                "start new ones"
-            )
+        # No product of two features is above the larger one's squares.
+        if np.abs(self.gram.diagonal()).max(initial=0) > FULL:
+            self._carry()
+
+    def normalise(self) -> None:
+        """Settle, in the one form that these sums have."""
+        self.settle()
+        if self.high is None:
+            return
+        self._carry()
+        above, below = self.high.diagonal(), self.gram.diagonal()
+        limit = FULL >> LOW
+        if not ((above > limit) | ((above == limit) & (below > 0))).any():
+            self.gram += self.high << LOW
+            self.high = None
+
+    def _carry(self) -> None:
+        if self.high is None:
+            self.high = np.zeros_like(self.gram)
+        self.high += self.gram >> LOW  # down, below zero too: what stays is not negative
+        self.gram &= (1 << LOW) - 1
 
     def merge(self, other: Plane, sign: int) -> None:
         """Add another plane of the same power, or take it away."""
@@ -98,7 +119,11 @@ class Plane:
         self.settle()
         self.count += sign * other.count
         self.sums += sign * other.sums
+        self._carry()
+        if other.high is not None and self.high is not None:
+            self.high += sign * other.high
         self.gram += sign * other.gram
+        self.normalise()
 
     @property
     def rounding(self) -> float:

@@ -21,6 +21,7 @@ from edgetransfer.heads.moments import Moments
 from edgetransfer.heads.planes import (
     BITS,
     LEAST_EXPONENT,
+    LOW,
     ROWS_PER_BLOCK,
     Float64Array,
     Plane,
@@ -72,7 +73,7 @@ class Statistics:
     def planes(self) -> tuple[Plane, ...]:
         """What is not empty, the finest power of two first, up to date."""
         for plane in self._planes.values():
-            plane.settle()
+            plane.normalise()
         kept = [plane for plane in self._planes.values() if plane.count]
         return tuple(sorted(kept, key=lambda plane: plane.exponent))
 
@@ -141,6 +142,8 @@ class Statistics:
         sums: Float64Array = np.zeros((self.n_classes, d))
         for plane in self.planes:
             gram += plane.gram * 4.0**plane.exponent
+            if plane.high is not None:
+                gram += plane.high * (4.0**plane.exponent * 2.0**LOW)
             sums += plane.sums * 2.0**plane.exponent
         mean = sums.sum(axis=0) / n
         squares = gram.diagonal().copy()
@@ -154,11 +157,17 @@ class Statistics:
     def arrays(self) -> dict[str, NDArray[np.int64]]:
         """All there is, by name; equal statistics have equal arrays.
 
-        Of the Gram matrices only the upper triangle, row by row.
+        Of the Gram matrices only the upper triangle, row by row. ``gram_high`` is there where sums
+        are beyond one number (`Plane`).
         """
         planes, upper = self.planes, np.triu_indices(self.dimension)
         shape = (len(planes), self.n_classes, self.dimension)
-        return {
+        high = {}
+        if any(plane.high is not None for plane in planes):
+            none = np.zeros(len(upper[0]), np.int64)
+            parts = [none if p.high is None else p.high[upper] for p in planes]
+            high = {"gram_high": np.array(parts, np.int64)}
+        return high | {
             "counts": self.counts,
             "exponents": np.array([plane.exponent for plane in planes], np.int64),
             "rows": np.array([plane.count for plane in planes], np.int64),
@@ -177,11 +186,14 @@ class Statistics:
         """
         names = ("counts", "exponents", "rows", "sums", "gram")
         counts, exponents, rows, sums, gram = (arrays[name] for name in names)
+        high = arrays.get("gram_high", np.zeros_like(gram))
         dimension = sums.shape[-1]
         upper = np.triu_indices(dimension)
         if (
             sums.shape != (len(exponents), len(counts), dimension)
             or gram.shape != (len(exponents), len(upper[0]))
+            or high.shape != gram.shape
+            or high.dtype != np.int64
             or rows.shape != exponents.shape
             or any(arrays[name].dtype != np.int64 for name in names)
             or len(np.unique(exponents)) != len(exponents)
@@ -192,13 +204,17 @@ class Statistics:
             raise DataError("the statistics in it do not fit each other")
         statistics = cls(dimension, len(counts))
         statistics.counts = counts.copy()
-        parts = zip(exponents.tolist(), rows.tolist(), sums, gram, strict=True)
-        for exponent, count, own, half in parts:
+        parts = zip(exponents.tolist(), rows.tolist(), sums, gram, high, strict=True)
+        for exponent, count, own, half, above in parts:
             plane = statistics._plane(exponent)
             plane.count = count
             plane.sums[...] = own
             plane.gram[upper] = half
             plane.gram.T[upper] = half
+            if above.any():
+                plane.high = np.zeros_like(plane.gram)
+                plane.high[upper] = above
+                plane.high.T[upper] = above
         return statistics
 
     def save(self, path: Path, metadata: Mapping[str, str]) -> None:

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgetransfer.errors import DataError
+from edgetransfer.heads import planes
 from edgetransfer.heads.planes import ROWS_PER_BLOCK
 from edgetransfer.heads.statistics import Statistics
 
@@ -179,3 +180,53 @@ def test_what_does_not_fit_is_refused():
         statistics.update(rows[:, :6], labels)
     with pytest.raises(DataError, match="outside"):
         statistics.update(rows, labels + 1)
+
+
+@given(
+    seed=st.integers(0, 10**6),
+    octaves=st.sampled_from([0, 3]),
+    parts=st.integers(1, 8),
+    n=st.integers(0, 90),
+    shuffle=st.randoms(use_true_random=False),
+)
+def test_beyond_one_number_they_are_as_exact(seed, octaves, parts, n, shuffle):
+    rows, labels = table(seed, octaves=octaves)
+    gone = np.random.default_rng(seed).permutation(len(rows))[:n]
+    kept = np.setdiff1d(np.arange(len(rows)), gone)
+    wide = Statistics.of(rows[kept], labels[kept], 4).moments()
+    order = list(range(len(rows)))
+    shuffle.shuffle(order)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(planes, "FULL", 1 << 44)
+        merged = Statistics(7, 4)
+        for i in np.array_split(order, parts):
+            merged.merge(Statistics.of(rows[i], labels[i], 4))
+        whole = Statistics.of(rows, labels, 4).arrays()
+        assert {k: v.tobytes() for k, v in merged.arrays().items()} == {
+            k: v.tobytes() for k, v in whole.items()
+        }
+        assert "gram_high" in whole or octaves
+        merged.subtract(rows[gone], labels[gone])
+        expected = Statistics.of(rows[kept], labels[kept], 4).arrays()
+        found = merged.arrays()
+        assert {k: v.tobytes() for k, v in found.items()} == {
+            k: v.tobytes() for k, v in expected.items()
+        }
+        again = Statistics.of_arrays(found)
+        assert bytes_of(again) == bytes_of(merged)
+    np.testing.assert_allclose(again.moments().total, wide.total, rtol=1e-13, atol=1e-13)
+
+
+def test_a_stream_may_go_on_for_a_trillion_samples():
+    rows, labels = table(3)
+    once, many = Statistics.of(rows, labels, 4), Statistics.of(rows, labels, 4)
+    for _ in range(34):
+        many.merge(many)
+    assert many.n == 90 << 34
+    assert "gram_high" in many.arrays()
+    expected, found = once.moments(), many.moments()
+    np.testing.assert_allclose(found.mean, expected.mean, rtol=1e-12)
+    np.testing.assert_allclose(found.total / 2**34, expected.total, rtol=1e-10)
+    many.update(rows, labels)
+    many.subtract(rows, labels)
+    assert bytes_of(Statistics.of_arrays(many.arrays())) == bytes_of(many)

@@ -67,7 +67,8 @@ def _check_statistics(state: LearnerState, dimension: int, n_classes: int) -> No
     _array(arrays, "statistics.rows", np.int64, (planes,))
     _array(arrays, "statistics.sums", np.int64, (planes, n_classes, dimension))
     pairs = dimension * (dimension + 1) // 2
-    _array(arrays, "statistics.gram", np.int64, (planes, pairs))
+    for name in ("gram", "gram_high") if "statistics.gram_high" in arrays else ("gram",):
+        _array(arrays, f"statistics.{name}", np.int64, (planes, pairs))
     labels = _array(arrays, "kept.labels", np.int64, (None,))
     _range(labels, 0, n_classes, "kept.labels")
     _need((counts[labels] > 0).all(), "kept.labels")
