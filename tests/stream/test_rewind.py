@@ -186,7 +186,8 @@ def test_a_clock_that_was_set_back_makes_a_time_ambiguous(
 ) -> None:
     run = tmp_path / "run"
     clock = iter([100.0] * 11 + [5000.0] * 11 + [200.0] * 11 + [6000.0] * 1000)
-    monkeypatch.setattr("edgetransfer.stream.keeping.durable.time", lambda: next(clock))
+    for module in ("durable", "kept"):
+        monkeypatch.setattr(f"edgetransfer.stream.keeping.{module}.time", lambda: next(clock))
     learned(run, [(0, 40)])
     monkeypatch.undo()
 

@@ -1,53 +1,24 @@
-"""A learner that survives: journal before acknowledgement, checkpoints, recovery."""
+"""A learner that survives: journal before acknowledgement, and what is said of a sample later."""
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
 from dataclasses import replace
-from pathlib import Path
-from threading import RLock
 from time import monotonic, time
 from typing import Any
 
-from edgetransfer.atomic import write_atomically
-from edgetransfer.errors import UsageError
-from edgetransfer.runs import RunFolder
-from edgetransfer.runs.owning import FolderOwner
-from edgetransfer.runs.pending import Staged, finish
-from edgetransfer.runs.run_folder import METRICS, PAGE
-from edgetransfer.settings.config import dump
-from edgetransfer.settings.learning import KeepingSettings, LearningSettings
-from edgetransfer.stream.keeping.admission import Admission, Taken
-from edgetransfer.stream.keeping.checkpoints import Checkpoint, CheckpointFolder
+from edgetransfer.runs.pending import Staged
+from edgetransfer.runs.run_folder import PAGE
+from edgetransfer.stream.keeping.admission import Taken
 from edgetransfer.stream.keeping.corrections import Corrections, corrected
-from edgetransfer.stream.keeping.derived import DerivedFiles, derived_files, report_of
+from edgetransfer.stream.keeping.derived import derived_files, report_of
 from edgetransfer.stream.keeping.erasing import stage_erasure
-from edgetransfer.stream.keeping.id_file import IdFile
-from edgetransfer.stream.keeping.journal import FULL, Journal
-from edgetransfer.stream.keeping.mark import NAME as MARK
-from edgetransfer.stream.keeping.mark import Mark
-from edgetransfer.stream.keeping.metrics_log import MetricsLog
-from edgetransfer.stream.keeping.pacing import CheckpointPace
-from edgetransfer.stream.keeping.predictions import Predictions
-from edgetransfer.stream.keeping.recovery import (
-    CHECKPOINTS,
-    IDS,
-    JOURNAL,
-    Found,
-    config_checksum,
-    look,
-    restore,
-    set_aside,
-)
+from edgetransfer.stream.keeping.kept import KeptLearner
+from edgetransfer.stream.keeping.recovery import CHECKPOINTS
 from edgetransfer.stream.learning.ids import id_key
-from edgetransfer.stream.learning.learners import Learner, learner_for
 from edgetransfer.stream.learning.offers import Offer, Receipt
 from edgetransfer.stream.learning.records import Kind, Record
 from edgetransfer.stream.learning.views import Guess, predict_offers
-
-logger = logging.getLogger(__name__)
 
 Written = Callable[[Sequence[Receipt]], None]
 """Told of samples that are on disk, in the order in which they were offered, each once."""
@@ -55,129 +26,12 @@ Admitted = tuple[Kind, Offer, str | None]
 """What an offer becomes, and the class that it was taken for."""
 
 
-class DurableLearner:
-    """A learner in a run folder; one call after the other, whichever threads they come from.
+class DurableLearner(KeptLearner):
+    """A learner that survives: what it is told is on disk before that is acknowledged.
 
-    Parameters
-    ----------
-    run
-        The run folder; what is in it is gone on with.
-    dimension
-        The length D of a feature row.
-    identity
-        What the features depend on: backbone, preprocessing. A run keeps to one.
-    head_metadata
-        Saved with the head.
-    owner
-        Of the run folder, which this one lets go of in the end; it takes the folder itself if
-        None.
-
-    Raises
-    ------
-    RunFolderError
-        If another process has the run open.
-    UsageError
-        If the run was begun with other settings.
-    DataError
-        If what was acknowledged is damaged.
+    One call after the other, whichever threads they come from. Parameters and errors are those of
+    `KeptLearner`.
     """
-
-    def __init__(
-        self,
-        run: RunFolder,
-        dimension: int,
-        learning: LearningSettings,
-        keeping: KeepingSettings,
-        *,
-        identity: str,
-        head_metadata: dict[str, str],
-        owner: FolderOwner | None = None,
-    ) -> None:
-        self.run = run
-        self._keeping = keeping
-        self._identity = identity
-        self._head_metadata = head_metadata
-        self._derived = DerivedFiles(run, head_metadata)
-        self._lock = RLock()
-        self._held = ExitStack()
-        holder = owner if owner is not None else FolderOwner(run.path, "stream")
-        self._held.callback(holder.release)
-        try:
-            self._recover(dimension, learning)
-        except BaseException:
-            self._held.close()
-            raise
-
-    def _recover(self, dimension: int, learning: LearningSettings) -> None:
-        run = self.run
-        done = finish(run.path)
-        if done is not None:
-            logger.warning("%s: %s was cut off, and is finished now", run.path, done)
-        # Everything is looked at before anything is changed: a start that fails has no effect.
-        found = look(run.path)
-        checkpoint = found.checkpoint
-        begun_with = None if checkpoint is None else checkpoint.run.get("learning", {})
-        self.learner: Learner = learner_for(dimension, learning.resolved(begun_with))
-        self._held.callback(self.learner.close)
-        self._revision, self._forgotten = 0, []
-        if checkpoint is not None:
-            self._check(checkpoint, dimension)
-            restore(self.learner, checkpoint, run.path)
-            self._revision = checkpoint.run["revision"]
-            self._forgotten = checkpoint.run.get("forgotten", [])
-        self.checkpoints = CheckpointFolder(run.path / CHECKPOINTS)
-        self.ids = IdFile(run.file(IDS), found.ids)
-        self._admission = Admission(self.learner, self.ids, self._keeping.max_classes)
-        self._metrics = MetricsLog(run.file(METRICS))
-        self._predictions = Predictions(run.path)
-        self.learner.on_batch = self._metrics.record
-        records = found.journal.records
-        for record in records:
-            self._apply(record)
-        if records:
-            logger.info("replayed %d records of the journal", len(records))
-        self._uncovered = sum(len(record.encoded()) for record in records)
-        self._taken_in = monotonic()
-        self._pace = CheckpointPace(self._keeping.checkpoint_seconds)
-        self._saved_position = -1 if checkpoint is None else checkpoint.position
-        self._mend(found)
-        if checkpoint is None and not records:
-            self.save()  # so that every run says what it was begun with
-        try:
-            self._derived.mend(self.learner)
-        except OSError as error:
-            if error.errno not in FULL:
-                raise
-            logger.warning("%s: no room for the head; it follows later", run.path)
-
-    def _mend(self, found: Found) -> None:
-        """Make good what was found damaged, and open for writing what is whole."""
-        run = self.run.path
-        for remark in found.remarks:
-            logger.warning("%s", remark)
-        set_aside(run, found)
-        if not found.ids_intact:
-            write_atomically(self.ids.path, found.ids)
-        mark = Mark(run / MARK, found.journal.position)
-        self._held.callback(mark.close)
-        self._journal = Journal.going_on(run / JOURNAL, found.journal, mark)
-        self._held.callback(self._journal.close)
-        self._metrics.open(self.learner.counts.batches)
-
-    def _check(self, checkpoint: Checkpoint, dimension: int) -> None:
-        """A run goes on with the settings that it began with."""
-        if checkpoint.run["identity"] != self._identity:
-            raise UsageError(
-                f"{self.run.path}: this run was begun with another backbone, or another "
-                "preprocessing; choose another --out"
-            )
-        if checkpoint.state.values["dimension"] != dimension:
-            raise UsageError(f"{self.run.path}: the backbone's features have another length now")
-
-    @property
-    def position(self) -> int:
-        """Records accepted."""
-        return self.learner.counts.position
 
     def known(self, sample_id: str) -> bool:
         """Whether a sample of this id was accepted, with a label or without."""
@@ -291,78 +145,13 @@ class DurableLearner:
         """Seconds since a labelled sample was taken in that waits for a full batch; 0 for none."""
         return monotonic() - self._taken_in if self.learner.waiting else 0.0
 
-    def save(self) -> None:
-        """Write a checkpoint, and the head beside it; a full disk only postpones it."""
-        with self._lock:
-            try:
-                if self._saved_position != self.position:
-                    self.checkpoint()
-                elif self._derived.position != self.position:
-                    self._derived.save(self.learner)
-            except OSError as error:
-                if error.errno not in FULL:
-                    raise
-                logger.warning(
-                    "%s: no room for a checkpoint; the journal holds everything", self.run.path
-                )
-
-    def save_if_due(self) -> None:
-        """Write a checkpoint if another one is due."""
-        with self._lock:
-            if self._saved_position != self.position and self._pace.due:
-                self.save()
-
-    def checkpoint(self) -> None:
-        """Write a checkpoint; an `OSError` leaves everything as it was."""
-        with self._pace.saving():
-            self.checkpoints.save(self.standing())
-            self._saved_position = self.position
-            self._uncovered = 0
-            self.checkpoints.prune(self._keeping.checkpoints)
-            # The other half is for what comes until the next checkpoint.
-            self._journal.rotate(self.checkpoints.covered(), self._keeping.journal_bytes // 2)
-            self._derived.save(self.learner)
-
-    def standing(self) -> Checkpoint:
-        """A checkpoint of the state as it is; the ids that it counts are on disk."""
-        count = self.ids.save()
-        return Checkpoint(
-            state=self.learner.state(),
-            run={
-                "group": self._journal.group,
-                "ids": count,
-                "ids_checksum": self.ids.checksum,
-                "time": time(),
-                "learning": dump(self.learner.settings),
-                "config": config_checksum(self.run.path),
-                "identity": self._identity,
-                "revision": self._revision,
-                "forgotten": self._forgotten,
-                "head": self._head_metadata,
-            },
-        )
-
     def report(self) -> dict[str, Any]:
         """How the run stands, as JSON values."""
         return report_of(self.learner)
 
-    @property
-    def journal_folder(self) -> Path:
-        """Where the records are."""
-        return self.run.path / JOURNAL
-
     def why_no_class(self, label: str) -> str | None:
         """Why no sample can have this label; None if one can."""
         return self._admission.why_no_class(label, {})
-
-    def close(self) -> None:
-        """Let go of the run, without a checkpoint: the journal is enough."""
-        self._held.close()
-
-    @property
-    def journal_bytes(self) -> int:
-        """Disk that the journal takes."""
-        return self._journal.size
 
     def _write(self, admitted: Sequence[Admitted], then: Callable[[], object] = tuple) -> None:
         """Write samples down, do what is to be done then, and learn them."""
@@ -444,8 +233,3 @@ class DurableLearner:
         self._journal.reopened()
         self._saved_position = self._derived.position = self.position
         self._uncovered = 0
-
-    def _apply(self, record: Record) -> None:
-        if (key := record.key) is not None:
-            self.ids.add(key)
-        self.learner.apply(record)
