@@ -85,7 +85,7 @@ class StatisticsSolver:
         Also their left-out logits; None where there are more classes than are compared.
         """
         if len(moments.counts) > CHOSEN_AMONG:
-            return self._usual(moments, rows[:FEW_ROWS]), None
+            return self.usual(moments, rows), None
         distinct = distinct_rows(rows, labels)
         spectrum = Spectrum.of_moments(moments, rows[distinct], labels[distinct])
         candidates = MapCandidates(self.map, spectrum, METHODS, None, "none")
@@ -122,8 +122,12 @@ class StatisticsSolver:
             novelty=None if choice.unknown is None else solution.novelty(*choice.unknown),
         )
 
-    def _usual(self, moments: Moments, rows: Float32Array) -> Choice:
-        """The usual penalties, and factors that spread the scores as much as is usual."""
+    def usual(self, moments: Moments, rows: Float32Array) -> Choice:
+        """The usual penalties, and factors that spread the scores as much as is usual.
+
+        In a fraction of the time that `choose` takes.
+        """
+        rows = rows[:FEW_ROWS]
         components = []
         solution = _Solution(moments, precise=False)
         for method in METHODS:

@@ -12,7 +12,7 @@ from edgetransfer.teach.review import Review
 logger = logging.getLogger(__name__)
 
 SETTLED = 0.1  # seconds after a change
-REST = 1.0  # times as long as a review took until the next
+REST = 2.0  # times as long as a review took until the next
 
 
 class Reviewer:

@@ -32,7 +32,7 @@ def defined(rows, labels, k, x, penalty):
     return n * (to_means.min(axis=1) - to_all)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(data=tables(), penalty=st.sampled_from([1e-1, 1.0, 1e2]))
 def test_it_is_the_relative_mahalanobis_distance(data, penalty):
     rows, labels, k = data

@@ -87,7 +87,7 @@ def column(head: LinearHead, name: str) -> np.ndarray[Any, Any]:
     return np.append(head.weights[:, k], head.bias[k])
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(order=st.permutations(range(60)), views=st.integers(1, 2))
 def test_order_changes_nothing_but_the_order_of_the_classes(order: list[int], views: int) -> None:
     one = learned([blob(i, views=views) for i in range(60)])
@@ -111,7 +111,7 @@ def test_the_head_is_that_of_a_batch() -> None:
 
 
 @settings(
-    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(data=st.data())
 def test_a_kill_anywhere_is_replayed_to_the_same_bits(tmp_path: Path, data: st.DataObject) -> None:
@@ -232,8 +232,8 @@ def test_a_class_is_forgotten_exactly(tmp_path: Path) -> None:
 def test_what_the_journal_has_no_more_is_refused_by_name(tmp_path: Path) -> None:
     run = tmp_path / "run"
     durable = opened(run, journal_bytes=2**16)
-    for i in range(0, 1200, 40):
-        durable.accept([blob(k) for k in range(i, i + 40)])
+    for i in range(0, 1200, 200):
+        durable.accept([blob(k) for k in range(i, i + 200)])
         durable.save()
     for receipt in (*durable.relabel(["s0"], "new"), *durable.forget(["s0"])):
         assert receipt.status == "rejected"

@@ -7,9 +7,10 @@ takes of the processor is bounded, and so is how old a head can be that somebody
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from threading import Condition, Lock, Thread
-from time import monotonic
+from time import monotonic, thread_time
 
 from edgetransfer.heads import LinearHead
 
@@ -27,16 +28,20 @@ class NewestHead:
     ----------
     solve
         Makes the head from what was learned by now; called in any thread, one at a time.
+    prepare
+        What may take longer, and is done beside solutions: called in the thread alone.
     """
 
-    def __init__(self, solve: Callable[[], LinearHead]) -> None:
+    def __init__(self, solve: Callable[[], LinearHead], prepare: Callable[[], None]) -> None:
         self._solve = solve
+        self._prepare = prepare
         self._head: LinearHead | None = None
         self._solving = Lock()
         self._changed = Condition()
         self._lacks = 0  # changes that the head does not know of
         self._closed = False
-        self._took = 0.0  # seconds, the last solution
+        # Seconds of processor: how long one waits for it on a busy machine says nothing.
+        self._took: deque[float] = deque([0.0] * 3, maxlen=3)
         self._error: BaseException | None = None
         self._thread: Thread | None = None
 
@@ -58,7 +63,7 @@ class NewestHead:
         if self._error is not None:
             raise self._error
         head = self._head
-        most = BEHIND * max(1.0, self._took / USUAL)
+        most = BEHIND * max(1.0, min(self._took) / USUAL)
         if head is None or self._lacks > most:
             with self._solving:
                 head = self._head  # of another thread that was at it
@@ -80,9 +85,9 @@ class NewestHead:
     def _made(self) -> LinearHead:
         with self._changed:
             self._lacks = 0
-        begun = monotonic()
+        begun = thread_time()
         self._head = self._solve()
-        self._took = monotonic() - begun
+        self._took.append(thread_time() - begun)
         return self._head
 
     def _run(self) -> None:
@@ -91,7 +96,7 @@ class NewestHead:
             with self._changed:
                 while not self._closed and not self._lacks:
                     self._changed.wait()
-                took = self._took
+                took = min(self._took)
                 due = begun + max(min(max(SHARE * took, LEAST), MOST), SLOW * took)
                 while not self._closed and (pause := due - monotonic()) > 0:
                     self._changed.wait(pause)
@@ -99,6 +104,7 @@ class NewestHead:
                     return
             begun = monotonic()
             try:
+                self._prepare()
                 with self._solving:
                     if self._lacks:
                         self._made()

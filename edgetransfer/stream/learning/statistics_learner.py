@@ -73,7 +73,7 @@ class StatisticsLearner:
         self._choice: tuple[Choice, int] | None = None  # and for how many samples
         self._version = 0
         self._solved: tuple[int, LinearHead] | None = None
-        self._newest = NewestHead(self._quickly_solved)
+        self._newest = NewestHead(self._quickly_solved, self._choose_anew)
 
     # Heads
 
@@ -113,16 +113,20 @@ class StatisticsLearner:
             return self._statistics
 
     def _quickly_solved(self) -> LinearHead:
-        """A head of what was chosen before, unless that was for far fewer samples."""
+        """A head of what was chosen before."""
         with self._lock:
-            if self._choice is None or self._by_class.sum() > CHOSEN_ANEW * self._choice[1]:
-                choice = None
-            else:
-                choice = self._choice[0]
-                moments, classes = self.statistics.moments(), tuple(self.classes)
+            moments, classes = self.statistics.moments(), tuple(self.classes)
+            choice = None if self._choice is None else self._choice[0]
+            rows, _ = self._kept.table() if choice is None else (None, None)
         if choice is None:
-            return self.head
+            assert rows is not None
+            choice = self._solver.usual(moments, rows)
         return self._solver.solve(moments, classes, choice, precise=False)
+
+    def _choose_anew(self) -> None:
+        """Choose what suits the samples, if that was last done for far fewer."""
+        if self._choice is None or self._by_class.sum() > CHOSEN_ANEW * self._choice[1]:
+            _ = self.head
 
     # Learning
 
