@@ -76,9 +76,10 @@ class FolderOwner:
     def _say_who(self, command: str) -> None:
         now = datetime.now().astimezone().isoformat(timespec="seconds")
         text = json.dumps({"pid": os.getpid(), "command": command, "since": now})
-        os.ftruncate(self._handle, 0)
-        os.lseek(self._handle, 0, os.SEEK_SET)
-        os.write(self._handle, text.encode())
+        with contextlib.suppress(OSError):  # on a full disk it is owned all the same
+            os.ftruncate(self._handle, 0)
+            os.lseek(self._handle, 0, os.SEEK_SET)
+            os.write(self._handle, text.encode())
 
     def release(self) -> None:
         """Let another process in."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -282,3 +283,19 @@ def test_a_stream_that_is_open_is_named(tmp_path: Path) -> None:
         pytest.raises(RunFolderError, match=r"`edgetransfer stream` \(process"),
     ):
         rollback(tmp_path / "run", "0")
+
+
+def test_a_full_disk_does_not_leave_a_folder_owned(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    for name in ("ftruncate", "write"):
+        with monkeypatch.context() as patch:
+            patch.setattr(os, name, full)
+            owner = FolderOwner(tmp_path, "train")
+        with pytest.raises(RunFolderError, match="another process is running here"):
+            FolderOwner(tmp_path, "stream")
+        owner.release()
+        FolderOwner(tmp_path, "stream").release()

@@ -94,8 +94,9 @@ def export(
             whole = _merged(opened, evidence, preprocessing_inside, threshold)
         if as_file:
             assert whole is not None
-            write_atomically(out, whole.content)
+            # The graph last: what is there of a call that failed is not in the way of the next.
             write_atomically(out.with_name(SCRIPT), _script())
+            write_atomically(out, whole.content)
             verified, files = whole.verified, [out.name, SCRIPT]
         else:
             extra = {} if whole is None else {MODEL: whole.content, SCRIPT: _script()}
