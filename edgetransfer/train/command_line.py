@@ -45,6 +45,8 @@ def command_line(settings: LinearTraining, own: FinetuneSettings | None = None) 
             continue
         if own is not None and setting.name in DECIDED:
             continue
+        if setting.name == "epochs" and own is None and settings.solver != "sgd":
+            continue  # there are none
         if not _is_usual(settings, setting, own):
             words += typed(setting, getattr(settings, setting.name))
     for setting in () if own is None else settings_of(FinetuneSettings):
