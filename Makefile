@@ -12,7 +12,7 @@ PYTHON = $(shell for p in python$(PY) "$$HOME"/.pyenv/versions/$(PY).*/bin/pytho
 # A process a core, whole files at a time; PARALLEL= runs them one after the other.
 PARALLEL ?= -n logical --maxprocesses 4 --dist loadfile
 
-.PHONY: demo test test-all test-py lint bench reference docs clean
+.PHONY: demo test test-all test-py lint sanitize bench reference docs clean
 .DELETE_ON_ERROR:
 
 NATIVE := hatch_build.py edgetransfer/native/compiling.py $(wildcard edgetransfer/native/src/*/*)
@@ -45,6 +45,10 @@ lint: $(VENV)/.installed
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	git ls-files '*.cpp' '*.h' | xargs $(BIN)/clang-format --dry-run --Werror
+
+# The native library: no warning, and clean under the address and undefined-behaviour sanitizers.
+sanitize: $(VENV)/.installed
+	$(BIN)/pytest -q -m slow tests/engines/sparse/test_compiling.py -k "sanitizers or warning"
 
 bench: $(VENV)/.installed-all
 	$(BIN)/python benchmarks/startup.py
