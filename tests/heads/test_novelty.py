@@ -115,7 +115,7 @@ def test_statistics_tell_the_same_as_rows():
     for precise in (True, False):
         head = solver.solve(moments, ("a", "b", "c"), choice, precise=precise)
         found = head.novelty.distances(others)
-        assert found == pytest.approx(expected, abs=1e-2 * np.abs(expected).max())
+        assert found == pytest.approx(expected, abs=1e-2 * float(np.abs(expected).max()))
         assert head.novelty.threshold == pytest.approx(by_rows.novelty.threshold, rel=1e-3)
 
 

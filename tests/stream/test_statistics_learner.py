@@ -106,7 +106,9 @@ def test_the_head_is_that_of_a_batch() -> None:
     )
     head = learned(offers).head
     assert head.map.name == batch.head.map.name
-    assert head.weights == pytest.approx(batch.head.weights, abs=1e-5 * abs(head.weights).max())
+    assert head.weights == pytest.approx(
+        batch.head.weights, abs=1e-5 * float(abs(head.weights).max())
+    )
     assert head.predict_proba(rows) == pytest.approx(batch.head.predict_proba(rows), abs=1e-5)
 
 
