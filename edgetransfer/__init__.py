@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     )
     from edgetransfer.backbones import Backbone
     from edgetransfer.errors import EdgeTransferError
+    from edgetransfer.estimators import BackboneFeatures, HeadClassifier
     from edgetransfer.settings.address import AddressSettings
     from edgetransfer.settings.audit import AuditSettings
     from edgetransfer.settings.benchmark import BenchmarkSettings, SyntheticFamily
@@ -78,6 +79,7 @@ __all__ = [
     "AddressSettings",
     "AuditSettings",
     "Backbone",
+    "BackboneFeatures",
     "BackboneReport",
     "BenchmarkReport",
     "BenchmarkSettings",
@@ -87,6 +89,7 @@ __all__ = [
     "Evaluation",
     "ExportReport",
     "FinetuneSettings",
+    "HeadClassifier",
     "ImportSettings",
     "KeepingSettings",
     "LearningSettings",
@@ -145,6 +148,7 @@ _NAMES = {
     ),
     "edgetransfer.backbones": ("Backbone",),
     "edgetransfer.errors": ("EdgeTransferError",),
+    "edgetransfer.estimators": ("BackboneFeatures", "HeadClassifier"),
     "edgetransfer.train": ("Classifier", "Prediction"),
     "edgetransfer.stream": ("OnlineLearner",),
     "edgetransfer.settings.address": ("AddressSettings",),
