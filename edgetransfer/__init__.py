@@ -73,7 +73,7 @@ if TYPE_CHECKING:
     from edgetransfer.settings.teach import TeachSettings
     from edgetransfer.settings.train import LinearTraining
     from edgetransfer.stream import OnlineLearner
-    from edgetransfer.train import Classifier, Prediction
+    from edgetransfer.train import Classifier, Prediction, Predictions
 
 __all__ = [
     "AddressSettings",
@@ -96,6 +96,7 @@ __all__ = [
     "LinearTraining",
     "OnlineLearner",
     "Prediction",
+    "Predictions",
     "Report",
     "ServeSettings",
     "Sparsification",
@@ -149,7 +150,7 @@ _NAMES = {
     "edgetransfer.backbones": ("Backbone",),
     "edgetransfer.errors": ("EdgeTransferError",),
     "edgetransfer.estimators": ("BackboneFeatures", "HeadClassifier"),
-    "edgetransfer.train": ("Classifier", "Prediction"),
+    "edgetransfer.train": ("Classifier", "Prediction", "Predictions"),
     "edgetransfer.stream": ("OnlineLearner",),
     "edgetransfer.settings.address": ("AddressSettings",),
     "edgetransfer.settings.audit": ("AuditSettings",),
