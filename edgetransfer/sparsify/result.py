@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import onnx
 
@@ -13,6 +12,7 @@ from edgetransfer.atomic import write_atomically
 from edgetransfer.backbones import Backbone
 from edgetransfer.backbones.writing import write_backbone
 from edgetransfer.graphs.canonical import load_canonical
+from edgetransfer.reports.sparsify import SparsifyRecord
 from edgetransfer.runs.json_values import finite
 from edgetransfer.settings.sparsify import Sparsification
 from edgetransfer.sparsify.layers import Layer
@@ -44,6 +44,6 @@ def write_sparse(
     write_backbone(model, card, settings.out, made_from=backbone.path)
 
 
-def write_report(out: Path, report: dict[str, Any]) -> None:
+def write_report(out: Path, report: SparsifyRecord) -> None:
     """Write the report as JSON."""
     write_atomically(report_path(out), json.dumps(finite(report), indent=1).encode())

@@ -9,13 +9,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from threading import Event, RLock
 from time import monotonic
-from typing import Any
 
 from edgetransfer.data.labels import Spellings
 from edgetransfer.data.streams import Arrival, Source
 from edgetransfer.errors import EdgeTransferError
 from edgetransfer.features import FeatureBatch, ViewBatch
 from edgetransfer.metrics import peak_memory_bytes
+from edgetransfer.reports.stream import StreamRecord
 from edgetransfer.settings.stream import StreamSettings
 from edgetransfer.stream.intake import TICK, Intake
 from edgetransfer.stream.keeping.derived import draw_curve
@@ -94,7 +94,7 @@ class StreamJob:
         self._refusals = Refusals(self.durable.run)
         self._spellings = Spellings(self.durable.learner.classes)
 
-    def run(self) -> dict[str, Any]:
+    def run(self) -> StreamRecord:
         """From now to the end."""
         start = monotonic()
         began = self.durable.learner.counts.accepted

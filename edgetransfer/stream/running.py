@@ -7,11 +7,11 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Event
-from typing import Any
 
 from edgetransfer.data.streams import Source
 from edgetransfer.data.streams.arrivals import Reply, no_reply
 from edgetransfer.errors import EdgeTransferError
+from edgetransfer.reports.stream import StreamRecord
 from edgetransfer.settings.stream import StreamSettings
 from edgetransfer.stream.job import RETRY, StreamJob, Watch
 from edgetransfer.stream.keeping.journal import FULL
@@ -31,7 +31,7 @@ def run_stream(
     stop: Event | None = None,
     watch: Watch | None = None,
     acknowledge: Reply | None = None,
-) -> dict[str, Any]:
+) -> StreamRecord:
     """Learn from a source until it ends or ``stop`` is set; returns the report.
 
     Parameters

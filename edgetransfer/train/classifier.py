@@ -18,6 +18,7 @@ from edgetransfer.heads import LinearHead
 from edgetransfer.images import SUFFIXES
 from edgetransfer.merging.metadata import check_threshold
 from edgetransfer.metrics import Accuracy, StageClock
+from edgetransfer.reports.evaluate import EvaluateRecord
 from edgetransfer.train.opened_run import open_run
 from edgetransfer.train.opening import limited_threads
 from edgetransfer.train.prediction import Prediction
@@ -225,7 +226,7 @@ class Classifier:
         max_bad: float = 0.05,
         page: Path | None = None,
         progress: Progress = no_progress,
-    ) -> dict[str, Any]:
+    ) -> EvaluateRecord:
         """Test on labelled images, class folders or a manifest; returns accuracies by class too.
 
         Parameters

@@ -21,6 +21,7 @@ from edgetransfer.graphs.freeze import INPUT
 from edgetransfer.heads import LinearHead
 from edgetransfer.images import EvalTransform, normalise, open_upright, render
 from edgetransfer.merging.graph import PROBABILITIES
+from edgetransfer.reports.export import VerifiedRecord
 from edgetransfer.train.opened_run import OpenedRun
 from edgetransfer.train.seen_before import trained_on
 from edgetransfer.types import Float32Array, UInt8Array
@@ -73,6 +74,11 @@ class Verified:
     on: str
     difference: dict[str, float] = field(default_factory=dict)
     cannot: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def record(self) -> VerifiedRecord:
+        """For reports."""
+        return {"on": self.on, "difference": self.difference, "cannot": self.cannot}
 
 
 def evidence_of(run: OpenedRun) -> Evidence:

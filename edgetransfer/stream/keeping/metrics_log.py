@@ -11,6 +11,7 @@ from time import monotonic
 from typing import Any
 
 from edgetransfer.atomic import write_atomically
+from edgetransfer.reports.stream import AccuracyRecord
 from edgetransfer.stream.keeping.opened import open_file, write_all
 from edgetransfer.stream.learning.learners import Learner
 
@@ -124,7 +125,7 @@ def read_curve(path: Path, points: int = CURVE) -> list[dict[str, Any]]:
     return curve
 
 
-def standing(learner: Learner) -> dict[str, Any]:
+def standing(learner: Learner) -> AccuracyRecord:
     """Accuracies, drift and refits of a learner, as JSON values."""
     return {
         "prequential": learner.scores.total,

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgetransfer.heads import LinearHead, SGDSettings
+from edgetransfer.reports.stream import OfLearner
 from edgetransfer.settings.learning import LearningSettings
 from edgetransfer.stream.learning.drift import PageHinkley
 from edgetransfer.stream.learning.growing import GrowingSolver
@@ -303,7 +304,7 @@ class FeatureLearner:
 
     honest = None  # nothing is known of samples that are not new
 
-    def standing(self) -> dict[str, Any]:
+    def standing(self) -> OfLearner:
         """What is peculiar to this learner, as JSON values."""
         return {
             "reservoir": len(self.reservoir),

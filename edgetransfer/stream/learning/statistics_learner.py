@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from edgetransfer.heads import FeatureMap, Honest, LinearHead, Statistics
 from edgetransfer.heads.statistics_solver import Choice, StatisticsSolver
+from edgetransfer.reports.stream import OfLearner
 from edgetransfer.settings.learning import LearningSettings
 from edgetransfer.settings.train import MapName
 from edgetransfer.stream.learning.drift import PageHinkley
@@ -285,7 +286,7 @@ class StatisticsLearner:
 
     # Reports and checkpoints
 
-    def standing(self) -> dict[str, Any]:
+    def standing(self) -> OfLearner:
         """What is peculiar to this learner, as JSON values."""
         return {
             "kept_rows": len(self._kept),
