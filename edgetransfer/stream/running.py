@@ -10,11 +10,10 @@ from threading import Event
 
 from edgetransfer.data.streams import Source
 from edgetransfer.data.streams.arrivals import Reply, no_reply
-from edgetransfer.errors import EdgeTransferError
 from edgetransfer.reports.stream import StreamRecord
 from edgetransfer.settings.stream import StreamSettings
-from edgetransfer.stream.job import RETRY, StreamJob, Watch
-from edgetransfer.stream.keeping.journal import FULL
+from edgetransfer.stream.full_disk import once_there_is_room
+from edgetransfer.stream.job import StreamJob, Watch
 from edgetransfer.stream.learner import OnlineLearner, blas_on_one_thread
 from edgetransfer.stream.opening import Eyes, open_eyes
 from edgetransfer.stream.snapshot import Throughput
@@ -76,25 +75,13 @@ def _opened(settings: StreamSettings, eyes: Eyes, stop: Event) -> OnlineLearner:
     EdgeTransferError
         If the stream is stopped before there is any.
     """
-    told = False
-    while True:
-        try:
-            return OnlineLearner(settings, eyes=eyes)
-        except OSError as full:
-            if full.errno not in FULL:
-                eyes.engine.close()
-                raise
-            if not told:
-                logger.warning(
-                    "paused: the disk of %s is full; make room, and the stream begins", settings.out
-                )
-            told = True
-            if stop.wait(RETRY):
-                eyes.engine.close()
-                raise EdgeTransferError(f"the disk of {settings.out} is full") from full
-        except BaseException:
-            eyes.engine.close()
-            raise
+    try:
+        return once_there_is_room(
+            lambda: OnlineLearner(settings, eyes=eyes), settings.out, stop, then="begins"
+        )
+    except BaseException:
+        eyes.engine.close()
+        raise
 
 
 @contextmanager
