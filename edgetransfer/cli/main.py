@@ -16,6 +16,7 @@ import typer
 
 from edgetransfer.cli.exit_codes import with_exit_codes
 from edgetransfer.cli.meant import Command
+from edgetransfer.cli.options import with_quiet
 from edgetransfer.cli.signature import as_options
 from edgetransfer.cli.terminal import never_fail_to_write
 from edgetransfer.version import __version__
@@ -66,7 +67,8 @@ def application(*names: str) -> typer.Typer:
         if isinstance(command, typer.Typer):
             made.add_typer(command, name=name)
         else:
-            made.command(name, cls=Command)(with_exit_codes(as_options(command)))
+            wanted = with_quiet(as_options(command))
+            made.command(name, cls=Command)(with_exit_codes(wanted, name))
     return made
 
 

@@ -24,10 +24,19 @@ NOT_IMAGES = (
 )
 
 
+_quiet = False
+
+
+def be_quiet(wanted: bool) -> None:
+    """Whether people see results and warnings alone: no progress, and no other log."""
+    global _quiet
+    _quiet = wanted
+
+
 @contextmanager
 def shown_progress() -> Iterator[Progress]:
     """A `Progress` that draws a bar with rate and time left; quiet where stderr is no terminal."""
-    if not sys.stderr.isatty():
+    if _quiet or not sys.stderr.isatty():
         yield lambda _stage, _done, _total: None
         return
     from rich.console import Console
@@ -78,7 +87,7 @@ def show_log(json_output: bool) -> None:
     root = logging.getLogger("edgetransfer")
     root.handlers[:] = [handler]
     root.propagate = False
-    root.setLevel(logging.WARNING if json_output else logging.INFO)
+    root.setLevel(logging.WARNING if json_output or _quiet else logging.INFO)
 
 
 class _PlainLines(logging.Formatter):
