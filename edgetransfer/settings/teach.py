@@ -43,7 +43,7 @@ class TeachSettings:
     --------
     >>> from edgetransfer import TeachSettings
     >>> TeachSettings(run="flowers").stream().source
-    'http:page'
+    ('http:page',)
     """
 
     run: Annotated[
