@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from edgetransfer.settings.shared import ENGINES
-
 Completion = Callable[[str], list[str]]
 
 CONFIG = "config.toml"
@@ -60,6 +58,8 @@ def backbones(begun: str) -> list[str]:
 
 def engines(begun: str) -> list[str]:
     """The next engine of a list with commas."""
+    from edgetransfer.settings.shared import ENGINES
+
     before, comma, last = begun.rpartition(",")
     named = before.split(",")
     return [f"{before}{comma}{e}" for e in ENGINES if e.startswith(last) and e not in named]
