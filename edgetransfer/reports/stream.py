@@ -98,8 +98,29 @@ class StandingRecord(AccuracyRecord):
     left_out: LeftOutRecord | None
 
 
-class StreamRecord(StandingRecord):
-    """The report of ``stream``.
+class WebhookRecord(TypedDict):
+    """Predictions that were sent on.
+
+    Keys
+    ----
+    waiting_bytes
+        Of predictions that wait to be sent.
+    gaps
+        How often a file went before all of it was sent.
+    error
+        Why sending fails just now.
+    """
+
+    url: str
+    delivered: int
+    waiting_bytes: int
+    gaps: int
+    failures: int
+    error: str | None
+
+
+class LearnedRecord(StandingRecord):
+    """What came of a stream.
 
     Keys
     ----
@@ -121,6 +142,18 @@ class StreamRecord(StandingRecord):
     stages: dict[str, float]
     peak_memory_bytes: int | None
     engine: str
+
+
+class StreamRecord(LearnedRecord):
+    """The report of ``stream``.
+
+    Keys
+    ----
+    webhook
+        With --webhook.
+    """
+
+    webhook: NotRequired[WebhookRecord]
 
 
 class AddressRecord(TypedDict):

@@ -15,7 +15,7 @@ from edgetransfer.data.streams import Arrival, Source
 from edgetransfer.errors import EdgeTransferError
 from edgetransfer.features import FeatureBatch, ViewBatch
 from edgetransfer.metrics import peak_memory_bytes
-from edgetransfer.reports.stream import StreamRecord
+from edgetransfer.reports.stream import LearnedRecord
 from edgetransfer.settings.stream import StreamSettings
 from edgetransfer.stream.full_disk import once_there_is_room
 from edgetransfer.stream.intake import TICK, Intake
@@ -94,7 +94,7 @@ class StreamJob:
         self._refusals = Refusals(self.durable.run)
         self._spellings = Spellings(self.durable.learner.classes)
 
-    def run(self) -> StreamRecord:
+    def run(self) -> LearnedRecord:
         """From now to the end."""
         start = monotonic()
         began = self.durable.learner.counts.accepted

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Event
+from typing import cast
 
 from edgetransfer.data.streams import Source
 from edgetransfer.data.streams.arrivals import Reply, no_reply
@@ -66,7 +67,10 @@ def run_stream(
                 _predictions_sent(settings, learner) as webhook,
             ):
                 report = StreamJob(settings, learner, source, board, stop, watch).run()
-            return report if webhook is None else {**report, "webhook": webhook.report()}
+            made = cast(StreamRecord, report)
+            if webhook is not None:
+                made["webhook"] = webhook.report()
+            return made
         finally:
             stop.set()
             learner.close()
