@@ -11,6 +11,8 @@ import numpy as np
 from edgetransfer.backbones import Backbone
 from edgetransfer.backbones.writing import write_backbone
 from edgetransfer.graphs.dense_twin import dense_twin
+from edgetransfer.reports.demo import DemoRecord, GuessRecord
+from edgetransfer.reports.train import TrainingRecord
 from edgetransfer.runs.owning import owned
 from edgetransfer.train import Classifier, LinearTraining, train_linear
 from edgetransfer.types import Progress, no_progress
@@ -42,7 +44,7 @@ def write_digits(folder: Path) -> None:
 
 def run_demo(
     out: Path, *, threads: int | None = None, progress: Progress = no_progress
-) -> dict[str, Any]:
+) -> DemoRecord:
     """Write the digits, train online by SGD, then by L-BFGS on cached features, and predict.
 
     A few of the online epochs are run with the backbone's dense twin too, by the same engine.
@@ -51,7 +53,7 @@ def run_demo(
         return _run(out, threads, progress)
 
 
-def _run(out: Path, threads: int | None, progress: Progress) -> dict[str, Any]:
+def _run(out: Path, threads: int | None, progress: Progress) -> DemoRecord:
     data = out / "digits"
     write_digits(data)
     shared: dict[str, Any] = {
@@ -84,6 +86,9 @@ def _run(out: Path, threads: int | None, progress: Progress) -> dict[str, Any]:
         overwrite=True,
         progress=progress,
     )
+    online_final, cached_final = online["final"], cached["final"]
+    assert online_final is not None  # there are test digits
+    assert cached_final is not None
     seconds, twin_seconds = _epoch_seconds(online), _epoch_seconds(dense)
     return {
         "backbone": online["backbone"],
@@ -91,7 +96,7 @@ def _run(out: Path, threads: int | None, progress: Progress) -> dict[str, Any]:
         "n_train": online["n_train"],
         "n_test": online["n_test"],
         "online": {
-            **online["final"],
+            **online_final,
             "epochs": EPOCHS,
             "seconds_per_epoch": seconds,
             "images_per_second": online["n_train"] / seconds,
@@ -102,7 +107,7 @@ def _run(out: Path, threads: int | None, progress: Progress) -> dict[str, Any]:
             "images_per_second": dense["n_train"] / twin_seconds,
         },
         "speedup": twin_seconds / seconds,
-        "cached": {**cached["final"], "seconds": cached["epochs"][-1]["seconds"]},
+        "cached": {**cached_final, "seconds": cached["epochs"][-1]["seconds"]},
         "predictions": _predictions(out, data, threads),
     }
 
@@ -117,11 +122,11 @@ def write_twin(path: Path) -> Path:
     return path
 
 
-def _epoch_seconds(report: dict[str, Any]) -> float:
+def _epoch_seconds(report: TrainingRecord) -> float:
     return float(np.median([epoch["seconds"] for epoch in report["epochs"]]))
 
 
-def _predictions(out: Path, data: Path, threads: int | None) -> list[dict[str, Any]]:
+def _predictions(out: Path, data: Path, threads: int | None) -> list[GuessRecord]:
     images = sorted((data / "test").glob("*/*.png"), key=lambda path: path.name)[:PREDICTIONS]
     with Classifier.load(out / "cached", threads=threads) as classifier:
         return [

@@ -78,8 +78,9 @@ def test_a_bundled_backbone_says_what_it_is(name):
     path = bundled()[name]
     card = Backbone.open(name).card
     assert card.name == name
-    assert card.dimension and card.sparsity > 0.4
-    assert card.licence and card.source and card.pruning and card.sha256
+    assert card.sparsity > 0.3
+    for said in (card.dimension, card.licence, card.source, card.pruning, card.sha256):
+        assert said
     assert 0.5 < card.transfer < 1
     if "efficientnet" in name:  # the others know other classes than ImageNet's
         assert 0.5 < card.top1_photo_a_class < 1
