@@ -1,10 +1,5 @@
 """Training what is left of a pruned backbone to reproduce its dense parent's features.
 
-The dense one may see its pictures larger than the sparse one: then the sparse one learns to make of
-a small picture what a large one shows, which no pruning at the small size can (that networks do
-worse at a resolution that they were not trained at, and mend it by training there: Touvron et al.,
-NeurIPS 2019).
-
 No labels and no head: the loss is the squared error at the feature tensor and at a few tensors
 inside, each relative to the dense tensor's own variation. The zeros stay where they are; weights,
 biases and batch-norm's scale and shift are trained by Adam, whose learning rate falls along a
@@ -27,14 +22,13 @@ import torch
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor
-from torch.nn import functional
 
 from edgetransfer.atomic import write_atomically
 from edgetransfer.errors import EdgeTransferError
 from edgetransfer.finetune.masks import WeightMasks
 from edgetransfer.finetune.module import OnnxModule
 from edgetransfer.finetune.running import multiplies_bfloat16
-from edgetransfer.graphs.graph import Array, dims_of
+from edgetransfer.graphs.graph import Array
 from edgetransfer.types import Float32Array, Progress, no_progress
 
 logger = logging.getLogger(__name__)
@@ -91,10 +85,9 @@ def distill(
     Parameters
     ----------
     dense, sparse
-        Frozen backbones with the same tensors, those of ``dense`` as large or larger; masked are
-        the zeros of ``sparse``.
-    batches, held_out
-        Views in the size of the dense one's input; the best state is chosen by ``held_out``.
+        Frozen backbones with the same tensors; masked are the zeros of ``sparse``.
+    held_out
+        Batches of views that the best state is chosen by.
     inner
         Tensors inside that are compared beside the features.
     folder
@@ -129,7 +122,6 @@ class _Training:
         self.student = OnnxModule(sparse, outputs).eval()
         self.teacher.requires_grad_(False)
         self.trained = dict(self.student.trainable)
-        self.side = dims_of(sparse.graph.input[0])[2] or 0
         self.masks = WeightMasks.of(sparse)
         self.masks.attach(self.trained)
         self.optimiser = torch.optim.Adam(list(self.trained.values()), lr=LEARNING_RATE)
@@ -180,11 +172,8 @@ class _Training:
             group["lr"] = rate
         with torch.no_grad():
             wanted = self._outputs(self.teacher, images, fast=self.bfloat16)
-        made = self._outputs(self.student, shrunk(images, self.side), fast=self.bfloat16)
-        inner = [
-            relative_error(m, pooled_like(w, m))
-            for m, w in zip(made[:-1], wanted[:-1], strict=True)
-        ]
+        made = self._outputs(self.student, images, fast=self.bfloat16)
+        inner = [relative_error(m, w) for m, w in zip(made[:-1], wanted[:-1], strict=True)]
         loss = relative_error(made[-1], wanted[-1])
         if inner:
             loss = loss + INNER_WEIGHT * torch.stack(inner).mean()
@@ -209,9 +198,7 @@ class _Training:
     def _judge(self) -> float:
         """The held-out error now; keeps the state if it is the best so far."""
         wanted = torch.cat([self._outputs(self.teacher, images)[-1] for images in self.held_out])
-        made = torch.cat(
-            [self._outputs(self.student, shrunk(i, self.side))[-1] for i in self.held_out]
-        )
+        made = torch.cat([self._outputs(self.student, images)[-1] for images in self.held_out])
         error = float(relative_error(made, wanted))
         if error < self.after:
             self.after = error
@@ -256,22 +243,6 @@ class _Training:
             ) from error
         self.spent, self.steps, self.images = spent, int(steps), int(images)
         return True
-
-
-def shrunk(images: Tensor, side: int) -> Tensor:
-    """Pictures (n, 3, S, S) with sides of so many pixels, resampled as Pillow does it."""
-    if images.shape[-1] == side:
-        return images
-    return functional.interpolate(
-        images, size=(side, side), mode="bicubic", align_corners=False, antialias=True
-    )
-
-
-def pooled_like(wanted: Tensor, made: Tensor) -> Tensor:
-    """A tensor of a larger picture, averaged to the places that a smaller one's has."""
-    if wanted.shape == made.shape:
-        return wanted
-    return functional.adaptive_avg_pool2d(wanted, made.shape[-2:])
 
 
 def relative_error(made: Tensor, wanted: Tensor) -> Tensor:

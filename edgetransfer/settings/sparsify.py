@@ -89,9 +89,6 @@ class Sparsification(BackboneReading):
         How many views of each are shown, the eval view being the first.
     refine_minutes
         How long to train what is left towards the dense features; needs torch.
-    teacher_size
-        The side of the dense backbone's input in that training; that of the sparse one if None. A
-        larger one teaches a small input what a large one shows.
     evaluate
         Labelled photos on which the dense and the sparse network are tested with their own
         classifier; not used to prune.
@@ -164,15 +161,6 @@ class Sparsification(BackboneReading):
             flag="--refine",
         ),
     ] = 0.0
-    teacher_size: Annotated[
-        int | None,
-        Opt(
-            "With --refine: the dense backbone looks at its input in this size, the sparse one in "
-            "its own (--size), and learns to make of a small picture what a large one shows.",
-            metavar="PIXELS",
-            least=8,
-        ),
-    ] = None
     evaluate: Annotated[
         Path | None,
         Opt(
@@ -205,8 +193,6 @@ class Sparsification(BackboneReading):
         self._check_target()
         if not self.refine_minutes >= 0:
             raise UsageError(f"--refine is a number of minutes, not {self.refine_minutes}")
-        if self.teacher_size is not None and not self.refine_minutes:
-            raise UsageError("--teacher-size is for --refine, which is not asked for")
         if self.calibration is None and (self.method == "reconstruct" or self.refine_minutes):
             raise UsageError(
                 "--calibration is missing: a folder of photos, without labels, of the kind that "

@@ -30,7 +30,7 @@ from edgetransfer.sparsify.photos import (
     load_views,
 )
 from edgetransfer.sparsify.pruning import correct_all, prune_by_magnitude, reconstruct_all
-from edgetransfer.sparsify.refine import check_torch, refine, teacher_of
+from edgetransfer.sparsify.refine import check_torch, refine
 from edgetransfer.sparsify.remarks import doubts, how_made, left_out, shortcomings
 from edgetransfer.sparsify.result import write_report, write_sparse
 from edgetransfer.sparsify.streaming import NetworkPair, batch_axes, shapes_of
@@ -93,7 +93,6 @@ class _Job:
         self.layers = self._prunable_graph()
         if settings.refine_minutes:
             check_torch(self.dense)
-        self.teacher = teacher_of(settings, backbone)
         self.photos: list[Path] = []
         self.views = self._load_views()
         self.warnings = list(backbone.warnings)
@@ -274,10 +273,10 @@ class _Job:
         used = min(self.settings.calibration_images, len(self.photos))
         return refine(
             self.settings,
-            self.teacher,
+            self.dense,
             self.pruned,
-            self.photos,
-            held_out_count(used),
+            self.photos[held_out_count(used) :],
+            self.views,
             work.path,
             self.progress,
         )

@@ -118,21 +118,20 @@ def load_views(
     *,
     views: int,
     seed: int,
-    held_out: int | None = None,
     workers: int | None = None,
     progress: Progress = no_progress,
 ) -> CalibrationViews:
     """Decode photos and show each in the eval view and ``views - 1`` augmented ones.
 
-    The first ``held_out``, one photo in eight and at most 64 if None, are held out and shown in
-    the eval view alone. Photos that cannot be decoded are left out and named.
+    One photo in eight, at most 64, is held out and shown in the eval view alone. Photos that
+    cannot be decoded are left out and named.
 
     Raises
     ------
     DataError
         If more than a twentieth of them cannot be decoded, or they are all alike.
     """
-    held = held_out_count(len(paths)) if held_out is None else held_out
+    held = held_out_count(len(paths))
     bad: list[tuple[Path, str]] = []
     shown: list[list[UInt8Array]] = []
     with ThreadPoolExecutor(workers) as pool:
@@ -149,10 +148,10 @@ def load_views(
             progress("calibration photos", done, len(paths))
     _check(paths, bad, shown)
     fitted = [view for some in shown[held:] for view in some]
-    judged = [view for some in shown[:held] for view in some]
+    held_out = [view for some in shown[:held] for view in some]
     return CalibrationViews(
-        pixels=np.stack(fitted + judged),
-        held_out=len(judged),
+        pixels=np.stack(fitted + held_out),
+        held_out=len(held_out),
         photos=len(paths) - len(bad),
         preprocessing=preprocessing,
     )

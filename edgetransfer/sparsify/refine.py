@@ -6,18 +6,16 @@ import importlib.util
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
 
-from edgetransfer.backbones import Backbone, open_with
-from edgetransfer.errors import DataError, EdgeTransferError, ImageError, UsageError
+from edgetransfer.errors import DataError, EdgeTransferError, ImageError
 from edgetransfer.images import TrainTransform, normalise, open_upright, render, view_rng
 from edgetransfer.settings.sparsify import Sparsification
-from edgetransfer.sparsify.photos import load_views
+from edgetransfer.sparsify.photos import CalibrationViews
 from edgetransfer.sparsify.weights import NetworkWeights
 from edgetransfer.types import Float32Array, Preprocessing, Progress
 
@@ -47,30 +45,12 @@ def check_torch(dense: onnx.ModelProto) -> None:
     OnnxModule(dense)
 
 
-def teacher_of(settings: Sparsification, backbone: Backbone) -> Backbone:
-    """The dense backbone as it is learned from: its input in ``teacher_size``.
-
-    Raises
-    ------
-    UsageError
-        If that is smaller than what the sparse one sees.
-    """
-    asked, size = settings.teacher_size, backbone.preprocessing.size
-    if asked is None or asked == size:
-        return backbone
-    if asked < size:
-        raise UsageError(
-            f"--teacher-size {asked} is below the {size} pixels of the sparse backbone"
-        )
-    return open_with(settings.dense, replace(settings, size=asked, resize=None))
-
-
 def refine(
     settings: Sparsification,
-    teacher: Backbone,
+    dense: onnx.ModelProto,
     pruned: onnx.ModelProto,
     photos: Sequence[Path],
-    held_out: int,
+    views: CalibrationViews,
     folder: Path,
     progress: Progress,
 ) -> dict[str, Any]:
@@ -78,31 +58,28 @@ def refine(
 
     Parameters
     ----------
-    teacher
-        The dense backbone; its input may be larger than that of ``pruned``.
-    photos, held_out
-        What to train on, behind the first ``held_out``, which tell the best state.
+    photos
+        What to train on, none of them held out.
     folder
         For the checkpoint.
     """
     from edgetransfer.finetune.distill import distill, inner_tensors
 
+    stream = ViewStream(photos, views.preprocessing, settings.seed, settings.threads)
+    held_out = [
+        views.normalised(first, min(BATCH, len(views) - first))
+        for first in range(views.fitted, len(views), BATCH)
+    ]
     if not held_out:
         raise DataError("--refine needs held-out photos to stop by: give more photos")
-    shown = teacher.preprocessing
-    views = load_views(photos[:held_out], shown, views=1, seed=settings.seed, held_out=held_out)
-    stream = ViewStream(photos[held_out:], shown, settings.seed, settings.threads)
     try:
         found = distill(
-            teacher.frozen(BATCH),
+            dense,
             pruned,
             stream.batches,
-            [
-                views.normalised(first, min(BATCH, len(views) - first))
-                for first in range(0, len(views), BATCH)
-            ],
+            held_out,
             minutes=settings.refine_minutes,
-            inner=inner_tensors(pruned),
+            inner=inner_tensors(dense),
             folder=folder,
             threads=settings.threads,
             progress=progress,
@@ -116,8 +93,7 @@ def refine(
         "minutes": settings.refine_minutes,
         "steps": found.steps,
         "views": found.images,
-        "photos": len(photos) - held_out,
-        "teacher_size": shown.size,
+        "photos": len(photos),
         "held_out_error": {"before": found.before, "after": found.after},
     }
 

@@ -110,6 +110,4 @@ def how_made(settings: Sparsification, views: CalibrationViews | None) -> str:
         text += f", {views.photos} calibration photos, seed {settings.seed}"
     if settings.refine_minutes:
         text += f", refined for {settings.refine_minutes:g} minutes"
-        if settings.teacher_size is not None:
-            text += f" towards the dense features at {settings.teacher_size} pixels"
     return text

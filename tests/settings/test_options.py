@@ -56,7 +56,6 @@ WITH: dict[tuple[type, str], dict[str, Any]] = {
     (LinearTraining, "mode"): {"solver": "sgd"},
     (FinetuneSettings, "cached_frozen"): {"only": "last-block"},
     (ImportSettings, "download"): {"source": None},
-    (Sparsification, "teacher_size"): {"refine_minutes": 1.0},
 }
 COMMANDS = pytest.mark.parametrize("kind", list(LEAST), ids=lambda kind: kind.__name__)
 # A value that the rule below does not find: of a text that is checked, or in step with others.
@@ -72,7 +71,6 @@ VALUES: dict[str, Any] = {
     "sparsity": 0.5,
     "target_speedup": 1.5,
     "metrics_port": 9000,
-    "teacher_size": 96,
     "manifest": HERE / "m.csv",
 }
 

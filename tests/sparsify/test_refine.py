@@ -9,10 +9,8 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from PIL import Image
 
-from edgetransfer.backbones import Backbone
-from edgetransfer.errors import EdgeTransferError, UsageError
+from edgetransfer.errors import EdgeTransferError
 from edgetransfer.sparsify import sparsify
 from edgetransfer.sparsify.refine import ViewStream
 from edgetransfer.types import Preprocessing
@@ -81,37 +79,3 @@ def test_views_are_the_same_from_any_batch_on(textures: Path) -> None:
     np.testing.assert_array_equal(next(first), next(streams[1].batches(1)))
     for stream in streams:
         stream.close()
-
-
-def test_a_small_input_learns_what_a_large_one_shows(dense: Path, textures: Path) -> None:
-    """Even without pruning to speak of: the small network comes closer to the large features."""
-    pytest.importorskip("torch")
-    size = Backbone.open(dense).preprocessing.size
-    asked = settings(
-        dense, textures, sparsity=0.05, size=size // 2, teacher_size=size, refine_minutes=0.05
-    )
-    found = sparsify(asked)["refinement"]
-    assert found["teacher_size"] == size
-    # At its own size alone it would be nearly perfect from the start.
-    assert found["held_out_error"]["before"] > 0.01
-    assert found["held_out_error"]["after"] < 0.9 * found["held_out_error"]["before"]
-    assert Backbone.open(asked.out).preprocessing.size == size // 2
-
-
-def test_a_teacher_that_sees_less_is_refused(dense: Path, textures: Path) -> None:
-    size = Backbone.open(dense).preprocessing.size
-    with pytest.raises(UsageError, match=f"--teacher-size {size - 8}.*{size} pixels"):
-        sparsify(settings(dense, textures, teacher_size=size - 8, refine_minutes=1.0))
-    with pytest.raises(UsageError, match="--refine"):
-        settings(dense, textures, teacher_size=size)
-
-
-def test_pictures_are_made_smaller_as_pillow_does_it() -> None:
-    torch = pytest.importorskip("torch")
-    from edgetransfer.finetune.distill import shrunk
-
-    rng = np.random.default_rng(0)
-    large = Image.fromarray(rng.integers(0, 256, (60, 60), np.uint8).astype(np.float32))
-    wanted = np.asarray(large.resize((36, 36), Image.Resampling.BICUBIC))
-    found = shrunk(torch.from_numpy(np.asarray(large)[None, None].copy()), 36)[0, 0].numpy()
-    np.testing.assert_allclose(found, wanted, atol=0.5)
