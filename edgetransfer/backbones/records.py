@@ -192,7 +192,7 @@ RECORDS: tuple[BackboneRecord, ...] = (
         "efficientnet-lite2-9656183e.pth",
         "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
         0.776,
-        (0.869, None),
+        (0.869, 0.913),
     ),
     _timm(
         "efficientnet-lite3",
