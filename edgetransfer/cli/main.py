@@ -23,7 +23,7 @@ from edgetransfer.version import __version__
 # Each command with its module and, where that is called otherwise, its function: in the help
 # page's order.
 COMMANDS = {
-    **{name: name for name in ("train", "finetune", "stream", "evaluate", "predict", "audit")},
+    **{name: name for name in ("train", "finetune", "stream", "evaluate", "predict", "audit", "extract")},
     **{name: name for name in ("report", "serve", "teach", "inspect", "sparsify", "compact")},
     **{name: name for name in ("benchmark", "tune", "doctor", "demo", "export", "check")},
     "rollback": "rewind",
