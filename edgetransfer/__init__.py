@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         evaluate,
         evaluate_backbone,
         export,
+        extract_features,
         finetune_backbone,
         forget_samples,
         get_backbone,
@@ -59,10 +60,13 @@ if TYPE_CHECKING:
     )
     from edgetransfer.backbones import Backbone
     from edgetransfer.errors import EdgeTransferError
+    from edgetransfer.estimators import BackboneFeatures, HeadClassifier
+    from edgetransfer.features.columns import PhotoFeatures
     from edgetransfer.settings.address import AddressSettings
     from edgetransfer.settings.audit import AuditSettings
     from edgetransfer.settings.benchmark import BenchmarkSettings, SyntheticFamily
     from edgetransfer.settings.compact import Compaction
+    from edgetransfer.settings.extract import Extraction
     from edgetransfer.settings.finetune import FinetuneSettings
     from edgetransfer.settings.import_ import ImportSettings
     from edgetransfer.settings.learning import KeepingSettings, LearningSettings
@@ -72,12 +76,13 @@ if TYPE_CHECKING:
     from edgetransfer.settings.teach import TeachSettings
     from edgetransfer.settings.train import LinearTraining
     from edgetransfer.stream import OnlineLearner
-    from edgetransfer.train import Classifier, Prediction
+    from edgetransfer.train import Classifier, Prediction, Predictions
 
 __all__ = [
     "AddressSettings",
     "AuditSettings",
     "Backbone",
+    "BackboneFeatures",
     "BackboneReport",
     "BenchmarkReport",
     "BenchmarkSettings",
@@ -86,13 +91,17 @@ __all__ = [
     "EdgeTransferError",
     "Evaluation",
     "ExportReport",
+    "Extraction",
     "FinetuneSettings",
+    "HeadClassifier",
     "ImportSettings",
     "KeepingSettings",
     "LearningSettings",
     "LinearTraining",
     "OnlineLearner",
+    "PhotoFeatures",
     "Prediction",
+    "Predictions",
     "Report",
     "ServeSettings",
     "Sparsification",
@@ -110,6 +119,7 @@ __all__ = [
     "evaluate",
     "evaluate_backbone",
     "export",
+    "extract_features",
     "features",
     "finetune_backbone",
     "forget_samples",
@@ -139,18 +149,21 @@ _NAMES = {
         *("run_stream", "check_stream", "list_checkpoints", "rollback_stream", "forget_samples"),
         *("inspect_backbone", "sparsify_backbone", "compact_backbone", "import_backbone"),
         *("evaluate_backbone", "tune_backbone", "list_backbones", "get_backbone"),
-        *("audit_photos", "write_page", "compare_runs"),
+        *("audit_photos", "write_page", "compare_runs", "extract_features"),
         *("serve_run", "teach_classifier"),
         *("describe_machine", "run_demo"),
     ),
     "edgetransfer.backbones": ("Backbone",),
     "edgetransfer.errors": ("EdgeTransferError",),
-    "edgetransfer.train": ("Classifier", "Prediction"),
+    "edgetransfer.estimators": ("BackboneFeatures", "HeadClassifier"),
+    "edgetransfer.train": ("Classifier", "Prediction", "Predictions"),
     "edgetransfer.stream": ("OnlineLearner",),
     "edgetransfer.settings.address": ("AddressSettings",),
     "edgetransfer.settings.audit": ("AuditSettings",),
     "edgetransfer.settings.benchmark": ("BenchmarkSettings", "SyntheticFamily"),
     "edgetransfer.settings.compact": ("Compaction",),
+    "edgetransfer.features.columns": ("PhotoFeatures",),
+    "edgetransfer.settings.extract": ("Extraction",),
     "edgetransfer.settings.finetune": ("FinetuneSettings",),
     "edgetransfer.settings.import_": ("ImportSettings",),
     "edgetransfer.settings.serve": ("ServeSettings",),

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from edgetransfer.cli.options import JsonOption
 from edgetransfer.cli.terminal import print_json, print_line, say, show_log, shown_progress
 from edgetransfer.settings.extract import Extraction
 from edgetransfer.settings.option import Opt
+
+if TYPE_CHECKING:
+    from edgetransfer.reports.extract import ExtractionRecord
 
 SHOWN = 5
 
@@ -43,7 +46,7 @@ def extract(
         _show(report)
 
 
-def _show(report: dict[str, Any]) -> None:
+def _show(report: ExtractionRecord) -> None:
     made, tables = report["tables_made"], report["tables"]
     say(f"features    {report['dimension']} {report['dtype']} of {report['engine']}")
     say(f"tables      {made} made, {tables - made} were there, of {report['tables_in_all']} in all")

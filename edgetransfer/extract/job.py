@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
-
 from edgetransfer.data import load_data
 from edgetransfer.errors import DataError, UsageError
-from edgetransfer.extract.index import Index
+from edgetransfer.extract.entering import begin
 from edgetransfer.extract.part import PartTask
-from edgetransfer.extract.plan import PartPlan, n_parts, plan_parts
+from edgetransfer.extract.plan import PartPlan, plan_parts
 from edgetransfer.extract.schedulers import run_tasks
-from edgetransfer.features.tables import Origin, TableFile
+from edgetransfer.features.table_index import Index, n_parts
+from edgetransfer.features.tables import Origin, TableFile, check_arrow
 from edgetransfer.features.worker import FeatureWorker
 from edgetransfer.images import SUFFIXES
+from edgetransfer.names import readable
+from edgetransfer.reports.extract import ExtractionRecord
+from edgetransfer.reports.shared import SkippedRecord
 from edgetransfer.settings.extract import Extraction
 from edgetransfer.types import Progress, no_progress
 
@@ -22,7 +24,7 @@ NAMED = 3
 
 def extract(
     settings: Extraction, *, overwrite: bool = False, progress: Progress = no_progress
-) -> dict[str, Any]:
+) -> ExtractionRecord:
     """Extract the features of a data set's photos into tables; returns the report.
 
     A table is there whole or not at all, and one that is there is not made again: an interrupted
@@ -33,6 +35,7 @@ def extract(
     EdgeTransferError
         If the backbone, the data, the engine or the folder cannot be used.
     """
+    check_arrow()
     if overwrite and settings.partition is not None:
         raise UsageError(
             "--overwrite with --partition would delete what the others make; empty the folder first"
@@ -49,8 +52,9 @@ def extract(
         photos=photos,
         rows=settings.rows,
         fingerprint=splits.fingerprint,
+        data=readable(settings.data.resolve().name),
     )
-    index.begin(settings.out, overwrite=overwrite)
+    begin(index, settings.out, overwrite=overwrite)
     own = list(plan_parts(splits, settings.rows, settings.partition))
     missing = [part for part in own if not _is_done(part, settings.out, origin)]
     tasks = [
@@ -104,15 +108,13 @@ def _is_done(part: PartPlan, folder: Path, origin: Origin) -> bool:
         return False
     try:
         table = TableFile(path)
-        return (
-            table.origin.difference(origin) is None and table.columns("id")["id"] == part.ids
-        )
+        return table.origin.difference(origin) is None and table.columns("id")["id"] == part.ids
     except DataError:
         return False
 
 
-def _problems(parts: list[PartPlan], folder: Path) -> list[dict[str, str]]:
-    found = []
+def _problems(parts: list[PartPlan], folder: Path) -> list[SkippedRecord]:
+    found: list[SkippedRecord] = []
     for part in parts:
         columns = TableFile(part.table(folder)).columns("id", "problem")
         found += [
@@ -123,7 +125,7 @@ def _problems(parts: list[PartPlan], folder: Path) -> list[dict[str, str]]:
     return found
 
 
-def _check(problems: list[dict[str, str]], photos: int, settings: Extraction) -> None:
+def _check(problems: list[SkippedRecord], photos: int, settings: Extraction) -> None:
     if len(problems) > settings.max_bad * photos:
         examples = "; ".join(f"{row['id']}: {row['reason']}" for row in problems[:NAMED])
         raise DataError(

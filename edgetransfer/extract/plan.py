@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgetransfer.data import DataSplits, Sample
+from edgetransfer.features.table_index import n_parts, part_name
 from edgetransfer.features.tables import ENDING
 from edgetransfer.names import readable
 from edgetransfer.reprs import short_repr
@@ -41,16 +42,6 @@ class PartPlan:
     def table(self, folder: Path) -> Path:
         """Where it goes."""
         return folder / f"{self.name}{ENDING}"
-
-
-def part_name(number: int) -> str:
-    """Of the table of that number, from 0."""
-    return f"part-{number:05d}"
-
-
-def n_parts(photos: int, rows: int) -> int:
-    """How many tables of ``rows`` photos there are."""
-    return -(-photos // rows)
 
 
 def plan_parts(

@@ -133,7 +133,9 @@ def _sample(photo: Any, place: int) -> Sample:
     if isinstance(photo, Mapping):
         inner = photo.get("bytes")
         photo = photo.get("path") if inner is None else inner
-    return Sample(id=f"row {place}", source=b"") if photo is None else sample_of(photo, place)
+    if photo is None or (isinstance(photo, float) and np.isnan(photo)):  # pandas has nan for it
+        photo = b""
+    return sample_of(photo, place)
 
 
 def _listed(rows: ExtractedRows) -> tuple[Sequence[Any], Sequence[str | None]]:

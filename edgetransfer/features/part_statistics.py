@@ -17,7 +17,6 @@ from edgetransfer.features.tables import ENDING, Origin, TableFile, TableRows
 from edgetransfer.heads import FeatureMap, Statistics
 from edgetransfer.sealing import BrokenSealError, has_seal, sealed
 from edgetransfer.settings.train import MapName
-from edgetransfer.types import IntArray
 
 FORMAT = "edgetransfer-table-statistics-1"
 MAP: MapName = "power-l2"
@@ -28,16 +27,6 @@ def statistics_beside(table: Path) -> Path:
     return table.with_name(f"{table.name.removesuffix(ENDING)}.statistics.safetensors")
 
 
-def training_rows(rows: TableRows) -> IntArray:
-    """The places of the rows that are learned from: labelled, of the training part, and whole."""
-    places = [
-        place
-        for place, (label, split) in enumerate(zip(rows.labels, rows.splits, strict=True))
-        if label and split == "train" and place not in rows.problems
-    ]
-    return np.array(places, np.int64)
-
-
 def add_rows(statistics: Statistics, rows: TableRows, index: dict[str, int]) -> None:
     """Learn the training rows of a table; ``index`` numbers the classes.
 
@@ -46,11 +35,13 @@ def add_rows(statistics: Statistics, rows: TableRows, index: dict[str, int]) -> 
     DataError
         If a label is none of the classes.
     """
-    places = training_rows(rows)
+    places = np.array(rows.labelled("train"), np.int64)
     try:
         labels = np.array([index[rows.labels[place]] for place in places.tolist()], np.int64)
     except KeyError as error:
-        raise DataError(f"a class {error.args[0]!r} that is not among those of the tables") from None
+        raise DataError(
+            f"a class {error.args[0]!r} that is not among those of the tables"
+        ) from None
     mapped = FeatureMap.made(MAP, rows.features.shape[1])(rows.features[places])
     statistics.update(mapped, labels)
 
@@ -81,7 +72,7 @@ def computed(table: TableFile, classes: tuple[str, ...]) -> Statistics:
     """The statistics of a table's rows."""
     statistics = Statistics(table.origin.dimension, len(classes))
     index = {name: i for i, name in enumerate(classes)}
-    for _, rows in table.rows():
+    for rows in table.rows():
         try:
             add_rows(statistics, rows, index)
         except DataError as error:

@@ -10,16 +10,17 @@ import io
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from edgetransfer.atomic import write_atomically
-from edgetransfer.errors import DataError, EdgeTransferError
+from edgetransfer.errors import DataError, EdgeTransferError, UsageError
 from edgetransfer.images import DECODING_VERSION
 from edgetransfer.reprs import short_repr
-from edgetransfer.types import Float32Array, Preprocessing
+from edgetransfer.types import Float32Array, IntArray, Preprocessing
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -29,6 +30,20 @@ KEY = b"edgetransfer"
 ROWS_PER_GROUP = 1024
 COLUMNS = ("id", "label", "split", "problem")
 ENDING = ".parquet"
+
+
+def check_arrow() -> None:
+    """Tables need pyarrow.
+
+    Raises
+    ------
+    UsageError
+        If it is not installed.
+    """
+    if find_spec("pyarrow") is None:
+        raise UsageError(
+            "tables of features need pyarrow: pip install 'edgetransfer[parquet]' brings it"
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,6 +131,27 @@ class TableRows:
 
     __repr__ = short_repr
 
+    def labelled(self, split: str) -> list[int]:
+        """The places of the rows of a split that have a label and no problem."""
+        return [
+            place
+            for place, (label, own) in enumerate(zip(self.labels, self.splits, strict=True))
+            if label and own == split and place not in self.problems
+        ]
+
+    def only(self, places: IntArray) -> TableRows:
+        """The rows in these places."""
+        kept = places.tolist()
+        return TableRows(
+            ids=[self.ids[place] for place in kept],
+            labels=[self.labels[place] for place in kept],
+            splits=[self.splits[place] for place in kept],
+            features=self.features[places],
+            problems={
+                new: self.problems[old] for new, old in enumerate(kept) if old in self.problems
+            },
+        )
+
 
 def write_table(path: Path, rows: TableRows, origin: Origin) -> None:
     """Write a table, whole or not at all; equal rows make equal bytes.
@@ -129,16 +165,16 @@ def write_table(path: Path, rows: TableRows, origin: Origin) -> None:
     import pyarrow.parquet as pq
 
     n = len(rows.ids)
-    kept = np.ascontiguousarray(rows.features, np.dtype(origin.dtype))
-    missing = np.zeros(n, bool)
-    missing[list(rows.problems)] = True
-    kept[missing] = 0
+    there = np.array([place not in rows.problems for place in range(n)], bool)
+    kept = rows.features[there].astype(origin.dtype)
+    # Lists of one length that may be null are not read back by every version of Arrow.
+    ends = np.concatenate([[0], np.cumsum(there)]) * origin.dimension
     columns = {
         "id": pa.array(rows.ids, pa.string()),
         "label": pa.array([label or None for label in rows.labels], pa.string()),
         "split": pa.array(rows.splits, pa.string()),
-        "feature": pa.FixedSizeListArray.from_arrays(
-            pa.array(kept.ravel()), origin.dimension, mask=pa.array(missing)
+        "feature": pa.ListArray.from_arrays(
+            pa.array(ends, pa.int32()), pa.array(kept.ravel()), mask=pa.array(~there)
         ),
         "problem": pa.array([rows.problems.get(i) for i in range(n)], pa.string()),
     }
@@ -203,26 +239,34 @@ class TableFile:
         table = self._read(lambda: self._file.read(columns=list(names)))
         return {name: table.column(name).to_pylist() for name in names}
 
-    def rows(self) -> Iterator[tuple[int, TableRows]]:
-        """All rows, a group at a time, with the place of its first."""
+    def rows(self) -> Iterator[TableRows]:
+        """All rows, a group at a time."""
+        yield from map(self.group, range(self.groups))
+
+    def group_size(self, number: int) -> int:
+        """How many rows a group has."""
+        return int(self._file.metadata.row_group(number).num_rows)
+
+    def first_rows(self) -> Iterator[tuple[int, int]]:
+        """The place of each group's first row, and the group's number."""
         first = 0
-        for group in range(self.groups):
-            rows = self.group(group)
-            yield first, rows
-            first += len(rows.ids)
+        for number in range(self.groups):
+            yield first, number
+            first += self.group_size(number)
 
     def group(self, number: int) -> TableRows:
         """One group of rows."""
         table = self._read(lambda: self._file.read_row_group(number))
         ids, labels, splits, problems = (table.column(name).to_pylist() for name in COLUMNS)
         column = table.column("feature").combine_chunks()
-        if hasattr(column, "chunks"):  # of several chunks: a table of no rows, or a long one
-            column = column.chunk(0)
         features = np.full((len(ids), self.origin.dimension), np.nan, np.float32)
         there = np.asarray(column.is_valid())
-        features[there] = np.asarray(column.drop_null().flatten()).reshape(
-            -1, self.origin.dimension
-        )
+        values = np.asarray(column.drop_null().flatten())
+        if len(values) != there.sum() * self.origin.dimension:
+            raise DataError(
+                f"{self.path}: damaged: its features are not {self.origin.dimension} numbers each"
+            )
+        features[there] = values.reshape(-1, self.origin.dimension)
         return TableRows(
             ids=ids,
             labels=[label or "" for label in labels],
@@ -243,7 +287,7 @@ class TableFile:
         import pyarrow as pa
 
         schema = self._file.schema_arrow
-        kept = pa.list_(pa.from_numpy_dtype(np.dtype(self.origin.dtype)), self.origin.dimension)
+        kept = pa.list_(pa.from_numpy_dtype(np.dtype(self.origin.dtype)))
         wanted = {**dict.fromkeys(COLUMNS, pa.string()), "feature": kept}
         for name, kind in wanted.items():
             place = schema.get_field_index(name)

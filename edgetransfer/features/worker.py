@@ -122,9 +122,7 @@ class FeatureWorker:
             cache=cache,
             plan=plan_for(self.backbone, cache, threads),
         )
-        return FeatureExtractor(
-            engine, self.backbone.preprocessing, workers=threads, cores=threads
-        )
+        return FeatureExtractor(engine, self.backbone.preprocessing, workers=threads, cores=threads)
 
     def extract(
         self, samples: Sequence[Sample], progress: Progress = no_progress, stage: str = "features"
@@ -172,4 +170,3 @@ def granted_threads() -> int:
         if os.environ.get(name, "").isdigit() and int(os.environ[name]):
             return min(int(os.environ[name]), cores)
     return cores
-

@@ -24,6 +24,8 @@ Scheduler = Literal["local", "ray", "spark", "dask"]
 Kept = Literal["float32", "float16"]
 
 ROWS = 16384
+INDEX = "extract.json"
+"""The file that says a folder is one of tables."""
 
 
 def _read_share(option: str, text: str) -> tuple[int, int]:

@@ -7,12 +7,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from edgetransfer.atomic import write_atomically
-from edgetransfer.errors import DataError, TakenError
+from edgetransfer.errors import DataError
 from edgetransfer.features.tables import Origin
 from edgetransfer.reprs import short_repr
+from edgetransfer.settings.extract import INDEX
 
-NAME = "extract.json"
 FORMAT = "edgetransfer-extract-1"
 
 
@@ -32,6 +31,8 @@ class Index:
         Photos a table.
     fingerprint
         Of the data set.
+    data
+        What the data set is called: the name of its folder or manifest.
     """
 
     origin: Origin
@@ -39,6 +40,7 @@ class Index:
     photos: int
     rows: int
     fingerprint: str
+    data: str
 
     __repr__ = short_repr
 
@@ -56,7 +58,7 @@ class Index:
         DataError
             If it is damaged.
         """
-        path = folder / NAME
+        path = folder / INDEX
         try:
             values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
             if values.pop("format") != FORMAT:
@@ -68,31 +70,16 @@ class Index:
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise DataError(f"{path}: damaged, or of another version: {error}") from error
 
-    def begin(self, folder: Path, *, overwrite: bool) -> None:
-        """Take a folder for these tables, or go on in one that has some of them.
+    def names(self) -> list[str]:
+        """Of all tables, in order, without the ending."""
+        return [part_name(number) for number in range(n_parts(self.photos, self.rows))]
 
-        Raises
-        ------
-        TakenError
-            If it holds something else.
-        """
-        there = self.read(folder) if not overwrite else None
-        if there is not None:
-            differs = there.origin.difference(self.origin)
-            if differs is None and there.text() != self.text():
-                differs = "the photos, or --rows, are not the same"
-            if differs is not None:
-                raise TakenError(
-                    f"{folder}: it holds other features: {differs}; choose another --out, or "
-                    "--overwrite"
-                )
-            return
-        if not overwrite and folder.is_dir() and any(folder.iterdir()):
-            raise TakenError(f"{folder}: it holds something else; choose another --out")
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            for path in folder.glob("part-*") if overwrite else ():
-                path.unlink()
-            write_atomically(folder / NAME, self.text().encode())
-        except OSError as error:
-            raise DataError(f"{folder}: cannot be written: {error.strerror or error}") from error
+
+def part_name(number: int) -> str:
+    """Of the table of that number, from 0."""
+    return f"part-{number:05d}"
+
+
+def n_parts(photos: int, rows: int) -> int:
+    """How many tables of ``rows`` photos there are."""
+    return -(-photos // rows)
