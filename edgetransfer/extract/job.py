@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+
 from edgetransfer.data import load_data
 from edgetransfer.errors import DataError, UsageError
 from edgetransfer.extract.entering import begin

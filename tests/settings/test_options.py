@@ -27,6 +27,7 @@ from edgetransfer.settings.audit import AuditSettings
 from edgetransfer.settings.benchmark import BenchmarkSettings, SyntheticFamily
 from edgetransfer.settings.command_line import typed
 from edgetransfer.settings.compact import Compaction
+from edgetransfer.settings.extract import Extraction
 from edgetransfer.settings.finetune import FinetuneSettings
 from edgetransfer.settings.forms import AUTOMATIC, BYTES, TRIPLE, WORDS
 from edgetransfer.settings.import_ import ImportSettings
@@ -47,6 +48,7 @@ LEAST: dict[type, dict[str, Any]] = {
     BenchmarkSettings: {"data": (HERE / "photos",), "out": HERE / "b", "baseline": "d.onnx"},
     Compaction: {"backbone": "b.onnx", "out": HERE / "o.onnx"},
     AuditSettings: {"source": HERE / "photos"},
+    Extraction: {"data": HERE / "photos", "out": HERE / "features"},
     ServeSettings: {"run": HERE / "run"},
     TeachSettings: {"run": HERE / "run"},
     ImportSettings: {"source": HERE / "c.pt", "out": HERE / "o.onnx"},
@@ -61,10 +63,11 @@ COMMANDS = pytest.mark.parametrize("kind", list(LEAST), ids=lambda kind: kind.__
 # A value that the rule below does not find: of a text that is checked, or in step with others.
 VALUES: dict[str, Any] = {
     "pattern": "2:4",
-    "patterns": ("erk", "uniform"),
+    "distributions": ("erk", "uniform"),
     "synthetic": (SyntheticFamily.parse("resnet18:0.8,0.9"),),
     "mode": "online",
     "solver": "ridge",
+    "partition": (2, 3),
     "mean": (0.1, 0.25, 0.5),
     "std": (0.1, 0.25, 0.5),
     "momentum": 0.25,
