@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from edgetransfer.api.calling import settings_by_name, taken
-from edgetransfer.api.progress import told
 from edgetransfer.api.reports import Report
 from edgetransfer.settings.extract import Extraction
 
@@ -50,6 +49,7 @@ def extract_features(
     >>> edgetransfer.train_linear(data="features", out="from-tables").n_classes
     3
     """
+    from edgetransfer.api.progress import told
     from edgetransfer.extract import extract
 
     asked = taken(Extraction, settings, given)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from edgetransfer.data import load_data
+from edgetransfer.engines import AUTO
 from edgetransfer.errors import DataError, UsageError
 from edgetransfer.extract.entering import begin
 from edgetransfer.extract.part import PartTask
@@ -43,7 +44,10 @@ def extract(
         )
     splits = load_data(settings.data, suffixes=SUFFIXES)
     worker = FeatureWorker(
-        settings.backbone, reading=settings, engine=settings.engine, threads=settings.threads
+        settings.backbone,
+        reading=settings,
+        engine=_engine(settings, overwrite=overwrite),
+        threads=settings.threads,
     )
     origin = _origin(worker, settings)
     photos = len(splits.train) + len(splits.val) + len(splits.test)
@@ -86,6 +90,12 @@ def extract(
         "bytes": sum(part.table(settings.out).stat().st_size for part in own),
         "problems": problems,
     }
+
+
+def _engine(settings: Extraction, *, overwrite: bool) -> str:
+    """The engine that the tables were begun with, where none is asked for by name."""
+    begun = None if overwrite or settings.engine != AUTO else Index.read(settings.out)
+    return settings.engine if begun is None else begun.origin.engine
 
 
 def _origin(worker: FeatureWorker, settings: Extraction) -> Origin:

@@ -30,7 +30,7 @@ INDEX = "extract.json"
 
 def _read_share(option: str, text: str) -> tuple[int, int]:
     part, slash, of = text.partition("/")
-    if not (slash and part.isdigit() and of.isdigit()):
+    if not (slash and part.isdecimal() and of.isdecimal()):
         raise UsageError(f"{option}: {text!r} is not a share such as 1/8, the first of eight")
     return int(part), int(of)
 

@@ -27,7 +27,7 @@ from edgetransfer.settings.audit import AuditSettings
 from edgetransfer.settings.benchmark import BenchmarkSettings, SyntheticFamily
 from edgetransfer.settings.command_line import typed
 from edgetransfer.settings.compact import Compaction
-from edgetransfer.settings.extract import Extraction
+from edgetransfer.settings.extract import SHARE, Extraction
 from edgetransfer.settings.finetune import FinetuneSettings
 from edgetransfer.settings.forms import AUTOMATIC, BYTES, TRIPLE, WORDS
 from edgetransfer.settings.import_ import ImportSettings
@@ -246,7 +246,7 @@ def test_numbers_are_read_as_they_are_written(
 @example("1e999")
 @example("0x10")
 def test_a_text_is_read_as_what_is_written_again_or_refused(text: str) -> None:
-    for form in (BYTES, AUTOMATIC, TRIPLE):
+    for form in (BYTES, AUTOMATIC, TRIPLE, SHARE):
         with contextlib.suppress(UsageError):
             value = form.read("--option", text)
             assert repr(form.read("--option", str(form.write(value)))) == repr(value)
