@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         train_linear as train_linear,
     )
     from edgetransfer.api.comparing import run_benchmark as run_benchmark
+    from edgetransfer.api.extracting import extract_features as extract_features
     from edgetransfer.api.judging import (
         audit_photos as audit_photos,
         compare_runs as compare_runs,
@@ -72,6 +73,7 @@ if TYPE_CHECKING:
         BackboneFeatures as BackboneFeatures,
         HeadClassifier as HeadClassifier,
     )
+    from edgetransfer.features.columns import PhotoFeatures as PhotoFeatures
     from edgetransfer.settings.address import AddressSettings as AddressSettings
     from edgetransfer.settings.audit import AuditSettings as AuditSettings
     from edgetransfer.settings.benchmark import (
@@ -79,6 +81,7 @@ if TYPE_CHECKING:
         SyntheticFamily as SyntheticFamily,
     )
     from edgetransfer.settings.compact import Compaction as Compaction
+    from edgetransfer.settings.extract import Extraction as Extraction
     from edgetransfer.settings.finetune import FinetuneSettings as FinetuneSettings
     from edgetransfer.settings.import_ import ImportSettings as ImportSettings
     from edgetransfer.settings.learning import (
@@ -108,6 +111,7 @@ _NAMES = {
         *("train_linear",),
     ),
     "edgetransfer.api.comparing": ("run_benchmark",),
+    "edgetransfer.api.extracting": ("extract_features",),
     "edgetransfer.api.judging": ("audit_photos", "compare_runs", "write_page"),
     "edgetransfer.api.machine": ("describe_machine", "run_demo"),
     "edgetransfer.api.reports": (
@@ -122,10 +126,12 @@ _NAMES = {
     "edgetransfer.backbones": ("Backbone",),
     "edgetransfer.errors": ("EdgeTransferError",),
     "edgetransfer.estimators": ("BackboneFeatures", "HeadClassifier"),
+    "edgetransfer.features.columns": ("PhotoFeatures",),
     "edgetransfer.settings.address": ("AddressSettings",),
     "edgetransfer.settings.audit": ("AuditSettings",),
     "edgetransfer.settings.benchmark": ("BenchmarkSettings", "SyntheticFamily"),
     "edgetransfer.settings.compact": ("Compaction",),
+    "edgetransfer.settings.extract": ("Extraction",),
     "edgetransfer.settings.finetune": ("FinetuneSettings",),
     "edgetransfer.settings.import_": ("ImportSettings",),
     "edgetransfer.settings.learning": ("KeepingSettings", "LearningSettings"),

@@ -12,6 +12,7 @@ from edgetransfer.reports import (
     demo,
     evaluate,
     export,
+    extract,
     machine,
     predict,
     report,
@@ -25,6 +26,7 @@ from edgetransfer.reports import (
 REPORTS: dict[str, tuple[Any, ...]] = {
     "train": (train.TrainingRecord,),
     "finetune": (train.FinetuningRecord,),
+    "extract": (extract.ExtractionRecord,),
     "stream": (stream.StreamRecord,),
     "evaluate": (evaluate.EvaluateRecord, evaluate.ClassifierRecord),
     "predict": (predict.PredictRecord,),

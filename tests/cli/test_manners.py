@@ -19,6 +19,7 @@ NAMES = [name for name in COMMANDS if name != "backbones"]
 CALLS = {
     "train": "--data {} --out out",
     "finetune": "--data {} --backbone net.onnx --out out",
+    "extract": "--data {} --backbone net.onnx --out out",
     "stream": "--source folder:{} --once --backbone net.onnx --out out",
     "evaluate": "{} photos",
     "predict": "{} photo.jpg",
@@ -37,7 +38,17 @@ CALLS = {
     "forget": "{} --class red",
     "import": "{} --out out.onnx",
 }
-TAKES_FOLDERS = {"train", "finetune", "stream", "evaluate", "predict", "audit", "report", "serve"}
+TAKES_FOLDERS = {
+    "train",
+    "extract",
+    "finetune",
+    "stream",
+    "evaluate",
+    "predict",
+    "audit",
+    "report",
+    "serve",
+}
 TAKES_FOLDERS |= {"export", "check", "rollback", "forget"}
 PATHLESS = {"doctor", "demo"}
 NOT_HERE = {"teach"}  # makes its run where there is none
