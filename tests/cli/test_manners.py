@@ -17,7 +17,7 @@ NAMES = [name for name in COMMANDS if name != "backbones"]
 
 # What each takes: a path that is looked at, written {}, and what else the call needs.
 CALLS = {
-    "train": "--data {} --out out",
+    "train": "--data {} --backbone net.onnx --out out",
     "finetune": "--data {} --backbone net.onnx --out out",
     "extract": "--data {} --backbone net.onnx --out out",
     "stream": "--source folder:{} --once --backbone net.onnx --out out",
@@ -38,18 +38,8 @@ CALLS = {
     "forget": "{} --class red",
     "import": "{} --out out.onnx",
 }
-TAKES_FOLDERS = {
-    "train",
-    "extract",
-    "finetune",
-    "stream",
-    "evaluate",
-    "predict",
-    "audit",
-    "report",
-    "serve",
-}
-TAKES_FOLDERS |= {"export", "check", "rollback", "forget"}
+TAKES_FOLDERS = {"train", "extract", "finetune", "stream", "evaluate", "predict", "audit"}
+TAKES_FOLDERS |= {"report", "serve", "export", "check", "rollback", "forget"}
 PATHLESS = {"doctor", "demo"}
 NOT_HERE = {"teach"}  # makes its run where there is none
 
@@ -60,6 +50,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("EDGETRANSFER_CACHE", str(tmp_path / "cache"))
     tiny(size=32).save(tmp_path / "net.onnx")
     (tmp_path / "photos").mkdir()
+    (tmp_path / "photo.jpg").write_bytes(b"no picture")
     return tmp_path
 
 
@@ -85,6 +76,9 @@ def test_a_path_that_is_no_use_is_named(
         pytest.importorskip("torch")
     code = main([name, *words])
     said = capsys.readouterr().err
+    if (name, what) == ("stream", "empty"):  # nothing has arrived yet
+        assert code == 0
+        return
     assert code in (1, 2, 3), said
     assert bad.name in said
     assert "error: " in said
