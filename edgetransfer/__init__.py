@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         BenchmarkReport,
         Evaluation,
         ExportReport,
+        PretrainingReport,
         Report,
         SparsityReport,
         StreamReport,
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
         list_backbones,
         list_checkpoints,
         predict,
+        pretrain_backbone,
         rollback_stream,
         run_benchmark,
         run_demo,
@@ -66,6 +68,7 @@ if TYPE_CHECKING:
     from edgetransfer.settings.finetune import FinetuneSettings
     from edgetransfer.settings.import_ import ImportSettings
     from edgetransfer.settings.learning import KeepingSettings, LearningSettings
+    from edgetransfer.settings.pretrain import Pretraining
     from edgetransfer.settings.serve import ServeSettings
     from edgetransfer.settings.sparsify import Sparsification
     from edgetransfer.settings.stream import StreamSettings
@@ -93,6 +96,8 @@ __all__ = [
     "LinearTraining",
     "OnlineLearner",
     "Prediction",
+    "Pretraining",
+    "PretrainingReport",
     "Report",
     "ServeSettings",
     "Sparsification",
@@ -119,6 +124,7 @@ __all__ = [
     "list_backbones",
     "list_checkpoints",
     "predict",
+    "pretrain_backbone",
     "rollback_stream",
     "run_benchmark",
     "run_demo",
@@ -134,12 +140,12 @@ __all__ = [
 _NAMES = {
     "edgetransfer.api": (
         *("BackboneReport", "BenchmarkReport", "Evaluation", "ExportReport", "Report"),
-        *("SparsityReport", "StreamReport", "TrainingReport"),
+        *("PretrainingReport", "SparsityReport", "StreamReport", "TrainingReport"),
         *("train_linear", "finetune_backbone", "evaluate", "predict", "export", "run_benchmark"),
         *("run_stream", "check_stream", "list_checkpoints", "rollback_stream", "forget_samples"),
         *("inspect_backbone", "sparsify_backbone", "compact_backbone", "import_backbone"),
-        *("evaluate_backbone", "tune_backbone", "list_backbones", "get_backbone"),
-        *("audit_photos", "write_page", "compare_runs"),
+        *("pretrain_backbone", "evaluate_backbone", "tune_backbone", "list_backbones"),
+        *("get_backbone", "audit_photos", "write_page", "compare_runs"),
         *("serve_run", "teach_classifier"),
         *("describe_machine", "run_demo"),
     ),
@@ -154,6 +160,7 @@ _NAMES = {
     "edgetransfer.settings.finetune": ("FinetuneSettings",),
     "edgetransfer.settings.import_": ("ImportSettings",),
     "edgetransfer.settings.serve": ("ServeSettings",),
+    "edgetransfer.settings.pretrain": ("Pretraining",),
     "edgetransfer.settings.sparsify": ("Sparsification",),
     "edgetransfer.settings.learning": ("KeepingSettings", "LearningSettings"),
     "edgetransfer.settings.stream": ("StreamSettings",),

@@ -24,8 +24,10 @@ from edgetransfer.version import __version__
 # page's order.
 COMMANDS = {
     **{name: name for name in ("train", "finetune", "stream", "evaluate", "predict", "audit")},
-    **{name: name for name in ("report", "serve", "teach", "inspect", "sparsify", "compact")},
-    **{name: name for name in ("benchmark", "tune", "doctor", "demo", "export", "check")},
+    **{name: name for name in ("report", "serve", "teach", "inspect", "sparsify", "pretrain")},
+    **{
+        name: name for name in ("compact", "benchmark", "tune", "doctor", "demo", "export", "check")
+    },
     "rollback": "rewind",
     "forget": "rewind",
     "import": "import_:import_",

@@ -31,6 +31,8 @@ from edgetransfer.settings.finetune import FinetuneSettings
 from edgetransfer.settings.forms import AUTOMATIC, BYTES, TRIPLE, WORDS
 from edgetransfer.settings.import_ import ImportSettings
 from edgetransfer.settings.option import NoOption, Opt, Setting, settings_of
+from edgetransfer.settings.policies import OPTIONS, POLICIES
+from edgetransfer.settings.pretrain import Pretraining
 from edgetransfer.settings.serve import ServeSettings
 from edgetransfer.settings.sparsify import Pattern, Sparsification
 from edgetransfer.settings.stream import StreamSettings
@@ -45,6 +47,7 @@ LEAST: dict[type, dict[str, Any]] = {
     StreamSettings: {"source": "folder:in", "out": HERE / "run"},
     Sparsification: {"dense": "d.onnx", "out": HERE / "s.onnx", "calibration": HERE / "c"},
     BenchmarkSettings: {"data": (HERE / "photos",), "out": HERE / "b", "baseline": "d.onnx"},
+    Pretraining: {"data": HERE / "photos", "out": HERE / "o.onnx"},
     Compaction: {"backbone": "b.onnx", "out": HERE / "o.onnx"},
     AuditSettings: {"source": HERE / "photos"},
     ServeSettings: {"run": HERE / "run"},
@@ -56,11 +59,23 @@ WITH: dict[tuple[type, str], dict[str, Any]] = {
     (LinearTraining, "mode"): {"solver": "sgd"},
     (FinetuneSettings, "cached_frozen"): {"only": "last-block"},
     (ImportSettings, "download"): {"source": None},
+    (Pretraining, "labels"): {"dense": "d.onnx"},
+    # An option of one policy is refused by the others.
+    **{
+        (Pretraining, name): {"policy": next(n for n, p in POLICIES.items() if name in p.options)}
+        for name in OPTIONS
+    },
 }
 COMMANDS = pytest.mark.parametrize("kind", list(LEAST), ids=lambda kind: kind.__name__)
 # A value that the rule below does not find: of a text that is checked, or in step with others.
 VALUES: dict[str, Any] = {
     "pattern": "2:4",
+    "phases": "2,1,1,2,3",
+    "levels": "40,2:4",
+    "one_shot": "30,60",
+    "prune_from": 0.25,
+    "prune_until": 0.5,
+    "threshold_start": -3.5,
     "patterns": ("erk", "uniform"),
     "synthetic": (SyntheticFamily.parse("resnet18:0.8,0.9"),),
     "mode": "online",
