@@ -9,14 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
-from edgetransfer.data import DataSplits, Sample, load_data
+from edgetransfer.data import DataSplits, Sample, find_images, load_data
 from edgetransfer.data.sheets import load_sheets
 from edgetransfer.errors import DataError
 from edgetransfer.features import FeatureExtractor, TrainView
 from edgetransfer.finetune.pixels import PixelEngine
 from edgetransfer.images import SUFFIXES
 from edgetransfer.settings.pretrain import Pretraining
-from edgetransfer.sparsify.photos import find_photos
 from edgetransfer.train.epochs import LearningBatch, OnlineEpochs
 from edgetransfer.train.skipping import SkippedImages
 from edgetransfer.types import Float32Array, IntArray, Preprocessing
@@ -57,7 +56,11 @@ def _held_out(settings: Pretraining) -> float:
 
 
 def _without_labels(settings: Pretraining) -> DataSplits:
-    paths = find_photos(settings.data, settings.seed)
+    if not settings.data.is_dir():
+        raise DataError(f"{settings.data}: no such folder; --no-labels takes a folder of photos")
+    found_here = sorted(find_images(settings.data, suffixes=SUFFIXES))
+    order = np.random.default_rng((settings.seed, len(found_here))).permutation(len(found_here))
+    paths = [found_here[i] for i in order]
     held = max(1, round(settings.val_fraction * len(paths)))
     if len(paths) - held < 2:
         raise DataError(f"{settings.data}: {len(paths)} photos are too few to learn from")

@@ -55,13 +55,15 @@ class Trainer:
         DataError
             If the loss is no longer finite, or too many photos cannot be used.
         """
+        self._between_steps = True
         self._saved = self._began = monotonic()
         self._spent = self.progression.seconds
         try:
             while self.progression.step < self.training.horizon.steps:
                 self._epoch()
         except KeyboardInterrupt:
-            self.save()
+            if self._between_steps:  # else batch-norm has learned from a step that is not whole
+                self.save()
             raise
         self.policy.finish()
 
@@ -73,9 +75,11 @@ class Trainer:
         stream = self.photos.epoch(epoch, excluded, begin)
         try:
             for batch in stream:
+                self._between_steps = False
                 if len(batch.labels):
                     self._step(batch.features, batch.labels)
                 progression.step += 1
+                self._between_steps = True
                 total = self.training.horizon.steps
                 size = self.photos.batch_size
                 self.progress(self._stage, progression.step * size, total * size)
@@ -84,8 +88,10 @@ class Trainer:
         finally:
             stream.close()
         # An epoch that lost photos is shorter; the next one begins where it would have.
+        self._between_steps = False
         progression.step = (epoch + 1) * per_epoch
         self._end_epoch(epoch, monotonic() - began)
+        self._between_steps = True
 
     @property
     def _stage(self) -> str:

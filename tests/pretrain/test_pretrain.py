@@ -195,8 +195,8 @@ def test_from_a_dense_network_with_labels_and_without(photos: Path, tmp_path: Pa
     assert written.card.parent == Backbone.open(dense).sha256
     assert report["prunable_sparsity"] == pytest.approx(0.5, abs=1e-3)
     unlabelled = tmp_path / "unlabelled"
-    shutil.copytree(photos / "train" / "red", unlabelled)
-    shutil.copytree(photos / "train" / "blue", unlabelled, dirs_exist_ok=True)
+    for colour in ("red", "blue"):
+        shutil.copytree(photos / "train" / colour, unlabelled / colour)
     report = pretrain(
         Pretraining(
             data=unlabelled,
