@@ -76,7 +76,7 @@ VALUES: dict[str, Any] = {
     "prune_from": 0.25,
     "prune_until": 0.5,
     "threshold_start": -3.5,
-    "patterns": ("erk", "uniform"),
+    "distributions": ("erk", "uniform"),
     "synthetic": (SyntheticFamily.parse("resnet18:0.8,0.9"),),
     "mode": "online",
     "solver": "ridge",
