@@ -13,6 +13,7 @@ from torch import Tensor
 from edgetransfer.atomic import write_atomically
 from edgetransfer.errors import EdgeTransferError
 from edgetransfer.pretrain.network import Tensors
+from edgetransfer.reports.shared import SkippedRecord
 from edgetransfer.settings.config import differs
 from edgetransfer.settings.pretrain import Pretraining
 
@@ -52,7 +53,7 @@ class Progression:
     loss_sum: float = 0.0
     seen: int = 0
     excluded: list[str] = field(default_factory=list)
-    skipped: list[dict[str, str]] = field(default_factory=list)
+    skipped: list[SkippedRecord] = field(default_factory=list)
     history: list[list[dict[str, Any]]] = field(default_factory=lambda: [[], []])
     seconds: float = 0.0
 

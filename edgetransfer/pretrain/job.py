@@ -297,11 +297,10 @@ class _Job:
     def _source(self, judged: dict[str, Any]) -> str:
         settings = self.settings
         begun = settings.dense or settings.architecture or "small_resnet"
-        told = judged.get("top1")
-        result = f"; {told:.2%} top-1 on {len(self.photos.tested)} photos that were held out"
-        if told is None:
-            error = judged.get("feature_error")
-            result = "" if error is None else f"; relative feature error {error:.3f}"
+        top1, error = judged.get("top1"), judged.get("feature_error")
+        result = "" if error is None else f"; relative feature error {error:.3f}"
+        if top1 is not None:
+            result = f"; {top1:.2%} top-1 on {len(self.photos.tested)} photos that were held out"
         return (
             f"edgetransfer pretrain, {settings.n_epochs} epochs of {len(self.splits.train)} photos "
             f"({settings.data.name}), from {'' if settings.dense else 'random weights of '}"

@@ -83,7 +83,7 @@ POLICIES: dict[PolicyName, PolicyRecord] = {
     ),
     "lth": PolicyRecord(
         line="finds a mask by pruning and rewinding, and puts it on the dense weights",
-        paper="Chen et al. 2021 (LTH-T)",
+        paper="LTH-T, Chen et al. 2021",
         options={"sparsity": 0.9, "distribution": "global", "rounds": 5, "rewind": 0.05},
     ),
     "filters": PolicyRecord(

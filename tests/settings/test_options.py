@@ -31,7 +31,7 @@ from edgetransfer.settings.finetune import FinetuneSettings
 from edgetransfer.settings.forms import AUTOMATIC, BYTES, TRIPLE, WORDS
 from edgetransfer.settings.import_ import ImportSettings
 from edgetransfer.settings.option import NoOption, Opt, Setting, settings_of
-from edgetransfer.settings.policies import OPTIONS, POLICIES
+from edgetransfer.settings.policies import OPTIONS, POLICIES, PolicyRecord
 from edgetransfer.settings.pretrain import Pretraining
 from edgetransfer.settings.serve import ServeSettings
 from edgetransfer.settings.sparsify import Pattern, Sparsification
@@ -76,6 +76,8 @@ VALUES: dict[str, Any] = {
     "prune_from": 0.25,
     "prune_until": 0.5,
     "threshold_start": -3.5,
+    "tile": 16,
+    "stretch": 2.0,
     "distributions": ("erk", "uniform"),
     "synthetic": (SyntheticFamily.parse("resnet18:0.8,0.9"),),
     "mode": "online",
@@ -98,8 +100,12 @@ def classes() -> Iterator[type]:
         loaded = importlib.import_module(f"edgetransfer.settings.{module.name}")
         for value in vars(loaded).values():
             own = isinstance(value, type) and value.__module__ == loaded.__name__
-            if own and is_dataclass(value) and value not in (SyntheticFamily, Pattern):
-                yield value  # those two are values, no settings
+            if (
+                own
+                and is_dataclass(value)
+                and value not in (SyntheticFamily, Pattern, PolicyRecord)
+            ):
+                yield value  # those are values, no settings
 
 
 def other(setting: Setting) -> Any:
@@ -181,9 +187,9 @@ def test_paths_and_strings_are_taken_for_one_another(kind: type) -> None:
         if inner not in (str, Path) or (isinstance(setting.said, Opt) and setting.said.parse):
             continue
         given = {**LEAST[kind], **WITH.get((kind, setting.name), {})}
-        word = (
-            "a.csv" if setting.name == "manifest" else "2:4" if setting.name == "pattern" else "a"
-        )
+        known = VALUES.get(setting.name)
+        word = known if isinstance(known, str) else "a"
+        word = "a.csv" if setting.name == "manifest" else word
         made = [assembled(kind, {**given, setting.name: form(word)}) for form in (str, Path)]
         assert made[0] == made[1], setting.name
         listed = assembled(kind, {**given, setting.name: [word]}) if setting.item else made[0]
