@@ -44,7 +44,7 @@ HERE = Path("/nowhere")
 LEAST: dict[type, dict[str, Any]] = {
     LinearTraining: {"data": HERE / "photos", "out": HERE / "run"},
     FinetuneSettings: {},
-    StreamSettings: {"source": "folder:in", "out": HERE / "run"},
+    StreamSettings: {"source": ("folder:in",), "out": HERE / "run"},
     Sparsification: {"dense": "d.onnx", "out": HERE / "s.onnx", "calibration": HERE / "c"},
     BenchmarkSettings: {"data": (HERE / "photos",), "out": HERE / "b", "baseline": "d.onnx"},
     Pretraining: {"data": HERE / "photos", "out": HERE / "o.onnx"},
