@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         evaluate,
         evaluate_backbone,
         export,
+        extract_features,
         finetune_backbone,
         forget_samples,
         get_backbone,
@@ -62,10 +63,12 @@ if TYPE_CHECKING:
     from edgetransfer.backbones import Backbone
     from edgetransfer.errors import EdgeTransferError
     from edgetransfer.estimators import BackboneFeatures, HeadClassifier
+    from edgetransfer.features.columns import PhotoFeatures
     from edgetransfer.settings.address import AddressSettings
     from edgetransfer.settings.audit import AuditSettings
     from edgetransfer.settings.benchmark import BenchmarkSettings, SyntheticFamily
     from edgetransfer.settings.compact import Compaction
+    from edgetransfer.settings.extract import Extraction
     from edgetransfer.settings.finetune import FinetuneSettings
     from edgetransfer.settings.import_ import ImportSettings
     from edgetransfer.settings.learning import KeepingSettings, LearningSettings
@@ -91,6 +94,7 @@ __all__ = [
     "EdgeTransferError",
     "Evaluation",
     "ExportReport",
+    "Extraction",
     "FinetuneSettings",
     "HeadClassifier",
     "ImportSettings",
@@ -98,6 +102,7 @@ __all__ = [
     "LearningSettings",
     "LinearTraining",
     "OnlineLearner",
+    "PhotoFeatures",
     "Prediction",
     "Predictions",
     "Pretraining",
@@ -119,6 +124,7 @@ __all__ = [
     "evaluate",
     "evaluate_backbone",
     "export",
+    "extract_features",
     "features",
     "finetune_backbone",
     "forget_samples",
@@ -148,8 +154,9 @@ _NAMES = {
         *("train_linear", "finetune_backbone", "evaluate", "predict", "export", "run_benchmark"),
         *("run_stream", "check_stream", "list_checkpoints", "rollback_stream", "forget_samples"),
         *("inspect_backbone", "sparsify_backbone", "compact_backbone", "import_backbone"),
-        *("pretrain_backbone", "evaluate_backbone", "tune_backbone", "list_backbones"),
-        *("get_backbone", "audit_photos", "write_page", "compare_runs"),
+        *("evaluate_backbone", "tune_backbone", "list_backbones", "get_backbone"),
+        *("pretrain_backbone",),
+        *("audit_photos", "write_page", "compare_runs", "extract_features"),
         *("serve_run", "teach_classifier"),
         *("describe_machine", "run_demo"),
     ),
@@ -162,6 +169,8 @@ _NAMES = {
     "edgetransfer.settings.audit": ("AuditSettings",),
     "edgetransfer.settings.benchmark": ("BenchmarkSettings", "SyntheticFamily"),
     "edgetransfer.settings.compact": ("Compaction",),
+    "edgetransfer.features.columns": ("PhotoFeatures",),
+    "edgetransfer.settings.extract": ("Extraction",),
     "edgetransfer.settings.finetune": ("FinetuneSettings",),
     "edgetransfer.settings.import_": ("ImportSettings",),
     "edgetransfer.settings.serve": ("ServeSettings",),
