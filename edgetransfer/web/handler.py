@@ -29,6 +29,7 @@ class Handler(BaseHTTPRequestHandler):
     """One connection."""
 
     server: WebServer
+    raw_requestline: bytes
     protocol_version = "HTTP/1.1"
     server_version = "edgetransfer"
     sys_version = ""
