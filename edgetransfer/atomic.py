@@ -68,7 +68,8 @@ def sync_folder(folder: Path) -> None:
     """Make new names in a folder survive a loss of power."""
     handle = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(handle)
+        with _named(folder):
+            os.fsync(handle)
     finally:
         os.close(handle)
 

@@ -72,12 +72,12 @@ def outcome(pid: int, reading: int) -> dict[str, Any]:
 
 
 def main() -> None:
-    from edgetransfer.cli.main import COMMANDS, application
+    from edgetransfer.cli.main import application
 
     for name in LOADED:
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
-    application(*COMMANDS)
+    application()
     stopped: dict[int, int] = {}
     while line := sys.stdin.readline():
         order = json.loads(line)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from edgetransfer.atomic import is_leftover
+from edgetransfer.errors import RunFolderError
 from edgetransfer.runs import RunFolder
 from tests.disk.commands import Commands
 from tests.graphs_made import tiny
@@ -270,17 +271,17 @@ def leftovers(work: Path) -> list[str]:
         str(path.relative_to(work))
         for path in work.rglob("*")
         if is_leftover(path.name)
-        or path.name.startswith((".edgetransfer-", ".staged", ".dropped", ".pending", ".returning"))
+        or path.name.startswith((".edgetransfer-", ".staged", ".dropped", ".pending"))
         or (path.parent == work / "tmp" and path.name.startswith("edgetransfer-"))
     ]
 
 
 def readable_state(work: Path, run: str) -> dict[str, str]:
     """The files that a run is read by: digests of head, labels and backbone; empty if none is."""
-    path = work / run
-    if not (path / "config.toml").exists() and not (path / ".previous").exists():
+    try:
+        there = RunFolder.open(work / run).path
+    except RunFolderError:
         return {}
-    there = RunFolder.open(path).path
     names = ("head.safetensors", "labels.txt", "backbone.onnx", "backbone.toml")
     return {
         name: hashlib.sha256((there / name).read_bytes()).hexdigest()
