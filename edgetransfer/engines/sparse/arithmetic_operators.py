@@ -34,8 +34,7 @@ def _along_a_line(low: Lowering, node: onnx.NodeProto, a: Attributes, weights: A
     value = low.any_value(node)
     if len(value.view) != 3:
         raise EngineError(f"weights {weights.shape} do not fit {low.full_shape(value)}")
-    layout = (references(value.view, [1]), [], references(value.view, [2]))
-    value = low.relaid(value, layout)
+    value = low.relaid(value, (references(value.view, [1]), [], references(value.view, [2])))
     flat = {"strides": [1], "dilations": [1], "pads": [0, 0]}
     wide = dict(a)
     for name, default in flat.items():

@@ -149,31 +149,48 @@ def split(low: Lowering, node: onnx.NodeProto, a: Attributes) -> list[Value]:
 
 
 def gathered(low: Lowering, node: onnx.NodeProto, a: Attributes) -> Value:
-    """Gather of known places along one axis; one place alone ends the axis."""
+    """Gather of known places along one axis, of any shape; one place alone ends the axis."""
     value, places = low.any_value(node), low.constant(node, 1)
-    if places is None or places.ndim > 1:
-        raise EngineError("it gathers from a list of places alone")
+    if places is None:
+        raise EngineError("it gathers from nowhere")
     axis = int(a.get("axis", 0)) % len(value.view)
     size = low.full_shape(value)[axis]
     wanted = np.where(places < 0, places + size, places).reshape(-1)
     if ((wanted < 0) | (wanted >= size)).any():
         raise EngineError("a place is outside of its axis")
     made = picked(low, value, axis, wanted)
-    if places.ndim:
+    if places.ndim == 1:
         return made
+    if places.ndim:
+        shape = low.full_shape(made)
+        return seen_as(low, made, [*shape[:axis], *places.shape, *shape[axis + 1 :]])
     return low.made(made.tensor, (*made.view[:axis], *made.view[axis + 1 :]))
 
 
 def expanded(low: Lowering, node: onnx.NodeProto, a: Attributes) -> Value:
-    """Expand to the shape that it has."""
+    """Expand: axes of one place are repeated."""
     value, given = low.any_value(node), low.constant(node, 1)
     shape = low.full_shape(value)
     wanted = [] if given is None else [int(n) for n in given]
-    if len(wanted) > len(shape) or any(
-        n not in (1, size) for n, size in zip(wanted[::-1], shape[::-1], strict=False)
+    wanted = [1] * (len(shape) - len(wanted)) + wanted
+    if len(wanted) != len(shape) or any(
+        1 not in (n, size) and n != size for n, size in zip(wanted, shape, strict=True)
     ):
         raise EngineError(f"it does not expand {shape} to {wanted}")
-    return value
+    repeated = [d for d, n in enumerate(wanted) if d and shape[d] == 1 and n > 1]
+    if wanted[0] not in (1, shape[0]):
+        raise EngineError("it does not repeat the batch")
+    if not repeated:
+        return value
+    if len(shape) == 4:
+        value = low.canonical(value)
+    view, layout = list(value.view), [list(axis) for axis in layout_of(value.view)]
+    for d in repeated:  # a factor that leads nowhere
+        view[d] = (*view[d], Factor(Axis.CHANNEL, wanted[d], 0))
+        home = 2 if d == len(shape) - 1 else 1 if d == len(shape) - 2 else 0
+        layout[home].append((d, len(view[d]) - 1))
+    seen = low.made(value.tensor, tuple(view))
+    return low.relaid(seen, (layout[0], layout[1], layout[2]))
 
 
 def depth_to_space(low: Lowering, node: onnx.NodeProto, a: Attributes) -> Value:

@@ -205,6 +205,10 @@ def depth_to_space(g: Growth, x: Tensor) -> Tensor | None:
 
 
 def expanded(g: Growth, x: Tensor) -> Tensor | None:
+    if not x.flat and g.chance(0.5):  # a gate for each channel, as large as its tensor
+        pooled = g.node("Sigmoid", g.node("GlobalAveragePool", x.name))
+        gate = g.node("Expand", pooled, g.integers([g.batch, *x.shape]))
+        return g.renamed(x, g.node("Mul", gate, x.name))
     shape = [1, x.features] if x.flat else [1, 1, *x.shape[1:]]
     return g.renamed(x, g.node("Expand", x.name, g.integers(shape)))
 
