@@ -8,6 +8,7 @@ from typing import Any, cast
 from edgetransfer.backbones import Backbone, warn_of_logits
 from edgetransfer.engines import EnginePlan
 from edgetransfer.errors import UsageError
+from edgetransfer.features.table_folder import is_table_folder
 from edgetransfer.reports.train import TrainingRecord
 from edgetransfer.runs import RunFolder
 from edgetransfer.settings.recipe import warning_of
@@ -24,6 +25,7 @@ from edgetransfer.train.opening import (
 )
 from edgetransfer.train.run_page import page_may_fail
 from edgetransfer.train.runs import check_finished, entered_run, replacing
+from edgetransfer.train.table_training import train_on_tables
 from edgetransfer.types import Progress, no_progress
 
 logger = logging.getLogger(__name__)
@@ -60,6 +62,8 @@ def train_linear(
         settings = LinearTraining(**given)
     elif given:
         raise UsageError(f"give settings or {', '.join(given)}, not both")
+    if is_table_folder(settings.data):
+        return train_on_tables(settings, resume=resume, overwrite=overwrite, progress=progress)
     departed = warning_of(settings.departures)
     for text in departed:
         logger.warning("%s", text)
