@@ -43,7 +43,7 @@ from edgetransfer.types import Progress, no_progress
 logger = logging.getLogger(__name__)
 
 VIEWS_TO_COMPARE = 200  # layers at several sparsities
-VIEWS_TO_CORRECT = 512
+VIEWS_TO_CORRECT = 512  # and to compare features of
 CHUNK = 32  # views that go through the networks at once
 ALREADY_SPARSE = 0.3
 
@@ -123,7 +123,8 @@ class _Job:
             "features": None,
         }
         if self.views is not None:
-            closeness = compare_features(self._pair(self.dense, self.pruned))
+            few = self._pair(self.dense, self.pruned, self._views_to_correct)
+            closeness = compare_features(few)
             report["features"] = closeness
             report["feature_cosine"] = closeness.get("held_out", closeness["fitted"])["cosine"]
         counted = measure_sparsity(self.pruned)
