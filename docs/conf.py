@@ -20,6 +20,7 @@ PAGES = [
         "report",
         "backbones",
         "sparsify",
+        "pretrain",
         "finetune",
         "stream",
         "teach",

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         import_backbone as import_backbone,
         inspect_backbone as inspect_backbone,
         list_backbones as list_backbones,
+        pretrain_backbone as pretrain_backbone,
         sparsify_backbone as sparsify_backbone,
         tune_backbone as tune_backbone,
     )
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
         BenchmarkReport as BenchmarkReport,
         Evaluation as Evaluation,
         ExportReport as ExportReport,
+        PretrainingReport as PretrainingReport,
         Report as Report,
         SparsityReport as SparsityReport,
         StreamReport as StreamReport,
@@ -88,6 +90,7 @@ if TYPE_CHECKING:
         KeepingSettings as KeepingSettings,
         LearningSettings as LearningSettings,
     )
+    from edgetransfer.settings.pretrain import Pretraining as Pretraining
     from edgetransfer.settings.serve import ServeSettings as ServeSettings
     from edgetransfer.settings.sparsify import Sparsification as Sparsification
     from edgetransfer.settings.stream import StreamSettings as StreamSettings
@@ -104,7 +107,7 @@ if TYPE_CHECKING:
 _NAMES = {
     "edgetransfer.api.backbones": (
         *("compact_backbone", "get_backbone", "import_backbone", "inspect_backbone"),
-        *("list_backbones", "sparsify_backbone", "tune_backbone"),
+        *("list_backbones", "pretrain_backbone", "sparsify_backbone", "tune_backbone"),
     ),
     "edgetransfer.api.classifiers": (
         *("evaluate", "evaluate_backbone", "export", "finetune_backbone", "predict"),
@@ -115,7 +118,14 @@ _NAMES = {
     "edgetransfer.api.judging": ("audit_photos", "compare_runs", "write_page"),
     "edgetransfer.api.machine": ("describe_machine", "run_demo"),
     "edgetransfer.api.reports": (
-        *("BackboneReport", "BenchmarkReport", "Evaluation", "ExportReport", "Report"),
+        *(
+            "BackboneReport",
+            "BenchmarkReport",
+            "Evaluation",
+            "ExportReport",
+            "PretrainingReport",
+            "Report",
+        ),
         *("SparsityReport", "StreamReport", "TrainingReport"),
     ),
     "edgetransfer.api.servers": ("serve_run", "teach_classifier"),
@@ -135,6 +145,7 @@ _NAMES = {
     "edgetransfer.settings.finetune": ("FinetuneSettings",),
     "edgetransfer.settings.import_": ("ImportSettings",),
     "edgetransfer.settings.learning": ("KeepingSettings", "LearningSettings"),
+    "edgetransfer.settings.pretrain": ("Pretraining",),
     "edgetransfer.settings.serve": ("ServeSettings",),
     "edgetransfer.settings.sparsify": ("Sparsification",),
     "edgetransfer.settings.stream": ("StreamSettings",),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from edgetransfer.atomic import write_atomically
-from edgetransfer.errors import DataError, TakenError
+from edgetransfer.errors import EdgeTransferError, TakenError
 
 
 def check_page(path: Path) -> None:
@@ -25,10 +25,10 @@ def write_page_file(path: Path, page: str) -> None:
 
     Raises
     ------
-    DataError
+    EdgeTransferError
         If it cannot be written.
     """
     try:
         write_atomically(path, page.encode())
     except OSError as error:
-        raise DataError(f"{path}: cannot be written: {error.strerror or error}") from error
+        raise EdgeTransferError(f"{path}: cannot be written: {error.strerror or error}") from error

@@ -126,6 +126,8 @@ class SparsifyRecord(TypedDict):
         The mean on held-out photos, or on all where none were; absent without photos.
     pruned_layers_sparsity
         Of the layers that were pruned.
+    batchnorm_tuning
+        How far batch-norm that was tuned brought the features back; null where it was not.
     measured
         What the choice of layers by time was based on.
     upstream
@@ -139,6 +141,7 @@ class SparsifyRecord(TypedDict):
     calibration: CalibrationPhotosRecord | None
     layers: list[PrunedLayerRecord]
     refinement: RefinementRecord | None
+    batchnorm_tuning: dict[str, Any] | None
     speed: PrunedSpeedRecord | None
     features: FeatureLikenessRecord | None
     feature_cosine: NotRequired[float]

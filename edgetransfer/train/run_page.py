@@ -98,7 +98,7 @@ def write_test_page(
     ------
     TakenError
         If the name is a folder's.
-    DataError
+    EdgeTransferError
         If it cannot be written.
     """
     check_page(path)

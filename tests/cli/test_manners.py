@@ -28,6 +28,7 @@ CALLS = {
     "serve": "{} --port 0",
     "teach": "{} --backbone net.onnx --port 0",
     "inspect": "{}",
+    "pretrain": "--data {} --out out.onnx",
     "sparsify": "{} --method magnitude --out out.onnx",
     "compact": "{} --out out.onnx",
     "benchmark": "--baseline {} --data photos --out out",
@@ -38,8 +39,8 @@ CALLS = {
     "forget": "{} --class red",
     "import": "{} --out out.onnx",
 }
-TAKES_FOLDERS = {"train", "extract", "finetune", "stream", "evaluate", "predict", "audit"}
-TAKES_FOLDERS |= {"report", "serve", "export", "check", "rollback", "forget"}
+TAKES_FOLDERS = {"train", "extract", "pretrain", "finetune", "stream", "evaluate", "predict"}
+TAKES_FOLDERS |= {"audit", "report", "serve", "export", "check", "rollback", "forget"}
 PATHLESS = {"doctor", "demo"}
 NOT_HERE = {"teach"}  # makes its run where there is none
 
@@ -72,7 +73,7 @@ def test_a_path_that_is_no_use_is_named(
     elif what == "the other kind":
         bad.write_text("words") if name in TAKES_FOLDERS else bad.mkdir()
     words = [word.replace("{}", str(bad)) for word in CALLS[name].split()]
-    if name == "finetune":
+    if name in ("finetune", "pretrain"):
         pytest.importorskip("torch")
     code = main([name, *words])
     said = capsys.readouterr().err

@@ -15,7 +15,7 @@ def write_comparison(comparison: Comparison, path: Path) -> None:
     ------
     TakenError
         If the name is a folder's.
-    DataError
+    EdgeTransferError
         If it cannot be written.
     """
     check_page(path)
