@@ -59,6 +59,7 @@ def test_every_command_is_here() -> None:
     assert set(CALLS) | PATHLESS == set(NAMES)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in CALLS if name not in NOT_HERE])
 @pytest.mark.parametrize("what", ["missing", "the other kind", "empty", "a link to itself"])
 def test_a_path_that_is_no_use_is_named(
