@@ -202,7 +202,7 @@ def search(repeats: int) -> None:
         return seconds
 
     def closed(methods: tuple[Method, ...], maps: tuple[MapName, ...]) -> Callable:
-        solver = ClosedFormSolver(methods=methods, maps=maps)
+        solver = ClosedFormSolver(methods=methods, maps=maps, logistic=len(methods) > 1)
         return solver.fit(features, labels, classes, threads=available_cores()).head.predict
 
     def logistic_cv() -> Callable:

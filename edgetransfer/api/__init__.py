@@ -39,6 +39,7 @@ from edgetransfer.api.streams import (
     check_stream,
     forget_samples,
     list_checkpoints,
+    relabel_samples,
     rollback_stream,
     run_stream,
 )
@@ -68,6 +69,7 @@ __all__ = [
     "list_backbones",
     "list_checkpoints",
     "predict",
+    "relabel_samples",
     "rollback_stream",
     "run_benchmark",
     "run_demo",

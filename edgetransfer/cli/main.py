@@ -28,6 +28,7 @@ COMMANDS = {
     **{name: name for name in ("benchmark", "tune", "doctor", "demo", "export", "check")},
     "rollback": "rewind",
     "forget": "rewind",
+    "relabel": "rewind",
     "import": "import_:import_",
     "backbones": "backbones",
 }

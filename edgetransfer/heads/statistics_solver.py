@@ -12,9 +12,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from edgetransfer.heads.alike import first_alike
 from edgetransfer.heads.candidates import (
     FEW_SPREAD,
     USUAL_PENALTY,
+    AnyMethod,
     MapCandidates,
     Method,
     spread_of,
@@ -26,7 +28,7 @@ from edgetransfer.heads.loss import FloatArray
 from edgetransfer.heads.moments import Moments
 from edgetransfer.heads.novelty import Novelty
 from edgetransfer.heads.planes import Float64Array
-from edgetransfer.heads.selection import Honest, distinct_rows
+from edgetransfer.heads.selection import Honest
 from edgetransfer.heads.spectrum import Spectrum
 from edgetransfer.types import Float32Array, IntArray
 
@@ -41,7 +43,7 @@ NOWHERE = 100.0  # below the least bias: of a class that has lost all of its sam
 class Component:
     """One method in a head: its penalty, and the factor that its scores are multiplied by."""
 
-    method: Method
+    method: AnyMethod
     penalty: float
     factor: float
 
@@ -86,7 +88,7 @@ class StatisticsSolver:
         """
         if len(moments.counts) > CHOSEN_AMONG:
             return self.usual(moments, rows), None
-        distinct = distinct_rows(rows, labels)
+        distinct = np.unique(first_alike(rows, labels))
         spectrum = Spectrum.of_moments(moments, rows[distinct], labels[distinct])
         candidates = MapCandidates(self.map, spectrum, METHODS, None, "none")
         parts = candidates.choose()
@@ -150,7 +152,7 @@ class _Solution:
         self._precise = precise
         self._projected: dict[float, FloatArray] = {}
 
-    def of(self, method: Method, penalty: float) -> tuple[FloatArray, Float64Array]:
+    def of(self, method: AnyMethod, penalty: float) -> tuple[FloatArray, Float64Array]:
         """The (D, K) weights and (K,) bias; see `ridge_of` and `discriminant_of`."""
         moments, n = self._moments, max(self._moments.n, 1)
         if method == "ridge":
@@ -190,7 +192,7 @@ class _Solution:
         return solved
 
 
-def _shares(moments: Moments, method: Method) -> FloatArray:
+def _shares(moments: Moments, method: AnyMethod) -> FloatArray:
     """(K,), added to calibrated scores: ridge knows of itself how often a class is seen."""
     shares: FloatArray = np.ones(len(moments.counts))
     if method == "lda":

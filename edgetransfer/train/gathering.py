@@ -118,7 +118,7 @@ def _training_part(
         absent = next(name for i, name in enumerate(splits.classes) if i not in present)
         raise DataError(f"{settings.data}: none of the images of class {absent!r} could be decoded")
     fitted, honest = fitted_honestly(settings, table, splits.classes, reading.progress)
-    return left_out(settings, samples, table, honest), fitted.head
+    return left_out(samples, table, honest), fitted.head
 
 
 class _Reading:
