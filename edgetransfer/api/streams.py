@@ -176,7 +176,7 @@ def relabel_samples(run: str | Path, ids: Iterable[str], label: str) -> Report:
 
     Returns
     -------
-    A report with ``relabelled``, ``unchanged``, and ``refused``: by id, why a sample stays as it
+    A report with ``changed``, ``unchanged``, and ``refused``: by id, why a sample stays as it
     was.
 
     Raises
@@ -189,7 +189,7 @@ def relabel_samples(run: str | Path, ids: Iterable[str], label: str) -> Report:
     Examples
     --------
     >>> import edgetransfer
-    >>> edgetransfer.relabel_samples("live", ["no such photo"], "red")["relabelled"]
+    >>> edgetransfer.relabel_samples("live", ["no such photo"], "red")["changed"]
     0
     """
     from edgetransfer.stream import relabel

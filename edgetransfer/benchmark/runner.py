@@ -25,7 +25,7 @@ from edgetransfer.data import DataSplits
 from edgetransfer.metrics.conventions import Metric, metric_of
 from edgetransfer.runs.owning import owned
 from edgetransfer.settings.benchmark import HELD_OUT, BenchmarkSettings
-from edgetransfer.settings.recipe import recipe_report, warning_of
+from edgetransfer.settings.recipe import recipe_record, warning_of
 from edgetransfer.train.inputs import stamp_of
 from edgetransfer.train.opening import load_splits
 from edgetransfer.types import Progress, no_progress
@@ -132,7 +132,7 @@ def _run(
         "epochs": settings.n_epochs,
         "seeds": settings.seeds,
         "batch_size": settings.batch_size,
-        "recipe": recipe_report(settings.recipe, departed),
+        "recipe": recipe_record(settings.recipe, departed),
         "threads": settings.threads,
         "data": [d.description(settings) for d in data],
         "backbones": [contestant.description for contestant in contestants],

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from typer.core import TyperCommand
-
 # What other tools call it: ours, where the command has that one.
 ELSEWHERE = {
     "--arch": "--backbone",
@@ -47,19 +43,18 @@ ELSEWHERE = {
 }
 
 
-class Command(TyperCommand):
-    """A command that answers an unknown option by the one that was meant."""
+def propose(error: Exception, known: set[str]) -> None:
+    """Let an error about an unknown option propose what was meant by it.
 
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """As in Typer; what an error proposes is what other tools' names stand for."""
-        try:
-            return super().parse_args(ctx, args)
-        except Exception as error:
-            name = getattr(error, "option_name", None)
-            known = {flag for parameter in self.params for flag in parameter.opts}
-            if name is not None and hasattr(error, "possibilities"):
-                spelled = name.replace("_", "-")
-                meant = spelled if spelled in known else ELSEWHERE.get(name)
-                if meant in known:
-                    error.possibilities = [meant]
-            raise
+    Parameters
+    ----------
+    known
+        The options that there are.
+    """
+    name = getattr(error, "option_name", None)
+    if name is None or not hasattr(error, "possibilities"):
+        return
+    spelled = name.replace("_", "-")
+    meant = spelled if spelled in known else ELSEWHERE.get(name)
+    if meant in known:
+        error.possibilities = [meant]

@@ -129,7 +129,7 @@ def relabel(
     if json_output:
         print_json(result)
     else:
-        say(f"relabelled {result['relabelled']}; {result['unchanged']} had this label before")
+        say(f"relabelled {result['changed']}; {result['unchanged']} had this label before")
     if result["refused"]:
         first, why = next(iter(result["refused"].items()))
         raise DataError(

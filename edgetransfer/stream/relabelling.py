@@ -23,7 +23,7 @@ ALL = KeepingSettings(journal_bytes=2**62, checkpoints=10**9, max_classes=2**31)
 def relabel(run: Path, ids: Sequence[str], label: str) -> dict[str, Any]:
     """Give samples another label, by the same records as a running stream; returns a report.
 
-    It has ``relabelled``, how many have another label now, ``unchanged``, how many had this one,
+    It has ``changed``, how many have another label now, ``unchanged``, how many had this one,
     and ``refused``, why the others stayed as they were, by id. What is done is on disk, and
     `rollback` goes back behind it. An unlabelled sample gets its label.
 
@@ -72,4 +72,4 @@ def relabel(run: Path, ids: Sequence[str], label: str) -> dict[str, Any]:
     }
     unchanged = sum(r.status == "duplicate" for r in receipts)
     done = len(receipts) - unchanged - len(refused)
-    return {"relabelled": done, "unchanged": unchanged, "refused": refused, **report}
+    return {"changed": done, "unchanged": unchanged, "refused": refused, **report}

@@ -14,6 +14,7 @@ from edgetransfer.engines import AUTO, Engine, EnginePlan, open_streams
 from edgetransfer.features import FeatureExtractor, TrainView, default_cache_folder, plan_for
 from edgetransfer.features.cache import rows_identity
 from edgetransfer.images import SUFFIXES
+from edgetransfer.reports.train import SplitRecord
 from edgetransfer.settings.train import LinearTraining
 
 logger = logging.getLogger(__name__)
@@ -39,7 +40,7 @@ def load_splits(settings: LinearTraining) -> DataSplits:
     return splits
 
 
-def _described(split: tuple[str, dict[str, int]]) -> str:
+def _described(split: tuple[str, SplitRecord]) -> str:
     name, size = split
     if not size["photos"]:
         return f"{name}: none"

@@ -102,7 +102,7 @@ def test_it_is_as_if_its_photos_had_streamed(
     # And it goes on: what came before is known, and can be corrected by its id.
     again = run_stream(settings_for(tmp_path / "on", photos / "test", from_run=trained))
     assert again["accepted"] == 75
-    assert relabel(tmp_path / "on", ["train/red/000.png"], "blue")["relabelled"] == 1
+    assert relabel(tmp_path / "on", ["train/red/000.png"], "blue")["changed"] == 1
     forget(tmp_path / "on", ids=frozenset(["train/red/001.png"]), classes=frozenset())
     assert check(tmp_path / "on").findings == ()
 

@@ -47,7 +47,7 @@ def test_offline_is_as_while_it_runs(
         ids = [f"s{i}" for i in dict.fromkeys(numbers)]
         receipts = live.relabel(ids, label)
         report = relabel(tmp_path / "stopped", [*ids, "never"], label)
-        assert report["relabelled"] == sum(r.status == "relabelled" for r in receipts)
+        assert report["changed"] == sum(r.status == "relabelled" for r in receipts)
         assert report["unchanged"] == sum(r.status == "duplicate" for r in receipts)
         assert list(report["refused"]) == ["never"]
     assert check(tmp_path / "stopped").findings == ()
