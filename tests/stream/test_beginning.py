@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -126,14 +125,15 @@ def test_a_start_that_was_stopped_goes_on(
     run_stream(whole)
     stop = Event()
 
-    def stopped(record: logging.LogRecord) -> bool:
-        if record.getMessage() == "21 of 60 photos":
-            stop.set()
-        return True
+    accept, calls = beginning._accept, []
 
-    logger = logging.getLogger("edgetransfer.stream.beginning")
-    monkeypatch.setattr(logger, "level", logging.INFO)
-    monkeypatch.setattr(logger, "filters", [stopped])
+    def counted(*given: Any) -> None:
+        accept(*given)
+        calls.append(given)
+        if len(calls) == 3:
+            stop.set()
+
+    monkeypatch.setattr(beginning, "_accept", counted)
     parts = settings_for(tmp_path / "parts", tmp_path / "none", from_run=trained, learning=learning)
     assert run_stream(parts, stop=stop)["accepted"] == 21
     assert run_stream(parts)["accepted"] == 60
