@@ -25,7 +25,7 @@ def relabel(run: Path, ids: Sequence[str], label: str) -> dict[str, Any]:
 
     It has ``changed``, how many have another label now, ``unchanged``, how many had this one,
     and ``refused``, why the others stayed as they were, by id. What is done is on disk, and
-    `rollback` goes back behind it. An unlabelled sample gets its label.
+    `rollback` to before the last sample, or by time, goes back behind it. An unlabelled sample gets its label.
 
     Raises
     ------

@@ -63,14 +63,15 @@ def test_there_is_a_way_back_and_nothing_goes(tmp_path: Path) -> None:
     for i in range(10):
         durable.accept([blob(i)])
         durable.checkpoint()
-    before = by_name(durable.learner)  # type: ignore[arg-type]
+        if i == 8:
+            before = by_name(durable.learner)  # type: ignore[arg-type]
     durable.close()
     kept = CheckpointFolder(tmp_path / "run" / "checkpoints").names()
     size = sum(path.stat().st_size for path in segments(tmp_path / "run" / "journal"))
     relabel(tmp_path / "run", ["s3"], "class 1")
     assert set(kept) < set(CheckpointFolder(tmp_path / "run" / "checkpoints").names())
     assert sum(path.stat().st_size for path in segments(tmp_path / "run" / "journal")) > size
-    rollback(tmp_path / "run", "10")
+    rollback(tmp_path / "run", "9")
     durable = opened(tmp_path / "run")
     assert by_name(durable.learner) == before  # type: ignore[arg-type]
     durable.close()
