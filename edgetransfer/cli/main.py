@@ -101,6 +101,7 @@ def application(names: tuple[str, ...] = tuple(COMMANDS)) -> typer.Typer:
 
 def _add(made: typer.Typer, name: str) -> None:
     from edgetransfer.cli.exit_codes import with_exit_codes
+    from edgetransfer.cli.options import with_quiet
     from edgetransfer.cli.signature import as_options
 
     module, _, function = HOMES.get(name, name).partition(":")
@@ -109,7 +110,7 @@ def _add(made: typer.Typer, name: str) -> None:
         made.add_typer(command, name=name)
         return
     register = made.command(name, cls=Command, context_settings=HELP_OPTIONS)
-    register(with_exit_codes(as_options(command)))
+    register(with_exit_codes(with_quiet(as_options(command)), name))
 
 
 def __getattr__(name: str) -> Any:

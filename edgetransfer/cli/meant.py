@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
+
+from edgetransfer.cli.completing import CONFIG
+from edgetransfer.errors import UsageError
+
 # What other tools call it: ours, where the command has that one.
 ELSEWHERE = {
     "--arch": "--backbone",
@@ -41,6 +47,25 @@ ELSEWHERE = {
     "--wd": "--weight-decay",
     "--weights": "--backbone",
 }
+
+
+def check_order(command: str, run: Path, others: Sequence[Path | str]) -> None:
+    """Refuse a run that was typed behind what it is to be used on.
+
+    Raises
+    ------
+    UsageError
+        If ``run`` is none, and one of the others is.
+    """
+    if _is_run(run):
+        return
+    for other in map(Path, others):
+        if _is_run(other):
+            raise UsageError(f"the run comes first: edgetransfer {command} {other} {run}")
+
+
+def _is_run(path: Path) -> bool:
+    return (path / CONFIG).is_file() or (path.suffix == ".onnx" and path.is_file())
 
 
 def propose(error: Exception, known: set[str]) -> None:
