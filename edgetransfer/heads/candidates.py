@@ -40,6 +40,7 @@ USUAL_PENALTY: dict[Method, float] = {"lda": PENALTIES[7], "ridge": PENALTIES[6]
 # so much less say little of what suits the whole, so that nothing is chosen by them.
 ENOUGH = 5  # samples of the middle class
 CLOSED = 2.0  # times what softmax regression counts in a blend, the closed forms count together
+TRIED_ON = 8192  # samples: more say no more about a penalty, and take time at each
 FEW_SPREAD = 2.5  # of each method's logits where there are fewer
 
 LEFT_OUT: dict[Method, Callable[[Spectrum, Products], FloatArray]] = {
@@ -76,6 +77,8 @@ class MapCandidates:
         Of all samples; its rows are those that are scored.
     methods, penalty, class_weights
         As of `ClosedFormSolver`.
+    threads
+        Take blocks of rows, and change no bit.
     """
 
     def __init__(
@@ -85,13 +88,18 @@ class MapCandidates:
         methods: Sequence[Method],
         penalty: float | None,
         class_weights: ClassWeights,
+        *,
+        threads: int = 1,
     ) -> None:
+        self._threads = threads
         self.mapping = mapping
         self.spectrum = spectrum
         self.labels, self.counts = spectrum.labels, spectrum.counts
         present = self.counts[self.counts > 0]
         self.few = not len(self.labels) or float(np.median(present)) < ENOUGH
         self.votes = Votes.of(self.labels, self.counts, class_weights)
+        self._some = spectrum.every(-(-len(self.labels) // TRIED_ON) or 1)
+        self._some_votes = Votes.of(self._some.labels, self.counts, class_weights)
         self.penalties_tried: list[Trial] = []
         self._penalty = penalty
         self._class_weights = class_weights
@@ -104,11 +112,12 @@ class MapCandidates:
         own = self._penalty
         penalties = PENALTIES if own is None else (own,)
         rights: dict[Method, list[BoolArray]] = {method: [] for method in methods}
+        some, votes = self._some, self._some_votes
         for penalty in penalties:
-            products = self.spectrum.products(penalty)
+            products = some.products(penalty, threads=self._threads)
             for method, right in rights.items():
-                scores = self._scores(method, products)
-                right.append(self.votes.right(scores + self._shares(method), self.labels))
+                scores = self._scores(method, some, products)
+                right.append(votes.right(scores + self._shares(method), some.labels))
         parts = []
         for method, right in rights.items():
             self.penalties_tried += [
@@ -116,21 +125,23 @@ class MapCandidates:
                     solver=method,
                     map=self.mapping.name,
                     penalties=(penalty,),
-                    accuracy=self.votes.accuracy(one),
+                    accuracy=votes.accuracy(one),
                 )
                 for penalty, one in zip(penalties, right, strict=True)
             ]
             usual = penalties.index(USUAL_PENALTY[method]) if own is None else 0
-            penalty = penalties[usual if self.few else self.votes.choose(right, usual)]
+            penalty = penalties[usual if self.few else votes.choose(right, usual)]
             parts.append(self._part(method, penalty))
         return parts
 
-    def _scores(self, method: Method, products: Products) -> FloatArray:
-        scores = LEFT_OUT[method](self.spectrum, products)
-        return scores * scores.dtype.type(self._scale(method))
+    def _scores(self, method: Method, spectrum: Spectrum, products: Products) -> FloatArray:
+        scores = LEFT_OUT[method](spectrum, products)
+        scores *= scores.dtype.type(self._scale(method))
+        return scores
 
     def _part(self, method: Method, penalty: float) -> Part:
-        scores = self._scores(method, self.spectrum.products(penalty))
+        products = self.spectrum.products(penalty, threads=self._threads)
+        scores = self._scores(method, self.spectrum, products)
         if self.few:
             factor = FEW_SPREAD / spread_of(scores)
         else:
@@ -252,8 +263,8 @@ class MapCandidates:
         """The distance beyond which a sample is unknown; None where too few were tested."""
         if len(self.counts) < 2:
             return None
-        distances = left_out_distances(self.spectrum, self.novelty_penalty)
-        return threshold_of(distances, self.votes.tested)
+        distances = left_out_distances(self._some, self.novelty_penalty)
+        return threshold_of(distances, self._some_votes.tested)
 
     def _novelty(self, spectrum: Spectrum) -> Novelty | None:
         threshold = self.novelty_threshold()

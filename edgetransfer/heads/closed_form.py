@@ -110,11 +110,14 @@ class ClosedFormSolver:
         alike = first_alike(mappings[0](features), labels)
         distinct = np.unique(alike)
         progress("fitting heads", 0, len(mappings))
+        apart = threads // at_once  # threads of each map
 
         def tried(mapping: FeatureMap) -> MapCandidates:
             rows = mapping(features[distinct])
-            spectrum = self._decomposed(rows, labels[distinct], len(classes))
-            return MapCandidates(mapping, spectrum, self.methods, self.penalty, self.class_weights)
+            spectrum = self._decomposed(rows, labels[distinct], len(classes), apart)
+            return MapCandidates(
+                mapping, spectrum, self.methods, self.penalty, self.class_weights, threads=apart
+            )
 
         # A decomposition gains little from a second thread, and loses much beside other work.
         with threadpool_limits(1), ThreadPoolExecutor(at_once) as pool:
@@ -126,7 +129,8 @@ class ClosedFormSolver:
             search, parts, place = choice.search, choice.parts, choice.place
             spectrum = search.spectrum
             if len(distinct) < len(labels):
-                spectrum = self._decomposed(search.mapping(features), labels, len(classes))
+                rows = search.mapping(features)
+                spectrum = self._decomposed(rows, labels, len(classes), threads)
             progress("fitting heads", len(mappings), len(mappings))
             trials = choice.trials
             return ClosedFormResult(
@@ -140,11 +144,13 @@ class ClosedFormSolver:
                 ),
             )
 
-    def _decomposed(self, rows: Float32Array, labels: IntArray, n_classes: int) -> Spectrum:
+    def _decomposed(
+        self, rows: Float32Array, labels: IntArray, n_classes: int, threads: int
+    ) -> Spectrum:
         weights = None
         if self.class_weights == "balanced":
             weights = 1 / np.bincount(labels, minlength=n_classes)
-        return Spectrum.of(rows, labels, n_classes, weights)
+        return Spectrum.of(rows, labels, n_classes, weights, threads=threads)
 
 
 class _Choice:

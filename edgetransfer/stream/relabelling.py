@@ -24,8 +24,9 @@ def relabel(run: Path, ids: Sequence[str], label: str) -> dict[str, Any]:
     """Give samples another label, by the same records as a running stream; returns a report.
 
     It has ``changed``, how many have another label now, ``unchanged``, how many had this one,
-    and ``refused``, why the others stayed as they were, by id. What is done is on disk, and
-    `rollback` to before the last sample, or by time, goes back behind it. An unlabelled sample gets its label.
+    and ``refused``, why the others stayed as they were, by id. What is done is on disk;
+    `rollback` to before the last sample, or by time, goes back behind it. An unlabelled sample gets
+    its label.
 
     Raises
     ------

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgetransfer.errors import DataError, UsageError
-from edgetransfer.heads import ClosedFormSolver, calibration_error
+from edgetransfer.heads import ClosedFormSolver, calibration_error, spectrum
 from edgetransfer.heads.selection import Votes
 from tests.heads.blobs import blobs
 
@@ -61,6 +61,34 @@ def test_threads_change_no_bit():
     first, second = (ClosedFormSolver().fit(features, labels, CLASSES, threads=n) for n in (1, 2))
     assert np.array_equal(first.head.weights, second.head.weights)
     assert first.tried == second.tried
+
+
+def test_threads_change_no_bit_of_many_rows_either():
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 3, 10_000)  # more than one block, and than penalties are tried on
+    features = rng.standard_normal((10_000, 24), np.float32) + np.eye(3, 24, dtype="f4")[labels]
+    solver = ClosedFormSolver(maps=("raw",))
+    one, two = (solver.fit(features, labels, CLASSES, threads=n) for n in (1, 2))
+    assert np.array_equal(one.head.weights, two.head.weights)
+    assert np.array_equal(one.honest.logits, two.honest.logits)
+    assert one.tried == two.tried
+    assert one.head.novelty.threshold == two.head.novelty.threshold
+    assert len(one.honest.labels) == 10_000
+
+
+def test_float32_sums_of_very_many_rows_are_good_enough(monkeypatch):
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 3, 6000)
+    features = np.maximum(rng.standard_normal((6000, 80)) / np.arange(1, 81) ** 0.7, 0)
+    features[:, :3] += 0.5 * np.eye(3)[labels]
+    features = features.astype(np.float32)
+    solver = ClosedFormSolver(maps=("raw",))
+    exact = solver.fit(features, labels, CLASSES)
+    monkeypatch.setattr(spectrum, "MANY", 0)
+    quick = solver.fit(features, labels, CLASSES)
+    np.testing.assert_allclose(
+        quick.head.predict_proba(features), exact.head.predict_proba(features), atol=1e-3
+    )
 
 
 @settings(max_examples=20, deadline=None)
