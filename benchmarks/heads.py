@@ -11,8 +11,8 @@ documentation says. ``search``: whole fits with the choice of everything, on fea
 variances fall like those of a backbone's: ``auto``, ``ridge`` (both with left-out scores of every
 sample), ``lbfgs``; and scikit-learn's `LogisticRegressionCV` over ten strengths and five folds, and
 `RidgeClassifierCV` over the same penalties as ours. ``few`` (of ``--data``, by ``--backbone``):
-accuracy by photos a class, over draws, of ``auto``, ``lbfgs``, the nearest class mean and the nearest
-neighbours. ``large`` is 50,000 x 2,048 features and 1,000
+accuracy by photos a class, over draws, of ``auto``, ``lbfgs``, the nearest class mean and the
+nearest neighbours. ``large`` is 50,000 x 2,048 features and 1,000
 classes by ridge; it needs 4 GiB and is run by ``--large``.
 """
 
