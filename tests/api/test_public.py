@@ -45,6 +45,7 @@ COMMANDS = {
     "relabel": "relabel_samples",
     "import": "import_backbone",
     "audit": "audit_photos",
+    "extract": "extract_features",
     "report": "write_page",
     "serve": "serve_run",
     "teach": "teach_classifier",
@@ -61,6 +62,7 @@ OF_SETTINGS = {
     "import_backbone": ("ImportSettings",),
     "run_benchmark": ("BenchmarkSettings",),
     "audit_photos": ("AuditSettings",),
+    "extract_features": ("Extraction",),
     "serve_run": ("ServeSettings",),
     "teach_classifier": ("TeachSettings",),
 }
