@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         BenchmarkReport,
         Evaluation,
         ExportReport,
+        PretrainingReport,
         Report,
         SparsityReport,
         StreamReport,
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
         list_backbones,
         list_checkpoints,
         predict,
+        pretrain_backbone,
         relabel_samples,
         rollback_stream,
         run_benchmark,
@@ -71,6 +73,7 @@ if TYPE_CHECKING:
     from edgetransfer.settings.finetune import FinetuneSettings
     from edgetransfer.settings.import_ import ImportSettings
     from edgetransfer.settings.learning import KeepingSettings, LearningSettings
+    from edgetransfer.settings.pretrain import Pretraining
     from edgetransfer.settings.serve import ServeSettings
     from edgetransfer.settings.sparsify import Sparsification
     from edgetransfer.settings.stream import StreamSettings
@@ -103,6 +106,8 @@ __all__ = [
     "PhotoFeatures",
     "Prediction",
     "Predictions",
+    "Pretraining",
+    "PretrainingReport",
     "Report",
     "ServeSettings",
     "Sparsification",
@@ -130,6 +135,7 @@ __all__ = [
     "list_backbones",
     "list_checkpoints",
     "predict",
+    "pretrain_backbone",
     "relabel_samples",
     "rollback_stream",
     "run_benchmark",
@@ -146,12 +152,13 @@ __all__ = [
 _NAMES = {
     "edgetransfer.api": (
         *("BackboneReport", "BenchmarkReport", "Evaluation", "ExportReport", "Report"),
-        *("SparsityReport", "StreamReport", "TrainingReport"),
+        *("PretrainingReport", "SparsityReport", "StreamReport", "TrainingReport"),
         *("train_linear", "finetune_backbone", "evaluate", "predict", "export", "run_benchmark"),
         *("run_stream", "check_stream", "list_checkpoints", "rollback_stream", "forget_samples"),
         *("relabel_samples",),
         *("inspect_backbone", "sparsify_backbone", "compact_backbone", "import_backbone"),
         *("evaluate_backbone", "tune_backbone", "list_backbones", "get_backbone"),
+        *("pretrain_backbone",),
         *("audit_photos", "write_page", "compare_runs", "extract_features"),
         *("serve_run", "teach_classifier"),
         *("describe_machine", "run_demo"),
@@ -170,6 +177,7 @@ _NAMES = {
     "edgetransfer.settings.finetune": ("FinetuneSettings",),
     "edgetransfer.settings.import_": ("ImportSettings",),
     "edgetransfer.settings.serve": ("ServeSettings",),
+    "edgetransfer.settings.pretrain": ("Pretraining",),
     "edgetransfer.settings.sparsify": ("Sparsification",),
     "edgetransfer.settings.learning": ("KeepingSettings", "LearningSettings"),
     "edgetransfer.settings.stream": ("StreamSettings",),
