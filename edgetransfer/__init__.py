@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         BenchmarkReport,
         Evaluation,
         ExportReport,
+        PretrainingReport,
         Report,
         SparsityReport,
         StreamReport,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
         evaluate,
         evaluate_backbone,
         export,
+        extract_features,
         finetune_backbone,
         forget_samples,
         get_backbone,
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
         list_backbones,
         list_checkpoints,
         predict,
+        pretrain_backbone,
         rollback_stream,
         run_benchmark,
         run_demo,
@@ -60,13 +63,16 @@ if TYPE_CHECKING:
     from edgetransfer.backbones import Backbone
     from edgetransfer.errors import EdgeTransferError
     from edgetransfer.estimators import BackboneFeatures, HeadClassifier
+    from edgetransfer.features.columns import PhotoFeatures
     from edgetransfer.settings.address import AddressSettings
     from edgetransfer.settings.audit import AuditSettings
     from edgetransfer.settings.benchmark import BenchmarkSettings, SyntheticFamily
     from edgetransfer.settings.compact import Compaction
+    from edgetransfer.settings.extract import Extraction
     from edgetransfer.settings.finetune import FinetuneSettings
     from edgetransfer.settings.import_ import ImportSettings
     from edgetransfer.settings.learning import KeepingSettings, LearningSettings
+    from edgetransfer.settings.pretrain import Pretraining
     from edgetransfer.settings.serve import ServeSettings
     from edgetransfer.settings.sparsify import Sparsification
     from edgetransfer.settings.stream import StreamSettings
@@ -88,6 +94,7 @@ __all__ = [
     "EdgeTransferError",
     "Evaluation",
     "ExportReport",
+    "Extraction",
     "FinetuneSettings",
     "HeadClassifier",
     "ImportSettings",
@@ -95,8 +102,11 @@ __all__ = [
     "LearningSettings",
     "LinearTraining",
     "OnlineLearner",
+    "PhotoFeatures",
     "Prediction",
     "Predictions",
+    "Pretraining",
+    "PretrainingReport",
     "Report",
     "ServeSettings",
     "Sparsification",
@@ -114,6 +124,7 @@ __all__ = [
     "evaluate",
     "evaluate_backbone",
     "export",
+    "extract_features",
     "features",
     "finetune_backbone",
     "forget_samples",
@@ -123,6 +134,7 @@ __all__ = [
     "list_backbones",
     "list_checkpoints",
     "predict",
+    "pretrain_backbone",
     "rollback_stream",
     "run_benchmark",
     "run_demo",
@@ -138,12 +150,13 @@ __all__ = [
 _NAMES = {
     "edgetransfer.api": (
         *("BackboneReport", "BenchmarkReport", "Evaluation", "ExportReport", "Report"),
-        *("SparsityReport", "StreamReport", "TrainingReport"),
+        *("PretrainingReport", "SparsityReport", "StreamReport", "TrainingReport"),
         *("train_linear", "finetune_backbone", "evaluate", "predict", "export", "run_benchmark"),
         *("run_stream", "check_stream", "list_checkpoints", "rollback_stream", "forget_samples"),
         *("inspect_backbone", "sparsify_backbone", "compact_backbone", "import_backbone"),
         *("evaluate_backbone", "tune_backbone", "list_backbones", "get_backbone"),
-        *("audit_photos", "write_page", "compare_runs"),
+        *("pretrain_backbone",),
+        *("audit_photos", "write_page", "compare_runs", "extract_features"),
         *("serve_run", "teach_classifier"),
         *("describe_machine", "run_demo"),
     ),
@@ -156,9 +169,12 @@ _NAMES = {
     "edgetransfer.settings.audit": ("AuditSettings",),
     "edgetransfer.settings.benchmark": ("BenchmarkSettings", "SyntheticFamily"),
     "edgetransfer.settings.compact": ("Compaction",),
+    "edgetransfer.features.columns": ("PhotoFeatures",),
+    "edgetransfer.settings.extract": ("Extraction",),
     "edgetransfer.settings.finetune": ("FinetuneSettings",),
     "edgetransfer.settings.import_": ("ImportSettings",),
     "edgetransfer.settings.serve": ("ServeSettings",),
+    "edgetransfer.settings.pretrain": ("Pretraining",),
     "edgetransfer.settings.sparsify": ("Sparsification",),
     "edgetransfer.settings.learning": ("KeepingSettings", "LearningSettings"),
     "edgetransfer.settings.stream": ("StreamSettings",),

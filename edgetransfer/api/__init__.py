@@ -10,6 +10,7 @@ from edgetransfer.api.backbones import (
     import_backbone,
     inspect_backbone,
     list_backbones,
+    pretrain_backbone,
     sparsify_backbone,
     tune_backbone,
 )
@@ -22,6 +23,7 @@ from edgetransfer.api.classifiers import (
     train_linear,
 )
 from edgetransfer.api.comparing import run_benchmark
+from edgetransfer.api.extracting import extract_features
 from edgetransfer.api.judging import audit_photos, compare_runs, write_page
 from edgetransfer.api.machine import describe_machine, run_demo
 from edgetransfer.api.reports import (
@@ -29,6 +31,7 @@ from edgetransfer.api.reports import (
     BenchmarkReport,
     Evaluation,
     ExportReport,
+    PretrainingReport,
     Report,
     SparsityReport,
     StreamReport,
@@ -48,6 +51,7 @@ __all__ = [
     "BenchmarkReport",
     "Evaluation",
     "ExportReport",
+    "PretrainingReport",
     "Report",
     "SparsityReport",
     "StreamReport",
@@ -60,6 +64,7 @@ __all__ = [
     "evaluate",
     "evaluate_backbone",
     "export",
+    "extract_features",
     "finetune_backbone",
     "forget_samples",
     "get_backbone",
@@ -68,6 +73,7 @@ __all__ = [
     "list_backbones",
     "list_checkpoints",
     "predict",
+    "pretrain_backbone",
     "rollback_stream",
     "run_benchmark",
     "run_demo",

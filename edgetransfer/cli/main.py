@@ -29,11 +29,13 @@ COMMANDS = {
     "evaluate": "Test a trained run, or a backbone's own classifier, on labelled images.",
     "predict": "Say what photos show.",
     "audit": "Find labels that are probably wrong, photos that are there twice, and outliers.",
+    "extract": "Write the features of photos as Parquet tables, on one machine or many.",
     "report": "Write a run's report.html anew, or set runs side by side.",
     "serve": "Answer other programs, and a page in the browser, what photos show.",
     "teach": "Open a page in the browser where a classifier is taught, photo by photo.",
     "inspect": "Show a backbone's features, sparsity, dead channels, and what its zeros gain here.",
     "sparsify": "Make a dense backbone sparse in one shot, with unlabelled photos and no training.",
+    "pretrain": "Train a sparse network on photos, from random weights or from a dense backbone.",
     "compact": "Cut away channels that cannot change the features: same outputs, smaller network.",
     "benchmark": (
         "Compare backbones with a dense one: seconds per epoch and accuracy, here, on your photos."
