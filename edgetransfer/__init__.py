@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     )
     from edgetransfer.backbones import Backbone
     from edgetransfer.errors import EdgeTransferError
+    from edgetransfer.estimators import BackboneFeatures, HeadClassifier
     from edgetransfer.settings.address import AddressSettings
     from edgetransfer.settings.audit import AuditSettings
     from edgetransfer.settings.benchmark import BenchmarkSettings, SyntheticFamily
@@ -72,12 +73,13 @@ if TYPE_CHECKING:
     from edgetransfer.settings.teach import TeachSettings
     from edgetransfer.settings.train import LinearTraining
     from edgetransfer.stream import OnlineLearner
-    from edgetransfer.train import Classifier, Prediction
+    from edgetransfer.train import Classifier, Prediction, Predictions
 
 __all__ = [
     "AddressSettings",
     "AuditSettings",
     "Backbone",
+    "BackboneFeatures",
     "BackboneReport",
     "BenchmarkReport",
     "BenchmarkSettings",
@@ -87,12 +89,14 @@ __all__ = [
     "Evaluation",
     "ExportReport",
     "FinetuneSettings",
+    "HeadClassifier",
     "ImportSettings",
     "KeepingSettings",
     "LearningSettings",
     "LinearTraining",
     "OnlineLearner",
     "Prediction",
+    "Predictions",
     "Report",
     "ServeSettings",
     "Sparsification",
@@ -145,7 +149,8 @@ _NAMES = {
     ),
     "edgetransfer.backbones": ("Backbone",),
     "edgetransfer.errors": ("EdgeTransferError",),
-    "edgetransfer.train": ("Classifier", "Prediction"),
+    "edgetransfer.estimators": ("BackboneFeatures", "HeadClassifier"),
+    "edgetransfer.train": ("Classifier", "Prediction", "Predictions"),
     "edgetransfer.stream": ("OnlineLearner",),
     "edgetransfer.settings.address": ("AddressSettings",),
     "edgetransfer.settings.audit": ("AuditSettings",),

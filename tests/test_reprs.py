@@ -13,12 +13,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.base import BaseEstimator
 
 import edgetransfer
 from edgetransfer.api import Report
 from edgetransfer.heads import LinearHead
 from edgetransfer.reprs import LONGEST
-from edgetransfer.train import LinearTraining, Prediction
+from edgetransfer.train import LinearTraining, Prediction, Predictions
 
 LONG: tuple[Any, ...] = (
     "x" * 5000,
@@ -78,7 +79,8 @@ def test_a_record_is_shown_in_a_few_lines_whatever_it_holds(record: type) -> Non
 def test_other_public_classes_show_no_more_than_their_name() -> None:
     for other in public_classes():
         if other not in RECORDS and not issubclass(other, BaseException):
-            known = other.__name__ == "Classifier" or issubclass(other, Report)
+            shown = Report | BaseEstimator | Predictions
+            known = other.__name__ == "Classifier" or issubclass(other, shown)
             assert other.__repr__ is object.__repr__ or known, other
 
 
@@ -107,3 +109,15 @@ def test_what_was_set_is_shown_and_nothing_else() -> None:
     assert repr(found) == (
         "Prediction(id='a.jpg', classes=('cat', 'dog'), probabilities=(0.75, 0.25))"
     )
+
+
+@given(st.lists(st.tuples(st.text(), st.text(min_size=1), st.booleans()), max_size=60))
+def test_many_predictions_are_one_short_line(rows: list[tuple[str, str, bool]]) -> None:
+    found = Predictions(
+        Prediction(id=name, classes=(c,), probabilities=(0.5,), unknown=unknown)
+        for name, c, unknown in rows
+    )
+    assert len(repr(found)) <= LONGEST
+    assert "\n" not in repr(found)
+    assert repr(found).startswith(f"Predictions({len(rows)} photos")
+    assert found == list(found)

@@ -56,12 +56,12 @@ def sparsify_backbone(
     >>> 0 < report.sparsity < 0.6
     True
     """
+    from edgetransfer.api.progress import told
     from edgetransfer.sparsify import sparsify
-    from edgetransfer.types import no_progress
 
     asked = taken(Sparsification, settings, given)
     return SparsityReport(
-        sparsify(asked, resume=resume, overwrite=overwrite, progress=progress or no_progress)
+        sparsify(asked, resume=resume, overwrite=overwrite, progress=told(progress))
     )
 
 
@@ -124,12 +124,12 @@ def import_backbone(
     >>> report.out.name, report["card"]["name"]
     ('mine.onnx', 'mine')
     """
+    from edgetransfer.api.progress import told
     from edgetransfer.jobs.importing import import_backbone as bring
-    from edgetransfer.types import no_progress
 
     asked = taken(ImportSettings, settings, given)
     cache = None if cache_dir is None else Path(cache_dir)
-    return BackboneReport(bring(asked, cache=cache, progress=progress or no_progress))
+    return BackboneReport(bring(asked, cache=cache, progress=told(progress)))
 
 
 def inspect_backbone(
@@ -227,8 +227,8 @@ def tune_backbone(
     >>> edgetransfer.tune_backbone("small.onnx", seconds=0)["plan"]["streams"]
     1
     """
+    from edgetransfer.api.progress import told
     from edgetransfer.jobs.tune import tune_backbone as tune
-    from edgetransfer.types import no_progress
 
     return Report(
         tune(
@@ -239,7 +239,7 @@ def tune_backbone(
             data=None if data is None else Path(data),
             seconds=seconds,
             cache=None if cache_dir is None else Path(cache_dir),
-            progress=progress or no_progress,
+            progress=told(progress),
         )
     )
 
@@ -289,7 +289,7 @@ def get_backbone(
     Traceback (most recent call last):
     edgetransfer.errors.BackboneError: ...
     """
+    from edgetransfer.api.progress import told
     from edgetransfer.jobs.importing import get_backbone as get
-    from edgetransfer.types import no_progress
 
-    return BackboneReport(get(name, overwrite=overwrite, progress=progress or no_progress))
+    return BackboneReport(get(name, overwrite=overwrite, progress=told(progress)))

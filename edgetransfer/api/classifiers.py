@@ -16,7 +16,7 @@ from edgetransfer.settings.train import LinearTraining
 
 if TYPE_CHECKING:
     from edgetransfer.features import Photo
-    from edgetransfer.train import Prediction
+    from edgetransfer.train import Prediction, Predictions
     from edgetransfer.types import Progress
 
 
@@ -40,7 +40,7 @@ def train_linear(
     overwrite
         Start anew in an existing run folder.
     progress
-        Told (what is being done, how much is done, of how much).
+        Told (what is being done, how much is done, of how much). If None, a notebook shows it.
 
     Raises
     ------
@@ -56,13 +56,11 @@ def train_linear(
     >>> report.top1 >= 0.9
     True
     """
+    from edgetransfer.api.progress import told
     from edgetransfer.train import train_linear as train
-    from edgetransfer.types import no_progress
 
     asked = taken(LinearTraining, settings, given)
-    return TrainingReport(
-        train(asked, resume=resume, overwrite=overwrite, progress=progress or no_progress)
-    )
+    return TrainingReport(train(asked, resume=resume, overwrite=overwrite, progress=told(progress)))
 
 
 @settings_by_name(TrainingToo, FinetuneSettings)
@@ -100,8 +98,8 @@ def finetune_backbone(
     >>> report["masked"]["after"] >= report["masked"]["before"]
     True
     """
+    from edgetransfer.api.progress import told
     from edgetransfer.finetune import finetune
-    from edgetransfer.types import no_progress
 
     if given and (training is not None or own is not None):
         raise UsageError(f"give settings or {', '.join(given)}, not both")
@@ -115,7 +113,7 @@ def finetune_backbone(
             own or FinetuneSettings(),
             resume=resume,
             overwrite=overwrite,
-            progress=progress or no_progress,
+            progress=told(progress),
         )
     )
 
@@ -129,7 +127,7 @@ def predict(
     engine: EngineName = "auto",
     threads: int | None = None,
     unknown_below: float | None = None,
-) -> Prediction | list[Prediction]:
+) -> Prediction | Predictions:
     """Say what photos show; `Classifier` stays open for more.
 
     Parameters
@@ -213,8 +211,8 @@ def evaluate(
     >>> sorted(found.per_class)
     ['blue', 'green', 'red']
     """
+    from edgetransfer.api.progress import told
     from edgetransfer.train import Classifier
-    from edgetransfer.types import no_progress
 
     with Classifier.load(run, backbone=backbone, engine=engine, threads=threads) as classifier:
         return Evaluation(
@@ -223,7 +221,7 @@ def evaluate(
                 training_photos=training_photos,
                 max_bad=max_bad,
                 page=None if page is None else Path(page),
-                progress=progress or no_progress,
+                progress=told(progress),
             )
         )
 
@@ -264,8 +262,8 @@ def evaluate_backbone(
     >>> edgetransfer.evaluate_backbone("small.onnx", "photos/test", labels="labels.txt").n
     15
     """
+    from edgetransfer.api.progress import told
     from edgetransfer.train.upstream import UpstreamTest, evaluate_upstream
-    from edgetransfer.types import no_progress
 
     test = UpstreamTest(
         data=Path(data),
@@ -274,7 +272,7 @@ def evaluate_backbone(
         threads=threads,
         max_bad=max_bad,
     )
-    return Evaluation(evaluate_upstream(backbone, test, progress or no_progress))
+    return Evaluation(evaluate_upstream(backbone, test, told(progress)))
 
 
 def export(

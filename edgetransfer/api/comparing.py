@@ -44,8 +44,8 @@ def run_benchmark(
     >>> edgetransfer.run_benchmark(data="photos", out="bench", baseline="small.onnx", epochs=1)
     BenchmarkReport(epochs=1, seeds=1, rows=<1 items>)
     """
+    from edgetransfer.api.progress import told
     from edgetransfer.benchmark import run_benchmark as measure
-    from edgetransfer.types import no_progress
 
     asked = taken(BenchmarkSettings, settings, given)
-    return BenchmarkReport(measure(asked, overwrite=overwrite, progress=progress or no_progress))
+    return BenchmarkReport(measure(asked, overwrite=overwrite, progress=told(progress)))

@@ -42,10 +42,10 @@ def audit_photos(
     >>> found["classes"], found["duplicates"]
     (3, [])
     """
+    from edgetransfer.api.progress import told
     from edgetransfer.jobs.audit import audit
-    from edgetransfer.types import no_progress
 
-    return Report(audit(taken(AuditSettings, settings, given), progress=progress or no_progress))
+    return Report(audit(taken(AuditSettings, settings, given), progress=told(progress)))
 
 
 def write_page(
@@ -79,16 +79,14 @@ def write_page(
     >>> edgetransfer.write_page("run").name
     'report.html'
     """
+    from edgetransfer.api.progress import told
     from edgetransfer.runs import RunFolder
     from edgetransfer.runs.owning import owned
     from edgetransfer.train.finished_run import page_anew
-    from edgetransfer.types import no_progress
 
     RunFolder.open(Path(run))  # what is none gets no lock
     with owned(Path(run), "report"):
-        return page_anew(
-            Path(run), backbone=backbone, threads=threads, progress=progress or no_progress
-        )
+        return page_anew(Path(run), backbone=backbone, threads=threads, progress=told(progress))
 
 
 def compare_runs(
@@ -118,10 +116,10 @@ def compare_runs(
     >>> [run.name for run in edgetransfer.compare_runs(["run", "other"]).runs]
     ['run', 'other']
     """
+    from edgetransfer.api.progress import told
     from edgetransfer.jobs.report import compared, write_comparison
-    from edgetransfer.types import no_progress
 
-    found = compared([Path(run) for run in runs], threads=threads, progress=progress or no_progress)
+    found = compared([Path(run) for run in runs], threads=threads, progress=told(progress))
     if out is not None:
         write_comparison(found, Path(out))
     return found

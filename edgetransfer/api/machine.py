@@ -46,7 +46,7 @@ def run_demo(
     >>> edgetransfer.run_demo("demo")["cached"]["mean_per_class"] > 0.9
     True
     """
+    from edgetransfer.api.progress import told
     from edgetransfer.jobs.demo import run_demo as run
-    from edgetransfer.types import no_progress
 
-    return Report(run(Path(out), threads=threads, progress=progress or no_progress))
+    return Report(run(Path(out), threads=threads, progress=told(progress)))

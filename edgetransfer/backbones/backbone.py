@@ -18,6 +18,7 @@ from edgetransfer.graphs.graph import dims_of
 from edgetransfer.graphs.image_signs import what_normalises
 from edgetransfer.graphs.independence import pictures_stay_apart
 from edgetransfer.graphs.sparsity import SparsityReport, count_weights, measure_sparsity
+from edgetransfer.reports.shared import BackboneRecord
 from edgetransfer.reprs import short_repr
 from edgetransfer.settings.shared import Interpolation
 from edgetransfer.types import Preprocessing
@@ -197,6 +198,11 @@ class Backbone:
     def sparsity(self) -> float:
         """The share of weights that are zero, 0 to 1."""
         return self.sparsity_report.sparsity
+
+    @property
+    def record(self) -> BackboneRecord:
+        """For reports: which one it is."""
+        return {"name": self.name, "sha256": self.sha256, "sparsity": self.sparsity}
 
     @cached_property
     def sparsity_with_classifier(self) -> float | None:

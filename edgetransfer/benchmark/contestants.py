@@ -145,7 +145,7 @@ def _synthetic(
     settings: BenchmarkSettings, family: SyntheticFamily, folder: Path
 ) -> list[Contestant]:
     """The dense twin, unless there is another baseline, and the pruned ones."""
-    wanted = [(s, pattern) for pattern in settings.patterns for s in family.sparsities]
+    wanted = [(s, pattern) for pattern in settings.distributions for s in family.sparsities]
     if settings.baseline is None:
         wanted.insert(0, (0.0, "uniform"))
     folder.mkdir(parents=True, exist_ok=True)
@@ -153,7 +153,7 @@ def _synthetic(
     twin = f"{family.architecture}-dense"
     for sparsity, pattern in wanted:
         name = f"{family.architecture}-{sparsity * 100:g}" if sparsity else twin
-        if sparsity and (len(settings.patterns) > 1 or is_profile(pattern)):
+        if sparsity and (len(settings.distributions) > 1 or is_profile(pattern)):
             name += f"-{pattern}"
         path = folder / f"{name}.onnx"
         _write_synthetic(path, family.architecture, sparsity, pattern)

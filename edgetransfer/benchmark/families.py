@@ -28,7 +28,7 @@ def with_known_families(settings: BenchmarkSettings) -> BenchmarkSettings:
         replace(family, architecture=architecture(family.architecture).name)
         for family in settings.synthetic
     )
-    for pattern in settings.patterns:
+    for pattern in settings.distributions:
         if pattern not in PATTERNS:
             raise UsageError(f"--pattern names some of {', '.join(PATTERNS)}, not {pattern!r}")
         for family in families if is_profile(pattern) else ():

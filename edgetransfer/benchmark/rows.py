@@ -23,7 +23,7 @@ from edgetransfer.benchmark.statistics import (
     relative_error_increase,
 )
 from edgetransfer.metrics import STAGES
-from edgetransfer.metrics.conventions import MetricName
+from edgetransfer.reports.train import MetricName
 from edgetransfer.settings.shared import EngineName
 
 

@@ -25,7 +25,7 @@ from edgetransfer.charts.benchmark_plots import benchmark_plots, can_plot
 from edgetransfer.charts.benchmark_tables import results_csv, results_tex
 from edgetransfer.runs.owning import owned
 from edgetransfer.settings.benchmark import BenchmarkSettings
-from edgetransfer.settings.recipe import recipe_report, warning_of
+from edgetransfer.settings.recipe import recipe_record, warning_of
 from edgetransfer.train.inputs import stamp_of
 from edgetransfer.types import Progress, no_progress
 
@@ -130,7 +130,7 @@ def _measured(
         "epochs": settings.n_epochs,
         "seeds": settings.seeds,
         "batch_size": settings.batch_size,
-        "recipe": recipe_report(settings.recipe, departed),
+        "recipe": recipe_record(settings.recipe, departed),
         "threads": settings.threads,
         "data": [d.description(settings) for d in data],
         "backbones": [contestant.description for contestant in contestants],

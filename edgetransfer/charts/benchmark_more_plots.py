@@ -92,7 +92,7 @@ def draw_epochs(axes: Axes, report: Report) -> None:
             dots.set_edgecolor(colours)
             dots.set_facecolor(["none" if p.disturbed else colours[0] for p in points])
     axes.set_ylim(bottom=0)
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.locator_params(axis="x", integer=True)
     axes.set_xlabel("round (hollow: disturbed by other processes)")
     axes.set_ylabel("seconds an epoch")
     axes.legend(frameon=False, fontsize=8)
@@ -112,7 +112,7 @@ def draw_threads(axes: Axes, report: Report) -> None:
             linewidth=1,
         )
     axes.set_xlim(left=0)
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.locator_params(axis="x", integer=True)
     axes.set_ylim(bottom=0)
     axes.set_xlabel("threads (dotted: in proportion to the first)")
     axes.set_ylabel("images a second, engine alone")

@@ -168,6 +168,14 @@ class Chart:
             f'<path {_stroke(series)} stroke-width="1.5" d="M{left:.1f} {start:.1f}V{end:.1f}"/>'
         )
 
+    def mark(self, x: float, *, series: int, tooltip: str) -> None:
+        """A dashed line from top to bottom: something happened there."""
+        left, bottom = self._place(x, self._y.low)
+        self._parts.append(
+            f'<path {_stroke(series)} stroke-width="1.5" stroke-dasharray="3 3" '
+            f'd="M{left:.1f} {TOP}V{bottom:.1f}"><title>{escape(tooltip)}</title></path>'
+        )
+
     def levels(self, values: Sequence[float], *, series: int, tooltip: str) -> None:
         """A dash for each value: i from x = i to i + 1."""
         path = ""

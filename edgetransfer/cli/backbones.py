@@ -6,13 +6,16 @@ from typing import Annotated, Any
 
 import typer
 
+from edgetransfer.cli.commands import HELP_OPTIONS, Command, Group
 from edgetransfer.cli.exit_codes import with_exit_codes
 from edgetransfer.cli.options import JsonOption
 from edgetransfer.cli.terminal import print_json, say, show_log, shown_progress
 
 backbones = typer.Typer(
+    cls=Group,
+    rich_markup_mode=None,
     invoke_without_command=True,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings=HELP_OPTIONS,
 )
 
 
@@ -99,4 +102,4 @@ def get(
     say(f"try        edgetransfer train --backbone {result['name']} --data PHOTOS --out run")
 
 
-backbones.command("get")(with_exit_codes(get))
+backbones.command("get", cls=Command, context_settings=HELP_OPTIONS)(with_exit_codes(get))

@@ -34,7 +34,7 @@ def benchmark(
         --out bench
 
     edgetransfer benchmark --synthetic resnet50:0.9 --out bench \
-        --pattern acdc,str,woodfisher,rigl --data caltech-101
+        --distribution acdc,str,woodfisher,rigl --data caltech-101
 
     edgetransfer benchmark --synthetic mobilenet_v1:0.75 --data photos \
         --engines deepsparse,onnxruntime --images 640 --out bench --json

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from pathlib import Path
-from typing import Annotated
 
-import typer
-
-from edgetransfer.cli.options import JsonOption
+from edgetransfer.cli.options import JsonOption, StreamRun
 from edgetransfer.cli.terminal import print_json, say, show_log
 from edgetransfer.errors import DataError
 
 
 def check(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder made by stream.")],
+    run: StreamRun,
     json_output: JsonOption = False,
 ) -> None:
     """Look whether all of a stream's run is whole, and change nothing.

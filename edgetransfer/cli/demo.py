@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from edgetransfer.cli.options import JsonOption
 from edgetransfer.cli.terminal import print_json, say, show_log, shown_progress
 from edgetransfer.settings.shared import Threads
+
+if TYPE_CHECKING:
+    from edgetransfer.reports.demo import DemoRecord
 
 
 def demo(
@@ -38,7 +41,7 @@ def demo(
         _show(result, out)
 
 
-def _show(result: dict[str, Any], out: Path) -> None:
+def _show(result: DemoRecord, out: Path) -> None:
     backbone = result["backbone"]
     say()
     say(

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from edgetransfer.cli.meant import check_order
 from edgetransfer.cli.options import JsonOption
 from edgetransfer.cli.terminal import print_json, say, show_log, shown_progress
 from edgetransfer.errors import UsageError
@@ -105,6 +106,7 @@ def evaluate(
     data = data or labelled
     if run is None or data is None:
         raise UsageError("give a run and its DATA; or --classifier, --backbone and --data")
+    check_order("evaluate", run, [data])
     if labels is not None:
         raise UsageError("--labels is for --classifier: a run knows its classes")
     _evaluate_run(

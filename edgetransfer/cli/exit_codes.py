@@ -19,7 +19,26 @@ INTERRUPTED = 130
 Parameters = ParamSpec("Parameters")
 
 
-def with_exit_codes(command: Callable[Parameters, None]) -> Callable[Parameters, None]:
+# What an interrupted command leaves, and how to go on.
+LEFT = {
+    "train": "features and checkpoints so far are saved: the same command with --resume goes on",
+    "finetune": "the last checkpoint is saved: the same command with --resume goes on",
+    "sparsify": "the layers that are done are saved: the same command with --resume goes on",
+    "stream": "all that was acknowledged is saved: the same command goes on",
+    "teach": "every photo that was taken in is saved: the same command goes on",
+    "benchmark": "the measurements that were done are saved: the same command goes on",
+    "serve": "nothing was changed: the same command serves again",
+    "rollback": "the run is as it was, or what was begun is finished when it is next opened",
+    "forget": "the run is as it was, or what was begun is finished when it is next opened",
+    "predict": "what was printed holds; the same command begins anew",
+    "tune": "nothing was kept; the same command measures anew",
+}
+NOTHING = "nothing was written that is not whole; the same command begins anew"
+
+
+def with_exit_codes(
+    command: Callable[Parameters, None], name: str = ""
+) -> Callable[Parameters, None]:
     """A command that ends in 0 fine, 1 failed, 2 usage, 3 bad data, 4 engine, 130 interrupted."""
 
     @functools.wraps(command)
@@ -29,11 +48,7 @@ def with_exit_codes(command: Callable[Parameters, None]) -> Callable[Parameters,
         except EdgeTransferError as error:
             _fail(str(error), error.exit_code)
         except KeyboardInterrupt:
-            _fail(
-                "interrupted; what was saved stays, and the same command goes on from it "
-                "(train: with --resume)",
-                INTERRUPTED,
-            )
+            _fail(f"interrupted; {LEFT.get(name, NOTHING)}", INTERRUPTED)
         except BrokenPipeError:
             # Whoever read our output has gone: say nothing more.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

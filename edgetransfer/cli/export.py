@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from edgetransfer.cli.completing import runs
 from edgetransfer.cli.options import JsonOption, QuietOption
 from edgetransfer.cli.terminal import print_json, say, show_log
 from edgetransfer.settings.shared import MovedBackbone, UnknownBelow
@@ -16,7 +17,9 @@ def export(
     run: Annotated[
         Path,
         typer.Argument(
-            metavar="RUN", help="A run folder made by train, finetune or stream; or an export."
+            metavar="RUN",
+            autocompletion=runs,
+            help="A run folder made by train, finetune or stream; or an export.",
         ),
     ],
     out: Annotated[

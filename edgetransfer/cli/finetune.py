@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from edgetransfer.cli.options import JsonOption, OverwriteOption, ResumeOption, check_resume
 from edgetransfer.cli.terminal import print_json, say, show_log, shown_progress
 from edgetransfer.cli.train import show_outcome
 from edgetransfer.settings.finetune import FinetuneSettings, TrainingToo
+
+if TYPE_CHECKING:
+    from edgetransfer.reports.train import FinetuningRecord
 
 
 def finetune(
@@ -53,7 +56,7 @@ def finetune(
         _show(report, training.out)
 
 
-def _show(report: dict[str, Any], out: Path) -> None:
+def _show(report: FinetuningRecord, out: Path) -> None:
     from edgetransfer.metrics.conventions import TITLES
 
     trained, masked = report["trained"], report["masked"]
@@ -63,8 +66,8 @@ def _show(report: dict[str, Any], out: Path) -> None:
     )
     say(f"zeros      {masked['before']:,} before, {masked['after']:,} after")
     metric = report["metric"]["name"]
-    for what in ("linear", "finetuned"):
-        found = report.get(what)
+    judged = {"linear": report["linear"], "finetuned": report.get("finetuned")}
+    for what, found in judged.items():
         if found is not None:
             held = ", kept" if report.get("kept") == what else ""
             say(f"{what:10} {found[metric] or 0:.1%} {TITLES[metric]} ({found['on']}{held})")

@@ -1,7 +1,7 @@
 """The application: its commands.
 
-Of the modules of the commands only that one is imported whose command is called, so that its help
-page comes at once; all of them for the list, for completion and for what is no command.
+Of the modules of the commands only that one is imported whose command is called, and none for the
+list of them, so that help pages come at once; all for completion and for what is no command.
 """
 
 from __future__ import annotations
@@ -14,23 +14,45 @@ from typing import Annotated, Any
 
 import typer
 
-from edgetransfer.cli.exit_codes import with_exit_codes
-from edgetransfer.cli.meant import Command
-from edgetransfer.cli.signature import as_options
+from edgetransfer.cli.commands import HELP_OPTIONS, Command, Group
 from edgetransfer.cli.terminal import never_fail_to_write
 from edgetransfer.version import __version__
 
-# Each command with its module and, where that is called otherwise, its function: in the help
-# page's order.
+PROGRAM = "edgetransfer"
+# The list of commands, in the help page's order, each with the first paragraph of its page.
 COMMANDS = {
-    **{name: name for name in ("train", "finetune", "stream", "evaluate", "predict", "audit")},
-    **{name: name for name in ("report", "serve", "teach", "inspect", "sparsify", "compact")},
-    **{name: name for name in ("benchmark", "tune", "doctor", "demo", "export", "check")},
-    "rollback": "rewind",
-    "forget": "rewind",
-    "import": "import_:import_",
-    "backbones": "backbones",
+    "train": "Train a linear classifier of your own photos on a backbone's features.",
+    "finetune": (
+        "Train all non-zero weights of a sparse backbone on your own photos; the zeros stay zero."
+    ),
+    "stream": "Learn from images as they arrive, for weeks, and lose nothing.",
+    "evaluate": "Test a trained run, or a backbone's own classifier, on labelled images.",
+    "predict": "Say what photos show.",
+    "audit": "Find labels that are probably wrong, photos that are there twice, and outliers.",
+    "report": "Write a run's report.html anew, or set runs side by side.",
+    "serve": "Answer other programs, and a page in the browser, what photos show.",
+    "teach": "Open a page in the browser where a classifier is taught, photo by photo.",
+    "inspect": "Show a backbone's features, sparsity, dead channels, and what its zeros gain here.",
+    "sparsify": "Make a dense backbone sparse in one shot, with unlabelled photos and no training.",
+    "compact": "Cut away channels that cannot change the features: same outputs, smaller network.",
+    "benchmark": (
+        "Compare backbones with a dense one: seconds per epoch and accuracy, here, on your photos."
+    ),
+    "tune": "Measure which engine, and how much of everything, is fastest for a backbone here.",
+    "doctor": "Show versions, the processor, and which engine runs here and why.",
+    "demo": (
+        "Train on handwritten digits with the bundled sparse backbone, in under two "
+        "minutes, offline."
+    ),
+    "export": "Write what a run learned as one ONNX file, or as a folder, to be given away.",
+    "check": "Look whether all of a stream's run is whole, and change nothing.",
+    "rollback": "Return a stream's run to an earlier moment; later samples may be sent again.",
+    "forget": "Remove samples from a stream's memory for good, and fit the head to what stays.",
+    "import": "Make an ONNX backbone, with a card, of a checkpoint or of another tool's ONNX file.",
+    "backbones": "List the backbones that have a name, and bring one here.",
 }
+# The module of a command, and its function, where they are not called like it.
+HOMES = {"rollback": "rewind", "forget": "rewind", "import": "import_:import_"}
 
 
 def _show_version(wanted: bool) -> None:
@@ -50,24 +72,44 @@ def _root(
     """Adapt sparse image backbones to your own photos, on a laptop CPU."""
 
 
+class Root(Group):
+    """The application: its help page lists all commands, imported or not."""
+
+    @property
+    def summaries(self) -> list[tuple[str, str]]:
+        """Each command with what it does."""
+        return list(COMMANDS.items())
+
+
 @functools.cache
-def application(*names: str) -> typer.Typer:
-    """The application with these commands; with all of them if none is named."""
+def application(names: tuple[str, ...] = tuple(COMMANDS)) -> typer.Typer:
+    """The application with these commands."""
     made = typer.Typer(
-        name="edgetransfer",
+        name=PROGRAM,
+        cls=Root,
         no_args_is_help=True,
+        rich_markup_mode=None,
         pretty_exceptions_enable=False,
-        context_settings={"help_option_names": ["-h", "--help"]},
+        context_settings=HELP_OPTIONS,
     )
     made.callback()(_root)
-    for name in names or COMMANDS:
-        module, _, function = COMMANDS[name].partition(":")
-        command = getattr(import_module(f"edgetransfer.cli.{module}"), function or name)
-        if isinstance(command, typer.Typer):
-            made.add_typer(command, name=name)
-        else:
-            made.command(name, cls=Command)(with_exit_codes(as_options(command)))
+    for name in names:
+        _add(made, name)
     return made
+
+
+def _add(made: typer.Typer, name: str) -> None:
+    from edgetransfer.cli.exit_codes import with_exit_codes
+    from edgetransfer.cli.options import with_quiet
+    from edgetransfer.cli.signature import as_options
+
+    module, _, function = HOMES.get(name, name).partition(":")
+    command = getattr(import_module(f"edgetransfer.cli.{module}"), function or name)
+    if isinstance(command, typer.Typer):
+        made.add_typer(command, name=name)
+        return
+    register = made.command(name, cls=Command, context_settings=HELP_OPTIONS)
+    register(with_exit_codes(with_quiet(as_options(command)), name))
 
 
 def __getattr__(name: str) -> Any:
@@ -81,9 +123,16 @@ def main(arguments: list[str] | None = None) -> int:
     never_fail_to_write()
     words = sys.argv[1:] if arguments is None else arguments
     completes = any(name.endswith("_COMPLETE") for name in os.environ)
-    called = words[:1] if words and words[0] in COMMANDS and not completes else []
     try:
-        application(*called)(args=arguments)
+        if words and words[0] in COMMANDS and not completes:
+            # Typer would read the root's options first, and load pydantic for that.
+            name, *rest = words
+            root: Any = typer.main.get_command(application((name,)))
+            root.commands[name].main(args=rest, prog_name=f"{PROGRAM} {name}")
+        elif not completes and (not words or words[0].startswith("-")):
+            application(())(args=words, prog_name=PROGRAM)
+        else:
+            application()(args=words, prog_name=PROGRAM)
     except SystemExit as leaving:
         return leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
     return 0

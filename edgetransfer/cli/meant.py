@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from pathlib import Path
 
-from typer.core import TyperCommand
+from edgetransfer.cli.completing import CONFIG
+from edgetransfer.errors import UsageError
 
 # What other tools call it: ours, where the command has that one.
 ELSEWHERE = {
@@ -47,19 +49,37 @@ ELSEWHERE = {
 }
 
 
-class Command(TyperCommand):
-    """A command that answers an unknown option by the one that was meant."""
+def check_order(command: str, run: Path, others: Sequence[Path | str]) -> None:
+    """Refuse a run that was typed behind what it is to be used on.
 
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """As in Typer; what an error proposes is what other tools' names stand for."""
-        try:
-            return super().parse_args(ctx, args)
-        except Exception as error:
-            name = getattr(error, "option_name", None)
-            known = {flag for parameter in self.params for flag in parameter.opts}
-            if name is not None and hasattr(error, "possibilities"):
-                spelled = name.replace("_", "-")
-                meant = spelled if spelled in known else ELSEWHERE.get(name)
-                if meant in known:
-                    error.possibilities = [meant]
-            raise
+    Raises
+    ------
+    UsageError
+        If ``run`` is none, and one of the others is.
+    """
+    if _is_run(run):
+        return
+    for other in map(Path, others):
+        if _is_run(other):
+            raise UsageError(f"the run comes first: edgetransfer {command} {other} {run}")
+
+
+def _is_run(path: Path) -> bool:
+    return (path / CONFIG).is_file() or (path.suffix == ".onnx" and path.is_file())
+
+
+def propose(error: Exception, known: set[str]) -> None:
+    """Let an error about an unknown option propose what was meant by it.
+
+    Parameters
+    ----------
+    known
+        The options that there are.
+    """
+    name = getattr(error, "option_name", None)
+    if name is None or not hasattr(error, "possibilities"):
+        return
+    spelled = name.replace("_", "-")
+    meant = spelled if spelled in known else ELSEWHERE.get(name)
+    if meant in known:
+        error.possibilities = [meant]

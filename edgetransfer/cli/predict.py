@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from edgetransfer.cli.meant import check_order
 from edgetransfer.cli.options import JsonOption, QuietOption
 from edgetransfer.cli.terminal import print_json, print_line, say, show_log
 from edgetransfer.errors import DataError, ImageError, UsageError
@@ -63,6 +64,7 @@ def predict(
     if json_output and csv:
         raise UsageError("--json and --csv exclude each other")
     show_log(json_output or quiet)
+    check_order("predict", run, images)
     sources = _sources(images)
     if sort_into is not None and "-" in images:
         raise UsageError("--sort-into copies files, and standard input (-) is none")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from edgetransfer.cli.completing import runs
 from edgetransfer.cli.options import JsonOption
 from edgetransfer.cli.terminal import print_json, print_line, say, show_log, shown_progress
 from edgetransfer.errors import UsageError
@@ -19,7 +20,11 @@ if TYPE_CHECKING:
 def report(
     runs: Annotated[
         list[Path],
-        typer.Argument(metavar="RUN…", help="A run folder made by train or finetune; or several."),
+        typer.Argument(
+            metavar="RUN…",
+            autocompletion=runs,
+            help="A run folder made by train or finetune; or several.",
+        ),
     ],
     compare: Annotated[
         bool, typer.Option("--compare", help="Set the runs side by side, on the same photos.")

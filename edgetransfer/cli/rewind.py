@@ -7,11 +7,9 @@ from typing import Annotated
 
 import typer
 
-from edgetransfer.cli.options import JsonOption
+from edgetransfer.cli.options import JsonOption, StreamRun
 from edgetransfer.cli.terminal import print_json, say, show_log
 from edgetransfer.errors import UsageError
-
-StreamRun = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder made by stream.")]
 
 
 def rollback(

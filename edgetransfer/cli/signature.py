@@ -17,6 +17,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import typer
 
+from edgetransfer.cli.completing import completion_of
 from edgetransfer.settings.assembling import assembled, every_setting, settings_class
 from edgetransfer.settings.command_line import flags, is_repeated, is_switch
 from edgetransfer.settings.option import (
@@ -90,6 +91,8 @@ def _parameter(setting: Setting) -> inspect.Parameter:
     }
     if default is None:
         common["show_default"] = False
+    if (completes := completion_of(opt.metavar)) is not None:
+        common["autocompletion"] = completes
     made: Any
     if opt.positional:
         made = typer.Argument(**common)

@@ -34,12 +34,14 @@ def stream(
 
     edgetransfer stream --source http:8080 --out run
 
+    edgetransfer stream --source folder:incoming --source http:8080 --out run
+
     edgetransfer stream --source 'tar:shards/*.tar' --repeat --views 1 --out run
     """
     from edgetransfer.stream import run_stream
 
     show_log(json_output)
-    with graceful() as stopping, shown_stream(settings.source) as watch:
+    with graceful() as stopping, shown_stream(", ".join(settings.source)) as watch:
         report = run_stream(
             settings,
             stop=stopping.event,
@@ -71,5 +73,8 @@ def _show(report: dict[str, Any], out: Path) -> None:
             f"left out        {left_out['top1']:.1%} top-1 of {left_out['n']:,} samples, each by a "
             f"head without it ({low:.1%} to {high:.1%})"
         )
+    if (sent := report.get("webhook")) is not None:
+        waiting = f"; {sent['waiting_bytes']:,} bytes wait" if sent["waiting_bytes"] else ""
+        say(f"webhook    {sent['delivered']:,} predictions delivered{waiting}")
     say(f"speed      {report['samples_per_second']:,.0f} samples/s")
     say(f"saved in   {out}; the same command goes on")

@@ -8,41 +8,79 @@ from contextlib import contextmanager
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from edgetransfer.cli.terminal import say
+from edgetransfer.cli.terminal import logs_above, say
 
 if TYPE_CHECKING:
     from rich.panel import Panel
 
     from edgetransfer.stream import Snapshot
 
-QUIET = 30.0  # seconds between lines where stderr is no terminal
+EVERY = 1.0  # seconds between lines where stderr is no terminal
+QUIET = 30.0  # and where nothing has changed
 MOST_CLASSES = 5
 
 
 @contextmanager
 def shown_stream(source: str) -> Iterator[Callable[[Snapshot], None]]:
-    """Draw snapshots as one panel; a line now and then where stderr is no terminal."""
+    """Draw snapshots as one panel; lines for programs where stderr is no terminal."""
     if not sys.stderr.isatty():
-        said = [monotonic()]
-
-        def line(snapshot: Snapshot) -> None:
-            if monotonic() - said[0] >= QUIET:
-                said[0] = monotonic()
-                say(", ".join(f"{name} {value}" for name, value in facts(snapshot)))
-
-        yield line
+        yield _Lines()
         return
     from rich.console import Console
     from rich.live import Live
 
-    with Live(
+    drawn = Live(
         console=Console(stderr=True), refresh_per_second=4, transient=True, auto_refresh=False
-    ) as live:
+    )
+    with drawn as live, logs_above():
 
         def draw(snapshot: Snapshot) -> None:
             live.update(_panel(source, snapshot), refresh=True)
 
         yield draw
+
+
+class _Lines:
+    """A line a second of ``name=value``, while something changes; now and then in any case."""
+
+    def __init__(self) -> None:
+        self._said = monotonic()
+        self._last: dict[str, str] = {}
+
+    def __call__(self, snapshot: Snapshot) -> None:
+        since = monotonic() - self._said
+        if since < EVERY or not snapshot.report:
+            return
+        values = measured(snapshot)
+        unchanged = {**values, "per_second": ""} == {**self._last, "per_second": ""}
+        if unchanged and since < QUIET:
+            return
+        self._said, self._last = monotonic(), values
+        say("stream " + " ".join(f"{name}={value}" for name, value in values.items()))
+
+
+def measured(snapshot: Snapshot) -> dict[str, str]:
+    """What a program wants to know: numbers without units or separators, nothing with a space."""
+    report = snapshot.report
+    values = {
+        "state": "paused" if snapshot.paused else "running",
+        "accepted": str(report["accepted"]),
+        "learned": str(report["learned"]),
+        "refused": str(snapshot.refused),
+        "classes": str(report["classes"]),
+        "waiting": str(snapshot.queued),
+        "per_second": f"{snapshot.per_second:.1f}",
+    }
+    for name, key in (("top1", "prequential"), ("window_top1", "window")):
+        if report[key]["top1"] is not None:
+            values[name] = f"{report[key]['top1']:.4f}"
+    if snapshot.latency is not None:
+        median, high = snapshot.latency
+        values |= {"lag_ms": f"{1e3 * median:.0f}", "lag_p99_ms": f"{1e3 * high:.0f}"}
+    values["drifts"] = str(report["drift"]["alarms"])
+    if "refits" in report:
+        values |= {"refits": str(report["refits"]), "adopted": str(report["adopted"])}
+    return values
 
 
 def facts(snapshot: Snapshot) -> list[tuple[str, str]]:

@@ -24,10 +24,19 @@ NOT_IMAGES = (
 )
 
 
+_quiet = False
+
+
+def be_quiet(wanted: bool) -> None:
+    """Whether people see results and warnings alone: no progress, and no other log."""
+    global _quiet
+    _quiet = wanted
+
+
 @contextmanager
 def shown_progress() -> Iterator[Progress]:
     """A `Progress` that draws a bar with rate and time left; quiet where stderr is no terminal."""
-    if not sys.stderr.isatty():
+    if _quiet or not sys.stderr.isatty():
         yield lambda _stage, _done, _total: None
         return
     from rich.console import Console
@@ -41,7 +50,7 @@ def shown_progress() -> Iterator[Progress]:
         Progress as Bars,
     )
 
-    with Bars(
+    drawn = Bars(
         TextColumn("{task.description:<20}"),
         BarColumn(bar_width=30),
         MofNCompleteColumn(),
@@ -49,7 +58,8 @@ def shown_progress() -> Iterator[Progress]:
         TimeRemainingColumn(),
         console=Console(stderr=True),
         transient=True,
-    ) as bars:
+    )
+    with drawn as bars, logs_above():
         current: dict[str, Any] = {"stage": None, "task": None}
 
         def show(stage: str, done: int, total: int) -> None:
@@ -78,7 +88,24 @@ def show_log(json_output: bool) -> None:
     root = logging.getLogger("edgetransfer")
     root.handlers[:] = [handler]
     root.propagate = False
-    root.setLevel(logging.WARNING if json_output else logging.INFO)
+    root.setLevel(logging.WARNING if json_output or _quiet else logging.INFO)
+
+
+@contextmanager
+def logs_above() -> Iterator[None]:
+    """Let the log appear above what is drawn, by what stands for stderr while it is."""
+    handlers = [
+        handler
+        for handler in logging.getLogger("edgetransfer").handlers
+        if isinstance(handler, logging.StreamHandler)
+    ]
+    before = [handler.setStream(sys.stderr) for handler in handlers]
+    try:
+        yield
+    finally:
+        for handler, stream in zip(handlers, before, strict=True):
+            if stream is not None:
+                handler.setStream(stream)
 
 
 class _PlainLines(logging.Formatter):

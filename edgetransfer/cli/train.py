@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from edgetransfer.cli.options import JsonOption, OverwriteOption, ResumeOption, check_resume
 from edgetransfer.cli.terminal import print_json, say, show_log, shown_progress
 from edgetransfer.errors import UsageError
 from edgetransfer.settings.train import LinearTraining
+
+if TYPE_CHECKING:
+    from edgetransfer.reports.train import AnyTrainingRecord, HeadDetails, TrialRecord
 
 
 def train(
@@ -48,7 +51,7 @@ def train(
         show_outcome(report, settings.out)
 
 
-def show_outcome(report: dict[str, Any], out: Path) -> None:
+def show_outcome(report: AnyTrainingRecord, out: Path) -> None:
     """Render what every training reports."""
     from edgetransfer.metrics.conventions import TITLES
 
@@ -58,7 +61,7 @@ def show_outcome(report: dict[str, Any], out: Path) -> None:
     say(f"data       {report['n_train']} training images, {report['n_classes']} classes")
     if "tried" in report:
         _show_candidates(report)
-    elif report["solver"] == "lbfgs":
+    elif "lbfgs" in report:
         lbfgs = report["lbfgs"]
         say(f"head       L-BFGS, {lbfgs['iterations']} iterations, l2 {lbfgs['l2']:.3g}")
     else:
@@ -94,9 +97,9 @@ def show_outcome(report: dict[str, Any], out: Path) -> None:
     say(f"try        edgetransfer predict {out} PHOTO.jpg")
 
 
-def _show_candidates(report: dict[str, Any]) -> None:
+def _show_candidates(report: HeadDetails) -> None:
     """Each solver on each map at its best penalty, the chosen one marked."""
-    shown: dict[tuple[str, str], dict[str, Any]] = {}
+    shown: dict[tuple[str, str], TrialRecord] = {}
     for trial in report["tried"]:
         shown.setdefault((trial["solver"], trial["map"]), trial)
     for number, trial in enumerate(shown.values()):
@@ -110,7 +113,7 @@ def _show_candidates(report: dict[str, Any]) -> None:
         )
 
 
-def _show_honest(report: dict[str, Any]) -> None:
+def _show_honest(report: HeadDetails) -> None:
     """What is known without test photos."""
     honest = report["honest"]
     if not honest["n"]:

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from edgetransfer.errors import DataError
+from edgetransfer.reports.train import SplitRecord
 from edgetransfer.reprs import short_repr
 from edgetransfer.sampling import stratified_holdout
 from edgetransfer.types import IntArray
@@ -77,7 +78,7 @@ class DataSplits:
     __repr__ = short_repr
 
     @property
-    def sizes(self) -> dict[str, dict[str, int]]:
+    def sizes(self) -> dict[str, SplitRecord]:
         """How many photos and classes each split has."""
         parts = (("train", self.train), ("val", self.val), ("test", self.test))
         return {

@@ -10,6 +10,7 @@ from typing import Protocol
 import numpy as np
 
 from edgetransfer.errors import EngineError
+from edgetransfer.reports.shared import EngineRecord
 from edgetransfer.reprs import short_repr
 from edgetransfer.types import Float32Array
 
@@ -33,6 +34,11 @@ class EngineChoice:
     reason: str
 
     __repr__ = short_repr
+
+    @property
+    def record(self) -> EngineRecord:
+        """For reports."""
+        return {"name": self.name, "version": self.version, "reason": self.reason}
 
 
 @dataclass(frozen=True, kw_only=True)

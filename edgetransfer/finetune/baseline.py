@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -12,6 +11,7 @@ from edgetransfer.features import FeatureTable
 from edgetransfer.heads import LBFGSSolver, LinearHead
 from edgetransfer.metrics import accuracy_of
 from edgetransfer.metrics.conventions import Metric
+from edgetransfer.reports.train import JudgedRecord
 from edgetransfer.sampling import equal_rows, stratified_holdout
 from edgetransfer.types import Progress
 
@@ -43,7 +43,7 @@ class Baseline:
     head: LinearHead | None = None
 
     @property
-    def report(self) -> dict[str, Any]:
+    def record(self) -> JudgedRecord:
         """For the run's report."""
         return {"on": self.on, "top1": self.top1, "mean_per_class": self.mean_per_class}
 

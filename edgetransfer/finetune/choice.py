@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, replace
-from typing import Any
 
 from edgetransfer.backbones import Backbone
 from edgetransfer.backbones.writing import write_backbone
 from edgetransfer.engines import Engine
-from edgetransfer.features import FeatureTable
 from edgetransfer.finetune.context import Context
 from edgetransfer.heads import LinearHead
-from edgetransfer.metrics import accuracy_of
+from edgetransfer.reports.shared import Accuracies
+from edgetransfer.reports.train import MetricName
 from edgetransfer.runs import RunFolder
 from edgetransfer.runs.run_folder import BACKBONE
 
@@ -34,14 +33,6 @@ class Held:
     head: LinearHead
 
 
-def accuracies(head: LinearHead, table: FeatureTable) -> dict[str, float] | None:
-    """A head's accuracies, 0 to 1, on a table of features; None if that is empty."""
-    if not len(table.labels):
-        return None
-    accuracy = accuracy_of(table.labels, head.predict(table.features), len(head.classes))
-    return {"top1": accuracy.top1, "mean_per_class": accuracy.mean_per_class}
-
-
 def hold_linear(context: Context, run: RunFolder) -> Held:
     """Write the backbone as it was in place of the finetuned one, and fit a head to all photos."""
     whole = context.backbone
@@ -55,7 +46,7 @@ def hold_linear(context: Context, run: RunFolder) -> Held:
 
 
 def say_linear(
-    linear: dict[str, Any], finetuned: dict[str, Any], metric: str, kept: str, photos: int
+    linear: Accuracies, finetuned: Accuracies, metric: MetricName, kept: str, photos: int
 ) -> str:
     """A sentence for the log and the report: who was better, and what the run holds."""
     text = (

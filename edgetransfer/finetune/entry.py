@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
-from typing import Any
 
 from edgetransfer.errors import EdgeTransferError
+from edgetransfer.reports.train import FinetuningRecord
 from edgetransfer.settings.finetune import FinetuneSettings
 from edgetransfer.train import LinearTraining
 from edgetransfer.types import Progress, no_progress
@@ -30,7 +30,7 @@ def finetune(
     resume: bool = False,
     overwrite: bool = False,
     progress: Progress = no_progress,
-) -> dict[str, Any]:
+) -> FinetuningRecord:
     """Train all non-zero weights of a backbone, and a head, on a data set; returns the report.
 
     The run folder holds what `train_linear` leaves there, and the finetuned backbone as sparse

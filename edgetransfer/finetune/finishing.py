@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import Any
-
 from edgetransfer.features import FeatureExtractor
 from edgetransfer.finetune.baseline import VALIDATION
 from edgetransfer.finetune.batchnorm import Statistics
@@ -13,7 +10,6 @@ from edgetransfer.finetune.choice import (
     FINETUNED,
     LINEAR,
     Held,
-    accuracies,
     hold_linear,
     say_linear,
 )
@@ -24,12 +20,13 @@ from edgetransfer.finetune.recipe import departures
 from edgetransfer.finetune.solver import FullFinetuner
 from edgetransfer.metrics import peak_memory_bytes
 from edgetransfer.metrics.conventions import metric_of
+from edgetransfer.reports.train import FinetuningRecord, JudgedRecord
 from edgetransfer.runs import RunFolder
 from edgetransfer.runs.run_folder import BACKBONE, CHECKPOINT, HEAD, REPORT
-from edgetransfer.settings.recipe import recipe_report
+from edgetransfer.settings.recipe import recipe_record
 from edgetransfer.train.checkpoint import TrainingState
 from edgetransfer.train.opening import head_metadata
-from edgetransfer.train.runs import common_report
+from edgetransfer.train.scoring import accuracies
 
 
 def finish(
@@ -40,7 +37,7 @@ def finish(
     *,
     statistics: Statistics,
     state: TrainingState,
-) -> dict[str, Any]:
+) -> FinetuningRecord:
     """Export backbone and head, test them in the sparse engine, and write the report."""
     plan, splits = context.plan, context.splits
     body = trained_body(plan.body, solver.module.values, statistics)
@@ -54,7 +51,7 @@ def finish(
             head = context.fitted_head(sparse, "features")
         finetuned = accuracies(head, context.table(sparse, splits.val, "validation features"))
     metric = metric_of(context.training.metric, context.training.data).name
-    linear = state.notes.get("linear")
+    linear: JudgedRecord | None = state.notes.get("linear")
     held, kept = Held(backbone=exported, engine=engine, head=head), FINETUNED
     texts = doubts(
         estimated=memory_of(plan, context.training, context.own),
@@ -68,24 +65,24 @@ def finish(
     with context.extractor(held.engine) as sparse:
         test = context.table(sparse, splits.test, "test features")
     final = accuracies(held.head, test)
-    common = common_report(context.training, context.backbone, held.engine, splits, context.skipped)
-    report = {
+    common = context.common_record(held.engine)
+    report: FinetuningRecord = {
         **common,
-        "recipe": recipe_report(context.training.recipe, departures(context.training, context.own)),
-        "warnings": [*common["warnings"], *context.doubts, *texts],
+        "recipe": recipe_record(context.training.recipe, departures(context.training, context.own)),
+        "warnings": [*common["warnings"], *texts],
         "n_test": len(test.labels),
         "epochs": state.history,
         "final": final,
         "stages": context.clock.seconds,
         "masked": {"before": plan.masks.zeros, "after": plan.masks.zeros},
-        "features": {"computed": context.computed, "from_cache": context.from_cache},
+        "features": context.features,
         "linear": linear,
         "finetuned": {"on": VALIDATION, **finetuned} if finetuned else None,
         "kept": kept,
         "trained": {
             "from": plan.parts.first,
             "parameters": sum(p.numel() for p in solver.parameters.values()),
-            "frozen_engine": asdict(extractor.engine.choice),
+            "frozen_engine": extractor.engine.choice.record,
             "device": str(plan.device),
             "precision": "bfloat16" if plan.bfloat16 else "float32",
             "mean": list(context.backbone.preprocessing.mean),

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
+from typing import cast
 
 import numpy as np
 import psutil
 
 from edgetransfer.backbones import Backbone, warn_of_logits
 from edgetransfer.errors import EdgeTransferError
-from edgetransfer.features import FeatureExtractor, TrainView
+from edgetransfer.features import FeatureExtractor
 from edgetransfer.finetune.choice import LINEAR
 from edgetransfer.finetune.context import Context
 from edgetransfer.finetune.finishing import finish
@@ -28,6 +28,7 @@ from edgetransfer.finetune.recipe import as_begun, departures, resolved
 from edgetransfer.finetune.running import torch_threads
 from edgetransfer.finetune.solver import FullFinetuner
 from edgetransfer.metrics import Accuracy
+from edgetransfer.reports.train import AnyTrainingRecord, FinetuningRecord, ValidationRecord
 from edgetransfer.runs import RunFolder
 from edgetransfer.runs.run_folder import BACKBONE, CHECKPOINT, SKIPPED
 from edgetransfer.settings.finetune import FinetuneSettings
@@ -37,11 +38,11 @@ from edgetransfer.train.checkpoint import TrainingState, load_checkpoint
 from edgetransfer.train.epochs import CachedEpochs, EpochSource, OnlineEpochs
 from edgetransfer.train.finished_run import page_anew
 from edgetransfer.train.inputs import write_inputs
-from edgetransfer.train.opening import limited_threads, load_splits, open_backbone
+from edgetransfer.train.opening import limited_threads, load_splits, open_backbone, train_view
 from edgetransfer.train.run_page import page_may_fail
 from edgetransfer.train.runs import check_finished, entered_run, replacing
+from edgetransfer.train.scoring import validation
 from edgetransfer.train.sgd_training import SGDTraining
-from edgetransfer.train.skipping import SkippedImages
 from edgetransfer.types import Progress
 
 logger = logging.getLogger(__name__)
@@ -54,7 +55,7 @@ def run_finetuning(
     resume: bool,
     overwrite: bool,
     progress: Progress,
-) -> dict[str, Any]:
+) -> FinetuningRecord:
     """See `edgetransfer.finetune.finetune`."""
     if resume and RunFolder(training.out).is_run:
         training, own = as_begun(training, own, RunFolder(training.out).read_config())
@@ -80,8 +81,7 @@ def run_finetuning(
         run = entered.run
         if entered.finished is not None and not _takes_the_other(run, entered.finished, own):
             check_finished(run, Backbone.open(run.file(BACKBONE)).identity)
-            return entered.finished
-        total = len(splits.train) + len(splits.val) + len(splits.test)
+            return cast(FinetuningRecord, entered.finished)  # a linear training was refused
         context = Context(
             training=training,
             own=own,
@@ -89,7 +89,6 @@ def run_finetuning(
             splits=splits,
             plan=plan,
             progress=Forecast(progress, training.n_epochs),
-            skipped=SkippedImages(total, training.max_bad),
             doubts=[*entered.doubts, *warning_of(departed)],
         )
         with (
@@ -110,39 +109,34 @@ def run_finetuning(
         return report
 
 
-def _takes_the_other(run: RunFolder, report: dict[str, Any], own: FinetuneSettings) -> bool:
+def _takes_the_other(run: RunFolder, report: AnyTrainingRecord, own: FinetuneSettings) -> bool:
     """Whether a finished run holds a linear head, and is to hold the finetuned network now."""
     held = report.get("kept") == LINEAR
     return held and own.keep == "finetuned" and run.file(CHECKPOINT).is_file()
 
 
-def _train(context: Context, run: RunFolder) -> dict[str, Any]:
+def _train(context: Context, run: RunFolder) -> FinetuningRecord:
     context.backbone = normalised(context)
     restored = load_checkpoint(run.file(CHECKPOINT), context.inputs)
     statistics = statistics_of(context)
     if restored is None:
         start = baseline(context)
         solver = make_solver(context, start, statistics)
-        notes = {} if start is None else {"linear": start.report}
+        notes = {} if start is None else {"linear": start.record}
         state = TrainingState(data=context.inputs, notes=notes)
     else:
         solver = make_solver(context, None, statistics)
         state = restored[0]
         solver.restore(restored[1])
-        context.skipped.restore(state.skipped)
-        context.clock.add(**state.stages)
-        logger.info("going on in epoch %d", state.epoch + 1)
+        context.restore(state)
     with context.extractor(frozen_engine(context)) as extractor:
         SGDTraining(
-            context.training,
+            context,
             run,
             solver,
             _source(context, extractor),
-            context.skipped,
-            context.clock,
             state,
             lambda: _validation(context, solver, extractor),
-            context.progress,
             stage="train",
         ).train()
         context.check_classes()
@@ -155,13 +149,7 @@ def _source(context: Context, extractor: FeatureExtractor) -> EpochSource:
         _check_room(context)
         table = context.table(extractor, context.splits.train, "frozen part")
         return CachedEpochs(table.features, table.labels, training.batch_size, training.seed)
-    view = TrainView(
-        seed=training.seed,
-        epoch=0,
-        area=(training.min_crop, 1.0),
-        flip=0.5 if training.flip else 0.0,
-    )
-    return OnlineEpochs(extractor, context.splits.train, view)
+    return OnlineEpochs(extractor, context.splits.train, train_view(training, epoch=0))
 
 
 def _check_room(context: Context) -> None:
@@ -177,7 +165,7 @@ def _check_room(context: Context) -> None:
 
 def _validation(
     context: Context, solver: FullFinetuner, extractor: FeatureExtractor
-) -> dict[str, float]:
+) -> ValidationRecord:
     samples = context.usable(context.splits.val)
     if not samples:
         return {}
@@ -189,4 +177,4 @@ def _validation(
         if len(batch.indices):
             features = solver.features(batch.features)
             accuracy.update(labels[batch.indices], head.predict(features))
-    return {"val_top1": accuracy.top1, "val_mean_per_class": accuracy.mean_per_class}
+    return validation({"top1": accuracy.top1, "mean_per_class": accuracy.mean_per_class})

@@ -24,7 +24,7 @@ from edgetransfer.finetune.running import Runner
 from edgetransfer.finetune.solver import FullFinetuner
 from edgetransfer.heads import LinearHead
 from edgetransfer.metrics.conventions import metric_of
-from edgetransfer.train.opening import cache_identity, train_view
+from edgetransfer.train.opening import train_view
 from edgetransfer.types import IMAGENET_MEAN, IMAGENET_STD
 
 logger = logging.getLogger(__name__)
@@ -68,8 +68,7 @@ def baseline(context: Context) -> Baseline | None:
     if not own.baseline and own.head_init != "linear":
         return None
     engine = context.open(context.backbone.frozen(training.batch_size))
-    identity = cache_identity(context.backbone, engine)
-    cache = FeatureCache(context.cache_root, identity, engine.dimension)
+    cache = context.cache(engine)
     with context.extractor(engine) as extractor:
         table = context.table(extractor, splits.train, "features", cache)
         context.check_classes()
@@ -152,8 +151,7 @@ def _teacher(context: Context) -> Teacher | None:
 
 def _head_on(teacher: Teacher, context: Context) -> LinearHead:
     """A linear head on a teacher's features of the training images."""
-    identity = cache_identity(teacher.backbone, teacher.engine)
-    cache = FeatureCache(context.cache_root, identity, teacher.engine.dimension)
+    cache = context.cache(teacher.engine, teacher.backbone)
     with FeatureExtractor(
         teacher.engine, teacher.backbone.preprocessing, workers=context.workers, clock=context.clock
     ) as extractor:

@@ -8,7 +8,7 @@ whatever order, and where the rows are all there are it is the head of the batch
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from edgetransfer.heads.candidates import (
     USUAL_PENALTY,
     MapCandidates,
     Method,
+    Part,
     spread_of,
 )
 from edgetransfer.heads.discriminant import correction_of
@@ -90,15 +91,23 @@ class StatisticsSolver:
         spectrum = Spectrum.of_moments(moments, rows[distinct], labels[distinct])
         candidates = MapCandidates(self.map, spectrum, METHODS, None, "none")
         parts = candidates.choose()
-        threshold = candidates.novelty_threshold()
-        choice = Choice(
-            components=tuple(
-                Component(method=p.method, penalty=p.penalty, factor=p.factor) for p in parts
-            ),
-            factor=candidates.blend_factor(parts),
-            unknown=None if threshold is None else (candidates.novelty_penalty, threshold),
-        )
-        return choice, candidates.honest(parts)
+        return _choice(candidates, parts), candidates.honest(parts)
+
+    def of_few(
+        self, rows: Float32Array, labels: IntArray, classes: tuple[str, ...]
+    ) -> tuple[LinearHead, Choice, Honest]:
+        """The head of (m, D) mapped rows that are all there are, with at least one of each class.
+
+        What `choose` and `solve` make of their moments, from m x m products instead of D x D
+        ones: of 60 rows of 1,280 features in 30 ms where those take a second.
+        """
+        distinct = distinct_rows(rows, labels)
+        whole = Spectrum.of(rows, labels, len(classes))
+        scored = replace(whole, rows=whole.rows[distinct], labels=labels[distinct])
+        candidates = MapCandidates(self.map, scored, METHODS, None, "none")
+        parts = candidates.choose()
+        head = candidates.head(parts, whole, classes)
+        return head, _choice(candidates, parts), candidates.honest(parts)
 
     def solve(
         self, moments: Moments, classes: tuple[str, ...], choice: Choice, *, precise: bool = True
@@ -136,6 +145,17 @@ class StatisticsSolver:
             factor = FEW_SPREAD / spread_of(rows @ weights + bias)
             components.append(Component(method=method, penalty=penalty, factor=factor))
         return Choice(components=tuple(components), factor=1.0)
+
+
+def _choice(candidates: MapCandidates, parts: list[Part]) -> Choice:
+    threshold = candidates.novelty_threshold()
+    return Choice(
+        components=tuple(
+            Component(method=p.method, penalty=p.penalty, factor=p.factor) for p in parts
+        ),
+        factor=candidates.blend_factor(parts),
+        unknown=None if threshold is None else (candidates.novelty_penalty, threshold),
+    )
 
 
 class _Solution:

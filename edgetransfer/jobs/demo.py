@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from edgetransfer.reports.demo import DemoRecord, GuessRecord
 from edgetransfer.runs.owning import owned
 from edgetransfer.train import Classifier, LinearTraining, train_linear
 from edgetransfer.types import Progress, no_progress
@@ -37,13 +38,13 @@ def write_digits(folder: Path) -> None:
 
 def run_demo(
     out: Path, *, threads: int | None = None, progress: Progress = no_progress
-) -> dict[str, Any]:
+) -> DemoRecord:
     """Write the digits, train online by SGD, then by L-BFGS on cached features, and predict."""
     with owned(out, "demo"):
         return _run(out, threads, progress)
 
 
-def _run(out: Path, threads: int | None, progress: Progress) -> dict[str, Any]:
+def _run(out: Path, threads: int | None, progress: Progress) -> DemoRecord:
     data = out / "digits"
     write_digits(data)
     shared: dict[str, Any] = {
@@ -71,6 +72,9 @@ def _run(out: Path, threads: int | None, progress: Progress) -> dict[str, Any]:
         overwrite=True,
         progress=progress,
     )
+    online_final, cached_final = online["final"], cached["final"]
+    assert online_final is not None  # there are test digits
+    assert cached_final is not None
     seconds = float(np.median([epoch["seconds"] for epoch in online["epochs"]]))
     return {
         "backbone": online["backbone"],
@@ -78,17 +82,17 @@ def _run(out: Path, threads: int | None, progress: Progress) -> dict[str, Any]:
         "n_train": online["n_train"],
         "n_test": online["n_test"],
         "online": {
-            **online["final"],
+            **online_final,
             "epochs": EPOCHS,
             "seconds_per_epoch": seconds,
             "images_per_second": online["n_train"] / seconds,
         },
-        "cached": {**cached["final"], "seconds": cached["epochs"][-1]["seconds"]},
+        "cached": {**cached_final, "seconds": cached["epochs"][-1]["seconds"]},
         "predictions": _predictions(out, data, threads),
     }
 
 
-def _predictions(out: Path, data: Path, threads: int | None) -> list[dict[str, Any]]:
+def _predictions(out: Path, data: Path, threads: int | None) -> list[GuessRecord]:
     images = sorted((data / "test").glob("*/*.png"), key=lambda path: path.name)[:PREDICTIONS]
     with Classifier.load(out / "cached", threads=threads) as classifier:
         return [

@@ -10,11 +10,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
+from edgetransfer.reports.train import MetricName, MetricRecord
 from edgetransfer.settings.shared import MetricChoice
-
-MetricName = Literal["top1", "mean_per_class"]
 
 TITLES: dict[str, str] = {"top1": "top-1", "mean_per_class": "mean per class"}
 # Names of folders that say nothing of the data set: its parent is looked at.
@@ -88,6 +86,11 @@ class Metric:
     def title(self) -> str:
         """What people call it."""
         return TITLES[self.name]
+
+    @property
+    def record(self) -> MetricRecord:
+        """For reports."""
+        return {"name": self.name, "reason": self.reason}
 
 
 def known_data_set(path: Path) -> KnownDataSet | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from edgetransfer.findings import Examination
 from edgetransfer.metrics import Accuracy, wilson_interval
@@ -16,6 +15,7 @@ from edgetransfer.pages.galleries import Galleries
 from edgetransfer.pages.html import count, framed, head, plain, share, table, text
 from edgetransfer.pages.selection import Selection
 from edgetransfer.pages.style import SCRIPT, STYLE
+from edgetransfer.reports.shared import SkippedRecord
 from edgetransfer.reprs import short_repr
 from edgetransfer.types import Progress, no_progress
 
@@ -51,7 +51,7 @@ class RunPage:
     stages: dict[str, float] = field(default_factory=dict)
     command: str = ""
     warnings: Sequence[str] = ()
-    skipped: Sequence[dict[str, Any]] = ()
+    skipped: Sequence[SkippedRecord] = ()
 
     __repr__ = short_repr
 

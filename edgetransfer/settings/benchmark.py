@@ -100,7 +100,7 @@ class BenchmarkSettings(Augmentation, Machine, CardOverrides):
         The others.
     synthetic
         Architectures to be made with random weights, pruned by magnitude.
-    patterns
+    distributions
         Of that pruning: how the zeros are shared out over the layers, or the method whose
         published network they stand for (`edgetransfer.backbones.architectures.profiles`).
     engines
@@ -167,13 +167,13 @@ class BenchmarkSettings(Augmentation, Machine, CardOverrides):
             parse=_FAMILY,
         ),
     ] = ()
-    patterns: Annotated[
+    distributions: Annotated[
         tuple[str, ...],
         Opt(
             "Of --synthetic: how zeros are shared out over the layers; the last four as in the "
             "published ResNet50 (and MobileNetV1: acdc, rigl), by sparsity and work.",
             metavar="uniform,erk,global,acdc,str,woodfisher,rigl",
-            flag="--pattern",
+            flag="--distribution",
             parse=WORDS,
         ),
     ] = ("uniform",)
@@ -316,7 +316,7 @@ class BenchmarkSettings(Augmentation, Machine, CardOverrides):
         values["epochs"] = self.n_epochs
         values["learning_rate"] = self.training("", self.data[0], "auto", seed=0).sgd.learning_rate
         if not self.synthetic:
-            del values["patterns"]
+            del values["distributions"]
         return values
 
 

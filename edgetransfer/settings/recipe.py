@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from edgetransfer.reports.train import RecipeRecord
+
 EPOCHS = 150
 LINEAR: dict[str, Any] = {
     "solver": "sgd",
@@ -32,7 +34,7 @@ def departures(values: dict[str, Any], recipe: dict[str, Any]) -> list[str]:
     ]
 
 
-def recipe_report(recipe: str, departed: list[str]) -> dict[str, Any]:
+def recipe_record(recipe: str, departed: list[str]) -> RecipeRecord:
     """What the report says of the recipe."""
     return {"name": recipe, "departures": departed if recipe == "paper" else []}
 

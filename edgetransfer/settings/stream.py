@@ -35,7 +35,8 @@ class StreamSettings(BackboneReading):
     backbone
         An ONNX file, or the name of a bundled backbone.
     source
-        ``folder:DIR``, ``jsonl:-``, ``tar:GLOB``, ``http:[HOST:]PORT`` or ``video:FILE``.
+        ``folder:DIR``, ``jsonl:-``, ``tar:GLOB``, ``http:[HOST:]PORT`` or ``video:FILE``; or
+        several, which are taken in together.
     out
         The run folder; made if it is not there, gone on with if it is.
     test_data
@@ -48,6 +49,10 @@ class StreamSettings(BackboneReading):
         Resident bytes above which the run saves itself and stops; None for no limit.
     pause_on_battery
         Take nothing in while the machine runs on its battery.
+    webhook
+        An address that each prediction of a sample without a label is posted to, as JSON.
+    webhook_token
+        Sent to it as ``Authorization: Bearer``.
     metrics_port
         Serve ``/metrics`` and ``/healthz`` on this loopback port, beside any source.
     label, every
@@ -67,13 +72,14 @@ class StreamSettings(BackboneReading):
     --------
     >>> from edgetransfer import LearningSettings, StreamSettings
     >>> StreamSettings(source="folder:in", out="run", learning=LearningSettings(views=2))
-    StreamSettings(source='folder:in', out='run', learning=LearningSettings(…))
+    StreamSettings(source=('folder:in',), out='run', learning=LearningSettings(…))
     """
 
     source: Annotated[
-        str,
+        tuple[str, ...],
         Opt(
-            "folder:DIR, jsonl:- (or a file), tar:GLOB, http:[HOST:]PORT or video:FILE.",
+            "folder:DIR, jsonl:- (or a file), tar:GLOB, http:[HOST:]PORT or video:FILE; may be "
+            "repeated.",
             metavar="KIND:WHAT",
         ),
     ]
@@ -145,6 +151,24 @@ class StreamSettings(BackboneReading):
     pause_on_battery: Annotated[bool, Opt("Take nothing in while on battery.", panel=MACHINE)] = (
         False
     )
+    webhook: Annotated[
+        str | None,
+        Opt(
+            "Post predictions there as JSON, in their order, until they are taken; learning does "
+            "not wait for it.",
+            metavar="URL",
+            panel=SOURCE,
+        ),
+    ] = None
+    webhook_token: Annotated[
+        str | None,
+        Opt(
+            "Sent to the webhook as Authorization: Bearer.",
+            metavar="TEXT",
+            panel=SOURCE,
+            envvar="EDGETRANSFER_WEBHOOK_TOKEN",
+        ),
+    ] = None
     metrics_port: Annotated[
         int | None,
         Opt("Serve /metrics and /healthz on 127.0.0.1.", metavar="PORT", panel=MACHINE),
@@ -154,6 +178,8 @@ class StreamSettings(BackboneReading):
 
     def __post_init__(self) -> None:
         settle(self)
+        if not self.source or len(set(self.source)) < len(self.source):
+            raise UsageError("--source names one source or several, each once")
         if self.token is not None and (
             not self.token.strip()
             or self.token != self.token.strip()
@@ -170,7 +196,7 @@ class StreamSettings(BackboneReading):
         return {
             **{name: table[name] for name in reading if name in table},
             "backbone": located(self.backbone),
-            "data": self.source,
+            "data": ", ".join(self.source),
             "batch_size": self.engine_batch,
             "seed": self.learning.seed,
             "stream": dump(self.learning),

@@ -43,7 +43,7 @@ class TeachSettings:
     --------
     >>> from edgetransfer import TeachSettings
     >>> TeachSettings(run="flowers").stream().source
-    'http:page'
+    ('http:page',)
     """
 
     run: Annotated[
@@ -65,7 +65,7 @@ class TeachSettings:
         """The settings of the run, as `edgetransfer stream` has them."""
         return StreamSettings(
             backbone=self.backbone,
-            source="http:page",
+            source=("http:page",),
             out=self.run,
             learning=LearningSettings(),
             keeping=KeepingSettings(journal_bytes=JOURNAL_BYTES),

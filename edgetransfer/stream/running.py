@@ -19,6 +19,7 @@ from edgetransfer.stream.learner import OnlineLearner, blas_on_one_thread
 from edgetransfer.stream.opening import Eyes, open_eyes
 from edgetransfer.stream.snapshot import Throughput
 from edgetransfer.stream.sources import open_source
+from edgetransfer.stream.webhook import Webhook
 
 logger = logging.getLogger(__name__)
 
@@ -61,8 +62,12 @@ def run_stream(
             board = Throughput(learner)
             if source is None:
                 source = open_source(settings, board, acknowledge or no_reply)
-            with _metrics_served(settings.metrics_port, board):
-                return StreamJob(settings, learner, source, board, stop, watch).run()
+            with (
+                _metrics_served(settings.metrics_port, board),
+                _predictions_sent(settings, learner) as webhook,
+            ):
+                report = StreamJob(settings, learner, source, board, stop, watch).run()
+            return report if webhook is None else {**report, "webhook": webhook.report()}
         finally:
             stop.set()
             learner.close()
@@ -95,6 +100,20 @@ def _opened(settings: StreamSettings, eyes: Eyes, stop: Event) -> OnlineLearner:
         except BaseException:
             eyes.engine.close()
             raise
+
+
+@contextmanager
+def _predictions_sent(settings: StreamSettings, learner: OnlineLearner) -> Iterator[Webhook | None]:
+    """Send predictions to the webhook, if one is given."""
+    if settings.webhook is None:
+        yield None
+        return
+    webhook = Webhook(learner.durable.run.path, settings.webhook, settings.webhook_token)
+    webhook.start()
+    try:
+        yield webhook
+    finally:
+        webhook.close()
 
 
 @contextmanager

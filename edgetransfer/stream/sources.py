@@ -10,6 +10,8 @@ from pathlib import Path
 from edgetransfer.data.streams import (
     FolderSource,
     JsonLinesSource,
+    MergedSource,
+    PrefixedSource,
     Source,
     TarSource,
     VideoSource,
@@ -21,10 +23,14 @@ from edgetransfer.settings.stream import StreamSettings
 from edgetransfer.stream.snapshot import Throughput
 
 FORMS = "folder:DIR, jsonl:-, tar:GLOB, http:[HOST:]PORT or video:FILE"
+NAMING = ("folder", "tar", "video")
 
 
 def open_source(settings: StreamSettings, board: Throughput, reply: Reply = no_reply) -> Source:
-    """Open what the settings name as the source.
+    """Open what the settings name as the source, or as several that are taken in together.
+
+    Ids of several are those of each; but the images of a further folder, tar or video have its name
+    in front, as two folders may well have a ``cat/1.jpg`` each.
 
     Parameters
     ----------
@@ -36,7 +42,20 @@ def open_source(settings: StreamSettings, board: Throughput, reply: Reply = no_r
     EdgeTransferError
         If there is no such source, or it cannot be opened.
     """
-    kind, colon, rest = settings.source.partition(":")
+    opened: list[Source] = []
+    named: list[str] = []  # of those whose ids are names of files
+    for text in settings.source:
+        source = _open_one(text, settings, board, reply)
+        kind = text.partition(":")[0]
+        if kind in NAMING:
+            source = PrefixedSource(source, f"{text}/") if named else source
+            named.append(text)
+        opened.append(source)
+    return opened[0] if len(opened) == 1 else MergedSource(opened)
+
+
+def _open_one(text: str, settings: StreamSettings, board: Throughput, reply: Reply) -> Source:
+    kind, colon, rest = text.partition(":")
     makers: dict[str, Callable[[], Source]] = {
         "folder": lambda: FolderSource(Path(rest), suffixes=SUFFIXES, once=settings.once),
         "jsonl": lambda: _json_lines(rest, settings, reply),
@@ -45,7 +64,7 @@ def open_source(settings: StreamSettings, board: Throughput, reply: Reply = no_r
         "video": lambda: VideoSource(Path(rest), label=settings.label, every=settings.every),
     }
     if not colon or kind not in makers or not rest:
-        raise UsageError(f"--source is {FORMS}, not {settings.source!r}")
+        raise UsageError(f"--source is {FORMS}, not {text!r}")
     return makers[kind]()
 
 

@@ -10,6 +10,8 @@ from typing import Any
 from numpy.typing import NDArray
 
 from edgetransfer.errors import RunFolderError
+from edgetransfer.reports.shared import SkippedRecord
+from edgetransfer.reports.train import EpochRecord
 
 Arrays = dict[str, NDArray[Any]]
 """A solver's arrays by name."""
@@ -48,9 +50,9 @@ class TrainingState:
     seen: int = 0
     seconds: float = 0.0
     excluded: list[str] = field(default_factory=list)
-    skipped: list[dict[str, str]] = field(default_factory=list)
+    skipped: list[SkippedRecord] = field(default_factory=list)
     stages: dict[str, float] = field(default_factory=dict)
-    history: list[dict[str, Any]] = field(default_factory=list)
+    history: list[EpochRecord] = field(default_factory=list)
     notes: dict[str, Any] = field(default_factory=dict)
 
     def serialised(self, arrays: Arrays) -> bytes:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeAlias, overload
@@ -19,55 +18,16 @@ from edgetransfer.heads import LinearHead
 from edgetransfer.images import SUFFIXES
 from edgetransfer.merging.metadata import check_threshold
 from edgetransfer.metrics import Accuracy, StageClock
-from edgetransfer.reprs import short_repr
 from edgetransfer.train.opened_run import open_run
 from edgetransfer.train.opening import limited_threads
+from edgetransfer.train.prediction import Prediction
+from edgetransfer.train.predictions import Predictions
 from edgetransfer.train.run_page import scored_photos, write_test_page
 from edgetransfer.train.seen_before import seen_in_training
 from edgetransfer.train.skipping import NAMED, SkippedImages
 from edgetransfer.types import Float32Array, Progress, no_progress
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Prediction:
-    """What one image is taken for.
-
-    Parameters
-    ----------
-    id
-        Of the sample.
-    classes
-        Class names, the most probable first; empty if the image could not be decoded.
-    probabilities
-        Of these classes, each 0 to 1.
-    error
-        Why it could not be decoded, else None.
-    unknown
-        Whether it probably shows none of the classes: it is further from all of them than the
-        head takes its own for (see `edgetransfer.heads.Novelty`), or none reaches the probability
-        that was asked for.
-
-    Examples
-    --------
-    >>> from edgetransfer import Prediction
-    >>> found = Prediction(id="cat.jpg", classes=("cat", "dog"), probabilities=(0.9, 0.1))
-    >>> found.to_dict()["classes"]
-    ('cat', 'dog')
-    """
-
-    id: str
-    classes: tuple[str, ...] = ()
-    probabilities: tuple[float, ...] = ()
-    error: str | None = None
-    unknown: bool = False
-
-    __repr__ = short_repr
-
-    def to_dict(self) -> dict[str, Any]:
-        """The fields by name: a row of a data frame, or JSON."""
-        return asdict(self)
 
 
 Score: TypeAlias = tuple[Float32Array, Float32Array]
@@ -201,11 +161,9 @@ class Classifier:
     ) -> Prediction: ...
 
     @overload
-    def predict(self, images: Iterable[Photo], *, top: int = 5) -> list[Prediction]: ...
+    def predict(self, images: Iterable[Photo], *, top: int = 5) -> Predictions: ...
 
-    def predict(
-        self, images: Photo | Iterable[Photo], *, top: int = 5
-    ) -> Prediction | list[Prediction]:
+    def predict(self, images: Photo | Iterable[Photo], *, top: int = 5) -> Prediction | Predictions:
         """What photos show.
 
         Parameters
@@ -218,7 +176,8 @@ class Classifier:
 
         Returns
         -------
-        One prediction of one photo, else a list, in order. A photo that cannot be decoded has a
+        One prediction of one photo, else a list of them, in order, with ``to_frame()`` for pandas.
+        A photo that cannot be decoded has a
         prediction that says why.
 
         Raises
@@ -228,7 +187,7 @@ class Classifier:
         """
         if is_one_photo(images):
             return next(self.predict_each([images], top=top))  # type: ignore[list-item]
-        return list(self.predict_each(images, top=top))  # type: ignore[arg-type]
+        return Predictions(self.predict_each(images, top=top))  # type: ignore[arg-type]
 
     def predict_each(self, images: Iterable[Photo], *, top: int = 5) -> Iterator[Prediction]:
         """As `predict` of several, one prediction at a time, in order."""

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 from edgetransfer.errors import RunFolderError, UsageError
+from edgetransfer.reports.shared import SkippedRecord
+from edgetransfer.reports.train import AnyTrainingRecord
 from edgetransfer.reprs import short_repr
 from edgetransfer.runs import RunFolder
 from edgetransfer.runs.run_folder import SKIPPED
@@ -44,7 +46,7 @@ class FinishedRun:
     folder: RunFolder
     opened: OpenedRun
     settings: LinearTraining
-    report: dict[str, Any]
+    report: AnyTrainingRecord
 
     __repr__ = short_repr
 
@@ -73,7 +75,7 @@ def finished_run(path: Path, backbone: str | None = None) -> FinishedRun:
             f"{path}: a stream's run keeps no photos to show; `edgetransfer audit PHOTOS` looks "
             "through a folder, and the stream itself writes its page as it ends"
         )
-    report = folder.read_report()
+    report = cast(AnyTrainingRecord | None, folder.read_report())
     if report is None:
         raise RunFolderError(f"{path}: not finished; `edgetransfer train --resume` goes on with it")
     opened = open_run(path, backbone=backbone)
@@ -111,7 +113,7 @@ def page_anew(
     tuned = "finetune" in config
     learned = tuned and report.get("kept", "finetuned") == "finetuned"
     if learned and found.parts[-1].split == "train":
-        report = {**report, "warnings": [*report["warnings"], FINETUNED]}
+        report["warnings"] = [*report["warnings"], FINETUNED]
     return write_page(
         run.folder,
         replace(run.settings, threads=threads),
@@ -124,7 +126,7 @@ def page_anew(
     )
 
 
-def _skipped(folder: RunFolder) -> list[dict[str, Any]]:
+def _skipped(folder: RunFolder) -> list[SkippedRecord]:
     """What the run itself could not use."""
     try:
         lines = folder.file(SKIPPED).read_text(encoding="utf-8").splitlines()

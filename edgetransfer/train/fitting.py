@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,9 +18,10 @@ from edgetransfer.heads import (
     Trial,
 )
 from edgetransfer.heads.candidates import Method
+from edgetransfer.reports.train import HeadDetails, LBFGSRecord, TrialRecord
 from edgetransfer.settings.train import LinearTraining, MapName
 from edgetransfer.train.epochs import Scaling
-from edgetransfer.train.honesty import calibration_report, honest_report, warn_of_hidden
+from edgetransfer.train.honesty import calibration_record, honest_record, warn_of_hidden
 from edgetransfer.types import Progress
 
 METHODS: dict[str, tuple[Method, ...]] = {
@@ -48,7 +49,7 @@ class FittedHead:
 
     head: LinearHead
     loss: float
-    details: dict[str, Any]
+    details: HeadDetails
     honest: Honest | None = None
 
 
@@ -62,14 +63,14 @@ def fit_head(
         result = LBFGSSolver(l2=settings.l2).fit(
             features, table.labels, classes, seed=settings.seed, progress=progress
         )
-        lbfgs = {
+        lbfgs: LBFGSRecord = {
             "l2": result.l2,
             "iterations": result.iterations,
             "tried": [{"l2": l2, "held_out_loss": loss} for l2, loss in result.tried],
         }
-        details: dict[str, Any] = {"lbfgs": lbfgs}
+        details: HeadDetails = {"lbfgs": lbfgs}
         if result.honest is not None:
-            details["honest"] = honest_report(result.honest, classes, len(table.labels))
+            details["honest"] = honest_record(result.honest, classes, len(table.labels))
             warn_of_hidden(details["honest"])
         return FittedHead(
             head=unscaled(result.head, scaling),
@@ -98,20 +99,25 @@ def _closed_form(
     threads = settings.threads or available_cores()
     result = solver.fit(features, table.labels, classes, threads=threads, progress=progress)
     head = unscaled(result.head, scaling)
-    honest = honest_report(result.honest, classes, len(table.labels))
+    honest = honest_record(result.honest, classes, len(table.labels))
     warn_of_hidden(honest)
     loss = SoftmaxLoss().value(head.map(table.features), table.labels, head.weights, head.bias)
-    details = {
+    details: HeadDetails = {
         "honest": honest,
-        "calibration": calibration_report(result.honest, result.uncalibrated),
+        "calibration": calibration_record(result.honest, result.uncalibrated),
         "chosen": _record(result.chosen),
         "tried": [_record(trial) for trial in result.tried],
     }
     return FittedHead(head=head, loss=loss, details=details, honest=result.honest)
 
 
-def _record(trial: Trial) -> dict[str, Any]:
-    return {**asdict(trial), "penalties": list(trial.penalties)}
+def _record(trial: Trial) -> TrialRecord:
+    return {
+        "solver": trial.solver,
+        "map": trial.map,
+        "penalties": list(trial.penalties),
+        "accuracy": trial.accuracy,
+    }
 
 
 def _maps(settings: LinearTraining) -> tuple[MapName, ...]:

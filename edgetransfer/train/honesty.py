@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
 
 from edgetransfer.heads import Honest, calibration_error
 from edgetransfer.metrics import Accuracy, wilson_interval
+from edgetransfer.reports.train import CalibrationRecord, HonestRecord
 
 logger = logging.getLogger(__name__)
 
@@ -14,7 +14,7 @@ FEW = 5  # photos of a class, below which its accuracy says nothing
 HIDDEN = 0.5  # of the overall accuracy: a class below this is hidden by it
 
 
-def honest_report(honest: Honest, classes: tuple[str, ...], n_photos: int) -> dict[str, Any]:
+def honest_record(honest: Honest, classes: tuple[str, ...], n_photos: int) -> HonestRecord:
     """Accuracy on photos that the scoring heads had not seen, with 95 % intervals.
 
     Parameters
@@ -47,7 +47,7 @@ def honest_report(honest: Honest, classes: tuple[str, ...], n_photos: int) -> di
     }
 
 
-def calibration_report(honest: Honest, uncalibrated: Honest) -> dict[str, float]:
+def calibration_record(honest: Honest, uncalibrated: Honest) -> CalibrationRecord:
     """The expected calibration error on left-out photos, before a temperature and with it."""
     labels = honest.labels[honest.tested]
     return {
@@ -56,7 +56,7 @@ def calibration_report(honest: Honest, uncalibrated: Honest) -> dict[str, float]
     }
 
 
-def hidden_classes(report: dict[str, Any]) -> list[str]:
+def hidden_classes(report: HonestRecord) -> list[str]:
     """Classes that the overall accuracy hides: half as good or worse, the worst first."""
     weak = [
         (found["accuracy"], name)
@@ -66,7 +66,7 @@ def hidden_classes(report: dict[str, Any]) -> list[str]:
     return [name for _, name in sorted(weak)]
 
 
-def warn_of_hidden(report: dict[str, Any]) -> None:
+def warn_of_hidden(report: HonestRecord) -> None:
     """Name the classes that the overall accuracy hides."""
     hidden = hidden_classes(report)
     if hidden:

@@ -13,6 +13,7 @@ from edgetransfer.data import DataSplits, load_data
 from edgetransfer.engines import AUTO, Engine, EnginePlan, open_streams
 from edgetransfer.features import FeatureExtractor, TrainView, default_cache_folder, plan_for
 from edgetransfer.images import SUFFIXES
+from edgetransfer.reports.train import SplitRecord
 from edgetransfer.settings.train import LinearTraining
 
 logger = logging.getLogger(__name__)
@@ -38,7 +39,7 @@ def load_splits(settings: LinearTraining) -> DataSplits:
     return splits
 
 
-def _described(split: tuple[str, dict[str, int]]) -> str:
+def _described(split: tuple[str, SplitRecord]) -> str:
     name, size = split
     if not size["photos"]:
         return f"{name}: none"

@@ -9,7 +9,6 @@ import platform
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from time import monotonic
-from typing import Any
 
 import numpy as np
 
@@ -20,6 +19,8 @@ from edgetransfer.errors import DataError, EdgeTransferError, TakenError
 from edgetransfer.findings import Scored, examined, unseen
 from edgetransfer.heads import LinearHead
 from edgetransfer.pages import RunPage, run_page
+from edgetransfer.reports.shared import SkippedRecord
+from edgetransfer.reports.train import AnyTrainingRecord
 from edgetransfer.runs import RunFolder
 from edgetransfer.runs.run_folder import HEAD, PAGE
 from edgetransfer.settings.finetune import FinetuneSettings
@@ -36,9 +37,9 @@ def write_page(
     settings: LinearTraining,
     classes: tuple[str, ...],
     parts: Sequence[Scored],
-    report: dict[str, Any],
+    report: AnyTrainingRecord,
     *,
-    skipped: Sequence[dict[str, Any]] = (),
+    skipped: Sequence[SkippedRecord] = (),
     own: FinetuneSettings | None = None,
     progress: Progress = no_progress,
 ) -> Path:
@@ -88,7 +89,7 @@ def write_test_page(
     head: LinearHead,
     choice: EngineChoice,
     *,
-    skipped: Sequence[dict[str, Any]] = (),
+    skipped: Sequence[SkippedRecord] = (),
     threads: int | None = None,
     progress: Progress = no_progress,
 ) -> None:
@@ -131,7 +132,7 @@ def page_may_fail() -> Iterator[None]:
 
 
 def facts_of(
-    run: RunFolder, settings: LinearTraining, report: dict[str, Any]
+    run: RunFolder, settings: LinearTraining, report: AnyTrainingRecord
 ) -> list[tuple[str, str]]:
     """How a run was made, in words."""
     backbone, engine = report["backbone"], report["engine"]
@@ -144,8 +145,8 @@ def facts_of(
     if "calibration" in report:
         error = report["calibration"]["error"]
         facts.append(("calibration", f"certainty off by {error:.3f} on unseen photos"))
-    if report.get("peak_memory_bytes"):
-        facts.append(("memory", f"{report['peak_memory_bytes'] / 2**20:,.0f} MiB at most"))
+    if memory := report.get("peak_memory_bytes"):
+        facts.append(("memory", f"{memory / 2**20:,.0f} MiB at most"))
     facts += [
         *_versions(),
         ("sha256 of the backbone", str(backbone["sha256"])),
@@ -162,9 +163,9 @@ def _versions() -> list[tuple[str, str]]:
     ]
 
 
-def _head(report: dict[str, Any]) -> str:
-    chosen = report.get("chosen")
-    if chosen is not None:
+def _head(report: AnyTrainingRecord) -> str:
+    if "chosen" in report:
+        chosen = report["chosen"]
         penalties = " and ".join(f"{penalty:.3g}" for penalty in chosen["penalties"])
         return f"{chosen['solver']} on {chosen['map']}, penalty {penalties}"
     if "lbfgs" in report:

@@ -1,27 +1,22 @@
-"""How every training enters its run folder, and what every report says."""
+"""How every training enters its run folder."""
 
 from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-from edgetransfer.backbones import Backbone
 from edgetransfer.data import DataSplits
-from edgetransfer.engines import Engine
 from edgetransfer.errors import HeadError, RunFolderError, UsageError
 from edgetransfer.heads import LinearHead
-from edgetransfer.metrics.conventions import metric_of
+from edgetransfer.reports.train import AnyTrainingRecord
 from edgetransfer.runs import RunFolder
 from edgetransfer.runs.owning import owned
 from edgetransfer.runs.run_folder import HEAD
-from edgetransfer.settings.recipe import recipe_report
-from edgetransfer.settings.train import LinearTraining
 from edgetransfer.train.inputs import changed_inputs
-from edgetransfer.train.skipping import SkippedImages
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +34,7 @@ class EnteredRun:
     """
 
     run: RunFolder
-    finished: dict[str, Any] | None = None
+    finished: AnyTrainingRecord | None = None
     doubts: tuple[str, ...] = ()
 
 
@@ -99,7 +94,8 @@ def _entered(
     different = difference(config)
     if different is not None:
         raise UsageError(f"{path}: cannot resume with other settings: {different}")
-    finished = run.read_report()
+    # As this version reports: a run of an earlier one lacks what came later.
+    finished = cast(AnyTrainingRecord | None, run.read_report())
     changed = changed_inputs(run, splits)
     if finished is None:
         doubts = () if changed is None else (f"{path}: {changed}: it goes on with them",)
@@ -111,9 +107,8 @@ def _entered(
         return EnteredRun(run=run, finished=finished)
     text = f"{path}: this run is finished already, but {changed}; --overwrite trains on them"
     logger.warning("%s", text)
-    return EnteredRun(
-        run=run, finished={**finished, "warnings": [*finished.get("warnings", ()), text]}
-    )
+    finished["warnings"] = [*finished.get("warnings", ()), text]
+    return EnteredRun(run=run, finished=finished)
 
 
 @contextlib.contextmanager
@@ -141,37 +136,3 @@ def check_finished(run: RunFolder, identity: str) -> None:
         LinearHead.load(run.file(HEAD), backbone=identity)
     except HeadError as error:
         raise RunFolderError(f"{error}; --overwrite starts anew") from error
-
-
-def common_report(
-    settings: LinearTraining,
-    backbone: Backbone,
-    engine: Engine,
-    splits: DataSplits,
-    skipped: SkippedImages,
-    doubts: Sequence[str] = (),
-) -> dict[str, Any]:
-    """What the report of every training says of its backbone, engine and data."""
-    return {
-        "backbone": {
-            "name": backbone.name,
-            "sha256": backbone.sha256,
-            "sparsity": backbone.sparsity,
-        },
-        "engine": asdict(engine.choice),
-        "mode": settings.mode,
-        "solver": settings.solver,
-        "metric": asdict(metric_of(settings.metric, settings.data)),
-        "recipe": recipe_report(settings.recipe, settings.departures),
-        "n_train": sum(s not in skipped for s in splits.train),
-        "n_val": sum(s not in skipped for s in splits.val),
-        "n_classes": len(splits.classes),
-        "data": {
-            "splits": splits.sizes,
-            "ignored": dict(splits.ignored),
-            "left_out": dict(splits.left_out),
-            "learned_too": {name: list(ids) for name, ids in splits.learned_too},
-        },
-        "skipped": len(skipped),
-        "warnings": [*backbone.warnings, *doubts],
-    }

@@ -5,19 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import closing
 from time import monotonic
-from typing import Any
 
-from edgetransfer.metrics import StageClock
+from edgetransfer.reports.train import EpochRecord, ValidationRecord
 from edgetransfer.runs import RunFolder
 from edgetransfer.runs.run_folder import CHECKPOINT, METRICS, SKIPPED
-from edgetransfer.settings.train import CHECKPOINT_SECONDS, LinearTraining
+from edgetransfer.settings.train import CHECKPOINT_SECONDS
 from edgetransfer.train.checkpoint import TrainingState
 from edgetransfer.train.epochs import EpochSource
+from edgetransfer.train.job_context import JobContext
 from edgetransfer.train.learning import Solver, learn_epoch
-from edgetransfer.train.skipping import SkippedImages
-from edgetransfer.types import Progress
 
-Validate = Callable[[], dict[str, float]]
+Validate = Callable[[], ValidationRecord]
 
 
 class SGDTraining:
@@ -25,6 +23,8 @@ class SGDTraining:
 
     Parameters
     ----------
+    context
+        The job that it is part of.
     state
         Fresh, or from a checkpoint; kept up to date.
     validate
@@ -35,28 +35,25 @@ class SGDTraining:
 
     def __init__(
         self,
-        settings: LinearTraining,
+        context: JobContext,
         run: RunFolder,
         solver: Solver,
         source: EpochSource,
-        skipped: SkippedImages,
-        clock: StageClock,
         state: TrainingState,
         validate: Validate,
-        progress: Progress,
         stage: str = "head",
     ) -> None:
         self.stage = stage
-        self.settings = settings
+        self.settings = context.training
         self.run = run
         self.solver = solver
         self.source = source
-        self.skipped = skipped
-        self.clock = clock
+        self.skipped = context.skipped
+        self.clock = context.clock
         self.state = state
         self.validate = validate
-        self.progress = progress
-        given = settings.checkpoint_seconds
+        self.progress = context.progress
+        given = self.settings.checkpoint_seconds
         self._between = CHECKPOINT_SECONDS if given is None else given
         self._saved_at = monotonic()
         self._epoch_since = monotonic()
@@ -99,7 +96,7 @@ class SGDTraining:
     def _finish_epoch(self) -> None:
         state = self.state
         seconds = monotonic() - self._epoch_since
-        record: dict[str, Any] = {
+        record: EpochRecord = {
             "epoch": state.epoch + 1,
             "seconds": seconds,
             "images_per_second": state.seen / seconds if seconds > 0 else 0.0,

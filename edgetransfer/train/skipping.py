@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
+from collections.abc import Sequence
 
 from edgetransfer.data import Sample
 from edgetransfer.errors import DataError
+from edgetransfer.reports.shared import SkippedRecord
 
 logger = logging.getLogger(__name__)
 
@@ -25,7 +26,7 @@ class SkippedImages:
     """
 
     def __init__(self, total: int, max_bad: float) -> None:
-        self.records: list[dict[str, str]] = []
+        self.records: list[SkippedRecord] = []
         self._ids: set[str] = set()
         self._total = total
         self._max_bad = max_bad
@@ -59,7 +60,7 @@ class SkippedImages:
                 f"{self._max_bad:g} allows ({examples}); mend or remove them"
             )
 
-    def restore(self, records: list[dict[str, Any]]) -> None:
+    def restore(self, records: Sequence[SkippedRecord]) -> None:
         """Go on from the records of a checkpoint."""
-        self.records = [dict(record) for record in records]
+        self.records = [{"id": record["id"], "reason": record["reason"]} for record in records]
         self._ids = {record["id"] for record in self.records}

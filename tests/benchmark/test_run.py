@@ -198,7 +198,7 @@ def test_synthetic_weights_have_a_dense_twin_and_no_accuracy(settings):
         baseline=None,
         backbones=(),
         synthetic=(SyntheticFamily.parse("mobilenet_v1:0.9"),),
-        patterns=("uniform", "erk", "acdc"),
+        distributions=("uniform", "erk", "acdc"),
         epochs=1,
         seeds=1,
         images=2,
@@ -254,7 +254,9 @@ def test_an_unknown_architecture_or_pattern_is_named(settings):
     odd = replace(settings, synthetic=(SyntheticFamily.parse("resnet5:0.5"),))
     with pytest.raises(UsageError, match="resnet5"):
         run_benchmark(odd)
-    odd = replace(settings, synthetic=(SyntheticFamily.parse("resnet50:0.5"),), patterns=("plaid",))
+    odd = replace(
+        settings, synthetic=(SyntheticFamily.parse("resnet50:0.5"),), distributions=("plaid",)
+    )
     with pytest.raises(UsageError, match="plaid"):
         run_benchmark(odd)
     assert not settings.out.exists()
@@ -265,7 +267,7 @@ def test_what_was_not_published_is_said_before_anything_is_written(settings):
     with pytest.raises(
         UsageError, match=r"nothing is published of resnet50 at a sparsity of 0\.85"
     ):
-        run_benchmark(replace(settings, synthetic=(family,), patterns=("acdc",)))
+        run_benchmark(replace(settings, synthetic=(family,), distributions=("acdc",)))
     assert not settings.out.exists()
 
 

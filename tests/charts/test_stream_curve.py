@@ -7,8 +7,12 @@ import xml.etree.ElementTree as ET
 from itertools import pairwise
 from pathlib import Path
 
+import pytest
+
 from edgetransfer.charts.stream_curve import stream_curve
+from edgetransfer.stream import run_stream
 from edgetransfer.stream.keeping.metrics_log import read_curve
+from tests.stream.stream_pictures import fake_eyes, label_of, picture, settings_for
 
 
 def test_the_curve_is_an_svg_file_of_its_own() -> None:
@@ -46,5 +50,56 @@ def test_a_long_stream_gives_few_points(tmp_path: Path) -> None:
         "learned": curve[3]["learned"],
         "prequential": curve[3]["learned"] / 1000,
         "window": 1.0,
+        "time": None,
+        "drifts": 0,
+        "refits": 0,
     }
     assert read_curve(tmp_path / "none.jsonl") == []
+
+
+@pytest.mark.parametrize(
+    ("seconds", "unit"), [(0.1, "seconds"), (60, "minutes"), (3600, "hours"), (86400 * 3, "days")]
+)
+def test_time_is_the_axis_with_what_happened_marked(seconds: float, unit: str) -> None:
+    curve = [
+        {
+            "learned": 10 * i,
+            "prequential": 0.5,
+            "window": 0.6,
+            "time": 1.7e9 + i * seconds,
+            "drifts": i // 5,
+            "refits": i // 4,
+        }
+        for i in range(1, 12)
+    ]
+    space = "{http://www.w3.org/2000/svg}"
+    picture = ET.fromstring(stream_curve(curve))
+    titles = [title.text for title in picture.iter(f"{space}title")]
+    assert titles[:4] == [
+        "drift by sample 50",
+        "drift by sample 100",
+        "refit by sample 40",
+        "refit by sample 80",
+    ]
+    texts = [str(text.text) for text in picture.iter(f"{space}text")]
+    assert any(text.startswith(f"{unit} since its first point") for text in texts)
+    # A clock that was set back leaves the samples for an axis.
+    curve[5]["time"] = 0.0
+    texts = [str(t.text) for t in ET.fromstring(stream_curve(curve)).iter(f"{space}text")]
+    assert "samples learned" in texts
+
+
+def test_a_curve_begins_with_the_first_samples(tmp_path: Path) -> None:
+    for i in range(12):
+        (tmp_path / "in" / label_of(i)).mkdir(parents=True, exist_ok=True)
+        (tmp_path / "in" / label_of(i) / f"{i}.png").write_bytes(picture(i))
+    settings = settings_for(
+        f"folder:{tmp_path / 'in'}",
+        tmp_path / "run",
+        once=True,
+        learning={"learner": "statistics"},
+    )
+    report = run_stream(settings, eyes=fake_eyes())
+    assert report["curve"][-1]["learned"] == 12
+    assert report["curve"][-1]["prequential"] == report["prequential"]["top1"]
+    assert (tmp_path / "run" / "curve.svg").is_file()

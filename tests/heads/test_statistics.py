@@ -7,8 +7,10 @@ from hypothesis import strategies as st
 
 from edgetransfer.errors import DataError
 from edgetransfer.heads import planes
+from edgetransfer.heads.feature_maps import FeatureMap
 from edgetransfer.heads.planes import ROWS_PER_BLOCK
 from edgetransfer.heads.statistics import Statistics
+from edgetransfer.heads.statistics_solver import StatisticsSolver
 
 
 def table(seed, n=90, d=7, k=4, *, octaves=0):
@@ -230,3 +232,42 @@ def test_a_stream_may_go_on_for_a_trillion_samples():
     many.update(rows, labels)
     many.subtract(rows, labels)
     assert bytes_of(Statistics.of_arrays(many.arrays())) == bytes_of(many)
+
+
+@settings(deadline=None, max_examples=10)
+@given(
+    seed=st.integers(0, 2**20),
+    classes=st.integers(2, 5),
+    n=st.integers(5, 30),
+    repeated=st.integers(0, 4),
+)
+def test_a_head_of_few_rows_is_that_of_their_statistics(seed, classes, n, repeated):
+    rng = np.random.default_rng(seed)
+    d = 40
+    features = np.abs(
+        rng.normal(size=(n, d)) + 2 * rng.normal(size=(classes, d))[np.arange(n) % classes]
+    )
+    labels = np.arange(n) % classes
+    again = rng.integers(0, n, repeated)
+    solver = StatisticsSolver(map=FeatureMap.made("power-l2", d))
+    rows = solver.map(np.concatenate([features, features[again]]).astype(np.float32))
+    labels = np.concatenate([labels, labels[again]]).astype(np.int64)
+    names = tuple(f"class {i}" for i in range(classes))
+    moments = Statistics.of(rows, labels, classes).moments()
+    chosen, honest = solver.choose(moments, rows, labels)
+    head, choice, left_out = solver.of_few(rows, labels, names)
+    assert [(c.method, c.penalty) for c in choice.components] == [
+        (c.method, c.penalty) for c in chosen.components
+    ]
+    assert choice.factor == pytest.approx(chosen.factor, rel=1e-3)
+    np.testing.assert_allclose(left_out.probabilities(), honest.probabilities(), atol=1e-3)
+    other = solver.solve(moments, names, chosen)
+    raw = np.concatenate([features, rng.random((5, d)) * 3]).astype(np.float32)
+    np.testing.assert_allclose(head.predict_proba(raw), other.predict_proba(raw), atol=2e-3)
+    if other.novelty is not None:
+        np.testing.assert_allclose(
+            head.novelty.distances(head.map(raw)),
+            other.novelty.distances(other.map(raw)),
+            rtol=1e-2,
+            atol=1e-3,
+        )

@@ -61,7 +61,7 @@ COMMANDS = pytest.mark.parametrize("kind", list(LEAST), ids=lambda kind: kind.__
 # A value that the rule below does not find: of a text that is checked, or in step with others.
 VALUES: dict[str, Any] = {
     "pattern": "2:4",
-    "patterns": ("erk", "uniform"),
+    "distributions": ("erk", "uniform"),
     "synthetic": (SyntheticFamily.parse("resnet18:0.8,0.9"),),
     "mode": "online",
     "solver": "ridge",

@@ -268,7 +268,7 @@ def test_metrics_have_each_line_once(tmp_path: Path) -> None:
             file.write('{"batches": 99')  # torn
     opened(tmp_path / "run").close()
     lines = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
-    assert [json.loads(line)["batches"] for line in lines] == [8, 16, 24, 32]
+    assert [json.loads(line)["batches"] for line in lines] == [1, 2, 4, 8, 16, 24, 32]
 
 
 def test_classes_beyond_the_budget_are_refused(tmp_path: Path) -> None:

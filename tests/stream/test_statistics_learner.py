@@ -87,6 +87,38 @@ def column(head: LinearHead, name: str) -> np.ndarray[Any, Any]:
     return np.append(head.weights[:, k], head.bias[k])
 
 
+def test_few_samples_are_solved_from_their_rows_to_the_same_heads() -> None:
+    """From the rows while they are few, from the statistics once they are many: one line."""
+    d, rng = 60, np.random.default_rng(3)
+    centres = 3 * rng.normal(size=(3, d))
+    rows = np.abs(rng.normal(size=(40, d)) + centres[np.arange(40) % 3]).astype(np.float32)
+    heads: dict[bool, list[LinearHead]] = {True: [], False: []}
+    for few in heads:
+        learner = StatisticsLearner(d, LearningSettings(learner="statistics"))
+        if not few:
+            learner._few = lambda: None  # type: ignore[method-assign]
+        for i, row in enumerate(rows):
+            learner.apply(
+                Record(
+                    n=i,
+                    group=i,
+                    left=0,
+                    kind="sample",
+                    time=0.0,
+                    id=f"s{i}",
+                    label=f"c{i % 3}",
+                    rows=row[None],
+                    predicted=None,
+                )
+            )
+            if few:
+                assert (learner._few() is not None) == (len(learner.classes) >= 2 and i + 1 <= 15)
+            heads[few].append(learner.head)
+        learner.close()
+    for one, other in zip(heads[True][1:], heads[False][1:], strict=True):
+        np.testing.assert_allclose(one.predict_proba(rows), other.predict_proba(rows), atol=2e-3)
+
+
 @settings(max_examples=8, deadline=None)
 @given(order=st.permutations(range(60)), views=st.integers(1, 2))
 def test_order_changes_nothing_but_the_order_of_the_classes(order: list[int], views: int) -> None:

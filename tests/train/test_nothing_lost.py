@@ -48,13 +48,13 @@ def test_failed_overwrite_leaves_the_old_run(settings, photos):
 def test_overwrite_killed_before_it_learned_gives_the_old_run_back(settings, monkeypatch):
     report = train_linear(settings)
     from edgetransfer.runs import RunFolder
-    from edgetransfer.train import training
+    from edgetransfer.train import linear_job
 
     def killed(self):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(training._Job, "train", killed)
+        patch.setattr(linear_job.LinearJob, "train", killed)
         patch.setattr(RunFolder, "give_back", lambda self: None)  # as after kill -9
         with pytest.raises(KeyboardInterrupt):
             train_linear(settings, overwrite=True)

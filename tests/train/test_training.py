@@ -17,7 +17,7 @@ from PIL import Image
 from edgetransfer import Classifier, LinearTraining, train_linear
 from edgetransfer.errors import DataError, HeadError, RunFolderError, UsageError
 from edgetransfer.heads import LinearHead
-from edgetransfer.train import training as training_module
+from edgetransfer.train import job_context, linear_job
 
 KEYS = {
     *("backbone", "engine", "mode", "solver", "n_train", "n_test", "n_classes", "epochs"),
@@ -101,7 +101,7 @@ def test_interrupted_and_resumed_run_is_bit_identical(
     whole = replace(settings, out=tmp_path / "whole")
     expected = train_linear(whole)
 
-    step = training_module.SGDSolver.step
+    step = linear_job.SGDSolver.step
     count = 0
 
     def interrupted(self, *arguments):
@@ -112,7 +112,7 @@ def test_interrupted_and_resumed_run_is_bit_identical(
         return step(self, *arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(training_module.SGDSolver, "step", interrupted)
+        patch.setattr(linear_job.SGDSolver, "step", interrupted)
         with pytest.raises(KeyboardInterrupt):
             train_linear(settings)
     report = train_linear(settings, resume=True)
@@ -168,7 +168,7 @@ def test_folder_of_somebody_else_is_never_touched(settings):
 
 def test_changed_data_cannot_be_resumed(settings, photos, monkeypatch):
     settings = replace(settings, checkpoint_seconds=0.0)
-    step, count = training_module.SGDSolver.step, 0
+    step, count = linear_job.SGDSolver.step, 0
 
     def interrupted(self, *arguments):
         nonlocal count
@@ -178,7 +178,7 @@ def test_changed_data_cannot_be_resumed(settings, photos, monkeypatch):
         return step(self, *arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(training_module.SGDSolver, "step", interrupted)
+        patch.setattr(linear_job.SGDSolver, "step", interrupted)
         with pytest.raises(KeyboardInterrupt):
             train_linear(settings)
     shutil.copy(photos / "train/red/000.png", photos / "train/red/new.png")
@@ -351,7 +351,7 @@ def test_one_photo_a_class_is_enough(settings, photos):
 
 def test_features_that_are_not_finite_name_their_photo(settings, monkeypatch):
     """A photo whose features overflow: before any solver, and whichever it is."""
-    true = training_module.cached_features
+    true = job_context.cached_features
 
     def spoilt(extractor, samples, **options):
         table = true(extractor, samples, **options)
@@ -359,7 +359,7 @@ def test_features_that_are_not_finite_name_their_photo(settings, monkeypatch):
             table.features[7, 3] = np.nan
         return table
 
-    monkeypatch.setattr(training_module, "cached_features", spoilt)
+    monkeypatch.setattr(job_context, "cached_features", spoilt)
     for solver in ("auto", "lbfgs", "sgd"):
         with pytest.raises(DataError, match=r"train/blue/007\.png.*not finite"):
             train_linear(replace(settings, mode="cached", solver=solver), overwrite=True)

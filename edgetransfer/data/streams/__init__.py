@@ -3,6 +3,7 @@
 from edgetransfer.data.streams.arrivals import Arrival, Ledger, Source, read_fields
 from edgetransfer.data.streams.folder import FolderSource
 from edgetransfer.data.streams.json_lines import JsonLinesSource
+from edgetransfer.data.streams.merged import MergedSource, PrefixedSource
 from edgetransfer.data.streams.tar import TarSource
 from edgetransfer.data.streams.video import VideoSource
 
@@ -11,6 +12,8 @@ __all__ = [
     "FolderSource",
     "JsonLinesSource",
     "Ledger",
+    "MergedSource",
+    "PrefixedSource",
     "Source",
     "TarSource",
     "VideoSource",

@@ -5,11 +5,10 @@ from __future__ import annotations
 import numpy as np
 import onnx
 
-from edgetransfer.engines.sparse.plan import Activation, Kind, Operator, Window
+from edgetransfer.engines.sparse.plan import Combination, Kind, Mixing, Operator, Window
 from edgetransfer.engines.sparse.state import Attributes, Lowering, Value
 from edgetransfer.engines.sparse.windows import window_of
 from edgetransfer.errors import EngineError
-from edgetransfer.graphs.graph import Array
 
 
 def convolution(low: Lowering, node: onnx.NodeProto, a: Attributes) -> Value:
@@ -79,13 +78,11 @@ def arithmetic(low: Lowering, node: onnx.NodeProto, a: Attributes) -> Value:
     """Add, Sub, Mul and Div of two tensors, or of one with a number for each channel."""
     known = [i for i, name in enumerate(node.input) if name in low.constants]
     if not known:
-        if node.op_type not in ("Add", "Sum"):
-            raise EngineError("it knows this of an image and constants alone")
-        return _sum(low, node)
+        return _combined(low, node)
     if len(node.input) != 2 or (known == [0] and node.op_type == "Div"):
         raise EngineError("it knows this of an image and one constant alone")
     value = low.value(node, 1 - known[0])
-    numbers = _by_channel(low, value, low.constants[node.input[known[0]]].astype(np.float64))
+    numbers = low.by_channel(value, low.constants[node.input[known[0]]].astype(np.float64))
     one, zero = np.ones(1), np.zeros(1)
     match node.op_type:
         case "Mul":
@@ -96,69 +93,52 @@ def arithmetic(low: Lowering, node: onnx.NodeProto, a: Attributes) -> Value:
             return low.pointwise(value, -one, numbers)
         case "Sub":
             return low.pointwise(value, one, -numbers)
+        case "Max" | "Min":
+            raise EngineError("it knows this of two tensors alone")
     return low.pointwise(value, one, numbers)
 
 
-def _by_channel(low: Lowering, value: Value, constant: Array) -> Array:
-    """A constant that broadcasts along channels alone, as (channels,) or (1,)."""
-    shape, axes = low.shape(value), 2 if value.flat else 4
-    padded = constant.reshape((1,) * (axes - constant.ndim) + constant.shape)
-    if padded.ndim == axes and constant.size == 1:
-        return constant.reshape(1)
-    by_channel = not value.flat or shape[1:] == (1, 1)
-    if padded.ndim == axes and padded.shape[1] == constant.size == shape[0] and by_channel:
-        return constant.reshape(-1)
-    raise EngineError(f"a constant of shape {constant.shape} is not one number for each channel")
+COMBINATIONS = {
+    "Add": Combination.ADD,
+    "Sum": Combination.ADD,
+    "Sub": Combination.SUBTRACT,
+    "Mul": Combination.MULTIPLY,
+    "Div": Combination.DIVIDE,
+    "Max": Combination.LARGER,
+    "Min": Combination.SMALLER,
+}
 
 
-def _sum(low: Lowering, node: onnx.NodeProto) -> Value:
+def _combined(low: Lowering, node: onnx.NodeProto) -> Value:
+    """Two tensors or more, one after the other."""
     total, *others = (low.value(node, i) for i in range(len(node.input)))
     for value in others:
-        if (low.shape(value), value.flat) != (low.shape(total), total.flat):
-            raise EngineError("it does not add tensors of different shapes")
-        out = low.plan.tensor(low.shape(total))
-        added = Operator(kind=Kind.ADD, source=total.tensor, second=value.tensor, out=out)
-        total = low.emit(added, flat=total.flat)
+        total = combine(low, COMBINATIONS[node.op_type], total, value)
     return total
 
 
-def _activated(
-    low: Lowering, node: onnx.NodeProto, kind: Activation, low_bound: float = 0, high: float = 0
-) -> Value:
-    value = low.value(node)
+def combine(low: Lowering, how: Combination, a: Value, b: Value) -> Value:
+    """Two tensors; either may have one channel, row or column for all of the other's.
+
+    Raises
+    ------
+    EngineError
+        If they do not spread to one shape.
+    """
+    one, other = low.shape(a), low.shape(b)
+    if how is Combination.ADD and (one, a.flat) == (other, b.flat):
+        added = Operator(kind=Kind.ADD, source=a.tensor, second=b.tensor, out=low.plan.tensor(one))
+        return low.emit(added, flat=a.flat)
+    points = one[1:] == other[1:] == (1, 1)
+    fits = all(m == n or 1 in (m, n) for m, n in zip(one, other, strict=True))
+    if a.flat != b.flat or not fits or (a.flat and one != other and not points):
+        raise EngineError(f"it does not combine tensors of shapes {one} and {other}")
+    height, width = max(one[1], other[1]), max(one[2], other[2])
     return low.emit(
         Operator(
-            kind=Kind.ADD, source=value.tensor, out=low.plan.tensor(low.shape(value)),
-            activation=kind, low=low_bound, high=high,
+            kind=Kind.COMBINE, source=a.tensor, second=b.tensor,
+            out=low.plan.tensor((max(one[0], other[0]), height, width)),
+            mixing=Mixing(combination=how),
         ),
-        flat=value.flat,
+        flat=a.flat,
     )  # fmt: skip
-
-
-def relu(low: Lowering, node: onnx.NodeProto, a: Attributes) -> Value:
-    """Relu."""
-    return _activated(low, node, Activation.RELU)
-
-
-def clip(low: Lowering, node: onnx.NodeProto, a: Attributes) -> Value:
-    """Clip, with bounds as attributes or constants."""
-    bounds = []
-    for index, (name, default) in enumerate((("min", -np.inf), ("max", np.inf)), start=1):
-        given = low.constant(node, index)
-        bounds.append(float(a.get(name, default)) if given is None else float(given.reshape(-1)[0]))
-    if bounds == [0.0, np.inf]:
-        return _activated(low, node, Activation.RELU)
-    return _activated(low, node, Activation.CLIP, bounds[0], bounds[1])
-
-
-def leaky_relu(low: Lowering, node: onnx.NodeProto, a: Attributes) -> Value:
-    """LeakyRelu, of slopes from 0 to 1."""
-    slope = float(a.get("alpha", 0.01))
-    if not 0 <= slope <= 1:
-        raise EngineError(f"a slope of {slope} is not in 0 to 1")
-    return _activated(low, node, Activation.LEAKY, slope)
-
-
-def hard_swish(low: Lowering, node: onnx.NodeProto, a: Attributes) -> Value:
-    """HardSwish."""
-    return _activated(low, node, Activation.HARD_SWISH)

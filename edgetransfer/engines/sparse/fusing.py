@@ -46,7 +46,7 @@ class _Fusion:
         self.writers: dict[int, int] = {}
         self.readers: Counter[int] = Counter((plan.output,))
         for operator in self.pending:
-            self.readers.update(_reads(operator))
+            self.readers.update(operator.reads)
 
     def run(self) -> None:
         while self.pending:
@@ -121,7 +121,8 @@ class _Fusion:
 
     def _scales(self, operator: Operator) -> bool:
         """Fold a number for each channel into the convolution before it."""
-        if not self._is_scale(operator):
+        same = self.plan.shapes[operator.source] == self.plan.shapes[operator.out]
+        if not (operator.is_scale and same):
             return False
         writer = self._open_writer(operator.source, operator)
         if writer is None or not writer.is_convolution or writer.second >= 0:
@@ -135,17 +136,6 @@ class _Fusion:
             out=operator.out,
         )
         return self._replace(writer, changed)
-
-    def _is_scale(self, operator: Operator) -> bool:
-        window = operator.window
-        return (
-            operator.kind is Kind.DEPTHWISE
-            and operator.second < 0
-            and operator.activation is Activation.NONE
-            and window.kernel == window.stride == (1, 1)
-            and window.padding == (0, 0)
-            and self.plan.shapes[operator.source] == self.plan.shapes[operator.out]
-        )
 
     def _adds(self, operator: Operator) -> bool:
         """Have the later of two convolutions add the other's result on its way out."""
@@ -176,13 +166,9 @@ class _Fusion:
         needed, kept = {self.plan.output}, []
         for operator in reversed(self.kept):
             if operator.out in needed:
-                needed.update(_reads(operator))
+                needed.update(operator.reads)
                 kept.append(operator)
         return kept[::-1]
-
-
-def _reads(operator: Operator) -> tuple[int, ...]:
-    return (operator.source,) if operator.second < 0 else (operator.source, operator.second)
 
 
 def _arrays(operator: Operator) -> tuple[Weights, Weights]:

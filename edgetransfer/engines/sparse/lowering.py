@@ -8,6 +8,7 @@ from edgetransfer.engines.sparse.constants import attributes_of
 from edgetransfer.engines.sparse.fusing import fuse
 from edgetransfer.engines.sparse.operators import LOWERED
 from edgetransfer.engines.sparse.plan import Plan
+from edgetransfer.engines.sparse.recognising import recognise
 from edgetransfer.engines.sparse.state import Lowering, Value
 from edgetransfer.errors import EngineError
 
@@ -30,6 +31,7 @@ def lower(model: onnx.ModelProto) -> Plan:
     made.plan.output = made.values[output].tensor
     if made.plan.output == made.plan.input:
         raise EngineError("its output is its input")
+    recognise(made.plan)
     fuse(made.plan)
     return made.plan
 

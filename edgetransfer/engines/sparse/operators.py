@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import onnx
 
+from edgetransfer.engines.sparse import activation_operators as activations
 from edgetransfer.engines.sparse import arithmetic_operators as arithmetic
 from edgetransfer.engines.sparse import shape_operators as shapes
 from edgetransfer.engines.sparse.state import Attributes, Lowering, Value
@@ -20,10 +21,19 @@ LOWERED: dict[str, Callable[[Lowering, onnx.NodeProto, Attributes], Value]] = {
     "Sub": arithmetic.arithmetic,
     "Mul": arithmetic.arithmetic,
     "Div": arithmetic.arithmetic,
-    "Relu": arithmetic.relu,
-    "Clip": arithmetic.clip,
-    "LeakyRelu": arithmetic.leaky_relu,
-    "HardSwish": arithmetic.hard_swish,
+    "Max": arithmetic.arithmetic,
+    "Min": arithmetic.arithmetic,
+    "Neg": activations.negated,
+    "Pow": activations.power,
+    "Clip": activations.clip,
+    "LeakyRelu": activations.leaky_relu,
+    "PRelu": activations.parametric,
+    "HardSigmoid": activations.hard_sigmoid,
+    "Swish": activations.swish,
+    "Gelu": activations.gelu,
+    "Elu": activations.elu,
+    "Selu": activations.selu,
+    **dict.fromkeys(activations.SIMPLE, activations.simple),
     "MaxPool": shapes.pooling,
     "AveragePool": shapes.pooling,
     "GlobalAveragePool": shapes.global_average,

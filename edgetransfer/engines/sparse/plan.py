@@ -17,12 +17,13 @@ from edgetransfer.errors import EngineError
 from edgetransfer.types import Float32Array
 
 MAGIC = 0x5350525345
-PLAN_VERSION = 1  # kPlanVersion in native/src/sparse/network.h
+PLAN_VERSION = 2  # kPlanVersion in native/src/sparse/network.h
 # How far below or right of its image a window may begin; the native library's number.
 FARTHEST = 256
 
 Shape = tuple[int, int, int]
 Words = np.ndarray[Any, np.dtype[np.int64]]
+Integers = np.ndarray[Any, np.dtype[np.int64]]
 Weights = np.ndarray[Any, np.dtype[np.floating[Any]]]
 
 
@@ -36,6 +37,24 @@ class Kind(IntEnum):
     GLOBAL_AVERAGE = 4
     ADD = 5
     COPY = 6
+    COMBINE = 7
+    MOVE = 8
+    RESAMPLE = 9
+    NORMALISE = 10
+    SOFTMAX = 11
+    PRODUCT = 12
+    CONSTANT = 13
+
+
+class Combination(IntEnum):
+    """How two tensors become one; the native library's numbers."""
+
+    ADD = 0
+    SUBTRACT = 1
+    MULTIPLY = 2
+    DIVIDE = 3
+    LARGER = 4
+    SMALLER = 5
 
 
 class Activation(IntEnum):
@@ -46,6 +65,18 @@ class Activation(IntEnum):
     CLIP = 2
     LEAKY = 3
     HARD_SWISH = 4
+    SIGMOID = 5
+    HARD_SIGMOID = 6
+    SILU = 7
+    GELU = 8
+    GELU_TANH = 9
+    TANH = 10
+    ERF = 11
+    EXP = 12
+    SQRT = 13
+    ELU = 14
+    MISH = 15
+    SOFTPLUS = 16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +96,16 @@ EPILOGUES: dict[Kind, Epilogues] = {
     Kind.GLOBAL_AVERAGE: Epilogues(),
     Kind.ADD: Epilogues(addition=True, activation=True),
     Kind.COPY: Epilogues(),
+    Kind.COMBINE: Epilogues(activation=True),
+    Kind.MOVE: Epilogues(),
+    Kind.RESAMPLE: Epilogues(),
+    Kind.NORMALISE: Epilogues(),
+    Kind.SOFTMAX: Epilogues(),
+    Kind.PRODUCT: Epilogues(),
+    Kind.CONSTANT: Epilogues(),
 }
+# Kinds that have two inputs; of the others a second one is what they add.
+OF_TWO = frozenset((Kind.COMBINE, Kind.PRODUCT))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +119,39 @@ class Window:
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
+class Mixing:
+    """What an operator says that mixes tensors, pixels or channels without a window.
+
+    Parameters
+    ----------
+    combination
+        Of a combination: what becomes of its two tensors. Either may have one channel, row or
+        column for all of the output's.
+    places
+        Of a move: for each channel, row and column of the output a (channel, row, column) of the
+        source; the number at (c, y, x) comes from where the three add up to. Three arrays of
+        (n, 3) integers.
+    between
+        Of an interpolation: for each row and each column of the output the two of the source that
+        it lies between, (n, 2) integers, and how far from the first, (n,).
+    over_pixels
+        Of a normalisation: whether groups are of all pixels' channels, not of each pixel's.
+    centred
+        Of a normalisation: whether the mean is subtracted.
+    over_columns
+        Of a product, with d = channels of the source / groups: whether the second tensor is
+        (groups times columns, 1, d), so that pixels are added up, not (groups times d, 1, columns).
+    """
+
+    combination: Combination = Combination.ADD
+    places: tuple[Integers, Integers, Integers] | None = None
+    between: tuple[tuple[Integers, Weights], tuple[Integers, Weights]] | None = None
+    over_pixels: bool = False
+    centred: bool = True
+    over_columns: bool = False
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Operator:
     """One operator of a plan; `source`, `second` and `out` are numbers of tensors.
 
@@ -87,12 +160,15 @@ class Operator:
     Parameters
     ----------
     second
-        A tensor that is added before the activation, or -1.
+        A tensor that is added before the activation, or -1; of a combination or a product the
+        other one.
     weights, bias
-        Of (out, in / groups, rows, columns) and (out,), for convolutions alone; rounded to
-        float32 when they are handed over.
+        Of (out, in / groups, rows, columns) and (out,) for convolutions, of (channels,) both for a
+        normalisation; weights alone, of the output's shape, for a constant. Rounded to float32 when
+        they are handed over.
     low, high
-        The bounds of a clip; ``low`` is the slope of a leaky rectifier.
+        The bounds of a clip, the slope of a leaky rectifier and of what ``elu`` comes to, the line
+        of a hard sigmoid, the factor within ``silu``; ``low`` is the epsilon of a normalisation.
     offset
         Of a copy: channel, row and column in the output.
     fill
@@ -119,11 +195,14 @@ class Operator:
     offset: tuple[int, int, int] = (0, 0, 0)
     counts_padding: bool = False
     name: str = ""
+    mixing: Mixing | None = None
 
     def __post_init__(self) -> None:
         can = EPILOGUES[self.kind]
-        if self.second >= 0 and not can.addition:
+        if self.second >= 0 and not can.addition and self.kind not in OF_TWO:
             raise ValueError(f"{self.kind.name} adds no other tensor")
+        if self.second < 0 and self.kind in OF_TWO:
+            raise ValueError(f"{self.kind.name} takes two tensors")
         if self.activation is not Activation.NONE and not can.activation:
             raise ValueError(f"{self.kind.name} activates nothing")
 
@@ -131,6 +210,25 @@ class Operator:
     def is_convolution(self) -> bool:
         """Whether it has weights."""
         return self.kind in (Kind.CONVOLUTION, Kind.DEPTHWISE)
+
+    @property
+    def is_scale(self) -> bool:
+        """Whether it is a factor and a number for each channel, and nothing besides."""
+        window = self.window
+        return (
+            self.kind is Kind.DEPTHWISE
+            and self.second < 0
+            and self.activation is Activation.NONE
+            and window.kernel == window.stride == (1, 1)
+            and window.padding == (0, 0)
+        )
+
+    @property
+    def reads(self) -> tuple[int, ...]:
+        """The tensors that it reads."""
+        if self.kind is Kind.CONSTANT:
+            return ()
+        return (self.source,) if self.second < 0 else (self.source, self.second)
 
 
 class Plan:
@@ -214,3 +312,31 @@ def _words(operator: Operator, numbers: _Numbers) -> Iterator[int]:
         assert operator.bias is not None
         yield numbers.add(operator.weights)
         yield numbers.add(operator.bias)
+    if operator.kind > Kind.COPY:
+        yield from _mixing_words(operator, operator.mixing or Mixing(), numbers)
+
+
+def _mixing_words(operator: Operator, mixing: Mixing, numbers: _Numbers) -> Iterator[int]:
+    match operator.kind:
+        case Kind.COMBINE:
+            yield mixing.combination
+        case Kind.MOVE:
+            assert mixing.places is not None
+            for places in mixing.places:
+                yield from places.reshape(-1).tolist()
+        case Kind.RESAMPLE:
+            assert mixing.between is not None
+            for pairs, shares in mixing.between:
+                yield from pairs.reshape(-1).tolist()
+                yield numbers.add(shares)
+        case Kind.NORMALISE:
+            assert operator.weights is not None
+            assert operator.bias is not None
+            yield from (mixing.over_pixels, mixing.centred)
+            yield numbers.add(operator.weights)
+            yield numbers.add(operator.bias)
+        case Kind.PRODUCT:
+            yield mixing.over_columns
+        case Kind.CONSTANT:
+            assert operator.weights is not None
+            yield numbers.add(operator.weights)

@@ -107,6 +107,23 @@ class Lowering:
         """Append an operator; what it writes, as a value."""
         return Value(tensor=self.plan.add(operator).out, flat=flat)
 
+    def by_channel(self, value: Value, constant: Array) -> Array:
+        """A constant that spreads along channels alone, as (channels,) or (1,).
+
+        Raises
+        ------
+        EngineError
+            If it differs within a channel.
+        """
+        shape, axes = self.shape(value), 2 if value.flat else 4
+        padded = constant.reshape((1,) * (axes - constant.ndim) + constant.shape)
+        if padded.ndim == axes and constant.size == 1:
+            return constant.reshape(1)
+        by_channel = not value.flat or shape[1:] == (1, 1)
+        if padded.ndim == axes and padded.shape[1] == constant.size == shape[0] and by_channel:
+            return constant.reshape(-1)
+        raise EngineError(f"a constant of {constant.shape} is not one number for each channel")
+
     def pointwise(self, value: Value, scale: Array, shift: Array) -> Value:
         """Each channel times a number plus a number."""
         shape = self.shape(value)

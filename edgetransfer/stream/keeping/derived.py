@@ -13,7 +13,7 @@ from edgetransfer.names import json_text, readable
 from edgetransfer.runs import RunFolder
 from edgetransfer.runs.json_values import finite
 from edgetransfer.runs.run_folder import CURVE, HEAD, LABELS, METRICS, PAGE, REPORT
-from edgetransfer.stream.keeping.metrics_log import read_curve, standing
+from edgetransfer.stream.keeping.metrics_log import curve_point, read_curve, standing
 from edgetransfer.stream.learning.learners import Learner
 
 MISTAKES = 10  # of all kinds, the most frequent that a report names
@@ -69,6 +69,9 @@ def draw_curve(learner: Learner, run: RunFolder) -> list[dict[str, Any]]:
     from edgetransfer.charts.stream_curve import stream_curve
 
     curve = read_curve(run.file(METRICS))
+    now = curve_point(learner)
+    if now["window"] is not None and (not curve or curve[-1]["learned"] < now["learned"]):
+        curve.append(now)
     try:
         if curve:
             run.write(CURVE, stream_curve(curve))

@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -17,6 +18,7 @@ from edgetransfer.stream.learning.learners import Learner
 logger = logging.getLogger(__name__)
 
 BATCHES = 8
+FIRST = (1, 2, 4)  # batches that have a line too: a curve begins with the first samples
 CURVE = 100  # points at least, where there are so many
 _CHECKSUM = b', "crc32": "'
 
@@ -61,7 +63,8 @@ class MetricsLog:
     def record(self, learner: Learner) -> None:
         """Told after each learned batch."""
         counts = learner.counts
-        if counts.batches % BATCHES or counts.batches <= self._last:
+        due = counts.batches in FIRST or not counts.batches % BATCHES
+        if not due or counts.batches <= self._last:
             return
         now, (then, learned) = monotonic(), self._since
         line = {
@@ -99,8 +102,9 @@ class MetricsLog:
 def read_curve(path: Path, points: int = CURVE) -> list[dict[str, Any]]:
     """Between ``points`` and twice as many points of the file, evenly; all if there are fewer.
 
-    Each has ``learned``, and top-1 as ``prequential`` and ``window``. Memory does not grow with
-    the file.
+    Each has ``learned``, top-1 as ``prequential`` and ``window``, when it was (``time``, seconds
+    since 1970), and how many ``drifts`` and adopted ``refits`` there were by then. Memory does not
+    grow with the file.
     """
     curve: list[dict[str, Any]] = []
     stride = 1
@@ -111,17 +115,29 @@ def read_curve(path: Path, points: int = CURVE) -> list[dict[str, Any]]:
             line = None if number % stride else parsed_line(text)
             if line is None:
                 continue
-            curve.append(
-                {
-                    "learned": line["learned"],
-                    "prequential": line["prequential"]["top1"],
-                    "window": line["window"]["top1"],
-                }
-            )
+            curve.append(_point(line))
             if len(curve) == 2 * points:
                 curve = curve[::2]
                 stride *= 2
     return curve
+
+
+def curve_point(learner: Learner) -> dict[str, Any]:
+    """A learner as it stands, as a point of the curve."""
+    counts = learner.counts
+    return _point({"learned": counts.learned, "time": counts.last_time, **standing(learner)})
+
+
+def _point(line: Mapping[str, Any]) -> dict[str, Any]:
+    drift = line.get("drift")
+    return {
+        "learned": line["learned"],
+        "prequential": line["prequential"]["top1"],
+        "window": line["window"]["top1"],
+        "time": line.get("time"),
+        "drifts": drift.get("alarms", 0) if isinstance(drift, dict) else 0,
+        "refits": line.get("adopted", 0),
+    }
 
 
 def standing(learner: Learner) -> dict[str, Any]:

@@ -37,6 +37,7 @@ MAP: MapName = "power-l2"
 KEPT = 4096  # samples that the head is chosen and calibrated by
 WAITING = 64  # rows that are added to the statistics at once
 CHOSEN_ANEW = 1.5  # times as many samples as when it was last chosen what suits them
+FEW = 4  # times as many features as samples: then heads are made of the rows, in far less time
 
 
 class StatisticsLearner:
@@ -86,6 +87,11 @@ class StatisticsLearner:
             if self._solved is not None and self._solved[0] == self._version:
                 return self._solved[1]
             version, learned = self._version, int(self._by_class.sum())
+            few = self._few()
+            if few is not None:
+                head, choice, self.honest = few
+                self._choice, self._solved = (choice, learned), (version, head)
+                return head
             moments, classes = self.statistics.moments(), tuple(self.classes)
             rows, labels = self._kept.table()
         choice, honest = self._solver.choose(moments, rows, labels)
@@ -112,9 +118,26 @@ class StatisticsLearner:
                 self._statistics.update(rows, labels)
             return self._statistics
 
+    def _few(self) -> tuple[LinearHead, Choice, Honest] | None:
+        """The head while the kept rows are all there are, and few; None from then on."""
+        learned = int(self._by_class.sum())
+        if FEW * learned > self.dimension or not self._by_class.all() or len(self.classes) < 2:
+            return None
+        if (
+            not learned
+            == len(self._kept)
+            == self._statistics.n + sum(len(rows) for rows, _ in self._waiting)
+        ):
+            return None
+        return self._solver.of_few(*self._kept.table(), tuple(self.classes))
+
     def _quickly_solved(self) -> LinearHead:
-        """A head of what was chosen before."""
+        """A head of what was chosen before, or of few samples the exact one."""
         with self._lock:
+            few = self._few()
+            if few is not None:
+                self._choice = (few[1], int(self._by_class.sum()))
+                return few[0]
             moments, classes = self.statistics.moments(), tuple(self.classes)
             choice = None if self._choice is None else self._choice[0]
             rows, _ = self._kept.table() if choice is None else (None, None)
@@ -125,7 +148,10 @@ class StatisticsLearner:
 
     def _choose_anew(self) -> None:
         """Choose what suits the samples, if that was last done for far fewer."""
-        if self._choice is None or self._by_class.sum() > CHOSEN_ANEW * self._choice[1]:
+        learned = int(self._by_class.sum())
+        if FEW * learned <= self.dimension:
+            return
+        if self._choice is None or learned > CHOSEN_ANEW * self._choice[1]:
             _ = self.head
 
     # Learning

@@ -17,13 +17,15 @@ BEFORE = {
     "Squeeze": ["GlobalAveragePool"],
     "Unsqueeze": ["GlobalAveragePool", "Flatten"],
 }
+# An opset that has what others lack.
+SINCE = {"HardSwish": 18, "Mish": 18, "Gelu": 20}
 
 
 def random_graph(
     seed: int, *, always: str | None = None, batch: int | None = None
 ) -> onnx.ModelProto:
     """A graph as engines take it, of 3 to 14 steps; one of them is `always`."""
-    growth = Growth(seed, batch=batch, opset=18 if always == "HardSwish" else None)
+    growth = Growth(seed, batch=batch, opset=SINCE.get(str(always)))
     wanted = [] if always is None else [*BEFORE.get(always, []), always]
     count = max(len(wanted), growth.integer(3, 14))
     first = growth.integer(0, count - len(wanted))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from onnx import TensorProto
 
-from tests.engines.fuzzing import windows
+from tests.engines.fuzzing import activations, windows
 from tests.engines.fuzzing.growth import Growth, Step, Tensor
 
 MOST_CHANNELS = 20
@@ -64,6 +64,8 @@ def _partner(g: Growth, x: Tensor) -> str | None:
 
 def _sum(operator: str) -> Step:
     def step(g: Growth, x: Tensor) -> Tensor | None:
+        if operator == "Add" and g.chance(0.2):
+            return activations.combined(operator)(g, x)
         if operator == "Add" and g.chance(0.3):
             inputs = [x.name, _constant_for(g, x)]
         else:
@@ -77,37 +79,14 @@ def _sum(operator: str) -> Step:
 
 def _scaled(operator: str) -> Step:
     def step(g: Growth, x: Tensor) -> Tensor | None:
+        if g.chance(0.4):
+            return activations.combined(operator)(g, x)
         inputs = [x.name, _constant_for(g, x)]
         if operator != "Div" and g.chance(0.5):
             inputs.reverse()
         return g.renamed(x, g.node(operator, *inputs))
 
     return step
-
-
-# ---------------------------------------------------------------- activations
-
-
-def _relu(g: Growth, x: Tensor) -> Tensor | None:
-    return g.renamed(x, g.node("Relu", x.name))
-
-
-def _clip(g: Growth, x: Tensor) -> Tensor | None:
-    low, high = [(-0.4, 0.9), (0.0, 6.0), (-np.inf, 0.6), (-0.5, np.inf)][g.integer(0, 3)]
-    if g.net.opset < 11:
-        bounds = {"min": low, "max": high}
-        given = {name: float(v) for name, v in bounds.items() if np.isfinite(v)}
-        return g.renamed(x, g.node("Clip", x.name, **given))
-    inputs = [g.net.constant(v) if np.isfinite(v) else "" for v in (low, high)]
-    return g.renamed(x, g.node("Clip", x.name, *inputs))
-
-
-def _leaky(g: Growth, x: Tensor) -> Tensor | None:
-    return g.renamed(x, g.node("LeakyRelu", x.name, alpha=float(g.rng.choice([0.0, 0.1, 1.0]))))
-
-
-def _hard_swish(g: Growth, x: Tensor) -> Tensor | None:
-    return None if g.net.opset < 14 else g.renamed(x, g.node("HardSwish", x.name))
 
 
 # ---------------------------------------------------------------- what moves numbers
@@ -210,10 +189,26 @@ STEPS: dict[str, Step] = {
     "Sub": _scaled("Sub"),
     "Mul": _scaled("Mul"),
     "Div": _scaled("Div"),
-    "Relu": _relu,
-    "Clip": _clip,
-    "LeakyRelu": _leaky,
-    "HardSwish": _hard_swish,
+    "Max": activations.combined("Max"),
+    "Min": activations.combined("Min"),
+    "Relu": activations.named("Relu"),
+    "Clip": activations.clip,
+    "LeakyRelu": activations.leaky,
+    "PRelu": activations.parametric,
+    "Sigmoid": activations.sigmoid,
+    "HardSigmoid": activations.hard_sigmoid,
+    "HardSwish": activations.named("HardSwish", since=14),
+    "Gelu": activations.named("Gelu", since=20),
+    "Mish": activations.named("Mish", since=18),
+    "Tanh": activations.tanh,
+    "Erf": activations.erf,
+    "Softplus": activations.softplus,
+    "Elu": activations.named("Elu", alpha=0.7),
+    "Selu": activations.named("Selu"),
+    "Exp": activations.exponential,
+    "Sqrt": activations.root,
+    "Pow": activations.power,
+    "Neg": activations.named("Neg"),
     "MaxPool": windows.max_pool,
     "AveragePool": windows.average_pool,
     "GlobalAveragePool": windows.pooled_whole("GlobalAveragePool"),

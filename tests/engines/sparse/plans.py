@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
+from scipy.special import erf, expit
 
 from edgetransfer.engines.sparse.library import Session
 from edgetransfer.engines.sparse.plan import Activation, Kind, Operator, Plan, Window
@@ -93,6 +94,30 @@ def activated(x: np.ndarray, operator: Operator) -> np.ndarray:
             return np.where(x > 0, x, x * operator.low)
         case Activation.HARD_SWISH:
             return x * np.clip(x / 6 + 0.5, 0, 1)
+        case Activation.SIGMOID:
+            return expit(x)
+        case Activation.HARD_SIGMOID:
+            return np.clip(operator.low * x + operator.high, 0, 1)
+        case Activation.SILU:
+            return x * expit(operator.low * x)
+        case Activation.GELU:
+            return x / 2 * (1 + erf(x / np.sqrt(2)))
+        case Activation.GELU_TANH:
+            return x / 2 * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3)))
+        case Activation.TANH:
+            return np.tanh(x)
+        case Activation.ERF:
+            return erf(x)
+        case Activation.EXP:
+            return np.exp(x)
+        case Activation.SQRT:
+            return np.sqrt(x)
+        case Activation.ELU:
+            return np.where(x > 0, x, operator.low * np.expm1(np.minimum(x, 0)))
+        case Activation.MISH:
+            return x * np.tanh(np.logaddexp(0, x))
+        case Activation.SOFTPLUS:
+            return np.logaddexp(0, x)
     return x
 
 

@@ -9,9 +9,11 @@ import pytest
 
 from edgetransfer.engines.sparse.plan import (
     EPILOGUES,
+    OF_TWO,
     Activation,
     Epilogues,
     Kind,
+    Mixing,
     Operator,
     Plan,
 )
@@ -36,12 +38,18 @@ def plan_of(kind: Kind, **epilogue: Any) -> Plan:
     plan.add(Operator(kind=Kind.COPY, source=plan.input, out=other))
     convolves = kind in (Kind.CONVOLUTION, Kind.DEPTHWISE)
     groups = CHANNELS if kind is Kind.DEPTHWISE else 1
+    weighted = convolves or kind in (Kind.NORMALISE, Kind.CONSTANT)
     weights = np.ones((CHANNELS, CHANNELS // groups, 1, 1), np.float32)
+    origin = np.zeros((1, 3), np.int64)
+    between = (np.zeros((1, 2), np.int64), np.zeros(1, np.float32))
+    places = np.arange(CHANNELS)[:, None] * np.array([1, 0, 0])
     plan.add(
         Operator(
-            kind=kind, source=plan.input, out=plan.output, groups=groups,
-            weights=weights if convolves else None,
-            bias=np.zeros(CHANNELS, np.float32) if convolves else None, **epilogue,
+            kind=kind, source=plan.input, out=plan.output, **epilogue,
+            groups=CHANNELS if kind is Kind.PRODUCT else groups,
+            weights=(weights if convolves else weights[:, 0]) if weighted else None,
+            bias=np.zeros(CHANNELS, np.float32) if weighted else None,
+            mixing=Mixing(places=(places, origin, origin), between=(between, between)),
         )
     )  # fmt: skip
     return plan
@@ -59,6 +67,12 @@ def test_both_sides_refuse_what_a_kernel_cannot_do(
     kind: Kind, activation: Activation, second: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     can = EPILOGUES[kind]
+    if kind in OF_TWO:
+        if second < 0:
+            with pytest.raises(ValueError, match="takes two"):
+                plan_of(kind, second=second)
+            return
+        can = Epilogues(addition=True, activation=can.activation)
     if (second < 0 or can.addition) and (activation is Activation.NONE or can.activation):
         open_plan(plan_of(kind, second=second, activation=activation)).close()
         return
@@ -74,6 +88,10 @@ ACTIVATIONS: dict[str, Step] = {
     "clip": lambda n, x: n.add("Clip", x, n.constant(-0.05), n.constant(0.4)),
     "leaky": lambda n, x: n.add("LeakyRelu", x, alpha=0.1),
     "hard_swish": lambda n, x: n.add("HardSwish", x),
+    "sigmoid": lambda n, x: n.add("Sigmoid", x),
+    "hard_sigmoid": lambda n, x: n.add("HardSigmoid", x),
+    "silu": lambda n, x: n.add("Mul", x, n.add("Sigmoid", x)),
+    "tanh": lambda n, x: n.add("Tanh", x),
 }
 SUMMARIES: dict[str, Step] = {
     "global_average": lambda n, x: n.add("GlobalAveragePool", x),

@@ -34,6 +34,17 @@ ACTIVATIONS = st.sampled_from(
         (Activation.CLIP, -0.5, 1.5),
         (Activation.LEAKY, 0.1, 0.0),
         (Activation.HARD_SWISH, 0.0, 0.0),
+        (Activation.SIGMOID, 0.0, 0.0),
+        (Activation.HARD_SIGMOID, 0.2, 0.5),
+        (Activation.SILU, 1.0, 0.0),
+        (Activation.SILU, 1.702, 0.0),
+        (Activation.GELU, 0.0, 0.0),
+        (Activation.GELU_TANH, 0.0, 0.0),
+        (Activation.TANH, 0.0, 0.0),
+        (Activation.ERF, 0.0, 0.0),
+        (Activation.ELU, 0.7, 0.0),
+        (Activation.MISH, 0.0, 0.0),
+        (Activation.SOFTPLUS, 0.0, 0.0),
     ]
 )
 # Whole lanes, parts of them, tiles of two by two and of four by four.

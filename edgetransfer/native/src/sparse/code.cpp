@@ -19,8 +19,7 @@ constexpr int64_t kWindowBytes = 48 << 10;
 constexpr int64_t kPointWeights = 8'000;
 
 bool pays(Generator generator, const Operator& op, const Tensor& in) {
-  if (op.kind != Kind::convolution || op.form == Form::dense || op.kernel_h > kMostKernelRows ||
-      op.epilogue.activation == Activation::hard_swish)
+  if (op.kind != Kind::convolution || op.form == Form::dense || op.kernel_h > kMostKernelRows)
     return false;
   if (generator == Generator::avx512) return true;
   const int area = op.kernel_h * op.kernel_w;
@@ -40,9 +39,9 @@ void Network::generate() {
     const int count = (channels + most - 1) / most;
     const size_t start = made.size();
     for (int b = 0; b < count; ++b) {
-      op.blocks.push_back({made.size(), weights.size()});
-      generate_block(generator, op.rows, channels * b / count, channels * (b + 1) / count,
-                     op.epilogue, made, weights);
+      const int first = channels * b / count, last = channels * (b + 1) / count;
+      op.blocks.push_back({made.size(), weights.size(), first, last});
+      generate_block(generator, op.rows, first, last, op.epilogue, made, weights);
       made.resize((made.size() + 63) / 64 * 64, 0xCC);
       weights.resize((weights.size() + 15) / 16 * 16);
     }

@@ -33,6 +33,10 @@ void run_form(const Network& network, const Operator& op, int first, int last, c
         const GeneratedBlock& block = op.blocks[b];
         reinterpret_cast<GeneratedKernel>(reinterpret_cast<uintptr_t>(network.code.at(block.code)))(
             &strip, network.weights.data() + block.weights);
+        if (!is_late(op.epilogue.activation)) continue;
+        for (int64_t p = 0; p < strip.pixels; ++p)
+          network.kernels->activate(strip.out + p * strip.out_step + block.first * kVectorBytes,
+                                    kVectorBytes, block.last - block.first, op.epilogue);
       }
       break;
     case Form::sparse_rows:
@@ -291,6 +295,13 @@ void Run::step(const Step& step, int part, int parts) const {
       case Kind::copy:
         for (int y = rows.first; y < rows.last; ++y) copy(work, op, y);
         break;
+      default:
+        if (op.over_pixels) {
+          const Range groups = share(0, op.groups, part, parts);
+          normalise_plane(work, op, groups.first, groups.last);
+        } else {
+          for (int y = rows.first; y < rows.last; ++y) mix(work, op, y);
+        }
     }
   }
   for (int y = rows.first; y < rows.last; ++y) clear_edges(out, y);

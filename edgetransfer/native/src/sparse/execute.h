@@ -49,6 +49,15 @@ class Run {
   void pool(const Work& work, const Operator& op, int y) const;
   void global_average(const Work& work, const Operator& op, int c0, int c1) const;
   void copy(const Work& work, const Operator& op, int y) const;
+  void combine(const Work& work, const Operator& op, int y) const;
+  void move(const Work& work, const Operator& op, int y) const;
+  void resample(const Work& work, const Operator& op, int y) const;
+  void normalise_pixels(const Work& work, const Operator& op, int y) const;
+  void normalise_plane(const Work& work, const Operator& op, int g0, int g1) const;
+  void softmax(const Work& work, const Operator& op, int y) const;
+  void product(const Work& work, const Operator& op, int y) const;
+  void constant(const Work& work, const Operator& op, int y) const;
+  void mix(const Work& work, const Operator& op, int y) const;
   void clear_edges(const Storage& storage, int y) const;
   float* lane(const Storage& s, int image, int channel, int y, int x) const;
 

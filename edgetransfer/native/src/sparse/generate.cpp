@@ -99,7 +99,6 @@ void finish(Vectors& to, const Epilogue& epilogue, int first, int count, int32_t
     for (int i = 0; i < sums; ++i) to.add_vector(i, i, kAdded, start + i * kPartBytes);
   // An operand that is not a number comes second, so that it survives.
   switch (epilogue.activation) {
-    case Activation::none: break;
     case Activation::relu:
       to.clear(a);
       for (int i = 0; i < sums; ++i) to.maximum(i, a, i);
@@ -119,7 +118,7 @@ void finish(Vectors& to, const Epilogue& epilogue, int first, int count, int32_t
         to.maximum(i, b, i);
       }
       break;
-    case Activation::hard_swish: break;  // never fused
+    default: break;  // none, or one that comes late
   }
   for (int i = 0; i < sums; ++i) to.store_vector(i, kOut, start + i * kPartBytes);
 }

@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <limits>
 
+#include "activate.h"
 #include "lanes.h"
+#include "mixing.h"
 
 #if defined(__AVX2__)
 #include <immintrin.h>
@@ -32,8 +34,11 @@ __attribute__((always_inline)) inline void finish(const Lanes (&sums)[P], const 
     case Activation::relu: return each(Constant<Activation::relu>{});
     case Activation::clip: return each(Constant<Activation::clip>{});
     case Activation::leaky: return each(Constant<Activation::leaky>{});
-    case Activation::hard_swish: return each(Constant<Activation::hard_swish>{});
+    default: break;
   }
+  const int64_t first = place;
+  each(Constant<Activation::none>{});
+  activate(s.out + first, s.out_step, P, e);
 }
 
 // The inputs of the next P pixels of a strip, from the third cache into the second: a share of them
@@ -127,6 +132,9 @@ inline void dense_pixels(const DenseRows& rows, int block, const Epilogue& e, co
         const int64_t place = (at + p) * s.out_step + (o + j) * kVectorBytes;
         store(s.out + place, finished(sums[p][j], e, s.added + place));
       }
+    if (is_late(e.activation))
+      for (int p = 0; p < P; ++p)
+        activate(s.out + (at + p) * s.out_step + o * kVectorBytes, kVectorBytes, count, e);
   }
 }
 
@@ -226,6 +234,7 @@ void max_pool(const PoolWindow& w, const Epilogue& e, char* out) {
       }
     store(out + c * kVectorBytes, finished(best, e, out));
   }
+  if (is_late(e.activation)) activate(out, kVectorBytes, w.channels, e);
 }
 
 void average_pool(const PoolWindow& w, float scale, const Epilogue& e, char* out) {
@@ -239,13 +248,19 @@ void average_pool(const PoolWindow& w, float scale, const Epilogue& e, char* out
     for (int i = 0; i < kParts; ++i) sum.part[i] *= splat(scale);
     store(out + c * kVectorBytes, finished(sum, e, out));
   }
+  if (is_late(e.activation)) activate(out, kVectorBytes, w.channels, e);
 }
 
 void add(const char* a, const char* b, int64_t vectors, const Epilogue& e, char* out) {
   Epilogue with = e;
   with.adds = b != nullptr;
-  for (int64_t i = 0; i < vectors; ++i)
-    store(out + i * kVectorBytes, finished(load(a + i * kVectorBytes), with, b + i * kVectorBytes));
+  for (int64_t first = 0; first < vectors; first += kLateVectors) {
+    const int64_t last = std::min(vectors, first + kLateVectors);
+    for (int64_t i = first; i < last; ++i)
+      store(out + i * kVectorBytes,
+            finished(load(a + i * kVectorBytes), with, b + i * kVectorBytes));
+    if (is_late(e.activation)) activate(out + first * kVectorBytes, kVectorBytes, last - first, e);
+  }
 }
 
 void gather(const float* const* lanes, float fill, int64_t count, int64_t in_step, int64_t out_step,
@@ -324,6 +339,12 @@ const Kernels& SPARSE_KERNELS() {
                                   max_pool,
                                   average_pool,
                                   add,
+                                  activate,
+                                  combine,
+                                  resample,
+                                  normalise,
+                                  softmax,
+                                  product,
                                   gather,
                                   permute,
                                   spin};

@@ -31,6 +31,39 @@ struct PoolWindow {
   int channels;
 };
 
+// How two tensors become one; the plan's numbers.
+enum class Combination : int32_t { add, subtract, multiply, divide, larger, smaller };
+
+// Four pixels around a place, and how far it is from the upper to the lower and from left to right.
+struct Corners {
+  const char *upper_left, *upper_right, *lower_left, *lower_right;
+  float down, right;
+};
+
+// Pixels of a tensor in memory.
+struct Plane {
+  char* first;
+  int height, width;
+  int64_t row_bytes, pixel_bytes;
+};
+
+// (x - mean) / sqrt(variance + epsilon) times a weight plus a bias for each channel; the mean is
+// taken for zero where it is not to be subtracted.
+struct Normalisation {
+  bool centred = true;
+  float epsilon = 0;
+  std::vector<float> weights, bias;
+};
+
+// Sums over `depth` vectors of a, side by side in a row, and of b; in bytes, from a vector to the
+// next along the depth (step), from a row or column to the next (next).
+struct Product {
+  const char *a, *b;
+  char* out;
+  int64_t a_next, b_step, b_next, out_next;
+  int rows, columns, depth;
+};
+
 constexpr int64_t kPeakAdds = 12 * kLanes;
 
 struct Kernels {
@@ -44,6 +77,19 @@ struct Kernels {
   void (*average_pool)(const PoolWindow&, float scale, const Epilogue&, char* out);
   // out = activation(a + b), over vectors; b may be null.
   void (*add)(const char* a, const char* b, int64_t vectors, const Epilogue&, char* out);
+  // An activation that comes late, in place, over count vectors so many bytes apart.
+  void (*activate)(char* out, int64_t step, int64_t count, const Epilogue&);
+  // out = activation(a op b), over vectors; an operand's step is 0 where it is one vector for all.
+  void (*combine)(Combination, const char* a, int64_t a_step, const char* b, int64_t b_step,
+                  int64_t vectors, const Epilogue&, char* out);
+  // Vectors between four pixels: `down` of the way from the upper to the lower, `right` likewise.
+  void (*resample)(const Corners&, int64_t vectors, char* out);
+  // One group of channels of all pixels of a plane; see Normalisation.
+  void (*normalise)(const Normalisation&, int first, int last, const Plane& in, const Plane& out);
+  // Of groups of so many channels of one pixel each: exponentials, divided by their sum.
+  void (*softmax)(const char* in, int groups, int channels, char* out);
+  // out[r][c] = sum over k of a[r][k] b[c][k]; see Product.
+  void (*product)(const Product&);
   // count vectors, out_step bytes apart, whose lanes are read in_step floats apart, each from
   // where its pointer says; a lane without a pointer is filled.
   void (*gather)(const float* const* lanes, float fill, int64_t count, int64_t in_step,

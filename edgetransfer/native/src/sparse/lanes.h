@@ -44,21 +44,17 @@ inline void multiply_add(Lanes& sum, const Native& weight, const char* from) {
 inline Native larger(Native a, Native b) { return a > b ? a : b; }   // b where it is not a number
 inline Native smaller(Native a, Native b) { return a < b ? a : b; }  // likewise
 
+// With all that does not come late.
 inline Lanes finished(Lanes v, const Epilogue& e, const char* added) {
   if (e.adds)
     for (int i = 0; i < kParts; ++i) v.part[i] += reinterpret_cast<const Native*>(added)[i];
   for (int i = 0; i < kParts; ++i) {
     Native& x = v.part[i];
     switch (e.activation) {
-      case Activation::none: break;
       case Activation::relu: x = larger(Native{}, x); break;
       case Activation::clip: x = smaller(splat(e.high), larger(splat(e.low), x)); break;
       case Activation::leaky: x = larger(x * splat(e.low), x); break;
-      case Activation::hard_swish: {
-        const Native gate = smaller(splat(1), larger(Native{}, x * splat(1 / 6.0f) + splat(0.5f)));
-        x = x * gate;
-        break;
-      }
+      default: break;  // none, or one that comes late
     }
   }
   return v;

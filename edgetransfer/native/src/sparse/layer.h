@@ -12,7 +12,30 @@ constexpr int kLanes = 16;
 constexpr int64_t kVectorBytes = kLanes * sizeof(float);
 constexpr int kMostKernelRows = 7;
 
-enum class Activation : int32_t { none = 0, relu = 1, clip = 2, leaky = 3, hard_swish = 4 };
+enum class Activation : int32_t {
+  none = 0,
+  relu = 1,
+  clip = 2,        // to low and high
+  leaky = 3,       // low is the slope
+  hard_swish = 4,  // x clip(x / 6 + 1 / 2, 0, 1)
+  sigmoid = 5,
+  hard_sigmoid = 6,  // clip(low x + high, 0, 1)
+  silu = 7,          // x sigmoid(low x)
+  gelu = 8,          // by the error function
+  gelu_tanh = 9,
+  tanh = 10,
+  erf = 11,
+  exp = 12,
+  sqrt = 13,
+  elu = 14,  // low is what it comes to below
+  mish = 15,
+  softplus = 16,
+};
+constexpr int kLastActivation = 16;
+
+// Whether it is computed in a pass of its own over what a kernel has just stored, which is in the
+// first cache then: its code stands once, and generated code and strips need none of it.
+constexpr bool is_late(Activation activation) { return activation > Activation::leaky; }
 
 // A non-zero weight's place: which row of the kernel, and the bytes from the window's first
 // column and channel in that row.
@@ -35,7 +58,7 @@ struct SparseRows {
 
 struct Epilogue {
   Activation activation = Activation::none;
-  float low = 0, high = 0;  // of clip; low is the slope of leaky
+  float low = 0, high = 0;  // what they are stands with each activation
   bool adds = false;        // another tensor, before the activation
 };
 

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "plan_reader.h"
+
 namespace sparse {
 namespace {
 
@@ -11,37 +13,6 @@ constexpr double kDense = 0.6;
 constexpr int64_t kDenseWeights = 100'000;
 // How far below or right of an image a window may begin, in its padding.
 constexpr int kFarthest = 256;
-
-class Reader {
- public:
-  Reader(const int64_t* words, int64_t count, const float* numbers, int64_t number_count)
-      : words_(words), end_(words + count), numbers_(numbers), number_count_(number_count) {}
-
-  int64_t word(int64_t low, int64_t high, const char* what) {
-    if (words_ == end_) throw PlanError(std::string("the plan ends before ") + what);
-    const int64_t value = *words_++;
-    if (value < low || value > high)
-      throw PlanError(std::string(what) + " is " + std::to_string(value));
-    return value;
-  }
-  int number(int64_t low, int64_t high, const char* what) {
-    return static_cast<int>(word(low, high, what));
-  }
-  // count floats, from the place that the next word names
-  const float* floats(int64_t count, const char* what) {
-    const int64_t at = word(0, number_count_, what);
-    if (count > number_count_ - at) throw PlanError(std::string("too few numbers for ") + what);
-    return numbers_ + at;
-  }
-  void finish() const {
-    if (words_ != end_) throw PlanError("the plan goes on after its end");
-  }
-
- private:
-  const int64_t *words_, *end_;
-  const float* numbers_;
-  int64_t number_count_;
-};
 
 struct Epilogues {
   bool addition, activation;
@@ -54,15 +25,10 @@ constexpr Epilogues epilogues_of(Kind kind) {
     case Kind::depthwise:
     case Kind::add: return {true, true};
     case Kind::max_pool:
-    case Kind::average_pool: return {false, true};
-    case Kind::global_average:
-    case Kind::copy: return {false, false};
+    case Kind::average_pool:
+    case Kind::combine: return {false, true};
+    default: return {false, false};
   }
-  return {false, false};
-}
-
-void require(bool holds, const char* what) {
-  if (!holds) throw PlanError(what);
 }
 
 bool same_shape(const Tensor& a, const Tensor& b) {
@@ -156,7 +122,7 @@ void read_weights(Reader& reader, Operator& op, const Tensor& in, const Tensor& 
 Operator read_operator(Reader& reader, const std::vector<Tensor>& tensors) {
   Operator op{};
   const int last = static_cast<int>(tensors.size()) - 1;
-  op.kind = static_cast<Kind>(reader.word(0, 6, "the kind of an operator"));
+  op.kind = static_cast<Kind>(reader.word(0, kLastKind, "the kind of an operator"));
   op.in = reader.number(0, last, "an input");
   op.second = reader.number(-1, last, "a second input");
   op.out = reader.number(0, last, "an output");
@@ -170,11 +136,13 @@ Operator read_operator(Reader& reader, const std::vector<Tensor>& tensors) {
   op.row_offset = reader.number(0, 4096, "a row offset");
   op.column_offset = reader.number(0, 4096, "a column offset");
   op.counts_padding = reader.word(0, 1, "a flag") != 0;
-  op.epilogue.activation = static_cast<Activation>(reader.word(0, 4, "an activation"));
+  op.epilogue.activation =
+      static_cast<Activation>(reader.word(0, kLastActivation, "an activation"));
   require(op.epilogue.activation == Activation::none || epilogues_of(op.kind).activation,
           "an operator activates that cannot");
-  require(op.second < 0 || epilogues_of(op.kind).addition,
+  require(op.second < 0 || epilogues_of(op.kind).addition || op.takes_two(),
           "an operator adds another tensor that cannot");
+  require(op.second >= 0 || !op.takes_two(), "an operator of two tensors has one");
   const float* constants = reader.floats(3, "constants");
   op.epilogue.low = constants[0];
   op.epilogue.high = constants[1];
@@ -185,7 +153,8 @@ Operator read_operator(Reader& reader, const std::vector<Tensor>& tensors) {
       "a slope is not in 0 to 1");
   if (op.kind == Kind::convolution || op.kind == Kind::depthwise)
     read_weights(reader, op, in, out, groups);
-  if (op.second >= 0) {
+  if (op.kind > Kind::copy) read_mixing(reader, op, tensors, groups);
+  if (op.second >= 0 && !op.takes_two()) {
     require(same_shape(tensors[op.second], out), "an added tensor has another shape");
     op.epilogue.adds = true;
   }

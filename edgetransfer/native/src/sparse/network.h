@@ -12,7 +12,7 @@
 
 namespace sparse {
 
-constexpr int64_t kPlanVersion = 1;  // PLAN_VERSION in engines/sparse/plan.py
+constexpr int64_t kPlanVersion = 2;  // PLAN_VERSION in engines/sparse/plan.py
 
 struct PlanError : std::runtime_error {
   using std::runtime_error::runtime_error;
@@ -24,9 +24,17 @@ enum class Kind : int32_t {
   max_pool = 2,
   average_pool = 3,
   global_average = 4,
-  add = 5,   // of two tensors, or an activation of one
-  copy = 6,  // to a place inside the output: channel offset, row and column offset
+  add = 5,         // of two tensors, or an activation of one
+  copy = 6,        // to a place inside the output: channel offset, row and column offset
+  combine = 7,     // two tensors, either of which may be one channel, row or column for all
+  move = 8,        // numbers of one tensor to other places of another
+  resample = 9,    // pixels between pixels
+  normalise = 10,  // groups of channels, of each pixel or of all of them
+  softmax = 11,    // of groups of channels
+  product = 12,    // of two matrices for each group of channels
+  constant = 13,   // the same for every image
 };
+constexpr int kLastKind = 13;
 
 struct Tensor {
   int channels, height, width;
@@ -39,8 +47,25 @@ struct Tensor {
 // The forms that a convolution can run in; all give the same bits.
 enum class Form : int32_t { generated = 0, sparse_rows = 1, dense = 2, depthwise = 3 };
 
+// A place in a tensor, or how far one is from another.
+struct Place {
+  int channel, row, column;
+};
+
+// Where a number of an output comes from: the sum of what its channel, row and column say.
+struct Moving {
+  std::vector<Place> channels, rows, columns;
+};
+
+// The two rows or columns that one of an output lies between, and how far from the first.
+struct Between {
+  int first, second;
+  float share;
+};
+
 struct GeneratedBlock {
   size_t code, weights;  // where they start
+  int first, last;       // channels
 };
 
 struct Operator {
@@ -59,7 +84,22 @@ struct Operator {
   DepthwiseRows depthwise;
   std::vector<GeneratedBlock> blocks;
   int64_t code_bytes = 0;
+  // Of what mixes; each kind has its own, and the others' are empty.
+  int groups = 1;
+  Combination combination = Combination::add;
+  Moving moving;
+  std::vector<Between> rows_between, columns_between;
+  Normalisation normalisation;
+  bool over_pixels = false;     // a normalisation of all pixels, not of each
+  bool over_columns = false;    // a product that adds up pixels, not channels
+  std::vector<float> constant;  // [row][column][channel]
 
+  bool takes_two() const { return kind == Kind::combine || kind == Kind::product; }
+  // Whether any row of its output may need any row of its inputs.
+  bool sees_everything() const {
+    return kind == Kind::global_average || kind == Kind::move || kind == Kind::resample ||
+           kind == Kind::product || (kind == Kind::normalise && over_pixels);
+  }
   bool has_window() const { return kind <= Kind::average_pool; }
   int blocks_of(Form f) const;
   // What is read of its weights, generated code included, in one pass.

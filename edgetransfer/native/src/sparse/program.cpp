@@ -1,7 +1,6 @@
 #include "program.h"
 
 #include <algorithm>
-#include <limits>
 #include <optional>
 
 namespace sparse {
@@ -83,7 +82,7 @@ class Interleaving {
       if (work.in >= 0)
         for (size_t p : producer_[work.in]) advance(p, program_.rows_needed(work, next));
       if (work.second >= 0)
-        for (size_t p : producer_[work.second]) advance(p, next);
+        for (size_t p : producer_[work.second]) advance(p, program_.second_rows(work, next));
       steps_.push_back({static_cast<int>(w), done_[w], next});
       int oldest = kept_[work.out] ? 0 : done_[w];
       for (size_t r : readers_[work.out]) oldest = std::min(oldest, first_needed(r, work.out));
@@ -99,7 +98,10 @@ class Interleaving {
     if (done_[reader] >= program_.storages[work.out].height) return height;
     int first = height;
     if (work.in == storage) first = std::min(first, program_.first_row(work, done_[reader]));
-    if (work.second == storage) first = std::min(first, done_[reader]);
+    if (work.second == storage)  // one row may stand for all
+      first = std::min(first, program_.storages[storage].height < program_.storages[work.out].height
+                                  ? 0
+                                  : done_[reader]);
     return first;
   }
 
@@ -128,7 +130,12 @@ Program::Program(const Network& net, Lanes16 l, int t) : network(net), lanes(l),
     work.out = op.out;
     work.pad_top = op.pad_top;
     work.pad_left = op.pad_left;
+    if (op.kind == Kind::constant) work.in = -1;
     if (tiled() && (op.has_window() || op.kind == Kind::copy)) work.in = retiled(op, work);
+    if (tiled() && op.kind == Kind::combine) {
+      work.in = spread(op.in, op);
+      work.second = spread(op.second, op);
+    }
     works.push_back(work);
   }
   output = net.output;
@@ -148,61 +155,6 @@ void Program::place(const Tensor& tensor) {
   storages.push_back(s);
 }
 
-// The storage that a windowed operator reads in a tiled program: each tile with the pixels around
-// it that the windows of its outputs reach, and fill where these lie outside of the image.
-int Program::retiled(const Operator& op, Work& work) {
-  const Tensor& whole = network.tensors[op.in];
-  const Storage out = storages[op.out];
-  const Storage in = storages[op.in];
-  const bool copies = op.kind == Kind::copy;
-  const int step_y = op.stride_y * out.height, step_x = op.stride_x * out.width;
-  const bool point = op.kernel_h == 1 && op.kernel_w == 1 && !op.pad_top && !op.pad_left;
-  // Beyond its image a tile holds anything; who reads further must be given what stands there.
-  const Tensor& made = network.tensors[op.out];
-  const bool covered = made.height <= whole.height && made.width <= whole.width;
-  const bool aligned = step_y == op.stride_y * in.height && step_x == op.stride_x * in.width &&
-                       op.stride_y == 1 && op.stride_x == 1;
-  if (point && aligned && covered && (!copies || (!op.row_offset && !op.column_offset)))
-    return op.in;
-  Storage s = in;
-  s.height = (out.height - 1) * op.stride_y + (op.kernel_h - 1) * op.dilation_y + 1;
-  s.width = (out.width - 1) * op.stride_x + (op.kernel_w - 1) * op.dilation_x + 1;
-  Retiling retiling;
-  if (op.kind == Kind::max_pool) retiling.fill = -std::numeric_limits<float>::infinity();
-  if (copies) retiling.fill = op.fill;
-  const int above = copies ? op.row_offset : op.pad_top;
-  const int before = copies ? op.column_offset : op.pad_left;
-  const int64_t in_row = in.width * in.pixel_bytes;
-  retiling.from.reserve(static_cast<size_t>(s.height) * s.width * kLanes);
-  for (int y = 0; y < s.height; ++y)
-    for (int x = 0; x < s.width; ++x)
-      for (int l = 0; l < kLanes; ++l) {
-        const int tile_y = l / lanes.tiles_x % lanes.tiles_y, tile_x = l % lanes.tiles_x;
-        const int from_y = tile_y * step_y + y - above, from_x = tile_x * step_x + x - before;
-        if (from_y < 0 || from_x < 0 || from_y >= whole.height || from_x >= whole.width) {
-          retiling.from.push_back(-1);
-          continue;
-        }
-        const int image = l / (lanes.tiles_y * lanes.tiles_x);
-        const int lane =
-            (image * lanes.tiles_y + from_y / in.height) * lanes.tiles_x + from_x / in.width;
-        retiling.from.push_back((from_y % in.height) * in_row +
-                                (from_x % in.width) * in.pixel_bytes +
-                                lane * static_cast<int64_t>(sizeof(float)));
-      }
-  const int number = static_cast<int>(storages.size());
-  storages.push_back(s);
-  retilings.push_back(std::move(retiling));
-  Work retile{};
-  retile.task = Task::retile;
-  retile.in = op.in;
-  retile.out = number;
-  retile.retiling = static_cast<int>(retilings.size()) - 1;
-  works.push_back(retile);
-  work.pad_top = work.pad_left = 0;
-  return number;
-}
-
 // Room for the zeros left and right of each row; a retiled source is read by its width alone.
 void Program::reach_columns() {
   for (const Work& work : works) {
@@ -217,7 +169,7 @@ void Program::reach_columns() {
     zero_row_bytes = std::max(zero_row_bytes, in.row_bytes());
   }
   for (const Work& work : works)
-    if (work.task == Task::compute)
+    if (work.task == Task::compute && work.in >= 0)
       zero_row_bytes = std::max(zero_row_bytes, storages[work.in].row_bytes());
 }
 
@@ -226,12 +178,17 @@ int Program::rows_needed(const Work& work, int last_row) const {
   const Storage& in = storages[work.in];
   if (work.task == Task::retile) return in.height;
   const Operator& op = network.operators[work.op];
-  if (op.kind == Kind::global_average) return in.height;
+  if (op.sees_everything()) return in.height;
   if (op.kind == Kind::copy) return std::clamp(last_row - op.row_offset, 0, in.height);
-  if (!op.has_window()) return last_row;
+  if (!op.has_window()) return std::min(last_row, in.height);  // one row may stand for all
   const int row =
       (last_row - 1) * op.stride_y - work.pad_top + (op.kernel_h - 1) * op.dilation_y + 1;
   return std::clamp(row, 0, in.height);
+}
+
+// As many rows of a work's second input as its output needs up to a row (exclusive).
+int Program::second_rows(const Work& work, int last_row) const {
+  return std::min(last_row, storages[work.second].height);
 }
 
 // Whether a work may run row by row with its neighbours: its weights are small, and it needs no
@@ -240,7 +197,7 @@ bool Program::streams(const Work& work) const {
   if (tiled()) return false;
   if (work.op < 0) return true;
   const Operator& op = network.operators[work.op];
-  return op.kind != Kind::global_average && op.stored_bytes() <= kStreamedCode;
+  return !op.sees_everything() && op.stored_bytes() <= kStreamedCode;
 }
 
 // How many tensors written by works before one are read by it or a later one.
@@ -262,7 +219,8 @@ int Program::first_row(const Work& work, int row) const {
   const Storage& in = storages[work.in];
   if (work.task == Task::retile) return 0;
   const Operator& op = network.operators[work.op];
-  if (op.kind == Kind::global_average) return 0;
+  if (op.sees_everything()) return 0;
+  if (op.kind == Kind::combine && in.height < storages[work.out].height) return 0;
   if (op.kind == Kind::copy) return std::clamp(row - op.row_offset, 0, in.height);
   if (!op.has_window()) return row;
   return std::clamp(row * op.stride_y - work.pad_top, 0, in.height);

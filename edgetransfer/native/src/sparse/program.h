@@ -82,6 +82,8 @@ class Program {
   friend class Interleaving;
   void place(const Tensor& tensor);
   int retiled(const Operator& op, Work& work);
+  int spread(int tensor, const Operator& op);
+  int add_retiling(int tensor, Storage made, Retiling retiling);
   void reach_columns();
   void order();
   void choose_walks();
@@ -89,6 +91,7 @@ class Program {
   void divide();
   int rows_needed(const Work& work, int last_row) const;
   int first_row(const Work& work, int row) const;
+  int second_rows(const Work& work, int last_row) const;
   bool streams(const Work& work) const;
   int crossing(size_t work) const;
 };

@@ -19,10 +19,12 @@ double now() {
 #endif
 }
 
-// What a window finds outside of the image differs from tile to tile only in what it divides by.
+// What a window finds outside of the image differs from tile to tile only in what it divides by;
+// what sees all of an image finds parts of it in other lanes.
 bool can_tile(const Network& network) {
   return std::none_of(network.operators.begin(), network.operators.end(), [](const Operator& op) {
-    return op.kind == Kind::average_pool && !op.counts_padding;
+    return (op.kind == Kind::average_pool && !op.counts_padding) ||
+           (op.sees_everything() && op.kind != Kind::global_average);
   });
 }
 

@@ -19,7 +19,7 @@ bool Program::shares_channels(const Step& step) const {
   const Work& work = works[step.work];
   if (work.task != Task::compute) return false;
   const Operator& op = network.operators[work.op];
-  if (op.kind == Kind::global_average) return true;
+  if (op.kind == Kind::global_average || op.over_pixels) return true;
   return op.kind == Kind::convolution &&
          (step.last_row - step.first_row < threads || op.code_bytes > kSharedCode);
 }
@@ -31,7 +31,9 @@ void Program::divide() {
     int most = step.last_row - step.first_row;
     if (shares_channels(step)) {
       const Operator& op = network.operators[work.op];
-      most = op.kind == Kind::convolution ? op.blocks_of(op.form) : storages[work.out].channels;
+      most = op.kind == Kind::convolution ? op.blocks_of(op.form)
+             : op.over_pixels             ? op.groups
+                                          : storages[work.out].channels;
     }
     const int wanted = most >= 4 * threads ? 2 * threads : threads;
     parts.push_back(static_cast<uint8_t>(std::clamp(std::min(wanted, most), 1, Relay::kMostParts)));
