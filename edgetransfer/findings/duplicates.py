@@ -1,4 +1,4 @@
-"""Photos that show the same picture: scaled, compressed again, or left and right exchanged.
+"""Photos that show the same picture: scaled, compressed again, mirrored, turned or tinted.
 
 Features find the candidates and pixels decide: a backbone takes two poses of one thing for nearly
 the same, while a copy correlates with its original pixel by pixel.
@@ -27,6 +27,7 @@ LIKE = 0.6  # the least similarity of features that is looked at
 ALIKE = 0.99  # the least correlation of pixels of a copy
 STRETCH = 0.05  # by how much a copy may be wider or narrower, as a logarithm
 TINT = 0.06  # by how much the mean of a colour may differ, of 0 to 1
+TINTED = 0.995  # the least correlation of a copy whose colours differ by more
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,15 +40,26 @@ class Duplicates:
         (M, 2) int64, the earlier one first, the likest pairs first.
     likeness
         (M,), the correlation of their pixels, up to 1.
-    mirrored
-        (M,) bool, whether one is the other's mirror image.
+    orientations
+        (M,) int64, 0 to 7: by how many quarter turns to the left the second becomes the first, and
+        4 more if it is mirrored (left and right exchanged) before.
     """
 
     pairs: IntArray
     likeness: NDArray[np.floating[Any]]
-    mirrored: NDArray[np.bool_]
+    orientations: IntArray
 
     __repr__ = short_repr
+
+    @property
+    def mirrored(self) -> NDArray[np.bool_]:
+        """(M,), whether one is the other's mirror image."""
+        return self.orientations >= 4
+
+    @property
+    def quarter_turns(self) -> IntArray:
+        """(M,), 0 to 3."""
+        return self.orientations % 4
 
 
 def candidates(neighbours: Neighbours, least: float = LIKE) -> tuple[IntArray, IntArray]:
@@ -81,23 +93,29 @@ def copies_among(
     known = [p for p in pairs.tolist() if p[0] in likenesses and p[1] in likenesses]
     pairs = np.array(known, np.int64).reshape(-1, 2)
     values = np.zeros(len(pairs))
-    mirrored = np.zeros(len(pairs), bool)
+    orientations = np.zeros(len(pairs), np.int64)
     for place, (first, second) in enumerate(pairs.tolist()):
-        values[place], mirrored[place] = _correlation(likenesses[first], likenesses[second])
+        values[place], orientations[place] = _correlation(likenesses[first], likenesses[second])
     same = np.flatnonzero(values >= alike)
     order = same[np.lexsort((same, -values[same]))]
-    return Duplicates(pairs=pairs[order], likeness=values[order], mirrored=mirrored[order])
+    return Duplicates(pairs=pairs[order], likeness=values[order], orientations=orientations[order])
 
 
-def _correlation(first: Float32Array, second: Float32Array) -> tuple[float, bool]:
-    """The correlation of two likenesses, and whether that of the mirror image is higher."""
-    differences = np.abs(first[:HEAD] - second[:HEAD])
-    if differences[0] > STRETCH or differences[1:].max() > TINT:
-        return 0.0, False
-    straight = float(first[HEAD:] @ second[HEAD:])
-    mirrored = second[HEAD:].reshape(SIDE, SIDE)[:, ::-1].ravel()
-    turned = float(first[HEAD:] @ mirrored)
-    return max(straight, turned), turned > straight
+def _correlation(first: Float32Array, second: Float32Array) -> tuple[float, int]:
+    """The highest correlation of two likenesses in eight orientations, and which one it is."""
+    square = second[HEAD:].reshape(SIDE, SIDE)
+    best, orientation = 0.0, 0
+    for mirrored in (0, 4):
+        for turns in range(4):
+            ratio = -second[0] if turns % 2 else second[0]
+            if abs(first[0] - ratio) > STRETCH:
+                continue
+            shown = np.rot90(square[:, ::-1] if mirrored else square, turns)
+            value = float(first[HEAD:] @ shown.ravel())
+            if value > best:
+                best, orientation = value, mirrored + turns
+    tint = float(np.abs(first[1:HEAD] - second[1:HEAD]).max())
+    return (0.0, 0) if tint > TINT and best < TINTED else (best, orientation)
 
 
 def grouped(pairs: IntArray) -> list[list[int]]:

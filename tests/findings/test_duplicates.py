@@ -10,7 +10,7 @@ from PIL import Image
 
 from edgetransfer.findings import candidates, copies_among, grouped, nearest
 from edgetransfer.images import likeness_of
-from tests.findings.pictures import COPIES, jpeg, picture, png
+from tests.findings.pictures import COPIES, ORIENTATIONS, jpeg, picture, png
 
 SIZES = ((180, 120), (97, 131), (333, 250), (64, 64), (500, 334))
 
@@ -22,7 +22,8 @@ def test_a_copy_is_found(kind, size):
     likenesses = {0: likeness_of(png(original)), 1: likeness_of(COPIES[kind](original))}
     found = copies_among(np.array([[0, 1]]), likenesses)
     assert found.pairs.tolist() == [[0, 1]], found.likeness
-    assert bool(found.mirrored[0]) == (kind in ("mirrored", "all at once"))
+    told = bool(found.mirrored[0]), int(found.quarter_turns[0])
+    assert told == ORIENTATIONS.get(kind, (False, 0))
 
 
 def test_pictures_that_differ_are_not():
