@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgetransfer.findings.neighbours import Neighbours
+from edgetransfer.findings.neighbours import BLOCK_BYTES, Neighbours
 from edgetransfer.images.likeness import HEAD, SIDE
 from edgetransfer.reprs import short_repr
 from edgetransfer.types import Float32Array, IntArray
@@ -27,6 +27,7 @@ LIKE = 0.6  # the least similarity of features that is looked at
 ALIKE = 0.99  # the least correlation of pixels of a copy
 STRETCH = 0.05  # by how much a copy may be wider or narrower, as a logarithm
 TINT = 0.06  # by how much the mean of a colour may differ, of 0 to 1
+ROUGHLY = 0.97  # the least correlation of a sixteenth of the pixels that is looked at
 TINTED = 0.995  # the least correlation of a copy whose colours differ by more
 
 
@@ -77,6 +78,43 @@ def candidates(neighbours: Neighbours, least: float = LIKE) -> tuple[IntArray, I
     pairs.sort(axis=1)
     pairs, places = np.unique(pairs, axis=0, return_index=True)
     return pairs, np.argsort(-similarities[near][places], kind="stable")
+
+
+def pixel_candidates(likenesses: Mapping[int, Float32Array], k: int) -> IntArray:
+    """Pairs that agree in a few pixels in any of eight orientations, (M, 2), each once.
+
+    A backbone may take a picture that is upside down for another one: these are found by their
+    pixels alone. Of each photo and orientation ``k`` are looked at, block by block.
+
+    Parameters
+    ----------
+    likenesses
+        Of each photo by place, as `edgetransfer.images.likeness_of` makes them.
+    """
+    places = np.array(sorted(likenesses), np.int64)
+    if len(places) < 2:
+        return np.zeros((0, 2), np.int64)
+    squares = np.stack([likenesses[place][HEAD:].reshape(SIDE, SIDE) for place in places])
+    few = squares.reshape(-1, SIDE // 2, 2, SIDE // 2, 2).mean(axis=(2, 4))
+    lengths = np.linalg.norm(few, axis=(1, 2), keepdims=True)
+    few = few / np.where(lengths > 0, lengths, 1)
+    rows = few.reshape(len(few), -1)
+    k = min(k, len(few) - 1)
+    step = max(1, BLOCK_BYTES // (4 * len(rows)))
+    found = [np.zeros((0, 2), np.int64)]
+    for orientation in range(8):
+        turned = few[:, :, ::-1] if orientation >= 4 else few
+        turned = np.rot90(turned, orientation % 4, axes=(1, 2)).reshape(len(few), -1)
+        for start in range(0, len(rows), step):
+            values = rows[start : start + step] @ turned.T
+            here = np.arange(len(values))
+            values[here, start + here] = -1
+            best = np.argpartition(values, len(rows) - k, axis=1)[:, len(rows) - k :]
+            first, at = np.nonzero(np.take_along_axis(values, best, axis=1) >= ROUGHLY)
+            found.append(np.stack([start + first, best[first, at]], axis=1))
+    pairs = places[np.concatenate(found)]
+    pairs.sort(axis=1)
+    return np.unique(pairs, axis=0)
 
 
 def copies_among(

