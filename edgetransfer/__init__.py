@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         evaluate,
         evaluate_backbone,
         export,
+        extract_features,
         finetune_backbone,
         forget_samples,
         get_backbone,
@@ -60,10 +61,12 @@ if TYPE_CHECKING:
     from edgetransfer.backbones import Backbone
     from edgetransfer.errors import EdgeTransferError
     from edgetransfer.estimators import BackboneFeatures, HeadClassifier
+    from edgetransfer.features.columns import PhotoFeatures
     from edgetransfer.settings.address import AddressSettings
     from edgetransfer.settings.audit import AuditSettings
     from edgetransfer.settings.benchmark import BenchmarkSettings, SyntheticFamily
     from edgetransfer.settings.compact import Compaction
+    from edgetransfer.settings.extract import Extraction
     from edgetransfer.settings.finetune import FinetuneSettings
     from edgetransfer.settings.import_ import ImportSettings
     from edgetransfer.settings.learning import KeepingSettings, LearningSettings
@@ -88,6 +91,7 @@ __all__ = [
     "EdgeTransferError",
     "Evaluation",
     "ExportReport",
+    "Extraction",
     "FinetuneSettings",
     "HeadClassifier",
     "ImportSettings",
@@ -95,6 +99,7 @@ __all__ = [
     "LearningSettings",
     "LinearTraining",
     "OnlineLearner",
+    "PhotoFeatures",
     "Prediction",
     "Predictions",
     "Report",
@@ -114,6 +119,7 @@ __all__ = [
     "evaluate",
     "evaluate_backbone",
     "export",
+    "extract_features",
     "features",
     "finetune_backbone",
     "forget_samples",
@@ -143,7 +149,7 @@ _NAMES = {
         *("run_stream", "check_stream", "list_checkpoints", "rollback_stream", "forget_samples"),
         *("inspect_backbone", "sparsify_backbone", "compact_backbone", "import_backbone"),
         *("evaluate_backbone", "tune_backbone", "list_backbones", "get_backbone"),
-        *("audit_photos", "write_page", "compare_runs"),
+        *("audit_photos", "write_page", "compare_runs", "extract_features"),
         *("serve_run", "teach_classifier"),
         *("describe_machine", "run_demo"),
     ),
@@ -156,6 +162,8 @@ _NAMES = {
     "edgetransfer.settings.audit": ("AuditSettings",),
     "edgetransfer.settings.benchmark": ("BenchmarkSettings", "SyntheticFamily"),
     "edgetransfer.settings.compact": ("Compaction",),
+    "edgetransfer.features.columns": ("PhotoFeatures",),
+    "edgetransfer.settings.extract": ("Extraction",),
     "edgetransfer.settings.finetune": ("FinetuneSettings",),
     "edgetransfer.settings.import_": ("ImportSettings",),
     "edgetransfer.settings.serve": ("ServeSettings",),

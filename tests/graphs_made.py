@@ -93,11 +93,11 @@ class Net:
         ]
         return self.add("BatchNormalization", x, *parameters)
 
-    def mean_over(self, x: str, axes: list[int]) -> str:
-        """ReduceMean without kept dimensions; its axes became an input in opset 18."""
+    def mean_over(self, x: str, axes: list[int], *, keep: int = 0) -> str:
+        """ReduceMean, without kept dimensions by default; its axes became an input in opset 18."""
         if self.opset >= 18:
-            return self.add("ReduceMean", x, self.constant(axes, np.int64), keepdims=0)
-        return self.add("ReduceMean", x, axes=axes, keepdims=0)
+            return self.add("ReduceMean", x, self.constant(axes, np.int64), keepdims=keep)
+        return self.add("ReduceMean", x, axes=axes, keepdims=keep)
 
     def model(self, shape: list[int | str], outputs: dict[str, list[int | str]]) -> onnx.ModelProto:
         graph = helper.make_graph(

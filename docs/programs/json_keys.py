@@ -158,6 +158,8 @@ def commands(folder: Path) -> Iterator[tuple[str, list[str]]]:
     yield "train", [*trained, *out("lbfgs"), "--solver", "lbfgs"]
     online = ["--online", "--epochs", "1", "--val-fraction", "0.2"]
     yield "train", [*trained, *out("online"), *online]
+    yield "extract", [*trained, *out("features")]
+    yield "train", ["--data", str(folder / "features"), *out("from-tables"), "--max-bad", "0.2"]
     yield "evaluate", [str(folder / "cached"), str(photos / "test")]
     classifier = ["--classifier", "--backbone", str(backbone), "--data", str(photos / "test")]
     yield "evaluate", [*classifier, "--labels", str(folder / "labels")]

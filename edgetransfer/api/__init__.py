@@ -22,6 +22,7 @@ from edgetransfer.api.classifiers import (
     train_linear,
 )
 from edgetransfer.api.comparing import run_benchmark
+from edgetransfer.api.extracting import extract_features
 from edgetransfer.api.judging import audit_photos, compare_runs, write_page
 from edgetransfer.api.machine import describe_machine, run_demo
 from edgetransfer.api.reports import (
@@ -60,6 +61,7 @@ __all__ = [
     "evaluate",
     "evaluate_backbone",
     "export",
+    "extract_features",
     "finetune_backbone",
     "forget_samples",
     "get_backbone",

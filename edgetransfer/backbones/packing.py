@@ -1,21 +1,25 @@
-"""A sparse ONNX file as a small one: bit masks and the non-zeros in float16.
+"""A sparse ONNX file as a small one: bit masks and the non-zeros in 8 or 16 bits.
 
 A packed file unpacks to the bytes of the ONNX file that it was made from, so that a backbone has
 one sha256 on every machine, whatever wrote it. It holds, in this order:
 
 ====================  ============================================================================
-``ETPACK``, 0, 1      magic and version, 8 bytes
+``ETPACK``, 0, 2      magic and version, 8 bytes
 header length         uint32, little-endian
 header                JSON: ``sha256`` and ``size`` of the ONNX file; ``tensors``, [offset in the
-                      ONNX file, number of float32 values, number of non-zeros] each, ascending;
-                      ``parts``, the lengths of the three parts that follow
+                      ONNX file, number of float32 values, number of non-zeros, number of output
+                      channels if they are stored as steps and whole numbers, else 0] each,
+                      ascending; ``parts``, the lengths of the five parts that follow
 rest                  the ONNX file without those values, zlib
 masks                 a bit for each value, most significant first, each tensor from a new byte on
-values                the non-zeros of all tensors as float16, all low bytes before all high ones,
-                      zlib
+halves                the non-zeros of tensors that float16 holds, all low bytes before all high
+                      ones, zlib
+steps                 float32, little-endian, of every output channel of the other tensors, zlib
+whole numbers         int8, the non-zeros of those tensors as multiples of their channel's step,
+                      entropy coded by zlib
 ====================  ============================================================================
 
-A tensor whose values float16 does not hold exactly stays in the rest; `rounded` makes them so.
+A tensor whose values neither form holds to the bit stays in the rest; `rounding` makes them so.
 """
 
 from __future__ import annotations
@@ -24,42 +28,25 @@ import hashlib
 import json
 import struct
 import zlib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
 from onnx import numpy_helper
 
+from edgetransfer.backbones.rounding import as_steps, from_steps
 from edgetransfer.errors import BackboneError
+from edgetransfer.types import Float32Array
 
-MAGIC = b"ETPACK\x00\x01"
+MAGIC = b"ETPACK\x00\x02"
 PACKED = ".etpack"
 SMALLEST = 64  # values; a smaller tensor costs less in the rest
 LONGEST_HEADER = 1 << 20
+PARTS = 5
 LARGEST = 1 << 30  # bytes of an ONNX file: what says more is not a packed one
-
-
-def rounded(model: onnx.ModelProto) -> onnx.ModelProto:
-    """A copy whose float32 initializers hold float16 values; zeros stay zeros.
-
-    Raises
-    ------
-    BackboneError
-        If a weight is too large for float16.
-    """
-    copy = onnx.ModelProto()
-    copy.CopyFrom(model)
-    for tensor in copy.graph.initializer:
-        if tensor.data_type != onnx.TensorProto.FLOAT:
-            continue
-        values = numpy_helper.to_array(tensor)
-        with np.errstate(over="ignore"):
-            halves = values.astype(np.float16)
-        if not np.isfinite(halves).all():
-            raise BackboneError(f"the weights {tensor.name!r} are too large for float16")
-        tensor.CopyFrom(numpy_helper.from_array(halves.astype(np.float32), tensor.name))
-    return copy
 
 
 def pack(content: bytes) -> bytes:
@@ -71,31 +58,39 @@ def pack(content: bytes) -> bytes:
         If a tensor's values cannot be found in the bytes (they lie in another file).
     """
     model = onnx.load_from_string(content)
-    tensors: list[tuple[int, int, int]] = []
-    masks, values, rest = [], [], []
+    tensors: list[tuple[int, int, int, int]] = []
+    masks, halves, steps, whole, rest = [], [], [], [], []
     at = 0
     for tensor in model.graph.initializer:
         raw = tensor.raw_data
         if tensor.data_type != onnx.TensorProto.FLOAT or len(raw) < 4 * SMALLEST:
             continue
         numbers = np.frombuffer(raw, "<f4")
-        if not _exact(numbers):
+        multiples = as_steps(numpy_helper.to_array(tensor))
+        if multiples is None and not _exact(numbers):
             continue
         offset = content.find(raw, at)
         if offset < 0:
             raise BackboneError(f"the weights {tensor.name!r} are not in the file, in order")
         kept = numbers.view("<u4") != 0  # minus zero is kept
         rest.append(content[at:offset])
-        tensors.append((offset, numbers.size, int(kept.sum())))
+        channels = 0 if multiples is None else len(multiples[0])
+        tensors.append((offset, numbers.size, int(kept.sum()), channels))
         masks.append(np.packbits(kept).tobytes())
-        values.append(numbers[kept].astype("<f2"))
+        if multiples is None:
+            halves.append(numbers[kept].astype("<f2"))
+        else:
+            steps.append(multiples[0].astype("<f4").tobytes())
+            whole.append(multiples[1].ravel()[kept].tobytes())
         at = offset + len(raw)
     rest.append(content[at:])
-    halves = np.concatenate([*values, np.zeros(0, "<f2")]).view(np.uint8).reshape(-1, 2)
+    joined = np.concatenate([*halves, np.zeros(0, "<f2")]).view(np.uint8).reshape(-1, 2)
     parts = [
         zlib.compress(b"".join(rest), 9),
         b"".join(masks),
-        zlib.compress(halves.T.tobytes(), 9),
+        zlib.compress(joined.T.tobytes(), 9),
+        zlib.compress(b"".join(steps), 9),
+        _coded(b"".join(whole)),
     ]
     header = {
         "sha256": hashlib.sha256(content).hexdigest(),
@@ -140,8 +135,8 @@ def unpack(packed: bytes) -> bytes:
     if packed[: len(MAGIC)] != MAGIC:
         raise BackboneError("is a packed backbone of another version: update edgetransfer")
     try:
-        header, rest, masks, halves = _read(packed)
-        content = _joined(header, rest, masks, halves)
+        header, parts = _read(packed)
+        content = _joined(header, parts)
     except (ValueError, KeyError, TypeError, IndexError, struct.error, zlib.error) as error:
         raise BackboneError(f"is damaged ({error}): install edgetransfer again") from error
     if hashlib.sha256(content).hexdigest() != header["sha256"]:
@@ -154,22 +149,49 @@ def _exact(numbers: np.ndarray[Any, np.dtype[np.float32]]) -> bool:
         return bool((numbers.astype("<f2").astype("<f4").view("<u4") == numbers.view("<u4")).all())
 
 
-def _read(packed: bytes) -> tuple[dict[str, Any], bytes, bytes, np.ndarray[Any, Any]]:
+@dataclass(frozen=True)
+class _Parts:
+    """The parts of a packed file, read."""
+
+    rest: bytes
+    masks: bytes
+    halves: Float32Array
+    steps: Float32Array
+    whole: NDArray[np.int8]
+
+
+def _coded(numbers: bytes) -> bytes:
+    """Bytes without repeats, so that only how often each occurs can be used."""
+    coder = zlib.compressobj(9, zlib.DEFLATED, zlib.MAX_WBITS, 9, zlib.Z_HUFFMAN_ONLY)
+    return coder.compress(numbers) + coder.flush()
+
+
+def _read(packed: bytes) -> tuple[dict[str, Any], _Parts]:
     (length,) = struct.unpack_from("<I", packed, len(MAGIC))
     start = len(MAGIC) + 4
     header = json.loads(packed[start : start + length])
-    first, second, third = (int(n) for n in header["parts"])
-    if not 0 <= header["size"] <= LARGEST or min(first, second, third) < 0:
+    sizes = [int(n) for n in header["parts"]]
+    if len(sizes) != PARTS or not 0 <= header["size"] <= LARGEST or min(sizes) < 0:
         raise ValueError("sizes that make no sense")
-    at = start + length
-    if at + first + second + third != len(packed):
+    ends = start + length + np.cumsum(sizes, dtype=object)
+    if ends[-1] != len(packed):
         raise ValueError("it ends too early or too late")
-    counted = sum(int(kept) for _, _, kept in header["tensors"])
-    values = _inflated(packed[at + first + second :], 2 * counted)
-    halves = np.frombuffer(values, np.uint8).reshape(2, counted).T
-    left = header["size"] - 4 * sum(int(count) for _, count, _ in header["tensors"])
-    rest = _inflated(packed[at : at + first], left)
-    return header, rest, packed[at + first : at + first + second], halves
+    parts = [packed[end - size : end] for end, size in zip(ends, sizes, strict=True)]
+    tensors = [tuple(int(n) for n in tensor) for tensor in header["tensors"]]
+    if any(len(tensor) != 4 or min(tensor) < 0 for tensor in tensors):
+        raise ValueError("a tensor that makes no sense")
+    halves = sum(kept for _, _, kept, channels in tensors if not channels)
+    whole = sum(kept for _, _, kept, channels in tensors if channels)
+    values = np.frombuffer(_inflated(parts[2], 2 * halves), np.uint8).reshape(2, halves).T
+    steps = _inflated(parts[3], 4 * sum(channels for *_, channels in tensors))
+    left = header["size"] - 4 * sum(count for _, count, _, _ in tensors)
+    return header, _Parts(
+        rest=_inflated(parts[0], left),
+        masks=parts[1],
+        halves=np.ascontiguousarray(values).view("<f2")[:, 0].astype(np.float32),
+        steps=np.frombuffer(steps, "<f4").astype(np.float32),
+        whole=np.frombuffer(_inflated(parts[4], whole), np.int8),
+    )
 
 
 def _inflated(part: bytes, size: int) -> bytes:
@@ -183,25 +205,30 @@ def _inflated(part: bytes, size: int) -> bytes:
     return content
 
 
-def _joined(
-    header: dict[str, Any], rest: bytes, masks: bytes, halves: np.ndarray[Any, Any]
-) -> bytes:
+def _joined(header: dict[str, Any], parts: _Parts) -> bytes:
     content = np.zeros(header["size"], np.uint8)
-    numbers = np.ascontiguousarray(halves).view("<f2")[:, 0].astype("<f4")
-    bits = np.frombuffer(masks, np.uint8)
-    at = from_rest = from_masks = from_values = 0
-    for offset, count, kept in header["tensors"]:
+    bits = np.frombuffer(parts.masks, np.uint8)
+    at = from_rest = from_masks = from_halves = from_channels = from_whole = 0
+    for offset, count, kept, channels in header["tensors"]:
         before = offset - at
-        if before < 0 or count < 0 or offset + 4 * count > len(content):
+        if before < 0 or offset + 4 * count > len(content) or (channels and count % channels):
             raise ValueError("a tensor outside of the file")
-        content[at:offset] = np.frombuffer(rest, np.uint8, before, from_rest)
+        content[at:offset] = np.frombuffer(parts.rest, np.uint8, before, from_rest)
         mask = np.unpackbits(bits[from_masks : from_masks + -(-count // 8)], count=count) != 0
         if int(mask.sum()) != kept:
             raise ValueError("a mask of another number of values")
-        dense = np.zeros(count, "<f4")
-        dense[mask] = numbers[from_values : from_values + kept]
-        content[offset : offset + 4 * count] = dense.view(np.uint8)
+        if channels:
+            numbers = np.zeros(count, np.int8)
+            numbers[mask] = parts.whole[from_whole : from_whole + kept]
+            steps = parts.steps[from_channels : from_channels + channels]
+            values = from_steps(steps, numbers.reshape(channels, -1)).ravel()
+            from_whole, from_channels = from_whole + kept, from_channels + channels
+        else:
+            values = np.zeros(count, np.float32)
+            values[mask] = parts.halves[from_halves : from_halves + kept]
+            from_halves += kept
+        content[offset : offset + 4 * count] = values.astype("<f4", copy=False).view(np.uint8)
         at, from_rest = offset + 4 * count, from_rest + before
-        from_masks, from_values = from_masks + -(-count // 8), from_values + kept
-    content[at:] = np.frombuffer(rest, np.uint8, len(content) - at, from_rest)
+        from_masks += -(-count // 8)
+    content[at:] = np.frombuffer(parts.rest, np.uint8, len(content) - at, from_rest)
     return content.tobytes()

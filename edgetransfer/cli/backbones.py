@@ -46,11 +46,14 @@ def _list(json_output: bool) -> None:
         return
     say(
         f"{'name':20} {'where':10} {'weights':>8} {'nonzero':>8} {'MACs':>6} {'size':>4} "
-        f"{'top-1':>6} {'transfer':>8} {'images/s':>8}  licence"
+        f"{'top-1':>6} {'photos':>6} {'transfer':>8} {'images/s':>8}  licence"
     )
     for entry in found:
         say(_row(entry))
-    say("top-1: ImageNet, published; transfer: Caltech-101, mean per class, measured here")
+    say(
+        "top-1: of ImageNet's validation photos, published; photos: top-1 of one easy photo of each"
+    )
+    say("ImageNet class; transfer: mean per class on Caltech-101; images/s: measured here by tune")
     if any(entry["command"] for entry in found):
         say("`edgetransfer backbones get NAME` brings an obtainable one")
 
@@ -67,7 +70,8 @@ def _row(entry: dict[str, Any]) -> str:
         f"{entry['name']:20} {entry['where']:10} {shown('parameters', 7, '.2f', 1e6)}M "
         f"{shown('nonzero', 7, '.2f', 1e6)}M {shown('macs', 5, '.0f', 1e6)}M "
         f"{shown('size', 4, 'd', 1) if entry['size'] is None else format(entry['size'], '4d')} "
-        f"{shown('top1', 6, '.1%')} {shown('transfer', 8, '.1%')} "
+        f"{shown('top1', 6, '.1%')} {shown('top1_photo_a_class', 6, '.1%')} "
+        f"{shown('transfer', 8, '.1%')} "
         f"{shown('images_per_second', 8, '.0f')}  {entry['licence'] or ''}"
     )
 

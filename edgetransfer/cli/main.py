@@ -29,6 +29,7 @@ COMMANDS = {
     "evaluate": "Test a trained run, or a backbone's own classifier, on labelled images.",
     "predict": "Say what photos show.",
     "audit": "Find labels that are probably wrong, photos that are there twice, and outliers.",
+    "extract": "Write the features of photos as Parquet tables, on one machine or many.",
     "report": "Write a run's report.html anew, or set runs side by side.",
     "serve": "Answer other programs, and a page in the browser, what photos show.",
     "teach": "Open a page in the browser where a classifier is taught, photo by photo.",

@@ -19,6 +19,7 @@ from edgetransfer.data.split_names import Split
 from edgetransfer.data.walking import APPLE_DOUBLE, HIDDEN, Walk, walk
 from edgetransfer.errors import DataError, UsageError
 from edgetransfer.names import readable
+from edgetransfer.settings.extract import INDEX
 
 logger = logging.getLogger(__name__)
 
@@ -201,6 +202,11 @@ def _found(path: Path, suffixes: frozenset[str]) -> _Found:
         raise DataError(f"{path}: no such folder or file") from None
     except (OSError, ValueError) as error:
         raise DataError(f"{readable(str(path))}: cannot be read: {error}") from error
+    if (path / INDEX).is_file():
+        raise DataError(
+            f"{path}: tables of features, made by `edgetransfer extract`, which only train learns "
+            "from; give the photos themselves"
+        )
     if path.is_dir():
         found = _in_folder(path, walk(path), suffixes)
     elif path.suffix.lower() in ENDINGS:

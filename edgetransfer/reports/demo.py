@@ -15,6 +15,14 @@ class OnlineDemoRecord(Accuracies):
     images_per_second: float
 
 
+class TwinDemoRecord(TypedDict):
+    """The same epochs with the backbone's dense twin; seconds of the median one."""
+
+    epochs: int
+    seconds_per_epoch: float
+    images_per_second: float
+
+
 class CachedDemoRecord(Accuracies):
     """L-BFGS on features that are computed once."""
 
@@ -38,5 +46,7 @@ class DemoRecord(TypedDict):
     n_train: int
     n_test: int
     online: OnlineDemoRecord
+    dense_twin: TwinDemoRecord
+    speedup: float
     cached: CachedDemoRecord
     predictions: list[GuessRecord]

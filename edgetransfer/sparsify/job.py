@@ -32,7 +32,7 @@ from edgetransfer.sparsify.photos import (
 from edgetransfer.sparsify.pruning import correct_all, prune_by_magnitude, reconstruct_all
 from edgetransfer.sparsify.refine import check_torch, refine
 from edgetransfer.sparsify.remarks import doubts, how_made, left_out, shortcomings
-from edgetransfer.sparsify.result import write_report, write_sparse
+from edgetransfer.sparsify.result import write_sparse
 from edgetransfer.sparsify.streaming import NetworkPair, batch_axes, shapes_of
 from edgetransfer.sparsify.timing import Stopwatch
 from edgetransfer.sparsify.weights import NetworkWeights
@@ -43,7 +43,7 @@ from edgetransfer.types import Progress, no_progress
 logger = logging.getLogger(__name__)
 
 VIEWS_TO_COMPARE = 200  # layers at several sparsities
-VIEWS_TO_CORRECT = 512
+VIEWS_TO_CORRECT = 512  # and to compare features of
 CHUNK = 32  # views that go through the networks at once
 ALREADY_SPARSE = 0.3
 
@@ -75,10 +75,12 @@ def sparsify(
     with owned(work_path(settings.out), "sparsify", temporary=True):
         # Another one may have ended meanwhile.
         check_target(settings.out, overwrite=overwrite, source=backbone.path)
-        report = _Job(settings, backbone, progress).run(resume=resume)
+        job = _Job(settings, backbone, progress)
+        report = job.run(resume=resume)
         report["seconds"] = round(monotonic() - start, 1)
         report["peak_memory_bytes"] = peak_memory_bytes()
-        write_report(settings.out, report)
+        job.write(settings.out, report)
+        job.work.remove()
     return report
 
 
@@ -95,13 +97,13 @@ class _Job:
             check_torch(self.dense)
         self.photos: list[Path] = []
         self.views = self._load_views()
+        self.work = WorkFolder(settings.out, self._belongs_to())
         self.warnings = list(backbone.warnings)
         for text in left_out(self.dense, self.layers):
             self._warn(text)
 
     def run(self, *, resume: bool) -> dict[str, Any]:
-        settings = self.settings
-        work = WorkFolder(settings.out, self._belongs_to())
+        settings, work = self.settings, self.work
         upstream = {"dense": self._upstream(self.backbone.path)}
         work.begin(resume=resume)
         frozen = self.backbone.frozen(settings.batch_size)
@@ -121,7 +123,8 @@ class _Job:
             "features": None,
         }
         if self.views is not None:
-            closeness = compare_features(self._pair(self.dense, self.pruned))
+            few = self._pair(self.dense, self.pruned, self._views_to_correct)
+            closeness = compare_features(few)
             report["features"] = closeness
             report["feature_cosine"] = closeness.get("held_out", closeness["fitted"])["cosine"]
         counted = measure_sparsity(self.pruned)
@@ -139,18 +142,23 @@ class _Job:
         for text in [*doubts(records, self.views), *shortcomings(report, target)]:
             self._warn(text)
         report["warnings"] = self.warnings
+        if upstream["dense"] is not None:
+            self.write(work.trial)
+            upstream["sparse"] = self._upstream(work.trial)
+            report["upstream"] = upstream
+        return report
+
+    def write(self, out: Path, report: dict[str, Any] | None = None) -> None:
+        """Write the sparse file, with its card and a report."""
         write_sparse(
-            settings,
+            self.settings,
             self.backbone,
             self.layers,
             self.pruned,
-            how_made(settings, self.views),
+            how_made(self.settings, self.views),
+            out=out,
+            report=report,
         )
-        if upstream["dense"] is not None:
-            upstream["sparse"] = self._upstream(settings.out)
-            report["upstream"] = upstream
-        work.remove()
-        return report
 
     def _prunable_graph(self) -> list[Layer]:
         path = self.backbone.path

@@ -8,10 +8,12 @@ from typing import Any, cast
 from edgetransfer.backbones import Backbone, warn_of_logits
 from edgetransfer.engines import EnginePlan
 from edgetransfer.errors import UsageError
+from edgetransfer.features.table_folder import is_table_folder
 from edgetransfer.reports.train import TrainingRecord
 from edgetransfer.runs import RunFolder
 from edgetransfer.settings.recipe import warning_of
 from edgetransfer.settings.train import LinearTraining
+from edgetransfer.train.finished_run import page_if_missing
 from edgetransfer.train.inputs import write_inputs
 from edgetransfer.train.job_context import JobContext
 from edgetransfer.train.linear_job import LinearJob
@@ -24,6 +26,7 @@ from edgetransfer.train.opening import (
 )
 from edgetransfer.train.run_page import page_may_fail
 from edgetransfer.train.runs import check_finished, entered_run, replacing
+from edgetransfer.train.table_training import train_on_tables
 from edgetransfer.types import Progress, no_progress
 
 logger = logging.getLogger(__name__)
@@ -60,6 +63,8 @@ def train_linear(
         settings = LinearTraining(**given)
     elif given:
         raise UsageError(f"give settings or {', '.join(given)}, not both")
+    if is_table_folder(settings.data):
+        return train_on_tables(settings, resume=resume, overwrite=overwrite, progress=progress)
     departed = warning_of(settings.departures)
     for text in departed:
         logger.warning("%s", text)
@@ -72,6 +77,8 @@ def train_linear(
         run = entered.run
         if entered.finished is not None:
             check_finished(run, backbone.identity)
+            if settings.report:
+                page_if_missing(settings.out, settings.threads, progress)
             return cast(TrainingRecord, entered.finished)  # a finetuning was refused
         plan = _plan(settings, run, backbone, resume=resume)
         with (

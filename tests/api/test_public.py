@@ -44,6 +44,7 @@ COMMANDS = {
     "forget": "forget_samples",
     "import": "import_backbone",
     "audit": "audit_photos",
+    "extract": "extract_features",
     "report": "write_page",
     "serve": "serve_run",
     "teach": "teach_classifier",
@@ -60,6 +61,7 @@ OF_SETTINGS = {
     "import_backbone": ("ImportSettings",),
     "run_benchmark": ("BenchmarkSettings",),
     "audit_photos": ("AuditSettings",),
+    "extract_features": ("Extraction",),
     "serve_run": ("ServeSettings",),
     "teach_classifier": ("TeachSettings",),
 }

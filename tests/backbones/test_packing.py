@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import json
 import struct
+from typing import Literal
 
 import numpy as np
 import onnx
@@ -15,20 +16,25 @@ from hypothesis import strategies as st
 from onnx import numpy_helper
 
 from edgetransfer.backbones import Backbone, BackboneCard, catalogue
-from edgetransfer.backbones.packing import MAGIC, pack, rounded, unpack
+from edgetransfer.backbones.packing import MAGIC, pack, unpack
+from edgetransfer.backbones.rounding import as_steps, from_steps, rounded
 from edgetransfer.errors import BackboneError
 from tests.graphs_made import tiny
 
+Form = Literal["float32", "float16", "steps"]
 
-def content_of(*, sparsity: float = 0.8, seed: int = 0, exact: bool = True) -> bytes:
+
+def content_of(*, sparsity: float = 0.8, seed: int = 0, form: Form = "steps") -> bytes:
     model = tiny(sparsity=sparsity, seed=seed).model
-    return (rounded(model) if exact else model).SerializeToString()
+    if form != "float32":
+        model = rounded(model, integers=form == "steps")
+    return model.SerializeToString()
 
 
-@pytest.mark.parametrize("exact", [True, False])
+@pytest.mark.parametrize("form", ["float32", "float16", "steps"])
 @pytest.mark.parametrize("sparsity", [0.0, 0.5, 0.9, 1.0])
-def test_what_is_unpacked_is_what_was_packed(sparsity: float, exact: bool) -> None:
-    content = content_of(sparsity=sparsity, exact=exact)
+def test_what_is_unpacked_is_what_was_packed(sparsity: float, form: Form) -> None:
+    content = content_of(sparsity=sparsity, form=form)
     assert unpack(pack(content)) == content
 
 
@@ -81,6 +87,47 @@ def test_rounding_keeps_zeros_and_refuses_what_does_not_fit() -> None:
         rounded(model)
 
 
+@given(
+    st.integers(1, 5),
+    st.integers(64, 90),
+    st.integers(0, 2**32 - 1),
+    st.floats(-40, 12),
+    st.sampled_from([0.0, 0.5, 0.99]),
+)
+def test_weights_become_multiples_of_a_step_and_are_found_as_such(
+    rows: int, columns: int, seed: int, power: float, sparsity: float
+) -> None:
+    rng = np.random.default_rng(seed)
+    values = rng.standard_normal((rows, columns)) * 2.0 ** (power + rng.integers(-3, 4, (rows, 1)))
+    values = np.where(rng.random(values.shape) < sparsity, 0, values).astype(np.float32)
+    model = tiny().model
+    model.graph.initializer.append(numpy_helper.from_array(values, "weights"))
+    after = rounded(model, integers=True)
+    found = numpy_helper.to_array(after.graph.initializer[-1])
+    steps = np.abs(values).max(axis=1, keepdims=True) / 127
+    assert (np.abs(found - values) <= 0.501 * steps * (1 + 2**-10)).all()
+    assert (found[values == 0] == 0).all()
+    multiples = as_steps(found)
+    assert multiples is not None
+    assert np.abs(multiples[1]).max(initial=0) <= 127
+    np.testing.assert_array_equal(from_steps(*multiples), found)
+    content = after.SerializeToString()
+    assert unpack(pack(content)) == content
+
+
+def test_eight_bits_take_less_than_sixteen() -> None:
+    rng = np.random.default_rng(0)
+    values = rng.standard_normal((400, 500)).astype(np.float32)
+    values[rng.random(values.shape) < 0.5] = 0
+    model = tiny().model
+    model.graph.initializer.append(numpy_helper.from_array(values, "large"))
+    sizes = [len(pack(rounded(model, integers=i).SerializeToString())) for i in (False, True)]
+    # An eighth of a byte for each value, and for half of them one byte, and not two; the high bytes
+    # of float16 are coded well too.
+    assert sizes[1] < (0.125 + 0.5) * values.size
+    assert sizes[1] < 0.65 * sizes[0]
+
+
 @given(st.data())
 def test_damage_is_found_whatever_it_hits(data: st.DataObject) -> None:
     content = content_of()
@@ -109,7 +156,7 @@ def test_damage_is_found_whatever_it_hits(data: st.DataObject) -> None:
 
 def test_a_newer_version_is_named() -> None:
     with pytest.raises(BackboneError, match="another version"):
-        unpack(MAGIC[:7] + b"\x02" + pack(content_of())[8:])
+        unpack(MAGIC[:7] + b"\x09" + pack(content_of())[8:])
 
 
 def test_a_file_whose_weights_lie_elsewhere_has_nothing_to_pack(tmp_path) -> None:

@@ -196,10 +196,11 @@ def test_auto_names_the_operator_that_the_sparse_engine_lacks(child: Child, tmp_
     if sparse_opening.why_absent() is not None:
         pytest.skip("the sparse engine was not compiled")
     child.does("exit 7")
-    made = tiny(batch=1, shuffle=True, flatten="reshape").save(tmp_path / "s.onnx")
-    engine = open_engine(Backbone.open(made).frozen(1), threads=1)
+    made = tiny(batch=1, flatten="reshape")
+    next(node for node in made.model.graph.node if node.op_type == "Relu").op_type = "Sinh"
+    engine = open_engine(Backbone.open(made.save(tmp_path / "s.onnx")).frozen(1), threads=1)
     assert engine.name == "onnxruntime"
-    assert "cannot run this backbone: Reshape" in engine.choice.reason
+    assert "cannot run this backbone: it does not know the operator Sinh" in engine.choice.reason
 
 
 FAKE_DEEPSPARSE = """

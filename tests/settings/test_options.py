@@ -27,6 +27,7 @@ from edgetransfer.settings.audit import AuditSettings
 from edgetransfer.settings.benchmark import BenchmarkSettings, SyntheticFamily
 from edgetransfer.settings.command_line import typed
 from edgetransfer.settings.compact import Compaction
+from edgetransfer.settings.extract import SHARE, Extraction
 from edgetransfer.settings.finetune import FinetuneSettings
 from edgetransfer.settings.forms import AUTOMATIC, BYTES, TRIPLE, WORDS
 from edgetransfer.settings.import_ import ImportSettings
@@ -47,6 +48,7 @@ LEAST: dict[type, dict[str, Any]] = {
     BenchmarkSettings: {"data": (HERE / "photos",), "out": HERE / "b", "baseline": "d.onnx"},
     Compaction: {"backbone": "b.onnx", "out": HERE / "o.onnx"},
     AuditSettings: {"source": HERE / "photos"},
+    Extraction: {"data": HERE / "photos", "out": HERE / "features"},
     ServeSettings: {"run": HERE / "run"},
     TeachSettings: {"run": HERE / "run"},
     ImportSettings: {"source": HERE / "c.pt", "out": HERE / "o.onnx"},
@@ -65,6 +67,7 @@ VALUES: dict[str, Any] = {
     "synthetic": (SyntheticFamily.parse("resnet18:0.8,0.9"),),
     "mode": "online",
     "solver": "ridge",
+    "partition": (2, 3),
     "mean": (0.1, 0.25, 0.5),
     "std": (0.1, 0.25, 0.5),
     "momentum": 0.25,
@@ -243,7 +246,7 @@ def test_numbers_are_read_as_they_are_written(
 @example("1e999")
 @example("0x10")
 def test_a_text_is_read_as_what_is_written_again_or_refused(text: str) -> None:
-    for form in (BYTES, AUTOMATIC, TRIPLE):
+    for form in (BYTES, AUTOMATIC, TRIPLE, SHARE):
         with contextlib.suppress(UsageError):
             value = form.read("--option", text)
             assert repr(form.read("--option", str(form.write(value)))) == repr(value)

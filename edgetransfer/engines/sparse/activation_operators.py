@@ -16,12 +16,12 @@ def activated(
     low: Lowering, value: Value, kind: Activation, low_bound: float = 0, high: float = 0
 ) -> Value:
     """An activation of a value, as an operator of its own; `fuse` has others do it."""
-    return low.emit(
+    return low.emit_as(
         Operator(
             kind=Kind.ADD, source=value.tensor, out=low.plan.tensor(low.shape(value)),
             activation=kind, low=low_bound, high=high,
         ),
-        flat=value.flat,
+        value,
     )  # fmt: skip
 
 
@@ -40,7 +40,7 @@ SIMPLE = {
 
 def simple(low: Lowering, node: onnx.NodeProto, a: Attributes) -> Value:
     """Those without constants."""
-    return activated(low, low.value(node), SIMPLE[node.op_type])
+    return activated(low, low.any_value(node), SIMPLE[node.op_type])
 
 
 def clip(low: Lowering, node: onnx.NodeProto, a: Attributes) -> Value:
@@ -50,51 +50,54 @@ def clip(low: Lowering, node: onnx.NodeProto, a: Attributes) -> Value:
         given = low.constant(node, index)
         bounds.append(float(a.get(name, default)) if given is None else float(given.reshape(-1)[0]))
     if bounds == [0.0, np.inf]:
-        return activated(low, low.value(node), Activation.RELU)
-    return activated(low, low.value(node), Activation.CLIP, bounds[0], bounds[1])
+        return activated(low, low.any_value(node), Activation.RELU)
+    return activated(low, low.any_value(node), Activation.CLIP, bounds[0], bounds[1])
 
 
 def leaky_relu(low: Lowering, node: onnx.NodeProto, a: Attributes) -> Value:
     """LeakyRelu."""
-    return _sloped(low, low.value(node), np.full(1, float(a.get("alpha", 0.01))))
+    return _sloped(low, low.any_value(node), np.full(1, float(a.get("alpha", 0.01))))
 
 
 def hard_sigmoid(low: Lowering, node: onnx.NodeProto, a: Attributes) -> Value:
     """HardSigmoid."""
     line = float(a.get("alpha", 0.2)), float(a.get("beta", 0.5))
-    return activated(low, low.value(node), Activation.HARD_SIGMOID, *line)
+    return activated(low, low.any_value(node), Activation.HARD_SIGMOID, *line)
 
 
 def swish(low: Lowering, node: onnx.NodeProto, a: Attributes) -> Value:
     """Swish of opset 24."""
-    return activated(low, low.value(node), Activation.SILU, float(a.get("alpha", 1.0)))
+    return activated(low, low.any_value(node), Activation.SILU, float(a.get("alpha", 1.0)))
 
 
 def gelu(low: Lowering, node: onnx.NodeProto, a: Attributes) -> Value:
     """Gelu, by the error function or by tanh."""
     by_tanh = a.get("approximate", "none") == "tanh"
-    return activated(low, low.value(node), Activation.GELU_TANH if by_tanh else Activation.GELU)
+    return activated(low, low.any_value(node), Activation.GELU_TANH if by_tanh else Activation.GELU)
 
 
 def elu(low: Lowering, node: onnx.NodeProto, a: Attributes) -> Value:
     """Elu."""
-    return activated(low, low.value(node), Activation.ELU, float(a.get("alpha", 1.0)))
+    return activated(low, low.any_value(node), Activation.ELU, float(a.get("alpha", 1.0)))
 
 
 def selu(low: Lowering, node: onnx.NodeProto, a: Attributes) -> Value:
     """Selu: elu times a number."""
     alpha = float(a.get("alpha", 1.67326319217681884765625))
-    below = activated(low, low.value(node), Activation.ELU, alpha)
+    below = activated(low, low.any_value(node), Activation.ELU, alpha)
     gamma = float(a.get("gamma", 1.05070102214813232421875))
     return low.pointwise(below, np.full(1, gamma), np.zeros(1))
 
 
 def parametric(low: Lowering, node: onnx.NodeProto, a: Attributes) -> Value:
     """PRelu, of one slope or one for each channel."""
-    value, slopes = low.value(node), low.constant(node, 1)
+    value, slopes = low.any_value(node), low.constant(node, 1)
     if slopes is None:
         raise EngineError("it misses its slopes")
-    return _sloped(low, value, low.by_channel(value, slopes.astype(np.float64)))
+    numbers = low.spread(value, slopes.astype(np.float64))
+    if numbers.shape[1:] != (1, 1):
+        raise EngineError("its slopes differ within a channel")
+    return _sloped(low, value, numbers.reshape(-1))
 
 
 def _sloped(low: Lowering, value: Value, slopes: Array) -> Value:
@@ -109,12 +112,12 @@ def _sloped(low: Lowering, value: Value, slopes: Array) -> Value:
 
 def negated(low: Lowering, node: onnx.NodeProto, a: Attributes) -> Value:
     """Neg."""
-    return low.pointwise(low.value(node), -np.ones(1), np.zeros(1))
+    return low.pointwise(low.any_value(node), -np.ones(1), np.zeros(1))
 
 
 def power(low: Lowering, node: onnx.NodeProto, a: Attributes) -> Value:
     """Pow of a small whole number, or of one half."""
-    value, exponent = low.value(node), low.constant(node, 1)
+    value, exponent = low.any_value(node), low.constant(node, 1)
     if exponent is None or exponent.size != 1:
         raise EngineError("it knows powers of one number alone")
     number = float(exponent.reshape(-1)[0])

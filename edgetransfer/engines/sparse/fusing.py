@@ -117,7 +117,7 @@ class _Fusion:
     def _is_frame(self, operator: Operator) -> bool:
         """Whether it copies all channels of its source, and no other copy writes beside it."""
         same = self.plan.shapes[operator.source][0] == self.plan.shapes[operator.out][0]
-        return operator.kind is Kind.COPY and same
+        return operator.kind is Kind.COPY and same and not operator.counts_padding
 
     def _scales(self, operator: Operator) -> bool:
         """Fold a number for each channel into the convolution before it."""
@@ -125,13 +125,14 @@ class _Fusion:
         if not (operator.is_scale and same):
             return False
         writer = self._open_writer(operator.source, operator)
-        if writer is None or not writer.is_convolution or writer.second >= 0:
+        folds = writer is not None and (writer.is_convolution or writer.kind is Kind.NORMALISE)
+        if writer is None or not folds or writer.second >= 0:
             return False
         (weights, bias), (scales, shifts) = _arrays(writer), _arrays(operator)
         scale = scales.reshape(-1).astype(np.float64)
         changed = replace(
             writer,
-            weights=(weights * scale[:, None, None, None]).astype(weights.dtype),
+            weights=(weights * scale.reshape(-1, *[1] * (weights.ndim - 1))).astype(weights.dtype),
             bias=(bias * scale + shifts).astype(bias.dtype),
             out=operator.out,
         )

@@ -117,7 +117,7 @@ class Session:
         self._library = load_library()
         self._error = ctypes.create_string_buffer(ERROR_BYTES)
         self._operators = operators
-        self._process = os.getpid()
+        self._process, self._here = os.getpid(), os.getpid  # modules go before the last objects
         self._handle: int | None = self._library.sparse_open(
             words.ctypes.data, len(words), numbers.ctypes.data, len(numbers), threads,
             self._error, ERROR_BYTES,
@@ -167,7 +167,7 @@ class Session:
 
     def close(self) -> None:
         """Let go of memory and threads; safe to call twice."""
-        if self._handle and self._process == os.getpid():
+        if self._handle and self._process == self._here():
             # A forked child has none of the threads that closing would wait for.
             self._library.sparse_close(self._handle)
         self._handle = None

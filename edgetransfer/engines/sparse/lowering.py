@@ -9,6 +9,7 @@ from edgetransfer.engines.sparse.fusing import fuse
 from edgetransfer.engines.sparse.operators import LOWERED
 from edgetransfer.engines.sparse.plan import Plan
 from edgetransfer.engines.sparse.recognising import recognise
+from edgetransfer.engines.sparse.relaying import references
 from edgetransfer.engines.sparse.state import Lowering, Value
 from edgetransfer.errors import EngineError
 
@@ -24,11 +25,13 @@ def lower(model: onnx.ModelProto) -> Plan:
     made = Lowering(model)
     for node in made.nodes:
         if not made.is_image_free(node):
-            made.values[node.output[0]] = _lower_node(made, node)
+            lowered = _lower_node(made, node)
+            values = lowered if isinstance(lowered, list) else [lowered]
+            made.values.update(zip(node.output, values, strict=False))
     output = made.graph.output[0].name
-    if output not in made.values or made.values[output].last:
+    if output not in made.values:
         raise EngineError("its output is not features of the image")
-    made.plan.output = made.values[output].tensor
+    made.plan.output = _in_order(made, made.values[output]).tensor
     if made.plan.output == made.plan.input:
         raise EngineError("its output is its input")
     recognise(made.plan)
@@ -36,7 +39,16 @@ def lower(model: onnx.ModelProto) -> Plan:
     return made.plan
 
 
-def _lower_node(made: Lowering, node: onnx.NodeProto) -> Value:
+def _in_order(made: Lowering, value: Value) -> Value:
+    """The output, its numbers in the order that the graph gives them."""
+    if len(value.view) == 4:
+        return made.canonical(value)
+    if value.flat:
+        return value
+    return made.relaid(value, (references(value.view, range(len(value.view))), [], []))
+
+
+def _lower_node(made: Lowering, node: onnx.NodeProto) -> Value | list[Value]:
     lowered = LOWERED.get(node.op_type) if node.domain in ("", "ai.onnx") else None
     if lowered is None:
         raise EngineError(f"it does not know the operator {node.op_type}")

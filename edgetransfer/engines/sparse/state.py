@@ -2,11 +2,13 @@
 
 A batch normalisation or scale is a pointwise convolution here, an activation an addition of
 nothing, a padding a copy; what has been flattened is read by a convolution whose kernel is the
-whole image. What only looks at a tensor in another way is the same tensor of the plan.
+whole image. What only looks at a tensor in another way is the same tensor of the plan, seen by
+another view (`views.py`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +20,23 @@ from edgetransfer.engines.sparse.constants import (
     evaluate,
     initial_constants,
 )
-from edgetransfer.engines.sparse.plan import Kind, Operator, Plan, Shape
+from edgetransfer.engines.sparse.plan import Integers, Kind, Operator, Plan, Shape
+from edgetransfer.engines.sparse.relaying import (
+    Layout,
+    Reference,
+    laid_out,
+    references,
+    relay,
+)
+from edgetransfer.engines.sparse.views import (
+    Axis,
+    View,
+    flat_view,
+    image_view,
+    is_canonical,
+    sizes,
+    without_batch,
+)
 from edgetransfer.errors import EngineError
 from edgetransfer.graphs.graph import Array, opset_of
 
@@ -27,21 +45,21 @@ Attributes = dict[str, Any]
 
 @dataclass(frozen=True, kw_only=True)
 class Value:
-    """What a name of the graph stands for: a tensor of the plan.
+    """What a name of the graph stands for: a tensor of the plan, and how the graph sees it.
 
     Parameters
     ----------
     tensor
         Its number.
+    view
+        What each axis of the graph is made of.
     flat
-        Whether the graph sees it as (batch, features).
-    last
-        Whether the graph sees its channels last.
+        Whether the graph sees (batch, features) in the order of the plan.
     """
 
     tensor: int
-    flat: bool = False
-    last: bool = False
+    view: View
+    flat: bool
 
 
 class Lowering:
@@ -53,9 +71,9 @@ class Lowering:
         self.constants = initial_constants(self.graph)
         self.values: dict[str, Value] = {}
         self.nodes = _needed_nodes(self.graph)
-        self.batch = self._input()
+        self._input()
 
-    def _input(self) -> int:
+    def _input(self) -> None:
         inputs = [i for i in self.graph.input if i.name not in self.constants]
         if len(inputs) != 1 or len(self.graph.output) != 1:
             raise EngineError("it takes graphs of one input and one output")
@@ -64,8 +82,16 @@ class Lowering:
             raise EngineError("its input must be a batch of images of a fixed shape")
         batch, *shape = dims
         self.plan.input = self.plan.tensor((shape[0], shape[1], shape[2]))
-        self.values[inputs[0].name] = Value(tensor=self.plan.input)
-        return int(batch)
+        self.batch = int(batch)
+        self.values[inputs[0].name] = self.made(self.plan.input)
+
+    def made(self, tensor: int, view: View | None = None, *, flat: bool = False) -> Value:
+        """A value; an image, or flat, where no view is given."""
+        shape = self.plan.shapes[tensor]
+        as_flat = flat_view(self.batch, shape)
+        if view is None:
+            view = as_flat if flat else image_view(self.batch, shape)
+        return Value(tensor=tensor, view=view, flat=is_canonical(view, as_flat))
 
     def shape(self, value: Value) -> Shape:
         """Channels, height and width of a value."""
@@ -73,21 +99,42 @@ class Lowering:
 
     def full_shape(self, value: Value) -> list[int]:
         """The shape that the graph sees."""
-        channels, height, width = self.shape(value)
-        if value.flat:
-            return [self.batch, channels * height * width]
-        if value.last:
-            return [self.batch, height, width, channels]
-        return [self.batch, channels, height, width]
+        return sizes(value.view)
 
-    def value(self, node: onnx.NodeProto, index: int = 0) -> Value:
-        """A node's input that depends on the image."""
+    def any_value(self, node: onnx.NodeProto, index: int = 0) -> Value:
+        """A node's input that depends on the image, however the graph sees it."""
         name = node.input[index]
         if name not in self.values:
             raise EngineError(f"{node.op_type} takes {name!r} where an image is expected")
-        if self.values[name].last:
-            raise EngineError("it computes with channels first alone")
         return self.values[name]
+
+    def value(self, node: onnx.NodeProto, index: int = 0) -> Value:
+        """A node's input that depends on the image, as an image or flat."""
+        return self.canonical(self.any_value(node, index))
+
+    def canonical(self, value: Value) -> Value:
+        """A value moved to where the plan has what the graph sees: an image, or flat.
+
+        Raises
+        ------
+        EngineError
+            If the graph sees neither.
+        """
+        if value.flat or is_canonical(value.view, image_view(self.batch, self.shape(value))):
+            return value
+        view = value.view
+        apart = [d for d in range(1, len(view)) if without_batch(view[d]) != view[d]]
+        if len(view) not in (2, 4) or apart or without_batch(view[0]):
+            raise EngineError(f"it takes images or features, not {self.full_shape(value)}")
+        axes = [references(view, [d]) for d in range(1, len(view))]
+        axes += [[], []][: 3 - len(axes)]
+        return self.relaid(value, (axes[0], axes[1], axes[2]))
+
+    def relaid(
+        self, value: Value, layout: Layout, picks: Mapping[Reference, Integers] | None = None
+    ) -> Value:
+        """A value whose factors lie in another order; see `relay`."""
+        return self.made(*relay(self.plan, value.tensor, value.view, layout, picks or {}))
 
     def constant(self, node: onnx.NodeProto, index: int) -> Array | None:
         """A node's constant input, or None where it has none.
@@ -105,36 +152,63 @@ class Lowering:
 
     def emit(self, operator: Operator, *, flat: bool = False) -> Value:
         """Append an operator; what it writes, as a value."""
-        return Value(tensor=self.plan.add(operator).out, flat=flat)
+        return self.made(self.plan.add(operator).out, flat=flat)
 
-    def by_channel(self, value: Value, constant: Array) -> Array:
-        """A constant that spreads along channels alone, as (channels,) or (1,).
+    def emit_as(self, operator: Operator, like: Value) -> Value:
+        """Append an operator that keeps the places of numbers; its value is seen like another."""
+        return self.made(self.plan.add(operator).out, like.view)
+
+    def spread(self, value: Value, constant: Array) -> Array:
+        """A constant that spreads to a value, as the plan has that: (channels or 1, rows, columns).
+
+        One number for each channel, or for all, is (channels or 1, 1, 1).
 
         Raises
         ------
         EngineError
-            If it differs within a channel.
+            If it is larger than the value, or differs from image to image.
         """
-        shape, axes = self.shape(value), 2 if value.flat else 4
-        padded = constant.reshape((1,) * (axes - constant.ndim) + constant.shape)
-        if padded.ndim == axes and constant.size == 1:
-            return constant.reshape(1)
-        by_channel = not value.flat or shape[1:] == (1, 1)
-        if padded.ndim == axes and padded.shape[1] == constant.size == shape[0] and by_channel:
-            return constant.reshape(-1)
-        raise EngineError(f"a constant of {constant.shape} is not one number for each channel")
+        shape = self.full_shape(value)
+        if constant.size == 1 and constant.ndim <= len(shape):
+            return constant.reshape(1, 1, 1)
+        try:
+            wide = constant.reshape((1,) * (len(shape) - constant.ndim) + constant.shape)
+            np.broadcast_to(wide, shape)
+        except ValueError as error:
+            raise EngineError(f"a constant of {constant.shape} does not fit {shape}") from error
+        for d, dimension in enumerate(value.view):
+            if without_batch(dimension) == dimension or wide.shape[d] == 1:
+                continue
+            images, *others = (factor.size for factor in dimension)
+            if dimension[0].axis is not Axis.BATCH:
+                raise EngineError("a constant differs from image to image")
+            rest = int(np.prod(others))
+            wide = wide.reshape(*wide.shape[:d], images, rest, *wide.shape[d + 1 :])
+            if (wide != wide.take([0], axis=d)).any():
+                raise EngineError("a constant differs from image to image")
+            wide = wide.take(0, axis=d)
+        return laid_out(wide, value.view, self.shape(value))
+
+    def constant_tensor(self, numbers: Array) -> int:
+        """A tensor that is the same for every image, of (channels, rows, columns)."""
+        channels, rows, columns = numbers.shape
+        out = self.plan.tensor((channels, rows, columns))
+        self.plan.add(
+            Operator(kind=Kind.CONSTANT, source=self.plan.input, out=out, weights=numbers)
+        )
+        return out
 
     def pointwise(self, value: Value, scale: Array, shift: Array) -> Value:
-        """Each channel times a number plus a number."""
+        """Each channel of the plan times a number plus a number."""
         shape = self.shape(value)
         weights = np.broadcast_to(np.asarray(scale, np.float64), shape[:1]).reshape(-1, 1, 1, 1)
         bias = np.broadcast_to(np.asarray(shift, np.float64), shape[:1])
-        return self.emit(
+        return self.emit_as(
             Operator(
                 kind=Kind.CONVOLUTION, source=value.tensor, out=self.plan.tensor(shape),
                 groups=shape[0], weights=weights, bias=bias,
             ),
-            flat=value.flat,
+            value,
         )  # fmt: skip
 
     def is_image_free(self, node: onnx.NodeProto) -> bool:

@@ -31,7 +31,8 @@ def list_backbones() -> list[dict[str, Any]]:
 
     Each has ``name``, ``where`` (``bundled``, ``here`` or ``obtainable``), ``parameters``,
     ``nonzero`` (of them), ``size`` in pixels, ``macs`` (of non-zero weights, features only),
-    ``licence``, ``top1`` (published), ``transfer`` (Caltech-101, mean per class),
+    ``licence``, ``top1`` (published), ``top1_photo_a_class`` (measured on a photo of each
+    ImageNet class), ``transfer`` (Caltech-101, mean per class),
     ``images_per_second`` (as `tune` measured here) and ``command`` (what brings it); None where
     it is not known.
     """
@@ -146,6 +147,8 @@ def _here(name: str, path: Path, where: str) -> dict[str, Any]:
         "size": backbone.preprocessing.size,
         "macs": report.nonzero_macs,
         "licence": backbone.card.licence,
+        "top1_photo_a_class": backbone.card.top1_photo_a_class or entry["top1_photo_a_class"],
+        "transfer": backbone.card.transfer or entry["transfer"],
         "images_per_second": max(speeds.values()) if speeds else None,
         "file": str(path),
     }
@@ -174,6 +177,7 @@ def _entry(name: str, where: str, record: BackboneRecord | None) -> dict[str, An
         "macs": None,
         "licence": None,
         "top1": None if record is None else record.top1,
+        "top1_photo_a_class": None if record is None else record.top1_photo_a_class,
         "transfer": None if record is None else record.transfer,
         "images_per_second": None,
         "command": None,

@@ -9,12 +9,11 @@ from typing import Any
 
 import numpy as np
 import onnx
-from onnx import numpy_helper
 
 from edgetransfer.backbones import LayerSparsity, SparsityReport
 from edgetransfer.engines import Engine, LayerTime, engine_kind, open_engine
 from edgetransfer.errors import EngineError
-from edgetransfer.graphs.graph import Graph
+from edgetransfer.graphs.dense_twin import dense_twin
 from edgetransfer.graphs.sparsity import WEIGHT_INPUTS
 
 # Of an engine that gains: a layer's time over its dense time, at a share d of weights left, is
@@ -23,7 +22,6 @@ from edgetransfer.graphs.sparsity import WEIGHT_INPUTS
 # server: ResNet50 at 80, 90, 95 % (3.3, 4.6, 5.5 times dense), MobileNetV1 at 50, 75, 90 % (1.4,
 # 2.1, 3.0 times); the fit is within 13 % of each.
 FLOOR, SLOPE, DEPTHWISE = 0.08, 1.1, 6.0
-TWIN_SCALE = 1e-3  # what replaces zeros, as a share of the other weights' spread
 SLOWEST = 5
 COMPARED_SECONDS = 2.0
 
@@ -39,27 +37,6 @@ class Comparison:
     def speedup(self) -> float:
         """How many times as fast as dense it is."""
         return self.sparse / self.dense
-
-
-def dense_twin(model: onnx.ModelProto, seed: int = 0) -> onnx.ModelProto:
-    """A copy whose zero weights are small seeded random numbers: the same work, no zeros."""
-    graph = Graph(model)
-    weights = {
-        node.input[WEIGHT_INPUTS[node.op_type][0]]
-        for node in model.graph.node
-        if node.op_type in WEIGHT_INPUTS
-    }
-    twin = onnx.ModelProto()
-    twin.CopyFrom(model)
-    for index, tensor in enumerate(twin.graph.initializer):
-        values = graph.array(tensor.name) if tensor.name in weights else None
-        if values is None or values.dtype != np.float32 or values.all():
-            continue
-        spread = float(values.std()) or 1.0
-        noise = np.random.default_rng((seed, index)).standard_normal(values.shape, np.float32)
-        filled = np.where(values == 0, noise * np.float32(TWIN_SCALE * spread), values)
-        tensor.CopyFrom(numpy_helper.from_array(filled, tensor.name))
-    return twin
 
 
 def predicted_speedup(report: SparsityReport, engine: str) -> float:

@@ -1,15 +1,20 @@
-"""A sparse backbone as the project ships it: no classifier, float16 values, packed, with its card.
+"""A sparse backbone as the project ships it: no classifier, few bits a weight, packed, its card.
 
-    python bundle.py SPARSE.onnx --name NAME --pruning TEXT --source TEXT --out DIR [--photos DIR]
+    python bundle.py SPARSE.onnx --name NAME --pruning TEXT --source TEXT --out DIR \\
+      [--integers] [--photos DIR] [--labelled DIR] [--transfer DIR]
 
-`SPARSE.onnx` is what `edgetransfer sparsify` made of the dense file. With --photos the features of
-the packed network are compared with those of the float32 one.
+`SPARSE.onnx` is what `edgetransfer sparsify` made of the dense file. Weights become float16, or
+with --integers multiples of a step of each output channel, 127 on either side of zero. What then
+is measured is the network as it ships: with --photos how far its features are from the float32
+one's, with --labelled its top-1 with the classifier of SPARSE.onnx, with --transfer (class folders,
+train and test) the mean accuracy per class of a linear head; the latter two go onto the card.
 """
 
 from __future__ import annotations
 
 import argparse
 import hashlib
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,11 +22,15 @@ import numpy as np
 import onnx
 
 from edgetransfer.backbones import Backbone
-from edgetransfer.backbones.packing import PACKED, pack, rounded, unpack
+from edgetransfer.backbones.packing import PACKED, pack, unpack
+from edgetransfer.backbones.rounding import rounded
 from edgetransfer.data import Sample, find_images
 from edgetransfer.engines import open_engine
 from edgetransfer.features import FeatureExtractor
+from edgetransfer.graphs.canonical import load_canonical
 from edgetransfer.images import SUFFIXES
+from edgetransfer.train import LinearTraining, train_linear
+from edgetransfer.train.upstream import UpstreamTest, evaluate_upstream
 
 COMPARED = 128
 BATCH = 32
@@ -44,6 +53,21 @@ def compare(before: Backbone, after: Backbone, folder: Path) -> None:
     print(f"cosines of {len(samples)} photos: at least {cosines.min():.7f}")
 
 
+def with_classifier(sparse: Path, body: onnx.ModelProto, out: Path) -> None:
+    """Write the whole network of a file, with the weights of its rounded body."""
+    weights = {tensor.name: tensor for tensor in body.graph.initializer}
+    whole = load_canonical(sparse)
+    for tensor in whole.graph.initializer:
+        if tensor.name in weights:
+            tensor.CopyFrom(weights[tensor.name])
+    onnx.save(whole, str(out))
+
+
+def transfer(backbone: Path, data: Path, folder: Path) -> float:
+    asked = LinearTraining(backbone=str(backbone), data=data, out=folder / "run")
+    return float(train_linear(asked)["final"]["mean_per_class"])
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("sparse", type=Path)
@@ -52,10 +76,13 @@ def main() -> None:
     parser.add_argument("--source", required=True, help="for the card: where its weights are from")
     parser.add_argument("--licence", default="Apache-2.0")
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--integers", action="store_true", help="8 bits a weight, not 16")
     parser.add_argument("--photos", type=Path)
+    parser.add_argument("--labelled", type=Path)
+    parser.add_argument("--transfer", type=Path)
     options = parser.parse_args()
     opened = Backbone.open(options.sparse)
-    body = rounded(opened.body)
+    body = rounded(opened.body, integers=options.integers)
     del body.metadata_props[:]
     content = body.SerializeToString(deterministic=True)
     packed = pack(content)
@@ -63,7 +90,6 @@ def main() -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     name = options.name
     (options.out / f"{name}{PACKED}").write_bytes(packed)
-    plain = options.out / f"{name}.onnx"
     card = replace(
         opened.card,
         name=name,
@@ -76,12 +102,26 @@ def main() -> None:
         sha256=hashlib.sha256(content).hexdigest(),
         assumed=False,
     )
-    (options.out / f"{name}.toml").write_text(card.to_toml(), encoding="utf-8")
     print(f"{name}: {opened.sparsity:.1%} zero, {len(content):,} bytes packed to {len(packed):,}")
-    if options.photos is not None:
-        onnx.save(onnx.load_from_string(content), str(plain))
-        compare(opened, Backbone.open(plain), options.photos)
-        plain.unlink()
+    with tempfile.TemporaryDirectory() as made:
+        plain = Path(made) / f"{name}.onnx"
+        plain.write_bytes(content)
+        plain.with_suffix(".toml").write_text(card.to_toml(), encoding="utf-8")
+        if options.photos is not None:
+            compare(opened, Backbone.open(plain), options.photos)
+        if options.transfer is not None:
+            share = transfer(plain, options.transfer, Path(made))
+            card = replace(card, transfer=round(share, 4))
+            print(f"transfer: {share:.2%} mean per class")
+        if options.labelled is not None:
+            whole = Path(made) / "whole.onnx"
+            with_classifier(options.sparse, body, whole)
+            loose = replace(card, sha256=None, sparsity=None, transfer=None)
+            whole.with_suffix(".toml").write_text(loose.to_toml(), encoding="utf-8")
+            found = evaluate_upstream(whole, UpstreamTest(data=options.labelled))
+            card = replace(card, top1_photo_a_class=round(found["top1"], 4))
+            print(f"top-1 with its classifier: {found['top1']:.2%}")
+    (options.out / f"{name}.toml").write_text(card.to_toml(), encoding="utf-8")
 
 
 if __name__ == "__main__":

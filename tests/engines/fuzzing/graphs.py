@@ -18,7 +18,14 @@ BEFORE = {
     "Unsqueeze": ["GlobalAveragePool", "Flatten"],
 }
 # An opset that has what others lack.
-SINCE = {"HardSwish": 18, "Mish": 18, "Gelu": 20}
+SINCE = {
+    "HardSwish": 18,
+    "Mish": 18,
+    "Gelu": 20,
+    "LayerNormalization": 18,
+    "GroupNormalization": 21,
+    "Resize": 13,
+}
 
 
 def random_graph(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from onnx import TensorProto
 
-from tests.engines.fuzzing import activations, windows
+from tests.engines.fuzzing import activations, mixing, windows
 from tests.engines.fuzzing.growth import Growth, Step, Tensor
 
 MOST_CHANNELS = 20
@@ -109,8 +109,10 @@ def _cast(g: Growth, x: Tensor) -> Tensor | None:
 def _transpose(g: Growth, x: Tensor) -> Tensor | None:
     if x.flat:
         return g.renamed(x, g.node("Transpose", x.name, perm=[0, 1]))
-    if g.chance(0.5):
+    if g.chance(0.3):
         return g.renamed(x, g.node("Transpose", x.name, perm=[0, 1, 2, 3]))
+    if g.chance(0.5):
+        return mixing.shuffled(g, x)
     there = g.node("Transpose", x.name, perm=[0, 2, 3, 1])
     return g.renamed(x, g.node("Transpose", there, perm=[0, 3, 1, 2]))
 
@@ -149,6 +151,8 @@ def _pad(g: Growth, x: Tensor) -> Tensor | None:
     if x.flat:
         return None
     pads = [0, 0, 0, 0]
+    if g.chance(0.2):
+        return mixing.mirrored(g, x)
     if not g.chance(0.2):
         pads = [g.integer(0, 3) if g.chance(0.6) else 0 for _ in range(4)]
     all_axes = [0, 0, *pads[:2], 0, 0, *pads[2:]]
@@ -214,6 +218,20 @@ STEPS: dict[str, Step] = {
     "GlobalAveragePool": windows.pooled_whole("GlobalAveragePool"),
     "GlobalMaxPool": windows.pooled_whole("GlobalMaxPool"),
     "ReduceMean": windows.mean,
+    "ReduceSum": mixing.reduced("ReduceSum"),
+    "ReduceMax": mixing.reduced("ReduceMax"),
+    "ReduceL2": mixing.reduced("ReduceL2"),
+    "Slice": mixing.sliced,
+    "Split": mixing.split,
+    "Gather": mixing.gathered,
+    "Expand": mixing.expanded,
+    "DepthToSpace": mixing.depth_to_space,
+    "SpaceToDepth": mixing.space_to_depth,
+    "Resize": mixing.resized,
+    "Softmax": mixing.softmax,
+    "LayerNormalization": mixing.layer_normalisation,
+    "InstanceNormalization": mixing.instance_normalisation,
+    "GroupNormalization": mixing.group_normalisation,
     "Flatten": _flatten,
     "Reshape": _reshape,
     "Squeeze": _squeeze,
@@ -228,12 +246,14 @@ STEPS: dict[str, Step] = {
 # Steps that may give nothing but another name.
 RENAMING = frozenset(
     (
-        "Sum", "Flatten", "Reshape", "Squeeze", "Unsqueeze", "Pad", "Identity", "Dropout", "Cast",
-        "Transpose",
+        "Slice", "Gather", "Expand", "Resize", "Sum", "Flatten", "Reshape", "Squeeze", "Unsqueeze",
+        "Pad", "Identity", "Dropout", "Cast", "Transpose", "ReduceMean", "ReduceSum", "ReduceMax",
+        "SpaceToDepth", "DepthToSpace",
     )
 )  # fmt: skip
 # Chances beside 1: images shrink to a point late, and convolutions are what all others meet.
 WEIGHTS = {
     "Conv": 6.0, "Add": 3.0, "Relu": 2.0, "Pad": 2.0, "MaxPool": 1.5, "Gemm": 2.0,
-    "GlobalAveragePool": 0.3, "GlobalMaxPool": 0.3, "ReduceMean": 0.3, "Flatten": 0.4,
+    "Softmax": 2.0, "Transpose": 2.0, "GlobalAveragePool": 0.3, "GlobalMaxPool": 0.3,
+    "ReduceMean": 0.3, "ReduceSum": 0.3, "ReduceMax": 0.3, "Flatten": 0.4,
 }  # fmt: skip

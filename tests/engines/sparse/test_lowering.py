@@ -160,24 +160,30 @@ REFUSED: dict[str, tuple[Build, str]] = {
         lambda n, x: n.add("Relu", n.add("Sinh", n.conv(x, (8, 8)))),
         "the operator Sinh",
     ),
-    "shuffle": (
-        lambda n, x: n.add("Reshape", x, n.constant([2, 4, 24, 12], np.int64)),
-        "Reshape 'node0': it does not reshape",
+    "joined_images": (
+        lambda n, x: n.add("Reshape", x, n.constant([1, 16, 12, 12], np.int64)),
+        "images or features",
     ),
     "wrong_reshape": (
         lambda n, x: n.add("Reshape", x, n.constant([-1, 7], np.int64)), "does not become"
     ),
     "wrong_weights": (lambda n, x: n.conv(x, (9, 4)), "do not fit 8 channels"),
     "unlike": (lambda n, x: n.add("Mul", x, n.conv(x, (8, 4))), "Mul 'node1'"),
-    "other_axis": (lambda n, x: n.add("Concat", x, x, axis=2), "channels alone"),
-    "mean_of_rows": (lambda n, x: n.add("ReduceMean", x, axes=[2]), "all of an image"),
-    "reflected": (
-        lambda n, x: n.add("Pad", x, n.constant([0, 0, 1, 1] * 2, np.int64), mode="reflect"),
-        "a number alone",
+    "other_axis": (lambda n, x: n.add("Concat", x, x, axis=0), "along the batch"),
+    "mean_of_images": (lambda n, x: n.add("ReduceMean", x, axes=[0]), "over the batch"),
+    "more_images": (
+        lambda n, x: n.add("Pad", x, n.constant([1, 0, 0, 0] * 2, np.int64)), "pad the batch"
     ),
-    "permuted": (lambda n, x: n.add("Transpose", x, perm=[0, 1, 3, 2]), "permutes axes"),
-    "channels_last": (
-        lambda n, x: n.add("Relu", n.add("Transpose", x, perm=[0, 2, 3, 1])), "channels first"
+    "permuted": (lambda n, x: n.add("Transpose", x, perm=[1, 0, 2, 3]), "images or features"),
+    "by_neighbour": (
+        lambda n, x: n.add("Add", x, n.constant(np.arange(2.0).reshape(2, 1, 1, 1))),
+        "differs from image to image",
+    ),
+    "cubic": (
+        lambda n, x: n.add(
+            "Resize", x, "", n.constant([1.0, 1.0, 2.0, 2.0]), mode="cubic"
+        ),
+        "the mode cubic",
     ),
     "too_small": (lambda n, x: n.add("MaxPool", x, kernel_shape=[13, 2]), "larger than its image"),
     "wrong_matrix": (
@@ -203,18 +209,18 @@ REFUSED: dict[str, tuple[Build, str]] = {
     ),
     "more_axes": (
         lambda n, x: n.add("Add", averaged(n, x), n.constant(np.ones((1, 8, 1)))),
-        "not one number for each channel",
+        "does not fit",
     ),
     "outer_sum": (
         lambda n, x: n.add("Add", averaged(n, x), n.add("GlobalAveragePool", x)),
         "does not combine",
     ),
     "cropped": (
-        lambda n, x: n.add("Pad", x, n.constant([0, 0, 1, 1, 0, 0, -1, 0], np.int64)),
-        "pads rows and columns of images alone",
+        lambda n, x: n.add("Pad", x, n.constant([0, 0, -6, 1, 0, 0, -6, 0], np.int64)),
+        "nothing is left",
     ),
     "column": (
-        lambda n, x: n.add("Add", x, n.constant(np.ones((12, 1)))), "not one number for each"
+        lambda n, x: n.add("Add", x, n.constant(np.ones((5, 1)))), "does not fit"
     ),
 }  # fmt: skip
 

@@ -14,7 +14,13 @@ from safetensors.numpy import save
 
 from edgetransfer.backbones import Backbone
 from edgetransfer.backbones.architectures import ARCHITECTURES, build, multiply_adds, synthetic
-from edgetransfer.backbones.catalogue import bundled, installed_folder, is_known, resolve
+from edgetransfer.backbones.catalogue import (
+    bundled,
+    installed_folder,
+    is_known,
+    models_folder,
+    resolve,
+)
 from edgetransfer.backbones.checkpoints.naming import SCHEMES
 from edgetransfer.backbones.records import (
     RECORDS,
@@ -64,6 +70,24 @@ def test_every_record_is_complete(record):
             assert re.search(r"-[0-9a-f]{8}\.pth$", source.file)
             assert source.base.startswith("https://")
             assert source.base.endswith("/")
+
+
+@pytest.mark.parametrize("name", bundled())
+def test_a_bundled_backbone_says_what_it_is(name):
+    """Its card is complete, its file small, and its licence is in NOTICE."""
+    path = bundled()[name]
+    card = Backbone.open(name).card
+    assert card.name == name
+    assert card.sparsity > 0.3
+    for said in (card.dimension, card.licence, card.source, card.pruning, card.sha256):
+        assert said
+    assert 0.5 < card.transfer < 1
+    if "efficientnet" in name:  # the others know other classes than ImageNet's
+        assert 0.5 < card.top1_photo_a_class < 1
+        assert card.parent
+    assert path.stat().st_size <= 4_000_000
+    assert f"models/{name}\n" in (models_folder().parent / "NOTICE").read_text()
+    assert name in (path.parent / "README.md").read_text()
 
 
 def test_names_are_told_apart():

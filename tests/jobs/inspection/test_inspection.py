@@ -14,9 +14,10 @@ from edgetransfer.backbones.architectures import ARCHITECTURES, synthetic
 from edgetransfer.cli.main import main
 from edgetransfer.engines import FakeEngine
 from edgetransfer.engines.sparse import opening
+from edgetransfer.graphs.dense_twin import dense_twin
 from edgetransfer.graphs.sparsity import measure_sparsity
 from edgetransfer.jobs.inspection import inspect_backbone, speed
-from edgetransfer.jobs.inspection.speed import compare, dense_twin, predicted_speedup
+from edgetransfer.jobs.inspection.speed import compare, predicted_speedup
 from tests.conftest import needs_deepsparse
 from tests.graphs_made import noise, run
 

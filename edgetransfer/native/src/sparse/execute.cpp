@@ -242,7 +242,7 @@ void Run::copy(const Work& work, const Operator& op, int y) const {
   const bool shifted = work.in != op.in;  // a tiled source is already where it belongs
   const int from = shifted ? y : y - op.row_offset, column = shifted ? 0 : op.column_offset;
   char* to = out.row(arena_, y);
-  const bool fills = in.width != out.width || in.height != out.height;
+  const bool fills = !op.leaves_rest() && (in.width != out.width || in.height != out.height);
   constexpr const float* kNothing[kLanes] = {};
   if (fills)
     program_.network.kernels->gather(kNothing, op.fill, out.width * out.pixel_bytes / kVectorBytes,

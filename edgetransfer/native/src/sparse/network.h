@@ -94,6 +94,8 @@ struct Operator {
   bool over_columns = false;    // a product that adds up pixels, not channels
   std::vector<float> constant;  // [row][column][channel]
 
+  // Whether a copy leaves what stands beside it, which another copy has written or will write.
+  bool leaves_rest() const { return kind == Kind::copy && counts_padding; }
   bool takes_two() const { return kind == Kind::combine || kind == Kind::product; }
   // Whether any row of its output may need any row of its inputs.
   bool sees_everything() const {

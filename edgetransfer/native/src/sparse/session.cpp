@@ -23,7 +23,7 @@ double now() {
 // what sees all of an image finds parts of it in other lanes.
 bool can_tile(const Network& network) {
   return std::none_of(network.operators.begin(), network.operators.end(), [](const Operator& op) {
-    return (op.kind == Kind::average_pool && !op.counts_padding) ||
+    return (op.kind == Kind::average_pool && !op.counts_padding) || op.leaves_rest() ||
            (op.sees_everything() && op.kind != Kind::global_average);
   });
 }

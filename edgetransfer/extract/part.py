@@ -1,0 +1,71 @@
+"""One table, made in whatever process runs it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgetransfer.errors import EdgeTransferError
+from edgetransfer.extract.plan import PartPlan
+from edgetransfer.features.part_statistics import add_rows, save_statistics, statistics_beside
+from edgetransfer.features.tables import Origin, TableRows, write_table
+from edgetransfer.features.worker import FeatureWorker
+from edgetransfer.heads import Statistics
+from edgetransfer.reprs import short_repr
+from edgetransfer.types import Progress, no_progress
+
+_OPEN: dict[str, FeatureWorker] = {}  # of this process: tasks come one after the other
+
+
+@dataclass(frozen=True, kw_only=True)
+class PartTask:
+    """Everything that a worker needs to make one table.
+
+    Parameters
+    ----------
+    worker
+        What extracts features.
+    part
+        Of which photos.
+    folder
+        Where the table goes: the same place for every worker.
+    origin
+        What the table says of itself.
+    classes
+        All class names of the data set.
+    """
+
+    worker: FeatureWorker
+    part: PartPlan
+    folder: Path
+    origin: Origin
+    classes: tuple[str, ...]
+
+    __repr__ = short_repr
+
+    def run(self, progress: Progress = no_progress) -> None:
+        """Make the table and its statistics; the table last, as its being there says it is done."""
+        worker = _OPEN.setdefault(self.origin.text(), self.worker)
+        part = self.part
+        found = worker.extract(part.samples, progress, part.name)
+        rows = TableRows(
+            ids=part.ids,
+            labels=list(part.labels),
+            splits=list(part.splits),
+            features=found.features.astype(self.origin.dtype).astype("float32"),
+            problems=found.problems,
+        )
+        statistics = Statistics(self.origin.dimension, len(self.classes))
+        add_rows(statistics, rows, {name: i for i, name in enumerate(self.classes)})
+        table = part.table(self.folder)
+        save_statistics(statistics_beside(table), statistics, self.classes, self.origin)
+        write_table(table, rows, self.origin)
+
+
+def run_task(task: PartTask) -> str | EdgeTransferError:
+    """Make a table; returns its name, or what went wrong, which schedulers would wrap."""
+    try:
+        task.run()
+    except EdgeTransferError as error:
+        return error
+    return task.part.name

@@ -1,0 +1,90 @@
+"""Who makes the tables: this process, or workers of Ray, Spark or Dask.
+
+Each table is one task, which writes its file itself. So what comes back is small, a worker that
+dies is a task that is run again, and the tables are the same whoever made them. The folder must
+be one that every worker sees.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+
+from edgetransfer.errors import EdgeTransferError, UsageError
+from edgetransfer.extract.part import PartTask, run_task
+from edgetransfer.settings.extract import Scheduler
+from edgetransfer.types import Progress
+
+Done = Iterator[str | EdgeTransferError]
+Run = Callable[[Sequence[PartTask], int | None, Progress], Done]
+
+
+def run_tasks(
+    on: Scheduler, tasks: Sequence[PartTask], threads: int | None, progress: Progress
+) -> None:
+    """Run all tasks, and raise the first error; what was made by then stays.
+
+    Raises
+    ------
+    UsageError
+        If the scheduler is not installed.
+    EdgeTransferError
+        What a task raised.
+    """
+    if not tasks:
+        return
+    try:
+        for done, name in enumerate(_RUNS[on](tasks, threads, progress), 1):
+            if isinstance(name, EdgeTransferError):
+                raise name
+            progress("tables", done, len(tasks))
+    except ImportError as error:
+        extra = f"pip install 'edgetransfer[{on}]'"
+        raise UsageError(f"--on {on}: {error.name or on} is not installed; {extra}") from error
+
+
+def _local(tasks: Sequence[PartTask], _threads: int | None, progress: Progress) -> Done:
+    for task in tasks:
+        task.run(progress)
+        yield task.part.name
+
+
+def _ray(tasks: Sequence[PartTask], threads: int | None, _progress: Progress) -> Done:
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # before it is imported
+    import ray
+
+    if not ray.is_initialized():
+        ray.init(include_dashboard=False)
+    remote = ray.remote(num_cpus=threads or 1, max_retries=3)(run_task)
+    waiting = [remote.remote(task) for task in tasks]
+    while waiting:
+        ready, waiting = ray.wait(waiting)
+        yield from ray.get(ready)
+
+
+def _spark(tasks: Sequence[PartTask], _threads: int | None, _progress: Progress) -> Done:
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # another one may lack this package
+    from pyspark.sql import SparkSession
+
+    context = SparkSession.builder.getOrCreate().sparkContext
+    yield from context.parallelize(tasks, len(tasks)).map(run_task).collect()
+
+
+def _dask(tasks: Sequence[PartTask], threads: int | None, _progress: Progress) -> Done:
+    from distributed import Client, as_completed, get_client
+
+    try:
+        client, own = get_client(), False
+    except ValueError:  # none is there
+        client, own = Client(threads_per_worker=threads or 1, dashboard_address=None), True
+    try:
+        futures = [client.submit(run_task, task, pure=False, retries=3) for task in tasks]
+        for future in as_completed(futures):
+            yield future.result()
+    finally:
+        if own:
+            client.close()
+
+
+_RUNS: dict[Scheduler, Run] = {"local": _local, "ray": _ray, "spark": _spark, "dask": _dask}

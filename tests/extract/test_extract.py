@@ -1,0 +1,188 @@
+"""Tables of features: the same bytes however they are made, whole or not there."""
+
+from __future__ import annotations
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from edgetransfer import Extraction, features
+from edgetransfer.cli.main import main
+from edgetransfer.errors import DataError, TakenError, UsageError
+from edgetransfer.extract import extract
+from edgetransfer.features.table_folder import open_tables
+from edgetransfer.features.tables import TableFile
+from tests.photos import backbone, photos  # noqa: F401
+
+
+@pytest.fixture
+def settings(photos, backbone, tmp_path):  # noqa: F811
+    return Extraction(
+        data=photos, out=tmp_path / "features", backbone=str(backbone), rows=20, max_bad=0.5
+    )
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+def test_a_row_a_photo_with_the_features_that_it_has(settings, backbone):  # noqa: F811
+    report = extract(settings)
+    tables = open_tables(settings.out)
+    rows = [rows for file in tables.files for rows in file.rows()]
+    ids = [name for part in rows for name in part.ids]
+    assert report["photos"] == len(ids) == 75
+    assert report["tables"] == len(tables.files) == 4
+    found = np.concatenate([part.features for part in rows])
+    wanted = features(str(backbone), [settings.data / name for name in ids])
+    assert np.array_equal(found, wanted)
+    assert {s for part in rows for s in part.splits} == {"train", "test"}
+    assert all(
+        name.split("/")[1] == label
+        for part in rows
+        for name, label in zip(part.ids, part.labels, strict=True)
+    )
+
+
+def test_halves_are_kept_as_halves(settings, tmp_path):
+    extract(settings)
+    half = replace(settings, out=tmp_path / "half", dtype="float16")
+    extract(half)
+    one, other = (
+        next(iter(TableFile(f.out / "part-00000.parquet").rows())) for f in (settings, half)
+    )
+    assert np.array_equal(other.features, one.features.astype(np.float16).astype(np.float32))
+
+
+def test_job_arrays_make_the_same_bytes(settings, tmp_path):
+    extract(settings)
+    shared = replace(settings, out=tmp_path / "shared")
+    for part in (3, 1, 2):
+        extract(replace(shared, partition=(part, 3)))
+    assert contents(shared.out) == contents(settings.out)
+
+
+@pytest.mark.parametrize("damage", ["missing", "cut", "empty", "others"])
+def test_only_what_is_not_there_is_made(settings, damage):
+    extract(settings)
+    before = contents(settings.out)
+    path, whole = settings.out / "part-00001.parquet", settings.out / "part-00002.parquet"
+    stamp = whole.stat().st_mtime_ns
+    if damage == "missing":
+        path.unlink()
+    elif damage == "others":
+        path.write_bytes(whole.read_bytes())
+    else:
+        path.write_bytes(b"" if damage == "empty" else path.read_bytes()[:-9])
+    assert extract(settings)["tables_made"] == 1
+    assert contents(settings.out) == before
+    assert whole.stat().st_mtime_ns == stamp
+
+
+def test_broken_photos_are_rows_with_a_problem(settings):
+    (settings.data / "train" / "red" / "000.png").write_bytes(b"no photo")
+    report = extract(settings)
+    assert [row["id"] for row in report["problems"]] == ["train/red/000.png"]
+    rows = next(iter(TableFile(settings.out / "part-00002.parquet").rows()))
+    assert sum(map(len, (file for file in open_tables(settings.out).files))) == 75
+    assert np.isfinite(rows.features).all() == (not rows.problems)
+    with pytest.raises(DataError, match=r"1 of 75 images cannot be used.*train/red/000.png"):
+        extract(replace(settings, max_bad=0.0))
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"rows": 21}, "--rows"),
+        ({"dtype": "float16"}, "dtype"),
+        ({"size": 24, "resize": 24}, "preprocessing"),
+    ],
+)
+def test_a_folder_of_other_features_is_not_touched(settings, changed, said):
+    extract(settings)
+    before = contents(settings.out)
+    with pytest.raises(TakenError, match=said):
+        extract(replace(settings, **changed))
+    assert contents(settings.out) == before
+    extract(replace(settings, **changed), overwrite=True)
+    assert open_tables(settings.out)
+
+
+def test_a_folder_of_something_else_is_not_touched(settings):
+    settings.out.mkdir()
+    (settings.out / "thesis.tex").write_text("all of it")
+    with pytest.raises(TakenError, match="something else"):
+        extract(settings)
+    with pytest.raises(UsageError, match="empty the folder"):
+        extract(replace(settings, partition=(1, 2)), overwrite=True)
+    assert [path.name for path in settings.out.iterdir()] == ["thesis.tex"]
+
+
+def test_photos_that_came_since(settings):
+    extract(settings)
+    source = settings.data / "train" / "red" / "000.png"
+    (source.parent / "new.png").write_bytes(source.read_bytes())
+    with pytest.raises(TakenError, match="photos"):
+        extract(settings)
+
+
+@pytest.mark.parametrize("share", ["0/3", "4/3", "1", "a/b", "1/0", "-1/2"])
+def test_shares_that_are_none(settings, share, capsys):
+    code = main(
+        ["extract", "-d", str(settings.data), "-o", str(settings.out), "--partition", share]
+    )
+    assert code == 2
+    assert "--partition" in capsys.readouterr().err
+    assert not settings.out.exists()
+
+
+def test_killed_it_goes_on_to_the_same_bytes(settings, tmp_path):
+    extract(settings)
+    other = replace(settings, out=tmp_path / "killed", rows=20)
+    command = [
+        *(sys.executable, "-m", "edgetransfer", "extract", "--data", str(other.data)),
+        *("--out", str(other.out), "--backbone", str(other.backbone), "--rows", "20"),
+    ]
+    running = subprocess.Popen(command, stderr=subprocess.DEVNULL, env=os.environ)
+    limit = time.monotonic() + 60
+    while not list(other.out.glob("*.parquet")) and time.monotonic() < limit:
+        time.sleep(0.002)
+    running.send_signal(signal.SIGKILL)
+    running.wait()
+    extract(replace(other, max_bad=0.5))
+    made = {name: data for name, data in contents(other.out).items() if not name.startswith(".")}
+    assert made == contents(settings.out)
+
+
+def test_a_manifest_and_names_that_are_not_text(settings, tmp_path):
+    odd = settings.data / "train" / "red" / os.fsdecode(b"caf\xe9.png")
+    odd.write_bytes((settings.data / "train" / "red" / "000.png").read_bytes())
+    found = extract(settings)
+    ids = [name for file in open_tables(settings.out).files for name in file.columns("id")["id"]]
+    assert found["photos"] == len(set(ids)) == 76
+    manifest = tmp_path / "photos.csv"
+    with manifest.open("w", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(["path", "label", "split"])
+        for path in sorted(settings.data.glob("*/*/[0-9]*.png")):
+            split, label, _ = path.relative_to(settings.data).parts
+            rows.writerow([str(path), label, split])
+    listed = extract(replace(settings, data=manifest, out=tmp_path / "listed"))
+    assert listed["photos"] == 75
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("on", ["ray", "spark", "dask"])
+def test_schedulers_make_the_same_bytes(settings, tmp_path, on):
+    pytest.importorskip({"ray": "ray", "spark": "pyspark", "dask": "distributed"}[on])
+    extract(settings)
+    given_out = replace(settings, out=tmp_path / on, on=on, threads=1)
+    extract(given_out)
+    assert contents(given_out.out) == contents(settings.out)
