@@ -112,9 +112,10 @@ def pixel_candidates(likenesses: Mapping[int, Float32Array], k: int) -> IntArray
             best = np.argpartition(values, len(rows) - k, axis=1)[:, len(rows) - k :]
             first, at = np.nonzero(np.take_along_axis(values, best, axis=1) >= ROUGHLY)
             found.append(np.stack([start + first, best[first, at]], axis=1))
-    pairs = places[np.concatenate(found)]
+    pairs: IntArray = places[np.concatenate(found)]
     pairs.sort(axis=1)
-    return np.unique(pairs, axis=0)
+    once: IntArray = np.unique(pairs, axis=0)
+    return once
 
 
 def copies_among(
