@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import uuid
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 _LEFT = re.compile(r"\..+\.[0-9a-f]{8}\.tmp")
@@ -18,24 +20,56 @@ def write_atomically(path: Path, *content: bytes | memoryview) -> None:
     Raises
     ------
     OSError
-        If it cannot be written; the old file stays and nothing half-written remains.
+        If it cannot be written, with the file's name; the old file stays and nothing half-written
+        remains.
     """
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
+    write_together({path: content})
+
+
+def write_together(files: Mapping[Path, Sequence[bytes | memoryview]]) -> None:
+    """Write files that belong together, each as `write_atomically` does.
+
+    None is renamed before all are on disk, so that a disk that is full leaves all the old ones. A
+    kill may fall between two renamings: the file that the others are of no use without comes last.
+
+    Raises
+    ------
+    OSError
+        As `write_atomically`.
+    """
+    temporary = {path: path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp") for path in files}
     try:
-        with temporary.open("wb") as file:
-            file.writelines(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
+        for path, content in files.items():
+            with _named(path), temporary[path].open("wb") as file:
+                file.writelines(content)
+                file.flush()
+                os.fsync(file.fileno())
+        for path in files:
+            with _named(path):
+                os.replace(temporary[path], path)
     finally:
-        temporary.unlink(missing_ok=True)
+        for left in temporary.values():
+            with contextlib.suppress(OSError):  # what failed before it is what counts
+                left.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Errors name the file that was to be written: the system names a temporary one, or none."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None:
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def sync_folder(folder: Path) -> None:
     """Make new names in a folder survive a loss of power."""
     handle = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(handle)
+        with _named(folder):
+            os.fsync(handle)
     finally:
         os.close(handle)
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
+import tomllib
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 
 import onnx
 
-from edgetransfer.atomic import write_atomically
+from edgetransfer.atomic import write_together
 from edgetransfer.backbones.backbone import Backbone
 from edgetransfer.backbones.card import METADATA_KEY, BackboneCard, card_path
 from edgetransfer.errors import BackboneError, TakenError, UsageError
@@ -33,13 +36,27 @@ def check_target(out: Path, *, overwrite: bool, source: Path | None = None) -> N
         raise TakenError(f"--out {out} is a folder; it names the ONNX file to make")
     if not out.parent.is_dir():
         raise UsageError(f"--out {out}: there is no folder {out.parent}")
-    for path in (out, card_path(out)):
+    taken = [out] if out.exists() or _is_left(card_path(out)) else [card_path(out)]
+    for path in taken:
         if path.exists() and not overwrite:
             raise TakenError(f"{path} is there already: choose another --out, or --overwrite")
 
 
+def _is_left(card: Path) -> bool:
+    """Whether a card is that of a file, such as a killed call leaves, and none written by hand."""
+    try:
+        return bool(tomllib.loads(card.read_text(encoding="utf-8"))["sha256"])
+    except (OSError, ValueError, KeyError):
+        return False
+
+
 def write_backbone(
-    model: onnx.ModelProto, card: BackboneCard, out: Path, *, made_from: Path
+    model: onnx.ModelProto,
+    card: BackboneCard,
+    out: Path,
+    *,
+    made_from: Path,
+    beside: Mapping[Path, bytes] = MappingProxyType({}),
 ) -> Backbone:
     """Write a model and its card side by side, after opening them once elsewhere.
 
@@ -49,6 +66,8 @@ def write_backbone(
     ----------
     made_from
         The file that errors name.
+    beside
+        More files, by their paths: all are written, or none.
 
     Returns
     -------
@@ -78,6 +97,12 @@ def write_backbone(
             )
         except BackboneError as error:
             raise BackboneError(str(error).replace(str(path), str(made_from))) from error
-    write_atomically(out, content)
-    write_atomically(card_path(out), card.to_toml().encode())
+    # The model last: without its card it would be read by another preprocessing.
+    write_together(
+        {
+            **{path: [more] for path, more in beside.items()},
+            card_path(out): [card.to_toml().encode()],
+            out: [content],
+        }
+    )
     return replace(opened, path=out, card=card)

@@ -54,14 +54,24 @@ def with_exit_codes(
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(1) from None
         except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                _fail("the disk is full; what was saved stays whole: make room, then go on", 1)
-            where = f"{error.filename}: " if error.filename else ""
-            _fail(f"{where}{error.strerror or error}", 1)
+            _fail(_in_words(error), 1)
         except MemoryError:
             _fail("not enough memory; try a smaller --batch-size", 1)
 
     return run
+
+
+def _in_words(error: OSError) -> str:
+    """What the system refused, with the file and what mends it."""
+    where = f"{error.filename}: " if error.filename else ""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        what = "the disk is full" if error.errno == errno.ENOSPC else "the disk quota is used up"
+        return f"{where}{what}; what was saved stays whole: make room, then go on"
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return (
+            f"{where}{error.strerror}; change who may read and write there, or choose another place"
+        )
+    return f"{where}{error.strerror or error}"
 
 
 def _fail(message: str, code: int) -> None:

@@ -35,6 +35,7 @@ COMMANDS = {
     "teach": "Open a page in the browser where a classifier is taught, photo by photo.",
     "inspect": "Show a backbone's features, sparsity, dead channels, and what its zeros gain here.",
     "sparsify": "Make a dense backbone sparse in one shot, with unlabelled photos and no training.",
+    "pretrain": "Train a sparse network on photos, from random weights or from a dense backbone.",
     "compact": "Cut away channels that cannot change the features: same outputs, smaller network.",
     "benchmark": (
         "Compare backbones with a dense one: seconds per epoch and accuracy, here, on your photos."

@@ -36,7 +36,7 @@ from edgetransfer.settings.recipe import warning_of
 from edgetransfer.train import LinearTraining
 from edgetransfer.train.checkpoint import TrainingState, load_checkpoint
 from edgetransfer.train.epochs import CachedEpochs, EpochSource, OnlineEpochs
-from edgetransfer.train.finished_run import page_anew
+from edgetransfer.train.finished_run import page_anew, page_if_missing
 from edgetransfer.train.inputs import write_inputs
 from edgetransfer.train.opening import limited_threads, load_splits, open_backbone, train_view
 from edgetransfer.train.run_page import page_may_fail
@@ -81,6 +81,8 @@ def run_finetuning(
         run = entered.run
         if entered.finished is not None and not _takes_the_other(run, entered.finished, own):
             check_finished(run, Backbone.open(run.file(BACKBONE)).identity)
+            if training.report:
+                page_if_missing(training.out, training.threads, progress)
             return cast(FinetuningRecord, entered.finished)  # a linear training was refused
         context = Context(
             training=training,

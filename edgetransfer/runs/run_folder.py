@@ -25,7 +25,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from edgetransfer.atomic import is_leftover, write_atomically
+from edgetransfer.atomic import is_leftover, remove_leftovers, write_atomically
 from edgetransfer.errors import RunFolderError, TakenError
 from edgetransfer.names import json_text, readable
 from edgetransfer.runs.json_values import finite
@@ -72,7 +72,7 @@ class RunFolder:
 
     @classmethod
     def begin(cls, path: Path, *, resume: bool, overwrite: bool) -> RunFolder:
-        """Make a run folder, or enter an existing one.
+        """Make a run folder, or enter an existing one, whose owner is the caller.
 
         Raises
         ------
@@ -82,6 +82,7 @@ class RunFolder:
         """
         run = cls(path)
         run._check()
+        remove_leftovers(path)
         if path.is_dir() and not is_empty(path):
             run.give_back()
             if run.has_results and not resume and not overwrite:

@@ -32,9 +32,10 @@ from edgetransfer.sparsify.photos import (
 from edgetransfer.sparsify.pruning import correct_all, prune_by_magnitude, reconstruct_all
 from edgetransfer.sparsify.refine import check_torch, refine
 from edgetransfer.sparsify.remarks import doubts, how_made, left_out, shortcomings
-from edgetransfer.sparsify.result import write_report, write_sparse
+from edgetransfer.sparsify.result import write_sparse
 from edgetransfer.sparsify.streaming import NetworkPair, batch_axes, shapes_of
 from edgetransfer.sparsify.timing import Stopwatch
+from edgetransfer.sparsify.tuning import tune
 from edgetransfer.sparsify.weights import NetworkWeights
 from edgetransfer.sparsify.work import WorkFolder, work_path
 from edgetransfer.train.upstream import UpstreamTest, evaluate_upstream
@@ -75,10 +76,12 @@ def sparsify(
     with owned(work_path(settings.out), "sparsify", temporary=True):
         # Another one may have ended meanwhile.
         check_target(settings.out, overwrite=overwrite, source=backbone.path)
-        report = _Job(settings, backbone, progress).run(resume=resume)
+        job = _Job(settings, backbone, progress)
+        report = job.run(resume=resume)
         report["seconds"] = round(monotonic() - start, 1)
         report["peak_memory_bytes"] = peak_memory_bytes()
-        write_report(settings.out, report)
+        job.write(settings.out, report)
+        job.work.remove()
     return report
 
 
@@ -92,16 +95,19 @@ class _Job:
         self.pruned = _copy(self.dense)
         self.layers = self._prunable_graph()
         if settings.refine_minutes:
-            check_torch(self.dense)
+            check_torch(self.dense, "--refine trains")
+        elif settings.method == "magnitude" and settings.calibration is not None:
+            check_torch(self.dense, "--method magnitude tunes batch-norm on --calibration")
+        self.tuned: dict[str, Any] | None = None
         self.photos: list[Path] = []
         self.views = self._load_views()
+        self.work = WorkFolder(settings.out, self._belongs_to())
         self.warnings = list(backbone.warnings)
         for text in left_out(self.dense, self.layers):
             self._warn(text)
 
     def run(self, *, resume: bool) -> dict[str, Any]:
-        settings = self.settings
-        work = WorkFolder(settings.out, self._belongs_to())
+        settings, work = self.settings, self.work
         upstream = {"dense": self._upstream(self.backbone.path)}
         work.begin(resume=resume)
         frozen = self.backbone.frozen(settings.batch_size)
@@ -117,6 +123,7 @@ class _Job:
             "calibration": self._calibration(),
             "layers": records,
             "refinement": refined,
+            "batchnorm_tuning": self.tuned,
             "speed": None,
             "features": None,
         }
@@ -140,18 +147,23 @@ class _Job:
         for text in [*doubts(records, self.views), *shortcomings(report, target)]:
             self._warn(text)
         report["warnings"] = self.warnings
+        if upstream["dense"] is not None:
+            self.write(work.trial)
+            upstream["sparse"] = self._upstream(work.trial)
+            report["upstream"] = upstream
+        return report
+
+    def write(self, out: Path, report: dict[str, Any] | None = None) -> None:
+        """Write the sparse file, with its card and a report."""
         write_sparse(
-            settings,
+            self.settings,
             self.backbone,
             self.layers,
             self.pruned,
-            how_made(settings, self.views),
+            how_made(self.settings, self.views),
+            out=out,
+            report=report,
         )
-        if upstream["dense"] is not None:
-            upstream["sparse"] = self._upstream(settings.out)
-            report["upstream"] = upstream
-        work.remove()
-        return report
 
     def _prunable_graph(self) -> list[Layer]:
         path = self.backbone.path
@@ -260,7 +272,10 @@ class _Job:
     def _prune(self, budget: Budget, work: WorkFolder) -> list[dict[str, Any]]:
         settings = self.settings
         if settings.method == "magnitude":
-            return prune_by_magnitude(settings, self.layers, budget.shares, self.pruned)
+            records = prune_by_magnitude(settings, self.layers, budget.shares, self.pruned)
+            if self.views is not None:
+                self.tuned = tune(self.dense, self.pruned, self.views)
+            return records
         pair = self._pair(self.dense, self.pruned)
         records = reconstruct_all(settings, self.layers, budget.shares, pair, work, self.progress)
         few = self._pair(self.dense, self.pruned, self._views_to_correct)

@@ -9,7 +9,6 @@ from typing import Any
 
 import onnx
 
-from edgetransfer.atomic import write_atomically
 from edgetransfer.backbones import Backbone
 from edgetransfer.backbones.writing import write_backbone
 from edgetransfer.graphs.canonical import load_canonical
@@ -30,8 +29,17 @@ def write_sparse(
     layers: list[Layer],
     pruned: onnx.ModelProto,
     how: str,
+    *,
+    out: Path,
+    report: dict[str, Any] | None = None,
 ) -> None:
-    """Write the dense file's graph, classifier included, with the new weights, and a card."""
+    """Write the dense file's graph, classifier included, with the new weights, and a card.
+
+    Parameters
+    ----------
+    report
+        Written beside them, as JSON: all of them or none.
+    """
     model = load_canonical(backbone.path)
     NetworkWeights(model).take_from(NetworkWeights(pruned), layers)
     card = replace(
@@ -41,9 +49,7 @@ def write_sparse(
         pruning=how,
         parent=backbone.sha256,
     )
-    write_backbone(model, card, settings.out, made_from=backbone.path)
-
-
-def write_report(out: Path, report: dict[str, Any]) -> None:
-    """Write the report as JSON."""
-    write_atomically(report_path(out), json.dumps(finite(report), indent=1).encode())
+    beside = {}
+    if report is not None:
+        beside[report_path(out)] = json.dumps(finite(report), indent=1).encode()
+    write_backbone(model, card, out, made_from=backbone.path, beside=beside)

@@ -2,10 +2,12 @@
 
 OUT.partial/state.json          what it belongs to, and the finished layers' records
 OUT.partial/NUMBER.safetensors  the new weights of a finished layer
+OUT.partial/sparse.onnx         the result, while it is tried
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 from typing import Any
@@ -107,7 +109,13 @@ class WorkFolder:
         """Take its files away; its owner's goes with the owner, and then the folder."""
         for path in self.path.iterdir():
             if path.name != LOCK:
-                path.unlink()
+                with contextlib.suppress(OSError):  # what stays is in nobody's way
+                    path.unlink()
+
+    @property
+    def trial(self) -> Path:
+        """Where the result stands while it is tried."""
+        return self.path / "sparse.onnx"
 
     def _file(self, number: int) -> Path:
         return self.path / f"{number:04d}.safetensors"

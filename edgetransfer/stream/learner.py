@@ -25,6 +25,7 @@ from edgetransfer.settings.learning import LearningSettings
 from edgetransfer.settings.stream import StreamSettings
 from edgetransfer.stream.keeping.durable import DurableLearner
 from edgetransfer.stream.keeping.in_hand import InHand
+from edgetransfer.stream.keeping.recovery import stream_config
 from edgetransfer.stream.learning.ids import id_key
 from edgetransfer.stream.learning.offers import Offer, Receipt
 from edgetransfer.stream.opening import Eyes, open_eyes
@@ -286,7 +287,7 @@ def _agreed(run: RunFolder, settings: StreamSettings) -> LearningSettings:
     """Begin the configuration of a run, or hold the settings against it; returns how to learn."""
     before = None
     if run.is_run:
-        before = run.read_config().get("stream")
+        before = stream_config(run)
         if before is None:
             raise UsageError(f"{run.path}: holds a run of another kind; choose another --out")
     learning = settings.learning.resolved(before)

@@ -7,18 +7,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
+from edgetransfer.atomic import remove_leftovers
 from edgetransfer.errors import RunFolderError, UsageError
 from edgetransfer.reports.shared import SkippedRecord
 from edgetransfer.reports.train import AnyTrainingRecord
 from edgetransfer.reprs import short_repr
 from edgetransfer.runs import RunFolder
-from edgetransfer.runs.run_folder import SKIPPED
+from edgetransfer.runs.run_folder import PAGE, SKIPPED
 from edgetransfer.settings.config import load
 from edgetransfer.settings.finetune import FinetuneSettings
 from edgetransfer.settings.train import LinearTraining
 from edgetransfer.train.gathering import Gathered, gathered
 from edgetransfer.train.opened_run import OpenedRun, open_run
-from edgetransfer.train.run_page import write_page
+from edgetransfer.train.run_page import page_may_fail, write_page
 from edgetransfer.types import Progress, no_progress
 
 FINETUNED = (
@@ -106,6 +107,7 @@ def page_anew(
     EdgeTransferError
         If the run is not finished, or its photos or its backbone are not there.
     """
+    remove_leftovers(path)
     run = finished_run(path, backbone)
     found = run.scored(threads=threads, progress=progress)
     report = run.report
@@ -124,6 +126,13 @@ def page_anew(
         own=load(FinetuneSettings, config["finetune"], path) if tuned else None,
         progress=progress,
     )
+
+
+def page_if_missing(path: Path, threads: int | None, progress: Progress) -> None:
+    """Write the page of a finished run that was killed just before, if it can be made."""
+    if not RunFolder(path).file(PAGE).exists():
+        with page_may_fail():
+            page_anew(path, threads=threads, progress=progress)
 
 
 def _skipped(folder: RunFolder) -> list[SkippedRecord]:

@@ -15,7 +15,7 @@ import numpy as np
 from edgetransfer.atomic import write_atomically
 from edgetransfer.data import Sample
 from edgetransfer.engines import EngineChoice, available_cores
-from edgetransfer.errors import DataError, EdgeTransferError, TakenError
+from edgetransfer.errors import EdgeTransferError, TakenError
 from edgetransfer.findings import Scored, examined, unseen
 from edgetransfer.heads import LinearHead
 from edgetransfer.pages import RunPage, run_page
@@ -99,7 +99,7 @@ def write_test_page(
     ------
     TakenError
         If the name is a folder's.
-    DataError
+    EdgeTransferError
         If it cannot be written.
     """
     if path.is_dir():
@@ -119,7 +119,7 @@ def write_test_page(
     try:
         write_atomically(path, run_page(page, threads=decoding, progress=progress).encode())
     except OSError as error:
-        raise DataError(f"{path}: cannot be written: {error.strerror or error}") from error
+        raise EdgeTransferError(f"{path}: cannot be written: {error.strerror or error}") from error
 
 
 @contextlib.contextmanager

@@ -114,9 +114,9 @@ def _entered(
 @contextlib.contextmanager
 def replacing(run: RunFolder, *, overwrite: bool) -> Iterator[None]:
     """While a training runs: the old run is kept aside, and comes back if this one fails early."""
-    if overwrite:
-        run.put_aside()
     try:
+        if overwrite:
+            run.put_aside()
         yield
     except BaseException:
         run.give_back()

@@ -118,7 +118,8 @@ class SGDTraining:
             state.seconds = monotonic() - self._epoch_since
         state.skipped = self.skipped.records
         state.stages = self.clock.seconds
-        self.run.write(CHECKPOINT, state.serialised(self.solver.state()))
+        # The checkpoint last: what a kill leaves of the others is written anew after it.
         self.run.write_lines(METRICS, state.history)
         self.run.write_lines(SKIPPED, state.skipped)
+        self.run.write(CHECKPOINT, state.serialised(self.solver.state()))
         self._saved_at = monotonic()

@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from edgetransfer.errors import DataError, TakenError
+from edgetransfer.errors import EdgeTransferError, TakenError
 
 UNKNOWN = "unknown"
 # What some file system or other does not take in a folder's name, or takes for another folder.
@@ -64,7 +64,7 @@ class PhotoSorter:
 
         Raises
         ------
-        DataError
+        EdgeTransferError
             If it cannot be copied.
         """
         place = self.folder / self._names[name]
@@ -82,7 +82,7 @@ class PhotoSorter:
                 number += 1
         except OSError as error:
             reason = error.strerror or str(error)
-            raise DataError(f"{photo}: cannot be copied to {place}: {reason}") from error
+            raise EdgeTransferError(f"{photo}: cannot be copied to {place}: {reason}") from error
 
 
 def _copied(photo: Path, target: Path) -> bool:

@@ -13,6 +13,7 @@ from edgetransfer.reports.train import TrainingRecord
 from edgetransfer.runs import RunFolder
 from edgetransfer.settings.recipe import warning_of
 from edgetransfer.settings.train import LinearTraining
+from edgetransfer.train.finished_run import page_if_missing
 from edgetransfer.train.inputs import write_inputs
 from edgetransfer.train.job_context import JobContext
 from edgetransfer.train.linear_job import LinearJob
@@ -76,6 +77,8 @@ def train_linear(
         run = entered.run
         if entered.finished is not None:
             check_finished(run, backbone.identity)
+            if settings.report:
+                page_if_missing(settings.out, settings.threads, progress)
             return cast(TrainingRecord, entered.finished)  # a finetuning was refused
         plan = _plan(settings, run, backbone, resume=resume)
         with (

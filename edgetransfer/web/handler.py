@@ -11,6 +11,7 @@ from urllib.parse import SplitResult, parse_qs, urlsplit
 
 from edgetransfer.web.bodies import CHUNK
 from edgetransfer.web.connections import TimedReader
+from edgetransfer.web.heads import HeadError, HeadLines, check_once
 from edgetransfer.web.messages import Answer, Refusal, Request, Route, json_answer
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ class Handler(BaseHTTPRequestHandler):
     """One connection."""
 
     server: WebServer
+    raw_requestline: bytes
     protocol_version = "HTTP/1.1"
     server_version = "edgetransfer"
     sys_version = ""
@@ -54,6 +56,27 @@ class Handler(BaseHTTPRequestHandler):
             self.server.bodies.give_back(self._held)
             self._held = 0
 
+    def parse_request(self) -> bool:
+        """Read the head; False if it was refused."""
+        lines = self.rfile
+        self.rfile = HeadLines(lines, len(self.raw_requestline))  # type: ignore[assignment]
+        try:
+            if not super().parse_request():
+                return False
+            check_once(self.headers)
+        except HeadError as error:
+            self.send_error(error.status, str(error))
+            return False
+        finally:
+            self.rfile = lines
+        return True
+
+    def handle_expect_100(self) -> bool:
+        """Let a client go on that asks before it sends its body."""
+        going_on = super().handle_expect_100()
+        self.wfile.flush()
+        return going_on
+
     def do_GET(self) -> None:
         """Answer ``GET``."""
         with self.server.in_hand():
@@ -71,6 +94,7 @@ class Handler(BaseHTTPRequestHandler):
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
         """Answer what the base class refuses; a strange request is the client's fault."""
         del explain
+        self.request_version = self.protocol_version  # what it is may not have been read
         status = {501: 405, 505: 400}.get(code, code)
         self.close_connection = True
         self._send(json_answer({"error": message or "bad request"}, status=status))

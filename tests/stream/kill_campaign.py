@@ -1,14 +1,15 @@
 """Kills spread over all phases of a stream's life, and what became of its run each time.
 
-    python -m tests.stream.kill_campaign [--kills 1000] [--seed 0]
+    python -m tests.stream.kill_campaign [--kills 1000] [--seed 0] [--learner replay]
 
 Each kill is at a moment of one phase (`stream_phases`): half of them before or in the midst of a
 change of the disk, half anywhere, spread evenly and chosen at random. The command is then run
 again, in every third case killed once more while it recovers, and to its end. What was
 acknowledged must be there before anything is repeated (else it is *lost*), and the state that the
 repeated commands lead to must be, bit for bit, that of a run that was not killed (else something
-was learned *twice*, or *differs*), with a head that follows from it (else it is *stale*). A table
-goes to stdout, one line a fault to stderr; the exit code is 1 if there was a fault.
+was learned *twice*, or *differs*), with a head that follows from it (else it is *stale*). Of a
+learner on statistics the scores are left out: what a sample was taken for is a matter of time. A
+table goes to stdout, one line a fault to stderr; the exit code is 1 if there was a fault.
 """
 
 from __future__ import annotations
@@ -34,9 +35,12 @@ from edgetransfer.stream.keeping.checkpoints import CheckpointFolder
 from edgetransfer.stream.keeping.journal import segments
 from edgetransfer.stream.keeping.recovery import look_leniently
 from tests.stream.stream_children import Children
-from tests.stream.stream_pictures import final_state
+from tests.stream.stream_pictures import final_state, learned_state
 
-LEARNING = {"views": 6, "refit_every": 8, "batch_size": 4, "reservoir_bytes": 20_000}
+LEARNING: dict[str, dict[str, Any]] = {
+    "replay": {"views": 6, "refit_every": 8, "batch_size": 4, "reservoir_bytes": 20_000},
+    "statistics": {"learner": "statistics", "views": 6},
+}
 EACH, RARELY = 0, 1e9  # seconds between checkpoints
 BEGUN, MORE = 34, 42  # samples of a run that is gone on with, and in the end
 FAULTS = ("lost", "twice", "differs", "stale", "refused")
@@ -64,30 +68,47 @@ class Scene:
     begins: str
 
 
-def learning(last: int, checkpoint_seconds: float = EACH) -> dict[str, Any]:
+def learning(
+    last: int, checkpoint_seconds: float = EACH, learner: str = "statistics", **more: Any
+) -> dict[str, Any]:
     keeping: dict[str, Any] = {"checkpoint_seconds": checkpoint_seconds, "checkpoints": 3}
     if checkpoint_seconds == RARELY:
         keeping["journal_bytes"] = 2**20  # no segment leaves before the kills begin
-    settings = {"keeping": keeping, "learning": LEARNING}
-    return {"call": "learn", "pictures": [0, last], "settings": settings}
+    settings = {"keeping": keeping, "learning": LEARNING[learner]}
+    return {"call": "learn", "pictures": [0, last], "settings": settings, **more}
 
 
 BACK: dict[str, Any] = {"call": "rollback", "to": "24"}
 GONE, DARK = frozenset(["n0", "n9"]), frozenset(["dark"])
 FORGET: dict[str, Any] = {"call": "forget", "ids": [*GONE], "classes": [*DARK]}
-SCENES = (
-    Scene(name="first start", phase="start", order=learning(0), begins="nothing"),
-    Scene(name="start", phase="start", order=learning(0), begins="begun"),
-    *(
-        Scene(name=name, phase=name, order=learning(MORE), begins="begun")
-        for name in ("learning", "refit", "checkpoint", "rotation", "head")
-    ),
-    Scene(name="rollback", phase="rollback", order=BACK, begins="begun"),
-    Scene(name="forget", phase="forget", order=FORGET, begins="begun"),
-    Scene(name="recovery from damage", phase="start", order=learning(0), begins="damaged"),
-    Scene(name="recovery of a rollback", phase="start", order=learning(0), begins="undone"),
-    Scene(name="recovery of a forget", phase="start", order=learning(0), begins="unforgotten"),
-)
+CORRECTIONS: dict[str, Any] = {"relabel": (["n3", "n6"], "blue"), "forget": (["n5", "n8"], None)}
+PHASES = {
+    "replay": ("learning", "refit", "checkpoint", "rotation", "head"),
+    "statistics": ("learning", "solve", "checkpoint", "rotation", "head"),
+}
+
+
+def scenes(learner: str) -> tuple[Scene, ...]:
+    """What is killed of a learner."""
+    start, more = learning(0, learner=learner), learning(MORE, learner=learner)
+    correcting = learning(0, RARELY, learner, corrections=CORRECTIONS)
+    return (
+        Scene(name="first start", phase="start", order=start, begins="nothing"),
+        Scene(name="start", phase="start", order=start, begins="begun"),
+        *(Scene(name=name, phase=name, order=more, begins="begun") for name in PHASES[learner]),
+        *(
+            Scene(name=name, phase=name, order=correcting, begins="begun")
+            for name in ("relabel", "live forget")
+            if learner == "statistics"
+        ),
+        Scene(name="rollback", phase="rollback", order=BACK, begins="begun"),
+        Scene(name="forget", phase="forget", order=FORGET, begins="begun"),
+        Scene(name="recovery from damage", phase="start", order=start, begins="damaged"),
+        Scene(name="recovery of a rollback", phase="start", order=start, begins="undone"),
+        Scene(name="recovery of a forget", phase="start", order=start, begins="unforgotten"),
+    )
+
+
 AGAIN = "recovery after a kill"
 
 
@@ -112,8 +133,13 @@ class Campaign:
         An empty one.
     """
 
-    def __init__(self, children: Children, folder: Path, seed: int = 0) -> None:
-        self.tallies = {name: Tally() for name in (*(s.name for s in SCENES), AGAIN)}
+    def __init__(
+        self, children: Children, folder: Path, seed: int = 0, learner: str = "statistics"
+    ) -> None:
+        self.scenes = scenes(learner)
+        self.tallies = {name: Tally() for name in (*(s.name for s in self.scenes), AGAIN)}
+        self._learner = learner
+        self._state_of = final_state if learner == "replay" else learned_state
         self._children = children
         self._folder = folder
         self._run = folder / "run"
@@ -148,7 +174,7 @@ class Campaign:
     def _make(self) -> None:
         (self._folder / "nothing").mkdir()
         for last in (20, 27, BEGUN):
-            assert self._do(learning(last, RARELY)) == 0
+            assert self._do(learning(last, RARELY, self._learner)) == 0
         CheckpointFolder(self._run / "checkpoints").names()[-1].unlink()  # the journal has it
         self._keep("begun")
         self._damage()
@@ -169,6 +195,8 @@ class Campaign:
         with segments(run / "journal")[-1].open("ab") as file:
             file.write(b"ETR")
         for name in ("ids.bin", "metrics.jsonl"):
+            if not (run / name).exists():  # statistics write few metrics
+                continue
             content = bytearray((run / name).read_bytes())
             content[len(content) // 2] ^= 4
             (run / name).write_bytes(content)
@@ -196,8 +224,13 @@ class Campaign:
 
     def _moments_of_a_start(self, scene: Scene) -> int:
         self._begin(scene)
-        assert self._do(learning(0), "start") == 0
+        assert self._do(self._start(scene), "start") == 0
         return self._counted("start")[0]
+
+    def _start(self, scene: Scene) -> dict[str, Any]:
+        """A start that learns nothing; no sample may leave the journal that is to be corrected."""
+        seconds = RARELY if "corrections" in scene.order else EACH
+        return learning(0, seconds, self._learner)
 
     def _counted(self, phase: str) -> tuple[int, list[int]]:
         """Moments of a phase in what was done last, and those that were changes of the disk."""
@@ -207,7 +240,7 @@ class Campaign:
     def _judge(self, scene: Scene, expected: dict[str, Any], starts: int) -> str | None:
         """What is wrong with the run after a kill; None if nothing is."""
         acks = self._folder / "acks"
-        acknowledged = acks.read_text().split() if acks.exists() else []
+        acknowledged = acks.read_text().splitlines() if acks.exists() else []
         if scene.begins == "begun" and scene.order["call"] == "learn":
             try:
                 known = look_leniently(self._run).accepted
@@ -216,10 +249,12 @@ class Campaign:
             if known < max(BEGUN, len(acknowledged)):
                 return f"lost: {len(acknowledged)} acknowledged, {known} there"
         if starts:
-            status = self._do(learning(0), "start", self._rng.randint(1, starts))
+            status = self._do(self._start(scene), "start", self._rng.randint(1, starts))
             self.tallies[AGAIN].kills += status == -signal.SIGKILL
             if status not in (0, -signal.SIGKILL):
                 return "refused: a start"
+        if "corrections" in scene.order and (fault := self._uncorrected(scene, acknowledged)):
+            return fault
         if self._do(scene.order) != 0:
             return "refused: the command, run again"
         found = self._look()
@@ -229,11 +264,23 @@ class Campaign:
                     return f"{fault}: {key}"
         return None
 
+    def _uncorrected(self, scene: Scene, acknowledged: Sequence[str]) -> str | None:
+        """What was acknowledged as corrected and is not, before the command is repeated."""
+        if self._do(self._start(scene)) != 0:
+            return "refused: a start"
+        state = final_state(self._run)
+        for status in ("relabelled", "forgotten"):
+            told = sum(line.startswith(status) for line in acknowledged)
+            if state[status] < told:
+                return f"lost: {told} {status}, {state[status]} there"
+        return None
+
     def _look(self) -> dict[str, Any]:
         """All that must be as if nobody had been killed."""
         run, out = self._run, self._folder / "out"
         shutil.rmtree(out, ignore_errors=True)
-        state = final_state(run)
+        state = self._state_of(run)
+        saved = state.pop("head", b"")
         head = run / "head.safetensors"
         follows = not state["classes"] and not head.exists()
         if state["classes"]:
@@ -243,16 +290,11 @@ class Campaign:
         names = (run / "labels.txt").read_text().splitlines()
         return {
             **state,
+            "saved head": saved,
             "head": follows and names == state["classes"],
             "findings": check(run).findings,
             "left": sorted(p.name for p in run.iterdir() if p.name.startswith((".", "pending"))),
         }
-
-
-def shares(kills: int) -> dict[str, int]:
-    """Kills of each scene; about a third as many come to recovery after a kill."""
-    each = -(-kills * 3 // (4 * len(SCENES)))
-    return {scene.name: each for scene in SCENES}
 
 
 def table(tallies: dict[str, Tally]) -> str:
@@ -274,15 +316,18 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--kills", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--learner", choices=[*LEARNING], default="statistics")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         children = Children(Path(folder))
         work = Path(folder) / "campaign"
         work.mkdir()
         try:
-            campaign = Campaign(children, work, args.seed)
-            for scene in SCENES:
-                for fault in campaign.kill(scene, shares(args.kills)[scene.name]):
+            campaign = Campaign(children, work, args.seed, args.learner)
+            # About a third as many come to recovery after a kill.
+            each = -(-args.kills * 3 // (4 * len(campaign.scenes)))
+            for scene in campaign.scenes:
+                for fault in campaign.kill(scene, each):
                     print(fault, file=sys.stderr, flush=True)
                 print(
                     table({scene.name: campaign.tallies[scene.name]}), file=sys.stderr, flush=True

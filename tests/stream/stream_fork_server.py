@@ -54,8 +54,19 @@ def carry_out(what: str, run: Path, order: dict[str, object]) -> None:
         for i in range(*order["pictures"]):  # type: ignore[misc]
             learner.learn(picture(i), label_of(i), id=f"n{i}")
             acknowledged(Path(str(order["acks"])), f"n{i}")
+        for ids, label in dict(order.get("corrections", {})).values():  # type: ignore[call-overload]
+            correct(learner, ids, label, Path(str(order["acks"])))
         learner.durable.save()
         learner.close()
+
+
+def correct(learner: OnlineLearner, ids: list[str], label: str | None, acks: Path) -> None:
+    """Give samples another label, or without one forget them; what was done is acknowledged."""
+    durable = learner.durable
+    receipts = durable.forget(ids) if label is None else durable.relabel(ids, label)
+    for receipt in receipts:
+        if receipt.status in ("relabelled", "forgotten"):
+            acknowledged(acks, f"{receipt.status} {receipt.id}")
 
 
 def acknowledged(acks: Path, sample_id: str) -> None:

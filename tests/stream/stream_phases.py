@@ -23,7 +23,10 @@ import edgetransfer
 from edgetransfer.stream import learner as online_learner
 from edgetransfer.stream.keeping import derived, durable, id_file, journal
 from edgetransfer.stream.keeping.checkpoints import CheckpointFolder
+from edgetransfer.stream.keeping.corrections import Corrections
 from edgetransfer.stream.learning import refit
+from edgetransfer.stream.learning.newest_head import NewestHead
+from edgetransfer.stream.learning.statistics_learner import StatisticsLearner
 from tests.stream.stream_faults import before_each_change, real_pwrite, real_write
 
 PACKAGE = str(Path(edgetransfer.__file__).parent) + os.sep
@@ -37,6 +40,9 @@ INNER: dict[str, tuple[tuple[Any, str], ...]] = {
         (refit.BackgroundRefit, "decide"),
         (refit, "fit"),
     ),
+    "solve": ((NewestHead, "_made"), (StatisticsLearner, "_choose_anew")),
+    "relabel": ((Corrections, "relabel"),),
+    "live forget": ((Corrections, "forget"),),
     "checkpoint": (
         (durable.DurableLearner, "standing"),
         (id_file.IdFile, "save"),

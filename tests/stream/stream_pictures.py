@@ -73,7 +73,8 @@ def learned_state(run: Path) -> dict[str, Any]:
     state = final_state(run)
     arrays = {k: v for k, v in state.pop("arrays").items() if not k.startswith("scores.")}
     del state["drift"]
-    return {**state, "arrays": arrays, "head": (run / "head.safetensors").read_bytes()}
+    head = run / "head.safetensors"
+    return {**state, "arrays": arrays, "head": head.read_bytes() if head.exists() else b""}
 
 
 def final_state(run: Path) -> dict[str, Any]:

@@ -28,13 +28,10 @@ from tests.stream.stream_pictures import final_state, label_of, picture, setting
 from tests.stream.test_damage import files, judge
 from tests.test_sealing import flipped
 
-LEARNING = {
-    "batch_size": 1,
-    "replay": 1,
-    "reservoir_bytes": 200,
-    "refit_every": 2,
-    "pool_bytes": 60,
-    "window": 4,
+SMALL = {"pool_bytes": 60, "window": 4}
+LEARNING: dict[str, dict[str, Any]] = {
+    "replay": {**SMALL, "batch_size": 1, "replay": 1, "reservoir_bytes": 200, "refit_every": 2},
+    "statistics": {**SMALL, "learner": "statistics"},
 }
 KEEPING = {"checkpoint_seconds": 1e9, "checkpoints": 2}
 SIDE = 8
@@ -45,36 +42,37 @@ PARTS = (
 )
 
 
-def learner(run: Path) -> OnlineLearner:
+def learner(run: Path, name: str) -> OnlineLearner:
     engine = FakeEngine(batch_size=2, size=SIDE, cells=1)
     eyes = Eyes.of_engine(engine, Preprocessing(size=SIDE, resize=SIDE))
-    return OnlineLearner(settings_for("", run, keeping=KEEPING, learning=LEARNING), eyes=eyes)
-
-
-def opened(run: Path) -> dict[str, Any]:
-    """The state of a run after a start and a checkpoint, with its head."""
-    with learner(run) as stream:
-        stream.durable.checkpoint()
-    return {**final_state(run), "head": (run / "head.safetensors").read_bytes()}
+    settings = settings_for("", run, keeping=KEEPING, learning=LEARNING[name])
+    return OnlineLearner(settings, eyes=eyes)
 
 
 class Small:
     """A small run, and copies of it with one bit turned."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, name: str) -> None:
         self.copy = folder / "copy"
         run = folder / "run"
-        with learner(run) as stream:
+        with learner(run, name) as stream:
             for i in range(9):
                 stream.learn(picture(i), None if i == 3 else label_of(i), id=f"n{i}")
-        stream = learner(run)
+        stream = learner(run, name)
         for i in (9, 10):
             stream.learn(picture(i), label_of(i), id=f"n{i}")
         stream.durable._derived.save(stream.durable.learner)
         stream.close()
+        self.learner = name
         self.contents = {name: (run / name).read_bytes() for name in files(run)}
         self._fresh()
-        self.expected = opened(self.copy)
+        self.expected = self.opened(self.copy)
+
+    def opened(self, run: Path) -> dict[str, Any]:
+        """The state of a run after a start and a checkpoint, with its head."""
+        with learner(run, self.learner) as stream:
+            stream.durable.checkpoint()
+        return {**final_state(run), "head": (run / "head.safetensors").read_bytes()}
 
     def named(self, part: str) -> str:
         """A file of the run; of several of a kind, by its number."""
@@ -97,11 +95,11 @@ class Small:
             (self.copy / name).write_bytes(content)
 
 
-@pytest.fixture(scope="module")
-def small(tmp_path_factory: pytest.TempPathFactory) -> Small:
+@pytest.fixture(scope="module", params=[*LEARNING])
+def small(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Small:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(in_hand, "SLOTS", 4)
-        return Small(tmp_path_factory.mktemp("small"))
+        return Small(tmp_path_factory.mktemp("small"), request.param)
 
 
 @pytest.fixture(autouse=True)
@@ -113,10 +111,12 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_small_run_has_everything(small: Small) -> None:
-    assert sorted(small.named(part) for part in PARTS) == sorted(small.contents)
+    # Of statistics a line of metrics comes with the 256th sample.
+    there = [part for part in PARTS if part != "metrics.jsonl" or small.learner == "replay"]
+    assert sorted(small.named(part) for part in there) == sorted(small.contents)
     assert all(small.contents.values())
     assert small.expected["counts"]["accepted"] == 11
-    assert small.expected["counts"]["refits"] > 0
+    assert (small.expected["counts"]["refits"] > 0) == (small.learner == "replay")
 
 
 def unreadable_head(path: Path) -> bool:
@@ -152,7 +152,9 @@ def test_every_bit_of_a_sealed_file_is_found(small: Small, part: str, tmp_path: 
 @pytest.mark.parametrize("part", PARTS)
 def test_every_bit(small: Small, part: str) -> None:
     name = small.named(part)
+    if part == "metrics.jsonl" and small.learner == "statistics":
+        pytest.skip("it has none yet")
     step = 97 if part in SEALED else 1
     for bit in range(0, 8 * len(small.contents[name]), step):
         small.turn(name, bit)
-        judge(small.copy, name, small.expected, opened)
+        judge(small.copy, name, small.expected, small.opened)

@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 
 from edgetransfer import Classifier, LinearTraining, train_linear
-from edgetransfer.errors import DataError, RunFolderError, TakenError, UsageError
+from edgetransfer.errors import EdgeTransferError, RunFolderError, TakenError, UsageError
 from edgetransfer.train import run_page as run_page_module
 from edgetransfer.train.finished_run import page_anew
 
@@ -109,7 +109,7 @@ def test_a_test_has_a_page_too(training, tmp_path):
         result = classifier.evaluate(training.data, page=path)
         with pytest.raises(TakenError, match="in the way"):
             classifier.evaluate(training.data, page=tmp_path)
-        with pytest.raises(DataError, match="cannot be written"):
+        with pytest.raises(EdgeTransferError, match="cannot be written"):
             classifier.evaluate(training.data, page=tmp_path / "no" / "test.html")
     page = path.read_text()
     assert f"test test photos {result['n']} " in shown(page, "Accuracy")

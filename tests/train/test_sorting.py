@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgetransfer.errors import DataError, TakenError
+from edgetransfer.errors import EdgeTransferError, TakenError
 from edgetransfer.train import PhotoSorter
 from edgetransfer.train.sorting import folder_names
 
@@ -85,5 +85,5 @@ def test_what_is_in_the_way_is_said(tmp_path: Path) -> None:
         PhotoSorter(tmp_path / "file", ["cat"])
     (tmp_path / "sorted").mkdir()
     (tmp_path / "sorted" / "cat").write_bytes(b"")
-    with pytest.raises(DataError, match=r"p\.jpg: cannot be copied"):
+    with pytest.raises(EdgeTransferError, match=r"p\.jpg: cannot be copied"):
         PhotoSorter(tmp_path / "sorted", ["cat"]).put(tmp_path / "p.jpg", "cat")

@@ -47,10 +47,10 @@ class ShardSample:
 
 @dataclass(kw_only=True, slots=True)
 class _Family:
-    """Files whose names agree up to the first dot."""
+    """Files whose names agree up to the first dot, in the order that they came in."""
 
-    images: set[str] = field(default_factory=set)
-    labels: set[str] = field(default_factory=set)
+    images: dict[str, None] = field(default_factory=dict)
+    labels: dict[str, None] = field(default_factory=dict)
 
 
 class ShardSamples:
@@ -94,19 +94,19 @@ class ShardSamples:
         if content is None:
             if ending == LABEL or ending in self._suffixes:
                 parts = family.labels if ending == LABEL else family.images
-                parts.add(key)
+                parts[key] = None
                 if key not in self._refused:
                     self._refuse(key)
                     problem = NO_CLASS if ending == LABEL else TOO_LARGE
                     yield ShardSample(key=key, problem=problem)
             return
         if key in self._refused:  # the rest of a sample that is out
-            (family.labels if ending == LABEL else family.images).add(key)
+            (family.labels if ending == LABEL else family.images)[key] = None
             return
         if ending == LABEL:
             if key in family.labels:
                 return
-            family.labels.add(key)
+            family.labels[key] = None
             if key in self._images:
                 yield self._met(key, content)
             elif key in family.images:
@@ -116,7 +116,7 @@ class ShardSamples:
         elif key in family.images:
             self.further.append(path)
         else:
-            family.images.add(key)
+            family.images[key] = None
             if key in self._labels:
                 yield ShardSample(key=key, image=content, label=self._labels.pop(key))
             else:
@@ -133,8 +133,8 @@ class ShardSamples:
         for name, family in self._families.items():
             if not family.images and not family.labels:
                 yield ShardSample(key=name, problem=NO_IMAGE)
-            images = [key for key in self._images if key in family.images]
-            labels = [key for key in self._labels if key in family.labels]
+            images = [key for key in family.images if key in self._images]
+            labels = [key for key in family.labels if key in self._labels]
             several = name in labels and len(images) > 1
             for key in images:
                 if key != name and name in family.images:

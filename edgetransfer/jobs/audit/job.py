@@ -9,7 +9,7 @@ from typing import Any
 
 from edgetransfer.atomic import write_atomically
 from edgetransfer.engines import available_cores
-from edgetransfer.errors import DataError, UsageError
+from edgetransfer.errors import EdgeTransferError, UsageError
 from edgetransfer.findings import examined
 from edgetransfer.jobs.audit.listing import COLUMNS, findings_of, manifest_rows
 from edgetransfer.jobs.audit.sorting import sort_doubtful
@@ -36,7 +36,9 @@ def audit(settings: AuditSettings, *, progress: Progress = no_progress) -> dict[
     """
     found = _gathered(settings, progress)
     threads = settings.threads or available_cores()
-    examination = examined(found.parts, found.splits.classes, threads=threads, progress=progress)
+    examination = examined(
+        found.parts, found.splits.classes, threads=threads, thorough=True, progress=progress
+    )
     if settings.manifest is not None:
         _write(settings.manifest, manifest_rows(examination, settings.manifest.parent))
     sorted_into = 0
@@ -106,4 +108,4 @@ def _write(path: Path, rows: list[dict[str, Any]]) -> None:
     try:
         write_atomically(path, text.getvalue().encode("utf-8", "surrogateescape"))
     except OSError as error:
-        raise DataError(f"{path}: cannot be written: {error.strerror or error}") from error
+        raise EdgeTransferError(f"{path}: cannot be written: {error.strerror or error}") from error

@@ -11,7 +11,7 @@ from typing import Any
 
 import onnx
 
-from edgetransfer.atomic import write_atomically
+from edgetransfer.atomic import write_together
 from edgetransfer.errors import EdgeTransferError, EngineError, RunFolderError, TakenError
 from edgetransfer.jobs.exporting.checking import (
     Evidence,
@@ -95,8 +95,7 @@ def export(
         if as_file:
             assert whole is not None
             # The graph last: what is there of a call that failed is not in the way of the next.
-            write_atomically(out.with_name(SCRIPT), _script())
-            write_atomically(out, whole.content)
+            write_together({out.with_name(SCRIPT): [_script()], out: [whole.content]})
             verified, files = whole.verified, [out.name, SCRIPT]
         else:
             extra = {} if whole is None else {MODEL: whole.content, SCRIPT: _script()}

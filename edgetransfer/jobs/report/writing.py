@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from edgetransfer.atomic import write_atomically
-from edgetransfer.errors import DataError, TakenError
+from edgetransfer.errors import EdgeTransferError, TakenError
 from edgetransfer.jobs.report.comparing import ComparedRun, Comparison
 from edgetransfer.pages import ComparePage, CompareRow, compare_page
 
@@ -17,7 +17,7 @@ def write_comparison(comparison: Comparison, path: Path) -> None:
     ------
     TakenError
         If the name is a folder's.
-    DataError
+    EdgeTransferError
         If it cannot be written.
     """
     if path.is_dir():
@@ -32,7 +32,7 @@ def write_comparison(comparison: Comparison, path: Path) -> None:
     try:
         write_atomically(path, page.encode())
     except OSError as error:
-        raise DataError(f"{path}: cannot be written: {error.strerror or error}") from error
+        raise EdgeTransferError(f"{path}: cannot be written: {error.strerror or error}") from error
 
 
 def _row(run: ComparedRun) -> CompareRow:

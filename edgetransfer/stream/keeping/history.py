@@ -23,7 +23,13 @@ from edgetransfer.stream.keeping.journal import segments
 from edgetransfer.stream.keeping.mark import NAME as MARK
 from edgetransfer.stream.keeping.mark import encode_mark
 from edgetransfer.stream.keeping.metrics_log import metrics_until
-from edgetransfer.stream.keeping.recovery import CHECKPOINTS, IDS, JOURNAL, restore
+from edgetransfer.stream.keeping.recovery import (
+    CHECKPOINTS,
+    IDS,
+    JOURNAL,
+    restore,
+    stream_config,
+)
 from edgetransfer.stream.learning.ids import ID_BYTES
 from edgetransfer.stream.learning.learners import Learner, learner_for
 from edgetransfer.stream.learning.records import Record
@@ -148,7 +154,7 @@ def stream_folder(run: Path) -> RunFolder:
         If it is none.
     """
     folder = RunFolder.open(run)
-    if "stream" not in folder.read_config():
+    if stream_config(folder) is None:
         raise RunFolderError(f"{run}: not the run of a stream")
     return folder
 

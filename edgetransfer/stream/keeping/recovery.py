@@ -6,10 +6,12 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from zlib import crc32
 
 from edgetransfer.atomic import write_atomically
-from edgetransfer.errors import DataError
+from edgetransfer.errors import DataError, RunFolderError
+from edgetransfer.runs import RunFolder
 from edgetransfer.runs.pending import ASIDE
 from edgetransfer.runs.run_folder import CONFIG
 from edgetransfer.stream.keeping.checkpoints import Checkpoint, CheckpointFolder, read_checkpoint
@@ -122,6 +124,24 @@ def look_leniently(run: Path) -> Found:
         journal=journal,
         remarks=tuple(remarks),
     )
+
+
+def stream_config(folder: RunFolder) -> dict[str, Any] | None:
+    """What a run's config says of its stream; None if it is the run of something else.
+
+    Raises
+    ------
+    RunFolderError
+        If it cannot be read, or has lost its table.
+    """
+    table: dict[str, Any] | None = folder.read_config().get("stream")
+    here = [name for name in (JOURNAL, CHECKPOINTS, IDS, MARK) if folder.file(name).exists()]
+    if table is None and here:
+        raise RunFolderError(
+            f"{folder.file(CONFIG)}: damaged: it says nothing of a stream, but {here[0]} beside it "
+            "is a stream's; restore it from a copy"
+        )
+    return table
 
 
 def restore(learner: Learner, checkpoint: Checkpoint, run: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from edgetransfer import LinearTraining, train_linear
 from edgetransfer.cli.main import main
-from edgetransfer.errors import DataError, TakenError, UsageError
+from edgetransfer.errors import DataError, EdgeTransferError, TakenError, UsageError
 from edgetransfer.jobs.audit import AuditSettings, audit
 
 
@@ -131,7 +131,7 @@ def test_what_cannot_be_audited_says_why(settings, tmp_path):
         audit(replace(settings, source=tmp_path / "nothing"))
     with pytest.raises(UsageError, match=r"\.csv"):
         replace(settings, manifest=tmp_path / "list.txt")
-    with pytest.raises(DataError, match="cannot be written"):
+    with pytest.raises(EdgeTransferError, match="cannot be written"):
         audit(replace(settings, manifest=tmp_path / "no" / "such" / "list.csv"))
     (tmp_path / "file").write_text("")
     with pytest.raises(TakenError):

@@ -1,0 +1,330 @@
+"""Commands that write, each on a small world that is made anew for it."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from edgetransfer.atomic import is_leftover
+from edgetransfer.errors import RunFolderError
+from edgetransfer.runs import RunFolder
+from tests.disk.commands import Commands
+from tests.graphs_made import tiny
+from tests.photos import write_photos
+
+# Files that hold times, or what follows from them: they are to be there, and no more is asked.
+TIMED = (".json", ".jsonl", ".html", ".svg", ".png", ".pdf", ".tex", ".md")
+PASSING = ("lock",)  # a killed owner's file stands for nothing
+
+
+@dataclass(frozen=True, kw_only=True)
+class World:
+    """What commands are given: photos, backbones, runs.
+
+    Parameters
+    ----------
+    given
+        What is never written to.
+    work
+        What is.
+    """
+
+    given: Path
+    work: Path
+
+    @property
+    def photos(self) -> Path:
+        return self.given / "photos"
+
+    @property
+    def dense(self) -> Path:
+        return self.given / "small.onnx"
+
+    @property
+    def lines(self) -> Path:
+        return self.given / "lines.jsonl"
+
+    @property
+    def machine(self) -> tuple[object, ...]:
+        return ("--engine", "onnxruntime", "--threads", "1")
+
+    @property
+    def training(self) -> tuple[object, ...]:
+        return ("--data", self.photos, "--backbone", self.dense, *self.machine)
+
+    @property
+    def stream(self) -> tuple[object, ...]:
+        return (f"jsonl:{self.lines}", "--backbone", self.dense, "--engine-batch", "4")
+
+    def make(self) -> None:
+        write_photos(self.photos / "train", 5, 0)
+        write_photos(self.photos / "test", 2, 1)
+        dead = tiny(size=32, width=8, sparsity=0.5)
+        dead.save(self.dense)
+        paths = sorted((self.photos / "train").rglob("*.png"))
+        with self.lines.open("w") as file:
+            for path in paths:
+                picture = base64.b64encode(path.read_bytes()).decode()
+                line = {"id": path.stem + path.parent.name, "base64": picture}
+                file.write(json.dumps({**line, "label": path.parent.name}) + "\n")
+
+
+Argv = Callable[[World], tuple[object, ...]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scene:
+    """A command, what it needs, and what it makes.
+
+    Parameters
+    ----------
+    name
+        As it is reported.
+    before
+        Commands that make what it is done to.
+    argv
+        The command.
+    again
+        The same after a kill or a failure; as the first time if None.
+    makes
+        Files and folders that it writes, within the work folder.
+    run
+        Which of them is a run that must be readable at every moment, if it was before.
+    waits
+        Whether it waits on a full disk and goes on, rather than fail.
+    """
+
+    name: str
+    argv: Argv
+    makes: tuple[str, ...]
+    before: tuple[Argv, ...] = ()
+    again: Argv | None = None
+    run: str | None = None
+    waits: bool = False
+
+
+def trained(world: World) -> tuple[object, ...]:
+    return ("train", *world.training, "--out", world.work / "run")
+
+
+def streamed(world: World) -> tuple[object, ...]:
+    return ("stream", *world.stream, "--out", world.work / "stream", "--threads", "1")
+
+
+def sparse(world: World, *more: object) -> tuple[object, ...]:
+    out = world.work / "sparse.onnx"
+    photos = ("--calibration", world.photos, "--sparsity", "0.75")
+    return ("sparsify", world.dense, "--out", out, *photos, *world.machine, *more)
+
+
+SCENES = (
+    Scene(
+        name="train",
+        argv=trained,
+        again=lambda w: (*trained(w), "--resume"),
+        makes=("run",),
+        run="run",
+    ),
+    Scene(
+        name="train --online",
+        argv=lambda w: (*trained(w), "--online", "--epochs", "2"),
+        again=lambda w: (*trained(w), "--online", "--epochs", "2", "--resume"),
+        makes=("run",),
+        run="run",
+    ),
+    Scene(
+        name="train --overwrite",
+        before=(trained,),
+        argv=lambda w: (*trained(w), "--solver", "ridge", "--overwrite"),
+        makes=("run",),
+        run="run",
+    ),
+    Scene(
+        name="finetune --overwrite",
+        before=(trained,),
+        argv=lambda w: (
+            *("finetune", *w.training[:4], "--out", w.work / "run", "--threads", "1"),
+            *("--epochs", "1", "--overwrite"),
+        ),
+        makes=("run",),
+        run="run",
+    ),
+    Scene(
+        name="sparsify",
+        argv=sparse,
+        makes=("sparse.onnx", "sparse.toml", "sparse.sparsify.json", "sparse.onnx.partial"),
+    ),
+    Scene(
+        name="sparsify --overwrite",
+        before=(lambda w: sparse(w, "--method", "magnitude"),),
+        argv=lambda w: sparse(w, "--overwrite"),
+        makes=("sparse.onnx", "sparse.toml", "sparse.sparsify.json", "sparse.onnx.partial"),
+    ),
+    Scene(
+        name="export --out FILE",
+        before=(trained,),
+        argv=lambda w: ("export", w.work / "run", "--out", w.work / "whole.onnx"),
+        makes=("whole.onnx", "predict_onnx.py"),
+    ),
+    Scene(
+        name="export --out FOLDER",
+        before=(trained,),
+        argv=lambda w: ("export", w.work / "run", "--out", w.work / "folder"),
+        makes=("folder",),
+        run="folder",
+    ),
+    Scene(
+        name="report RUN",
+        before=(trained,),
+        argv=lambda w: ("report", w.work / "run"),
+        makes=("run",),
+        run="run",
+    ),
+    Scene(
+        name="report --compare",
+        before=(trained, lambda w: (*trained(w)[:-1], w.work / "other", "--solver", "ridge")),
+        argv=lambda w: (
+            *("report", w.work / "run", w.work / "other", "--compare"),
+            *("--out", w.work / "both.html"),
+        ),
+        makes=("both.html",),
+    ),
+    Scene(
+        name="audit",
+        before=(trained,),
+        argv=lambda w: (
+            *("audit", w.work / "run", "--manifest", w.work / "audit.csv"),
+            *("--sort-into", w.work / "doubtful"),
+        ),
+        makes=("audit.csv", "doubtful"),
+    ),
+    Scene(
+        name="evaluate --out",
+        before=(trained,),
+        argv=lambda w: (
+            *("evaluate", w.work / "run", w.photos / "test"),
+            *("--out", w.work / "page.html"),
+        ),
+        makes=("page.html",),
+    ),
+    Scene(
+        name="predict --sort-into",
+        before=(trained,),
+        argv=lambda w: (
+            *("predict", w.work / "run", w.photos / "test"),
+            *("--sort-into", w.work / "sorted"),
+        ),
+        makes=("sorted",),
+    ),
+    Scene(
+        name="stream",
+        argv=streamed,
+        makes=("stream",),
+        run="stream",
+        waits=True,
+    ),
+    Scene(
+        name="rollback",
+        before=(streamed,),
+        argv=lambda w: ("rollback", w.work / "stream", "--to", "9"),
+        makes=("stream",),
+        run="stream",
+    ),
+    Scene(
+        name="forget",
+        before=(streamed,),
+        argv=lambda w: ("forget", w.work / "stream", "--class", "red"),
+        makes=("stream",),
+        run="stream",
+    ),
+)
+
+
+def outcome(work: Path, makes: Iterable[str]) -> dict[str, str]:
+    """What a command has made: a digest of each file, by its name."""
+    found = {}
+    for name in makes:
+        top = work / name
+        for path in [top] if top.is_file() else sorted(top.rglob("*")):
+            relative = str(path.relative_to(work))
+            if path.is_file() and path.name not in PASSING and not _of_its_own(relative):
+                timed = path.suffix in TIMED and "sorted" not in relative
+                found[relative] = "" if timed else hashlib.sha256(path.read_bytes()).hexdigest()
+    return found
+
+
+def _of_its_own(name: str) -> bool:
+    """Files of a stream that have times in them, and what is set aside under one."""
+    parts = name.split("/")
+    timed = ("checkpoints", "journal", "in-hand.bin", "set-aside")
+    return parts[0] == "stream" and parts[1] in timed
+
+
+def leftovers(work: Path) -> list[str]:
+    """What no command that ends by itself may leave, its temporary files included."""
+    return [
+        str(path.relative_to(work))
+        for path in work.rglob("*")
+        if is_leftover(path.name)
+        or path.name.startswith((".edgetransfer-", ".staged", ".dropped", ".pending"))
+        or (path.parent == work / "tmp" and path.name.startswith("edgetransfer-"))
+    ]
+
+
+def readable_state(work: Path, run: str) -> dict[str, str]:
+    """The files that a run is read by: digests of head, labels and backbone; empty if none is."""
+    try:
+        there = RunFolder.open(work / run).path
+    except RunFolderError:
+        return {}
+    names = ("head.safetensors", "labels.txt", "backbone.onnx", "backbone.toml")
+    return {
+        name: hashlib.sha256((there / name).read_bytes()).hexdigest()
+        for name in names
+        if (there / name).exists()
+    }
+
+
+@dataclass(kw_only=True)
+class Stage:
+    """Makes the world of a scene anew, again and again.
+
+    Parameters
+    ----------
+    folder
+        An empty one.
+    """
+
+    folder: Path
+    world: World = field(init=False)
+    commands: Commands = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.world = World(given=self.folder / "given", work=self.folder / "work")
+        for name in ("given", "work", "logs", "begun"):
+            (self.folder / name).mkdir()
+        self.world.make()
+        self.commands = Commands(self.folder / "logs", self.world.work)
+
+    def prepare(self, scene: Scene) -> None:
+        """Carry out what comes before a scene."""
+        self._clear()
+        for argv in scene.before:
+            done = self.commands.run(*argv(self.world))
+            assert done.status == 0, done.said
+        shutil.rmtree(self.folder / "begun")
+        shutil.copytree(self.world.work, self.folder / "begun", symlinks=True)
+
+    def begin(self) -> None:
+        """The world as it was before the scene."""
+        self._clear()
+        shutil.copytree(self.folder / "begun", self.world.work, symlinks=True, dirs_exist_ok=True)
+
+    def _clear(self) -> None:
+        for path in self.world.work.iterdir():
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
