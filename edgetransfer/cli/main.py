@@ -43,8 +43,7 @@ COMMANDS = {
     "tune": "Measure which engine, and how much of everything, is fastest for a backbone here.",
     "doctor": "Show versions, the processor, and which engine runs here and why.",
     "demo": (
-        "Train on handwritten digits with the bundled sparse backbone, in under two "
-        "minutes, offline."
+        "Train on handwritten digits with a bundled sparse backbone, in under two minutes, offline."
     ),
     "export": "Write what a run learned as one ONNX file, or as a folder, to be given away.",
     "check": "Look whether all of a stream's run is whole, and change nothing.",
