@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         BenchmarkReport,
         Evaluation,
         ExportReport,
+        PretrainingReport,
         Report,
         SparsityReport,
         StreamReport,
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
         list_backbones,
         list_checkpoints,
         predict,
+        pretrain_backbone,
         rollback_stream,
         run_benchmark,
         run_demo,
@@ -70,6 +72,7 @@ if TYPE_CHECKING:
     from edgetransfer.settings.finetune import FinetuneSettings
     from edgetransfer.settings.import_ import ImportSettings
     from edgetransfer.settings.learning import KeepingSettings, LearningSettings
+    from edgetransfer.settings.pretrain import Pretraining
     from edgetransfer.settings.serve import ServeSettings
     from edgetransfer.settings.sparsify import Sparsification
     from edgetransfer.settings.stream import StreamSettings
@@ -102,6 +105,8 @@ __all__ = [
     "PhotoFeatures",
     "Prediction",
     "Predictions",
+    "Pretraining",
+    "PretrainingReport",
     "Report",
     "ServeSettings",
     "Sparsification",
@@ -129,6 +134,7 @@ __all__ = [
     "list_backbones",
     "list_checkpoints",
     "predict",
+    "pretrain_backbone",
     "rollback_stream",
     "run_benchmark",
     "run_demo",
@@ -144,11 +150,12 @@ __all__ = [
 _NAMES = {
     "edgetransfer.api": (
         *("BackboneReport", "BenchmarkReport", "Evaluation", "ExportReport", "Report"),
-        *("SparsityReport", "StreamReport", "TrainingReport"),
+        *("PretrainingReport", "SparsityReport", "StreamReport", "TrainingReport"),
         *("train_linear", "finetune_backbone", "evaluate", "predict", "export", "run_benchmark"),
         *("run_stream", "check_stream", "list_checkpoints", "rollback_stream", "forget_samples"),
         *("inspect_backbone", "sparsify_backbone", "compact_backbone", "import_backbone"),
         *("evaluate_backbone", "tune_backbone", "list_backbones", "get_backbone"),
+        *("pretrain_backbone",),
         *("audit_photos", "write_page", "compare_runs", "extract_features"),
         *("serve_run", "teach_classifier"),
         *("describe_machine", "run_demo"),
@@ -167,6 +174,7 @@ _NAMES = {
     "edgetransfer.settings.finetune": ("FinetuneSettings",),
     "edgetransfer.settings.import_": ("ImportSettings",),
     "edgetransfer.settings.serve": ("ServeSettings",),
+    "edgetransfer.settings.pretrain": ("Pretraining",),
     "edgetransfer.settings.sparsify": ("Sparsification",),
     "edgetransfer.settings.learning": ("KeepingSettings", "LearningSettings"),
     "edgetransfer.settings.stream": ("StreamSettings",),

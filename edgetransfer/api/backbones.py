@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgetransfer.api.calling import settings_by_name, taken
-from edgetransfer.api.reports import BackboneReport, Report, SparsityReport
+from edgetransfer.api.reports import BackboneReport, PretrainingReport, Report, SparsityReport
 from edgetransfer.settings.compact import Compaction
 from edgetransfer.settings.import_ import ImportSettings
+from edgetransfer.settings.pretrain import Pretraining
 from edgetransfer.settings.shared import EngineName
 from edgetransfer.settings.sparsify import Sparsification
 
@@ -62,6 +63,56 @@ def sparsify_backbone(
     asked = taken(Sparsification, settings, given)
     return SparsityReport(
         sparsify(asked, resume=resume, overwrite=overwrite, progress=told(progress))
+    )
+
+
+@settings_by_name(Pretraining)
+def pretrain_backbone(
+    settings: Pretraining | None = None,
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+    **given: Any,
+) -> PretrainingReport:
+    """Train a sparse network on photos, from random weights or from a dense backbone.
+
+    Parameters
+    ----------
+    settings
+        What to train, on what, and by which policy; or the settings below by name.
+    resume
+        Go on with a call that was interrupted.
+    overwrite
+        Replace an ``out`` that is there.
+    progress
+        Told (what is being done, how much is done, of how much).
+
+    Raises
+    ------
+    DataError
+        If the photos cannot be used, or the loss is no longer finite.
+    EdgeTransferError
+        If torch is missing.
+    UsageError
+        If the target cannot be reached.
+
+    Examples
+    --------
+    >>> import edgetransfer
+    >>> report = edgetransfer.pretrain_backbone(
+    ...     data="photos", out="trained.onnx", policy="gmp", sparsity=0.5,
+    ...     epochs=2, size=32, width=0.25, batch_size=20,
+    ... )
+    >>> 0.4 < report.sparsity < 0.6
+    True
+    """
+    from edgetransfer.pretrain import pretrain
+    from edgetransfer.types import no_progress
+
+    asked = taken(Pretraining, settings, given)
+    return PretrainingReport(
+        pretrain(asked, resume=resume, overwrite=overwrite, progress=progress or no_progress)
     )
 
 

@@ -159,6 +159,34 @@ class SparsityReport(Report):
         return _number((self["speed"] or {}).get("ratio"))
 
 
+class PretrainingReport(Report):
+    """What a sparse training made.
+
+    Examples
+    --------
+    >>> from edgetransfer import PretrainingReport
+    >>> PretrainingReport(policy="acdc", sparsity=0.9, top1=0.5, twin=None)
+    PretrainingReport(policy='acdc', top1=0.5, sparsity=0.9)
+    """
+
+    shown = ("policy", "top1", "sparsity")
+
+    @property
+    def policy(self) -> str:
+        """How it became sparse."""
+        return str(self["policy"])
+
+    @property
+    def top1(self) -> float | None:
+        """Accuracy on photos that were held out; None where nothing has labels."""
+        return _number(self.get("top1"))
+
+    @property
+    def sparsity(self) -> float:
+        """The share of the backbone's weights that are zero."""
+        return float(self["sparsity"])
+
+
 class BackboneReport(Report):
     """What is known of a backbone: inspected, imported, or cut smaller.
 

@@ -51,7 +51,9 @@ def _show(result: dict[str, Any]) -> None:
     across = sum(len(set(row["splits"])) > 1 for row in twice)
     print_line(f"{len(twice)} pairs of photos show the same picture, {across} across splits")
     for row in twice[:SHOWN]:
-        print_line(f"  {' and '.join(row['ids'])}{', mirrored' if row['mirrored'] else ''}")
+        turned = f", turned by {90 * row['quarter_turns']}°" if row["quarter_turns"] else ""
+        mirrored = ", mirrored" if row["mirrored"] else ""
+        print_line(f"  {' and '.join(row['ids'])}{mirrored}{turned}")
     _more(len(twice))
     print_line(f"{len(far)} photos are like no other of their class")
     for row in far[:SHOWN]:

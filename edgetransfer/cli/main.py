@@ -35,6 +35,7 @@ COMMANDS = {
     "teach": "Open a page in the browser where a classifier is taught, photo by photo.",
     "inspect": "Show a backbone's features, sparsity, dead channels, and what its zeros gain here.",
     "sparsify": "Make a dense backbone sparse in one shot, with unlabelled photos and no training.",
+    "pretrain": "Train a sparse network on photos, from random weights or from a dense backbone.",
     "compact": "Cut away channels that cannot change the features: same outputs, smaller network.",
     "benchmark": (
         "Compare backbones with a dense one: seconds per epoch and accuracy, here, on your photos."
@@ -42,8 +43,7 @@ COMMANDS = {
     "tune": "Measure which engine, and how much of everything, is fastest for a backbone here.",
     "doctor": "Show versions, the processor, and which engine runs here and why.",
     "demo": (
-        "Train on handwritten digits with the bundled sparse backbone, in under two "
-        "minutes, offline."
+        "Train on handwritten digits with a bundled sparse backbone, in under two minutes, offline."
     ),
     "export": "Write what a run learned as one ONNX file, or as a folder, to be given away.",
     "check": "Look whether all of a stream's run is whole, and change nothing.",

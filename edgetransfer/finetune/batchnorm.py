@@ -69,10 +69,15 @@ def restore(model: onnx.ModelProto, statistics: Statistics) -> onnx.ModelProto:
     return restored
 
 
-def fold(model: onnx.ModelProto) -> onnx.ModelProto:
+def fold(model: onnx.ModelProto, *, only: frozenset[str] | None = None) -> onnx.ModelProto:
     """A copy in which each batch-norm right behind a convolution is part of it.
 
     w' = w * scale / sqrt(var + epsilon), so a zero stays a zero.
+
+    Parameters
+    ----------
+    only
+        The weights of the convolutions that this is done to; all if None.
     """
     folded = onnx.ModelProto()
     folded.CopyFrom(model)
@@ -83,7 +88,8 @@ def fold(model: onnx.ModelProto) -> onnx.ModelProto:
     outputs = {value.name for value in model.graph.output}
     for node in folded.graph.node:
         conv = by_output.get(node.input[0]) if node.op_type == "BatchNormalization" else None
-        if conv is None or not _foldable(graph, conv, node, outputs):
+        wanted = conv is not None and (only is None or conv.input[1] in only)
+        if conv is None or not wanted or not _foldable(graph, conv, node, outputs):
             kept.append(node)
             by_output[node.output[0]] = node
             continue

@@ -54,6 +54,11 @@ class OnnxModule(nn.Module):
     overwrite
         Whether an activation may be written over its input where nobody else reads that.
 
+    Attributes
+    ----------
+    statistics_share
+        How much of a batch goes into batch-norm's statistics; as the graph says if None.
+
     Raises
     ------
     BackboneError
@@ -70,6 +75,7 @@ class OnnxModule(nn.Module):
         super().__init__()
         self._overwrite = overwrite
         self._again = False
+        self.statistics_share: float | None = None
         graph = Graph(model)
         self.inputs = tuple(value.name for value in graph.inputs)
         self.outputs = tuple(outputs or (value.name for value in model.graph.output))
@@ -133,7 +139,12 @@ class OnnxModule(nn.Module):
         for step in steps:
             tensors = [known[n] if n in known else self.tensor(n) for n in step.inputs]
             if step.operator == "BatchNormalization":
-                result = step.call(*tensors, training=self.training, again=self._again)
+                result = step.call(
+                    *tensors,
+                    training=self.training,
+                    again=self._again,
+                    share=self.statistics_share,
+                )
             else:
                 result = step.call(*tensors)
             known.update(
@@ -150,6 +161,14 @@ class OnnxModule(nn.Module):
             yield
         finally:
             self._again = False
+
+    def holds(self, name: str) -> bool:
+        """Whether this is an initializer, and no tensor that depends on an image."""
+        return name in self._attributes or name in self._static
+
+    def attribute(self, name: str) -> str:
+        """The name under which torch knows the parameter of an initializer."""
+        return self._attributes[name]
 
     def tensor(self, name: str) -> Tensor:
         """The parameter, buffer or constant of an initializer."""

@@ -101,13 +101,15 @@ def _batch_norm(read: Reading, _inplace: bool) -> Call:
         *,
         training: bool,
         again: bool,
+        share: float | None = None,
     ) -> Tensor:
         # Of a single value per channel there is no variance; a frozen layer keeps its statistics.
         learning = training and scale.requires_grad and x.numel() > x.shape[1]
         if learning and again:
             mean, var = mean.clone(), var.clone()  # the layer learned from this batch already
+        new = 1 - momentum if share is None else share
         return torch.nn.functional.batch_norm(
-            x, mean, var, scale, shift, training=learning, momentum=1 - momentum, eps=epsilon
+            x, mean, var, scale, shift, training=learning, momentum=new, eps=epsilon
         )
 
     return call

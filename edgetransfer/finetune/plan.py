@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
 import onnx
 import psutil
 import torch
@@ -20,6 +19,7 @@ from edgetransfer.finetune.initializers import with_initializers
 from edgetransfer.finetune.masks import WeightMasks
 from edgetransfer.finetune.memory import check_memory, training_bytes
 from edgetransfer.finetune.module import OnnxModule
+from edgetransfer.finetune.moments import output_moments
 from edgetransfer.finetune.partition import Partition, last_block, partition
 from edgetransfer.finetune.pixels import PixelEngine
 from edgetransfer.finetune.running import choose_device, multiplies_bfloat16
@@ -177,35 +177,19 @@ def convolution_statistics(
     Over the eval views of at most 256 samples, evenly spread.
     """
     outputs = bare_convolutions(plan.parts.trained)
-    module = OnnxModule(plan.model, outputs=list(outputs.values()), overwrite=False).eval()
     chosen = samples[:: -(-len(samples) // STATISTICS_IMAGES)]
-    sums = {name: np.zeros((2, 1)) for name in outputs}
-    count = dict.fromkeys(outputs, 0)
     engine = pixel_engine(backbone, min(batch_size, 16))
     side = backbone.preprocessing.size
-    done = 0
-    with (
-        torch.no_grad(),
-        FeatureExtractor(engine, backbone.preprocessing, workers=workers) as extractor,
-    ):
+
+    def batches(extractor: FeatureExtractor) -> Iterator[torch.Tensor]:
+        done = 0
         for batch in extractor.extract(chosen):
-            images = torch.from_numpy(batch.features.reshape(-1, 3, side, side))
-            found = module(images)
-            tensors = found if isinstance(found, tuple) else (found,)
-            for name, tensor in zip(outputs, tensors, strict=True):
-                values = tensor.double().transpose(0, 1).flatten(1)
-                sums[name] = sums[name] + np.stack(
-                    [values.sum(dim=1).numpy(), values.square().sum(dim=1).numpy()]
-                )
-                count[name] += values.shape[1]
+            yield torch.from_numpy(batch.features.reshape(-1, 3, side, side))
             done += len(batch.indices) + len(batch.failed)
             progress("batch-norm", done, len(chosen))
-    statistics = {}
-    for name, (first, second) in sums.items():
-        mean = first / max(count[name], 1)
-        var = np.maximum(second / max(count[name], 1) - mean**2, 0)
-        statistics[name] = (mean.astype(np.float32), var.astype(np.float32))
-    return statistics
+
+    with FeatureExtractor(engine, backbone.preprocessing, workers=workers) as extractor:
+        return output_moments(plan.model, outputs, batches(extractor))
 
 
 def trained_module(plan: Plan, own: FinetuneSettings, statistics: Statistics) -> OnnxModule:

@@ -30,6 +30,9 @@ class ImportSettings(CardOverrides):
         Whose names the parameters have, where several spell alike; found if None.
     name, licence, origin, pruning
         For the card; the origin is where it comes from, the file's name if None.
+    keep_batchnorm
+        Leave batch-norm behind its convolutions, to be trained, or tuned after pruning; else it is
+        folded into them.
     overwrite
         Whether files that are there may be replaced.
 
@@ -63,6 +66,10 @@ class ImportSettings(CardOverrides):
     licence: Annotated[str | None, Opt("Terms of use of the weights.", metavar="TEXT")] = None
     origin: Annotated[str | None, NoOption("on the command line it is the file or NAME")] = None
     pruning: Annotated[str | None, Opt("How they were made sparse.", metavar="TEXT")] = None
+    keep_batchnorm: Annotated[
+        bool,
+        Opt("Do not fold batch-norm into convolutions: finetuning trains it, pruning tunes it."),
+    ] = False
     overwrite: Annotated[bool, Opt("Replace the file and card that are there.")] = False
 
     __repr__ = short_repr

@@ -137,13 +137,15 @@ class Sparsification(BackboneReading):
     method: Annotated[
         Method,
         Opt(
-            "reconstruct: choose and refit layer by layer; magnitude: largest weights as they are."
+            "reconstruct: choose and refit layer by layer; magnitude: the largest weights as they "
+            "are, with batch-norm tuned on --calibration if that is given."
         ),
     ] = "reconstruct"
     distribution: Annotated[
         Distribution | None,
         Opt(
-            "How zeros are spread over the layers. Default: uniform, or time with --target-speedup."
+            "How zeros are spread over the layers. Default: uniform; global with --method "
+            "magnitude; time with --target-speedup."
         ),
     ] = None
     pattern: Annotated[
@@ -230,7 +232,9 @@ class Sparsification(BackboneReading):
         """How zeros are spread: as asked for, or by what the target is."""
         if self.distribution is not None:
             return self.distribution
-        return "time" if self.target_speedup is not None else "uniform"
+        if self.target_speedup is not None:
+            return "time"
+        return "global" if self.method == "magnitude" else "uniform"
 
     def deciding(self) -> dict[str, Any]:
         """The settings that decide the result, as plain values."""

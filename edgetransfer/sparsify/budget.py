@@ -11,6 +11,7 @@ import numpy as np
 import onnx
 
 from edgetransfer.errors import UsageError
+from edgetransfer.graphs.pruning import layer_sparsities
 from edgetransfer.settings.sparsify import Pattern, Sparsification
 from edgetransfer.sparsify.distribution import (
     GRID,
@@ -117,6 +118,9 @@ def plan(
         shares = by_shape(layers, weights, kind, settings.target_sparsity)
         fitting = np.array([fits(pattern, layer) for layer in layers])
         return Budget(dict(zip(names, np.where(fitting, shares, 0.0).tolist(), strict=True)), {})
+    if kind == "global" and settings.method == "magnitude":
+        arrays = {name: weights.array(name) for name in names}
+        return Budget(layer_sparsities(arrays, settings.target_sparsity, "global"), {})
     if pair is None:
         raise UsageError(f"--distribution {kind} needs --calibration, a folder of photos")
     errors = error_curves(settings, layers, pair, progress)

@@ -35,6 +35,7 @@ from edgetransfer.sparsify.remarks import doubts, how_made, left_out, shortcomin
 from edgetransfer.sparsify.result import write_sparse
 from edgetransfer.sparsify.streaming import NetworkPair, batch_axes, shapes_of
 from edgetransfer.sparsify.timing import Stopwatch
+from edgetransfer.sparsify.tuning import tune
 from edgetransfer.sparsify.weights import NetworkWeights
 from edgetransfer.sparsify.work import WorkFolder, work_path
 from edgetransfer.train.upstream import UpstreamTest, evaluate_upstream
@@ -94,7 +95,10 @@ class _Job:
         self.pruned = _copy(self.dense)
         self.layers = self._prunable_graph()
         if settings.refine_minutes:
-            check_torch(self.dense)
+            check_torch(self.dense, "--refine trains")
+        elif settings.method == "magnitude" and settings.calibration is not None:
+            check_torch(self.dense, "--method magnitude tunes batch-norm on --calibration")
+        self.tuned: dict[str, Any] | None = None
         self.photos: list[Path] = []
         self.views = self._load_views()
         self.work = WorkFolder(settings.out, self._belongs_to())
@@ -119,6 +123,7 @@ class _Job:
             "calibration": self._calibration(),
             "layers": records,
             "refinement": refined,
+            "batchnorm_tuning": self.tuned,
             "speed": None,
             "features": None,
         }
@@ -267,7 +272,10 @@ class _Job:
     def _prune(self, budget: Budget, work: WorkFolder) -> list[dict[str, Any]]:
         settings = self.settings
         if settings.method == "magnitude":
-            return prune_by_magnitude(settings, self.layers, budget.shares, self.pruned)
+            records = prune_by_magnitude(settings, self.layers, budget.shares, self.pruned)
+            if self.views is not None:
+                self.tuned = tune(self.dense, self.pruned, self.views)
+            return records
         pair = self._pair(self.dense, self.pruned)
         records = reconstruct_all(settings, self.layers, budget.shares, pair, work, self.progress)
         few = self._pair(self.dense, self.pruned, self._views_to_correct)

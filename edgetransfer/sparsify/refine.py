@@ -25,8 +25,13 @@ LEAST_AREA = 0.25  # of a photo that a view covers
 FIRST_EPOCH = 1 << 20  # so that no view is one of the calibration's
 
 
-def check_torch(dense: onnx.ModelProto) -> None:
-    """Refuse early what could not be refined in the end.
+def check_torch(dense: onnx.ModelProto, what: str) -> None:
+    """Refuse early what could not be done in the end.
+
+    Parameters
+    ----------
+    what
+        The option that needs torch, and its verb.
 
     Raises
     ------
@@ -37,8 +42,8 @@ def check_torch(dense: onnx.ModelProto) -> None:
     """
     if not _has_torch():
         raise EdgeTransferError(
-            "--refine trains with torch, which is not installed: "
-            "pip install 'edgetransfer[finetune]', or leave --refine away"
+            f"{what} with torch, which is not installed: pip install 'edgetransfer[finetune]', or "
+            "leave that away"
         )
     from edgetransfer.finetune.module import OnnxModule
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from edgetransfer.backbones import Backbone
 from edgetransfer.backbones.architectures import (
     ARCHITECTURES,
+    SMALL,
     Conventions,
     ConvLayer,
     GateLayer,
@@ -20,6 +21,7 @@ from edgetransfer.backbones.architectures import (
     build,
     random_parameters,
     synthetic,
+    trainable_architecture,
     with_widths,
 )
 from edgetransfer.errors import BackboneError, UsageError
@@ -239,3 +241,36 @@ def test_widths_that_leave_a_connection_open_are_refused():
     shapes["layer1.0.conv2.weight"] = (32, 64, 3, 3)
     with pytest.raises(BackboneError, match=r"'layer1.0.conv2.weight' makes 32 .* 64 are"):
         with_widths(ARCHITECTURES["resnet18"], shapes.__getitem__)
+
+
+def test_small_networks_have_their_published_counts() -> None:
+    """ResNet20: 0.27 million (He et al. 2016, table 6); VGG16's convolutions: 14.7 million."""
+    counts = {}
+    for name in SMALL:
+        shapes = trainable_architecture(name).parameter_shapes(10)
+        counts[name] = sum(int(np.prod(shape)) for shape in shapes.values())
+    # With 1x1 convolutions where the width grows in place of zeros.
+    assert counts["resnet20"] == 269_722 + (16 * 32 + 2 * 32 + 32 * 64 + 2 * 64)
+    # Its convolutions have no biases beside batch-norm's.
+    outputs = sum(layer.outputs for layer in trainable_architecture("vgg16").convolutions)
+    assert counts["vgg16"] == 14_728_266 - outputs
+    bundled = Backbone.open("tinyresnet-90")
+    table = trainable_architecture("small_resnet")
+    own = sum(int(np.prod(layer.shape)) for layer in table.convolutions)
+    assert own == sum(layer.weights for layer in bundled.sparsity_report.layers)
+
+
+@pytest.mark.parametrize("name", ["small_resnet", "mobilenet_v1", "mobilenet_v2", "resnet50"])
+def test_other_widths_run_and_batchnorm_may_stay(name: str) -> None:
+    """With batch-norm as a node or folded in, the features are the same."""
+    table = trainable_architecture(name, 0.25)
+    parameters = trained_parameters(table, seed=1)
+    images = noise(2, 3, 32, 32)
+    folded, kept = (
+        build(table, parameters, size=32, keep_batchnorm=keep) for keep in (False, True)
+    )
+    assert sum(n.op_type == "BatchNormalization" for n in kept.graph.node) == sum(
+        bool(layer.norm) for layer in table.convolutions
+    )
+    assert relative_difference(run(kept, images), run(folded, images)) < 1e-4
+    assert all(layer.outputs % 8 == 0 for layer in table.convolutions)

@@ -40,7 +40,7 @@ def test_what_is_no_command_is_told_the_nearest(
     typed: str, meant: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main([typed, "--json"]) == 2
-    assert f"Did you mean '{meant}'?" in capsys.readouterr().err
+    assert f"Did you mean '{meant}'" in capsys.readouterr().err
 
 
 def test_options_of_the_program_itself_come_first(capsys: pytest.CaptureFixture[str]) -> None:

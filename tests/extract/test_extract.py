@@ -25,7 +25,12 @@ from tests.photos import backbone, photos  # noqa: F401
 @pytest.fixture
 def settings(photos, backbone, tmp_path):  # noqa: F811
     return Extraction(
-        data=photos, out=tmp_path / "features", backbone=str(backbone), rows=20, max_bad=0.5
+        data=photos,
+        out=tmp_path / "features",
+        backbone=str(backbone),
+        rows=20,
+        max_bad=0.5,
+        engine="onnxruntime",
     )
 
 
@@ -149,6 +154,7 @@ def test_killed_it_goes_on_to_the_same_bytes(settings, tmp_path):
     command = [
         *(sys.executable, "-m", "edgetransfer", "extract", "--data", str(other.data)),
         *("--out", str(other.out), "--backbone", str(other.backbone), "--rows", "20"),
+        *("--engine", "onnxruntime"),
     ]
     running = subprocess.Popen(command, stderr=subprocess.DEVNULL, env=os.environ)
     limit = time.monotonic() + 60

@@ -24,7 +24,7 @@ def files(photos):  # noqa: F811
 
 @pytest.fixture
 def extract(backbone):  # noqa: F811
-    return PhotoFeatures(backbone)
+    return PhotoFeatures(backbone, engine="onnxruntime")
 
 
 def _read(path):
@@ -107,7 +107,7 @@ def test_pickled_it_gives_the_same(extract, files):
 def test_another_file_where_it_is_unpickled(extract, backbone, tmp_path, files):  # noqa: F811
     moved = tmp_path / "moved.onnx"
     moved.write_bytes(backbone.read_bytes())
-    packed = pickle.dumps(PhotoFeatures(moved))
+    packed = pickle.dumps(PhotoFeatures(moved, engine="onnxruntime"))
     import onnx
 
     model = onnx.load(str(moved))

@@ -32,6 +32,8 @@ from edgetransfer.settings.finetune import FinetuneSettings
 from edgetransfer.settings.forms import AUTOMATIC, BYTES, TRIPLE, WORDS
 from edgetransfer.settings.import_ import ImportSettings
 from edgetransfer.settings.option import NoOption, Opt, Setting, settings_of
+from edgetransfer.settings.policies import OPTIONS, POLICIES, PolicyRecord
+from edgetransfer.settings.pretrain import Pretraining
 from edgetransfer.settings.serve import ServeSettings
 from edgetransfer.settings.sparsify import Pattern, Sparsification
 from edgetransfer.settings.stream import StreamSettings
@@ -43,9 +45,10 @@ HERE = Path("/nowhere")
 LEAST: dict[type, dict[str, Any]] = {
     LinearTraining: {"data": HERE / "photos", "out": HERE / "run"},
     FinetuneSettings: {},
-    StreamSettings: {"source": "folder:in", "out": HERE / "run"},
+    StreamSettings: {"source": ("folder:in",), "out": HERE / "run"},
     Sparsification: {"dense": "d.onnx", "out": HERE / "s.onnx", "calibration": HERE / "c"},
     BenchmarkSettings: {"data": (HERE / "photos",), "out": HERE / "b", "baseline": "d.onnx"},
+    Pretraining: {"data": HERE / "photos", "out": HERE / "o.onnx"},
     Compaction: {"backbone": "b.onnx", "out": HERE / "o.onnx"},
     AuditSettings: {"source": HERE / "photos"},
     Extraction: {"data": HERE / "photos", "out": HERE / "features"},
@@ -58,11 +61,25 @@ WITH: dict[tuple[type, str], dict[str, Any]] = {
     (LinearTraining, "mode"): {"solver": "sgd"},
     (FinetuneSettings, "cached_frozen"): {"only": "last-block"},
     (ImportSettings, "download"): {"source": None},
+    (Pretraining, "labels"): {"dense": "d.onnx"},
+    # An option of one policy is refused by the others.
+    **{
+        (Pretraining, name): {"policy": next(n for n, p in POLICIES.items() if name in p.options)}
+        for name in OPTIONS
+    },
 }
 COMMANDS = pytest.mark.parametrize("kind", list(LEAST), ids=lambda kind: kind.__name__)
 # A value that the rule below does not find: of a text that is checked, or in step with others.
 VALUES: dict[str, Any] = {
     "pattern": "2:4",
+    "phases": "2,1,1,2,3",
+    "levels": "40,2:4",
+    "one_shot": "30,60",
+    "prune_from": 0.25,
+    "prune_until": 0.5,
+    "threshold_start": -3.5,
+    "tile": 16,
+    "stretch": 2.0,
     "distributions": ("erk", "uniform"),
     "synthetic": (SyntheticFamily.parse("resnet18:0.8,0.9"),),
     "mode": "online",
@@ -86,8 +103,12 @@ def classes() -> Iterator[type]:
         loaded = importlib.import_module(f"edgetransfer.settings.{module.name}")
         for value in vars(loaded).values():
             own = isinstance(value, type) and value.__module__ == loaded.__name__
-            if own and is_dataclass(value) and value not in (SyntheticFamily, Pattern):
-                yield value  # those two are values, no settings
+            if (
+                own
+                and is_dataclass(value)
+                and value not in (SyntheticFamily, Pattern, PolicyRecord)
+            ):
+                yield value  # those are values, no settings
 
 
 def other(setting: Setting) -> Any:
@@ -169,9 +190,9 @@ def test_paths_and_strings_are_taken_for_one_another(kind: type) -> None:
         if inner not in (str, Path) or (isinstance(setting.said, Opt) and setting.said.parse):
             continue
         given = {**LEAST[kind], **WITH.get((kind, setting.name), {})}
-        word = (
-            "a.csv" if setting.name == "manifest" else "2:4" if setting.name == "pattern" else "a"
-        )
+        known = VALUES.get(setting.name)
+        word = known if isinstance(known, str) else "a"
+        word = "a.csv" if setting.name == "manifest" else word
         made = [assembled(kind, {**given, setting.name: form(word)}) for form in (str, Path)]
         assert made[0] == made[1], setting.name
         listed = assembled(kind, {**given, setting.name: [word]}) if setting.item else made[0]

@@ -47,7 +47,13 @@ def made(backbone, tmp_path_factory):  # noqa: F811
     write_photos(folder / "photos" / "train", 20, seed=0)
     write_photos(folder / "photos" / "test", 5, seed=1)
     extract(
-        Extraction(data=folder / "photos", out=folder / "features", backbone=str(backbone), rows=20)
+        Extraction(
+            data=folder / "photos",
+            out=folder / "features",
+            backbone=str(backbone),
+            rows=20,
+            engine="onnxruntime",
+        )
     )
     return folder
 
@@ -77,7 +83,15 @@ def test_however_photos_are_parted_the_head_is_the_same(settings, made, tmp_path
     head = (settings.out / "head.safetensors").read_bytes()
     for rows in (1, 7, 100):
         out = tmp_path / f"features-{rows}"
-        extract(Extraction(data=made / "photos", out=out, backbone=str(backbone), rows=rows))
+        extract(
+            Extraction(
+                data=made / "photos",
+                out=out,
+                backbone=str(backbone),
+                rows=rows,
+                engine="onnxruntime",
+            )
+        )
         other = replace(settings, data=out, out=tmp_path / f"run-{rows}")
         train_linear(other)
         assert (other.out / "head.safetensors").read_bytes() == head

@@ -12,10 +12,12 @@ from edgetransfer.backbones.architectures.layers import (
     PoolLayer,
 )
 from edgetransfer.backbones.architectures.random_weights import random_parameters, synthetic
+from edgetransfer.backbones.architectures.small import SMALL, trainable_architecture
 from edgetransfer.backbones.architectures.widths import with_widths, without_ones
 
 __all__ = [
     "ARCHITECTURES",
+    "SMALL",
     "Architecture",
     "ConvLayer",
     "Conventions",
@@ -28,6 +30,7 @@ __all__ = [
     "multiply_adds",
     "random_parameters",
     "synthetic",
+    "trainable_architecture",
     "with_widths",
     "without_ones",
 ]

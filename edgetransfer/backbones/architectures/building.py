@@ -20,7 +20,11 @@ from edgetransfer.backbones.architectures.layers import (
     Padding,
     PoolLayer,
 )
-from edgetransfer.errors import BackboneError
+from edgetransfer.backbones.architectures.parameters import (
+    folded_convolution,
+    found_or,
+    wanted,
+)
 from edgetransfer.graphs.graph import Array
 from edgetransfer.types import Float32Array
 
@@ -34,6 +38,7 @@ def build(
     *,
     size: int = 224,
     classifier: bool = False,
+    keep_batchnorm: bool = False,
 ) -> onnx.ModelProto:
     """Make the ONNX graph of an architecture.
 
@@ -52,13 +57,16 @@ def build(
         Side of the input, in pixels. TensorFlow's padding is worked out for it.
     classifier
         Whether the fully connected layer is part of it.
+    keep_batchnorm
+        Leave batch-norms with statistics as nodes of their own, to be trained further; their
+        parameters keep their names.
 
     Raises
     ------
     BackboneError
         If a parameter is missing or has another shape than the architecture says.
     """
-    writer = _Writer(architecture, parameters, size)
+    writer = _Writer(architecture, parameters, size, keep_batchnorm=keep_batchnorm)
     for layer in architecture.layers:
         if isinstance(layer, PoolLayer):
             writer.pool(layer)
@@ -107,57 +115,6 @@ def multiply_adds(architecture: Architecture, size: int) -> int:
     return total + sum(step.inputs * step.outputs for step in connected)
 
 
-def folded_convolution(
-    layer: ConvLayer, parameters: Mapping[str, Array], epsilon: float
-) -> tuple[Float32Array, Float32Array]:
-    """A convolution's weights (O, I / groups, K, K) and bias (O,) with its batch-norm folded in.
-
-    Raises
-    ------
-    BackboneError
-        If a parameter is missing or has another shape than the architecture says.
-    """
-    channels = (layer.outputs,)
-    weight = _wanted(parameters, f"{layer.name}.weight", layer.shape).astype(np.float64)
-    bias = _found(parameters, f"{layer.name}.bias", channels, default=0.0)
-    if layer.scale is not None:
-        factor = _wanted(parameters, layer.scale, channels).astype(np.float64)
-        weight, bias = weight * factor[:, None, None, None], bias * factor
-    if layer.norm and f"{layer.norm}.running_mean" in parameters:
-        mean = _wanted(parameters, f"{layer.norm}.running_mean", channels).astype(np.float64)
-        variance = _wanted(parameters, f"{layer.norm}.running_var", channels).astype(np.float64)
-        scale = _found(parameters, f"{layer.norm}.weight", channels, default=1.0)
-        scale = scale / np.sqrt(variance + epsilon)
-        bias = _found(parameters, f"{layer.norm}.bias", channels, default=0.0) + scale * (
-            bias - mean
-        )
-        weight = weight * scale[:, None, None, None]
-    elif f"{layer.name}.bias" not in parameters:
-        norm = f"a batch-norm {layer.norm!r}" if layer.norm else "a batch-norm"
-        raise BackboneError(
-            f"the parameters have neither {norm} nor a bias for {layer.name!r}: statistics are "
-            "needed to run the network"
-        )
-    return np.ascontiguousarray(weight, np.float32), bias.astype(np.float32)
-
-
-def _wanted(parameters: Mapping[str, Array], name: str, shape: tuple[int, ...]) -> Array:
-    if name not in parameters:
-        raise BackboneError(f"the parameter {name!r} is missing")
-    value = np.asarray(parameters[name])
-    if value.shape != shape:
-        raise BackboneError(f"the parameter {name!r} has shape {value.shape}, not {shape}")
-    return value
-
-
-def _found(
-    parameters: Mapping[str, Array], name: str, shape: tuple[int, ...], *, default: float
-) -> Array:
-    if name not in parameters:
-        return np.full(shape, default)
-    return _wanted(parameters, name, shape).astype(np.float64)
-
-
 class _Writer:
     """Collects nodes and weights.
 
@@ -165,11 +122,17 @@ class _Writer:
     """
 
     def __init__(
-        self, architecture: Architecture, parameters: Mapping[str, Array], size: int
+        self,
+        architecture: Architecture,
+        parameters: Mapping[str, Array],
+        size: int,
+        *,
+        keep_batchnorm: bool,
     ) -> None:
         self.architecture = architecture
         self.conventions = architecture.conventions
         self.parameters = parameters
+        self.keep_batchnorm = keep_batchnorm
         self.nodes: list[onnx.NodeProto] = []
         self.weights: dict[str, Float32Array] = {}
         self.outputs = {INPUT: INPUT}
@@ -189,25 +152,46 @@ class _Writer:
 
     def convolution(self, layer: ConvLayer) -> None:
         weight, bias = f"{layer.name}.weight", f"{layer.name}.bias"
-        self.weights[weight], self.weights[bias] = folded_convolution(
-            layer, self.parameters, self.conventions.epsilon
-        )
-        inputs = [self.outputs[layer.source], weight, bias]
+        inputs = [self.outputs[layer.source], weight]
+        kept = self.keep_batchnorm and f"{layer.norm}.running_mean" in self.parameters
+        if kept:
+            self.weights[weight] = wanted(self.parameters, weight, layer.shape).astype(np.float32)
+            if bias in self.parameters:
+                self.weights[bias] = wanted(self.parameters, bias, (layer.outputs,))
+                inputs.append(bias)
+        else:
+            self.weights[weight], self.weights[bias] = folded_convolution(
+                layer, self.parameters, self.conventions.epsilon
+            )
+            inputs.append(bias)
         pads = padding(layer, self.conventions.padding, self.sides[layer.source])
         window = self._window(layer, pads)
         x = self.node("Conv", inputs, layer.name, group=layer.groups, **window)
+        if kept:
+            x = self._batch_norm(layer, x)
         if layer.shortcut is not None:
             x = self.node("Add", [x, self.outputs[layer.shortcut]], f"{layer.name}.add")
         if layer.activation is not None:
             x = self.activation(self.conventions.activation or layer.activation, x, layer.name)
         self.outputs[layer.name] = x
 
+    def _batch_norm(self, layer: ConvLayer, x: str) -> str:
+        shape = (layer.outputs,)
+        for key, usual in (("weight", 1.0), ("bias", 0.0), ("running_mean", 0), ("running_var", 1)):
+            name = f"{layer.norm}.{key}"
+            found = found_or(self.parameters, name, shape, default=usual)
+            self.weights[name] = found.astype(np.float32)
+        inputs = [x, *(f"{layer.norm}.{key}" for key in ("weight", "bias"))]
+        inputs += [f"{layer.norm}.{key}" for key in ("running_mean", "running_var")]
+        epsilon = self.conventions.epsilon
+        return self.node("BatchNormalization", inputs, layer.norm, epsilon=epsilon)
+
     def gate(self, layer: GateLayer) -> None:
         """Squeeze and excitation."""
         x = self.outputs[layer.source]
         y = self.node("GlobalAveragePool", [x], f"{layer.name}.pooled")
         for name, shape in layer.shapes.items():
-            self.weights[name] = _wanted(self.parameters, name, shape).astype(np.float32)
+            self.weights[name] = wanted(self.parameters, name, shape).astype(np.float32)
         for name in (layer.reduce, layer.expand):
             y = self.node("Conv", [y, f"{name}.weight", f"{name}.bias"], name, kernel_shape=[1, 1])
             if name == layer.reduce:
@@ -263,17 +247,17 @@ class _Writer:
         name = architecture.classifier
         weight = np.asarray(self.parameters.get(f"{name}.weight", np.zeros((0, 0))))
         classes = len(weight)
-        self.weights[f"{name}.weight"] = _wanted(
+        self.weights[f"{name}.weight"] = wanted(
             self.parameters, f"{name}.weight", (classes, architecture.dimension)
         ).astype(np.float32)
-        bias = _found(self.parameters, f"{name}.bias", (classes,), default=0.0)
+        bias = found_or(self.parameters, f"{name}.bias", (classes,), default=0.0)
         self.weights[f"{name}.bias"] = bias.astype(np.float32)
         self.node("Gemm", [FEATURES, f"{name}.weight", f"{name}.bias"], LOGITS, transB=1)
         return classes
 
     def _fully_connected(self, step: NeckLayer, x: str) -> str:
         for name, shape in step.shapes.items():
-            self.weights[name] = _wanted(self.parameters, name, shape).astype(np.float32)
+            self.weights[name] = wanted(self.parameters, name, shape).astype(np.float32)
         inputs = [x, f"{step.name}.weight", f"{step.name}.bias"]
         return self.activation(
             step.activation, self.node("Gemm", inputs, step.name, transB=1), step.name
@@ -283,7 +267,7 @@ class _Writer:
         """X of (N, C) or, with as many dimensions more, of (N, C, H, W), normalised over C."""
         name = layer.name
         for key, shape in layer.shapes.items():
-            value = _wanted(self.parameters, key, shape).astype(np.float32)
+            value = wanted(self.parameters, key, shape).astype(np.float32)
             self.weights[key] = value.reshape(1, -1, *(1,) * positions)
         mean = self.node("ReduceMean", [x], f"{name}.mean", axes=[1])
         moved = self.node("Sub", [x, mean], f"{name}.moved")

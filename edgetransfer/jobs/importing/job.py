@@ -45,7 +45,8 @@ def import_backbone(
 ) -> dict[str, Any]:
     """Import a backbone; the keys of the result are those of the JSON.
 
-    Zeros stay zeros: masks are multiplied in, and batch-norm is folded channel by channel. The
+    Zeros stay zeros: masks are multiplied in, and batch-norm is folded channel by channel, unless
+    it is to be kept. The
     written file is opened once before it gets its name.
 
     Parameters
@@ -145,6 +146,7 @@ def _from_checkpoint(path: Path, settings: ImportSettings) -> _Imported:
         found.parameters,
         size=card.preprocessing.size,
         classifier=found.classes > 0,
+        keep_batchnorm=settings.keep_batchnorm,
     )
     _check_finite(model)
     how = [f"masks of {found.masked} layers"] if found.masked else []

@@ -243,3 +243,21 @@ def test_the_command(mobilenet_parameters, tmp_path, capsys):
     assert main([*arguments, "--download", "resnet50"]) == 2
     assert main(["import", "--help"]) == 0
     assert "edgetransfer import" in capsys.readouterr().out
+
+
+def test_batchnorm_may_stay_as_it_is(mobilenet_parameters, tmp_path):
+    """The same features; statistics, scale and shift are there to be trained and tuned."""
+    save_file(mobilenet_parameters, tmp_path / "m.safetensors")
+    found = {}
+    for keep in (False, True):
+        out = tmp_path / f"{keep}.onnx"
+        import_backbone(
+            ImportSettings(source=tmp_path / "m.safetensors", out=out, size=32, keep_batchnorm=keep)
+        )
+        found[keep] = Backbone.open(out)
+    images = noise(2, 3, 32, 32)
+    ours, theirs = (run(found[keep].frozen(2), images) for keep in (True, False))
+    assert relative_difference(ours, theirs) < 1e-4
+    norms = [n for n in found[True].body.graph.node if n.op_type == "BatchNormalization"]
+    assert len(norms) == sum(n.op_type == "Conv" for n in found[True].body.graph.node)
+    assert not any(n.op_type == "BatchNormalization" for n in found[False].body.graph.node)

@@ -1,0 +1,508 @@
+"""What a sparse training from scratch, or from a dense network, is asked to do; loads no torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from edgetransfer.errors import UsageError
+from edgetransfer.reprs import short_repr
+from edgetransfer.settings.config import dump
+from edgetransfer.settings.finetune import Device, Precision
+from edgetransfer.settings.option import Opt, settings_of, settle
+from edgetransfer.settings.policies import CRAM, OPTIONS, POLICIES, PolicyName
+from edgetransfer.settings.shared import (
+    MACHINE,
+    Augmentation,
+    Data,
+    Descent,
+    MaxBad,
+    Seed,
+    Size,
+    TestData,
+    Threads,
+    Workers,
+)
+from edgetransfer.settings.sparsify import Pattern
+
+Spread = Literal["global", "uniform", "erk"]
+Twin = Literal["finetuned", "last", "none"]
+
+DEFAULT_ARCHITECTURE = "small_resnet"
+_POLICY = "Policy: each takes those of its own"
+_NETWORK = "Network"
+_LOSS = "Loss"
+_RESULT = "Result"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pretraining(Descent, Augmentation):
+    """The settings of one sparse training.
+
+    Parameters
+    ----------
+    data
+        Photos, one folder a class; any folder of photos with ``labels=False``.
+    out
+        The ONNX file to write; its card and report are written beside it.
+    policy
+        How it becomes sparse: a name of `edgetransfer.settings.policies.POLICIES`.
+    architecture
+        A table of layers by its name; the small residual network if None.
+    width
+        Its channels, as a multiple.
+    dense
+        Begin from this backbone in place of random weights.
+    labels
+        Whether to learn from labels; else the features of ``dense`` are the aim.
+    tile
+        The photos are sheets, one a class, of square tiles of so many pixels: row by row.
+    val_fraction
+        Share of the training photos that accuracy is told by where there are no others.
+    sparsity
+        Share of the prunable weights to be zero, the classifier's among them, as the literature
+        counts; the policy's default if None.
+    distribution
+        Over the layers; the policy's if None.
+    pattern
+        ``unstructured`` or ``N:M``; the policy's if None.
+    dense_ends
+        Leave the first and last layer and depthwise convolutions dense.
+    epochs
+        20 if None, or 10 from a dense backbone.
+    stretch
+        So many times the epochs, with phases as long as before.
+    learning_rate
+        The highest; 0.1 if None, or 0.005 from a dense backbone.
+    warm_up
+        Epochs until it is reached; a twentieth of all if None.
+    teacher, teacher_weight, temperature, label_smoothing
+        As in `FinetuneSettings`.
+    one_shot
+        Sparsities in percent at which the result is pruned in one shot and tested.
+    tuning_images
+        Augmented training views that batch-norm statistics are tuned on after pruning.
+    checkpoint_seconds
+        Between two checkpoints.
+
+    Examples
+    --------
+    >>> from edgetransfer import Pretraining
+    >>> Pretraining(data="photos", out="net.onnx", policy="gmp").option("sparsity")
+    0.9
+    """
+
+    data: Data
+    out: Annotated[Path, Opt("The ONNX file to write.", metavar="FILE.onnx", flag="--out -o")]
+    policy: Annotated[PolicyName, Opt("How it becomes sparse; see above.")] = "acdc"
+    sparsity: Annotated[
+        float | None,
+        Opt(
+            "Share of the weights to be zero, the classifier's among them. Default: 0.9; 0.5 or "
+            "0.7 of filters and cram.",
+            metavar="SHARE",
+            above=0,
+            most=0.999,
+        ),
+    ] = None
+    epochs: Annotated[int | None, Opt("Default: 20, or 10 with --dense.", metavar="N", least=1)] = (
+        None
+    )
+    architecture: Annotated[
+        str | None,
+        Opt(
+            "small_resnet (usual), resnet20, vgg16 and those of `edgetransfer import`, such as "
+            "resnet18, resnet50, mobilenet_v1, mobilenet_v2.",
+            metavar="NAME",
+            panel=_NETWORK,
+        ),
+    ] = None
+    width: Annotated[
+        float, Opt("Channels, as a multiple.", metavar="X", panel=_NETWORK, above=0, most=8)
+    ] = 1.0
+    size: Size = None
+    dense: Annotated[
+        str | None,
+        Opt(
+            "Begin from this backbone, in place of random weights.",
+            metavar="FILE|NAME",
+            panel=_NETWORK,
+        ),
+    ] = None
+    labels: Annotated[
+        bool,
+        Opt(
+            "--no-labels: any photos; the features of --dense are the aim.",
+            flag="--labels/--no-labels",
+            panel=_LOSS,
+        ),
+    ] = True
+    label_smoothing: Annotated[float, Opt(metavar="X", panel=_LOSS, least=0, most=1)] = 0.0
+    teacher: Annotated[
+        str | None,
+        Opt(
+            "ONNX file to learn from, dense or sparse: an output for each class, or features as "
+            "long as the network's.",
+            metavar="FILE",
+            panel=_LOSS,
+        ),
+    ] = None
+    teacher_weight: Annotated[
+        float, Opt("Its share of the loss.", metavar="X", panel=_LOSS, least=0, most=1)
+    ] = 0.5
+    temperature: Annotated[float, Opt(metavar="X", panel=_LOSS, above=0)] = 2.0
+    test_data: TestData = None
+    tile: Annotated[
+        int | None,
+        Opt(
+            "The photos are sheets, one a class, of square tiles, row by row.",
+            metavar="PIXELS",
+            least=8,
+        ),
+    ] = None
+    val_fraction: Annotated[
+        float,
+        Opt(
+            "Share of the training photos to test on, where there are no val or test ones.",
+            metavar="X",
+            above=0,
+            most=0.9,
+        ),
+    ] = 0.1
+    stretch: Annotated[
+        float,
+        Opt("X times the epochs, with phases as long as before.", metavar="X", least=1),
+    ] = 1.0
+    batch_size: Annotated[int, Opt(metavar="N", least=2)] = 64
+    learning_rate: Annotated[
+        float | None,
+        Opt(
+            "The highest: up in --warm-up, then down along a cosine. Default: 0.1, or 0.005 with "
+            "--dense.",
+            metavar="X",
+            above=0,
+        ),
+    ] = None
+    warm_up: Annotated[
+        float | None,
+        Opt("Epochs up to it. Default: a twentieth of all.", metavar="EPOCHS", least=0),
+    ] = None
+    distribution: Annotated[
+        Spread | None,
+        Opt("How zeros are spread over the layers. Default: global; erk of rigl.", panel=_POLICY),
+    ] = None
+    pattern: Annotated[
+        str | None,
+        Opt(
+            "N:M leaves N of every M weights along the input channels.",
+            metavar="unstructured|N:M",
+            panel=_POLICY,
+        ),
+    ] = None
+    dense_ends: Annotated[
+        bool,
+        Opt("Leave the first and the last layer and depthwise ones dense.", panel=_POLICY),
+    ] = False
+    prune_from: Annotated[
+        float | None,
+        Opt(
+            "gmp, woodfisher, mfac, filters: begin after this share of the training. Default: 0.1; "
+            "0.5 of filters.",
+            metavar="SHARE",
+            panel=_POLICY,
+            least=0,
+            most=1,
+        ),
+    ] = None
+    prune_until: Annotated[
+        float | None,
+        Opt(
+            "gmp, woodfisher, mfac: the target is reached by then. Default: 0.75.",
+            metavar="SHARE",
+            panel=_POLICY,
+            above=0,
+            most=1,
+        ),
+    ] = None
+    mask_every: Annotated[
+        int | None,
+        Opt(
+            "Steps between two masks. Default: an epoch of gmp; a tenth of the pruning of "
+            "woodfisher and mfac; 100 or less of rigl; 1 of cram.",
+            metavar="N",
+            panel=_POLICY,
+            least=1,
+        ),
+    ] = None
+    phases: Annotated[
+        str | None,
+        Opt(
+            "acdc: epochs of warm-up, sparse, dense, last dense, last sparse phase. Default: "
+            "10,5,5,10,15, in proportion below 100 epochs.",
+            metavar="W,S,D,LD,LS",
+            panel=_POLICY,
+        ),
+    ] = None
+    twin: Annotated[
+        Twin | None,
+        Opt(
+            "acdc: the dense twin; finetuned (usual): trained densely where the last sparse phase "
+            "began, as long as that; last: as it was there.",
+            panel=_POLICY,
+        ),
+    ] = None
+    drop_fraction: Annotated[
+        float | None,
+        Opt(
+            "rigl: share of the weights that first moves; falls along a cosine. Default: 0.3.",
+            metavar="SHARE",
+            panel=_POLICY,
+            above=0,
+            most=1,
+        ),
+    ] = None
+    threshold_start: Annotated[
+        float | None,
+        Opt(
+            "str: what the thresholds' sigmoid is first taken of. Default: what --weight-decay "
+            "brings to -5 in half of the training.",
+            metavar="X",
+            panel=_POLICY,
+            most=0,
+        ),
+    ] = None
+    fisher_samples: Annotated[
+        int | None,
+        Opt(
+            "woodfisher, mfac: gradients that the Fisher matrix is made of. Default: 64.",
+            metavar="N",
+            panel=_POLICY,
+            least=1,
+        ),
+    ] = None
+    fisher_batch: Annotated[
+        int | None,
+        Opt("woodfisher, mfac: photos in each. Default: 4.", metavar="N", panel=_POLICY, least=2),
+    ] = None
+    damping: Annotated[
+        float | None,
+        Opt(
+            "woodfisher, mfac: added to its diagonal. Default: 1e-5.",
+            metavar="X",
+            panel=_POLICY,
+            above=0,
+        ),
+    ] = None
+    block: Annotated[
+        int | None,
+        Opt("woodfisher: side of its blocks. Default: 50.", metavar="N", panel=_POLICY, least=1),
+    ] = None
+    rounds: Annotated[
+        int | None,
+        Opt(
+            "lth: rounds of pruning, each as long as the dense training. Default: 5.",
+            metavar="N",
+            panel=_POLICY,
+            least=1,
+        ),
+    ] = None
+    rewind: Annotated[
+        float | None,
+        Opt(
+            "lth: weights go back to where they were after this share of it. Default: 0.05.",
+            metavar="SHARE",
+            panel=_POLICY,
+            least=0,
+            most=0.9,
+        ),
+    ] = None
+    rho: Annotated[
+        float | None,
+        Opt(
+            "sam, cram, c-sam: length of the step up. Default: 0.05.",
+            metavar="X",
+            panel=_POLICY,
+            above=0,
+        ),
+    ] = None
+    levels: Annotated[
+        str | None,
+        Opt(
+            "cram and its kind: draw one of these each step, percents or N:M. Default: 50,70,90 of "
+            "cram+-multi.",
+            metavar="A,B,…",
+            panel=_POLICY,
+        ),
+    ] = None
+    bits: Annotated[
+        int | None,
+        Opt(
+            "cram and its kind: compress by rounding to so many bits a channel, in place of zeros.",
+            metavar="N",
+            panel=_POLICY,
+            least=2,
+            most=8,
+        ),
+    ] = None
+    sparse_gradients: Annotated[
+        bool | None,
+        Opt(
+            "cram and its kind: the pruned network's gradient counts on its own weights alone. "
+            "Default: yes, but of cram and top-k.",
+            panel=_POLICY,
+        ),
+    ] = None
+    one_shot: Annotated[
+        str | None,
+        Opt(
+            "Percents at which the result is pruned at once, tuned and tested. Default: "
+            "50,70,80,90 of dense policies.",
+            metavar="A,B,…",
+            panel=_RESULT,
+        ),
+    ] = None
+    tuning_images: Annotated[
+        int,
+        Opt(
+            "Training views that batch-norm statistics are tuned on after pruning.",
+            metavar="N",
+            panel=_RESULT,
+            least=2,
+        ),
+    ] = 1000
+    checkpoint_seconds: Annotated[
+        float, Opt("Between two checkpoints.", metavar="S", panel=_RESULT, above=0, free=True)
+    ] = 60.0
+    max_bad: MaxBad = 0.05
+    seed: Seed = 0
+    precision: Annotated[
+        Precision, Opt("auto: bfloat16 where the processor has it.", panel=MACHINE)
+    ] = "auto"
+    device: Annotated[Device, Opt(panel=MACHINE)] = "auto"
+    threads: Threads = None
+    workers: Workers = None
+
+    __repr__ = short_repr
+
+    def __post_init__(self) -> None:
+        settle(self)
+        self._check_policy()
+        self._check_start()
+        if not 0 <= self.momentum < 1:
+            raise UsageError(f"--momentum lies from 0 to below 1, not {self.momentum}")
+        if not 0 <= self.weight_decay < float("inf"):
+            raise UsageError(f"--weight-decay is zero or above, not {self.weight_decay}")
+        _percents("--one-shot", self.one_shot)
+
+    def _check_policy(self) -> None:
+        known = POLICIES[self.policy].options
+        flags = {setting.name: setting.flag for setting in settings_of(type(self))}
+        for name in sorted(OPTIONS):
+            if getattr(self, name) is not None and name not in known:
+                takes = ", ".join(flags[one] for one in known) or "none"
+                raise UsageError(
+                    f"{flags[name].split('/')[0]} is no option of --policy {self.policy}, whose "
+                    f"own are: {takes}"
+                )
+        pattern = Pattern.parse(self.pattern or "unstructured")
+        if pattern.keep is not None and (self.sparsity is not None or self.distribution):
+            raise UsageError(f"--pattern {self.pattern} fixes every layer's sparsity")
+        if self.levels is not None and self.sparsity is not None:
+            raise UsageError("--levels says the sparsities; so does --sparsity")
+        if self.bits is not None and (self.levels or self.sparsity or pattern.keep is not None):
+            raise UsageError(
+                "--bits rounds in place of pruning: no --sparsity, --levels, --pattern"
+            )
+        if self.option("prune_until", 1) <= self.option("prune_from", 0):
+            raise UsageError("--prune-until must be after --prune-from")
+        if self.levels is not None:
+            levels_of(self.levels)
+        if self.phases is not None:
+            phases_of(self.phases)
+
+    def _check_start(self) -> None:
+        if self.dense is not None and (self.architecture is not None or self.width != 1):
+            raise UsageError("--dense brings its own network: no --architecture or --width")
+        if not self.labels:
+            if self.dense is None:
+                raise UsageError("--no-labels learns the features of --dense: give a backbone")
+            if self.teacher is not None or self.label_smoothing:
+                raise UsageError("--no-labels has no labels for --teacher or --label-smoothing")
+            if self.tile is not None or self.test_data is not None:
+                raise UsageError("--no-labels takes a folder of photos: no --tile or --test-data")
+
+    def option(self, name: str, otherwise: Any = None) -> Any:
+        """A setting of the policy's own, or what is usual with it."""
+        given = getattr(self, name)
+        return POLICIES[self.policy].options.get(name, otherwise) if given is None else given
+
+    @property
+    def n_epochs(self) -> int:
+        """How many epochs there are, all phases together."""
+        return max(1, round(self.base_epochs * self.stretch))
+
+    @property
+    def base_epochs(self) -> int:
+        """Epochs before they are stretched."""
+        return self.epochs or (10 if self.dense else 20)
+
+    @property
+    def highest_rate(self) -> float:
+        """The learning rate after the warm-up."""
+        return self.learning_rate or (0.005 if self.dense else 0.1)
+
+    @property
+    def one_shot_levels(self) -> tuple[float, ...]:
+        """The sparsities, 0 to 1, of the test of one-shot pruning."""
+        if self.one_shot is not None:
+            return _percents("--one-shot", self.one_shot)
+        return (0.5, 0.7, 0.8, 0.9) if self.policy in ("sam", *CRAM) else ()
+
+    def to_config(self) -> dict[str, Any]:
+        """The settings as a flat table."""
+        return dump(self)
+
+
+def levels_of(text: str) -> tuple[float | Pattern, ...]:
+    """``50,70`` or ``2:4,4:8``, as sparsities from 0 to 1 or patterns.
+
+    Raises
+    ------
+    UsageError
+        If it is none of these.
+    """
+    return tuple(
+        Pattern.parse(part) if ":" in part else _percents("--levels", part)[0]
+        for part in text.split(",")
+    )
+
+
+def phases_of(text: str) -> tuple[float, float, float, float, float]:
+    """Five lengths in epochs.
+
+    Raises
+    ------
+    UsageError
+        If they are not five numbers of which the sparse ones are above zero.
+    """
+    try:
+        warm, sparse, dense, last_dense, last_sparse = (float(part) for part in text.split(","))
+    except ValueError:
+        raise UsageError(
+            f"--phases: {text!r} is not five numbers of epochs, such as 10,5,5,10,15"
+        ) from None
+    lengths = (warm, sparse, dense, last_dense, last_sparse)
+    if not all(0 <= length < float("inf") for length in lengths) or not (sparse and last_sparse):
+        raise UsageError(f"--phases: {text!r}: lengths are not negative, sparse ones above zero")
+    return lengths
+
+
+def _percents(flag: str, text: str | None) -> tuple[float, ...]:
+    try:
+        found = tuple(float(part) / 100 for part in text.split(",")) if text else ()
+    except ValueError:
+        found = (-1.0,)
+    if not all(0 < level < 1 for level in found):
+        raise UsageError(f"{flag}: {text!r} is not a list of percents, such as 50,70,90")
+    return found
