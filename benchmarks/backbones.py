@@ -146,11 +146,12 @@ def write(records: list[Record]) -> None:
     page = PAGE.read_text(encoding="utf-8")
     before, _, rest = page.partition(BEGIN)
     _, _, after = rest.partition(END)
-    made = f"{before}{BEGIN}\n\n{table(records, sets)}\n\n{END}{after}"
-    write_atomically(PAGE, made.encode())
+    made = table(records, sets)
     drawn = picture(records, sets[0]) if sets else None
     if drawn is not None:
         write_atomically(PICTURE, drawn.encode())
+        made += f"\n\n![Accuracy of backbones over their speed]({PICTURE.name})"
+    write_atomically(PAGE, f"{before}{BEGIN}\n\n{made}\n\n{END}{after}".encode())
 
 
 def described(name: str, backbone: str, kept: dict[str, Record]) -> Record:

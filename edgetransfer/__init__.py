@@ -66,6 +66,7 @@ if TYPE_CHECKING:
         check_stream as check_stream,
         forget_samples as forget_samples,
         list_checkpoints as list_checkpoints,
+        relabel_samples as relabel_samples,
         rollback_stream as rollback_stream,
         run_stream as run_stream,
     )
@@ -130,7 +131,13 @@ _NAMES = {
     ),
     "edgetransfer.api.servers": ("serve_run", "teach_classifier"),
     "edgetransfer.api.streams": (
-        *("check_stream", "forget_samples", "list_checkpoints", "rollback_stream"),
+        *(
+            "check_stream",
+            "forget_samples",
+            "list_checkpoints",
+            "relabel_samples",
+            "rollback_stream",
+        ),
         *("run_stream",),
     ),
     "edgetransfer.backbones": ("Backbone",),

@@ -184,7 +184,7 @@ RECORDS: tuple[BackboneRecord, ...] = (
         "efficientnet-lite1-77cc7160.pth",
         "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850",
         0.767,
-        (0.880, None),
+        (0.880, 0.925),
     ),
     _lite(
         2,

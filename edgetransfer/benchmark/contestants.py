@@ -7,16 +7,22 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from edgetransfer.atomic import write_atomically
 from edgetransfer.backbones import Backbone, BackboneCard
 from edgetransfer.backbones.architectures.profiles import Published, is_profile, published
 from edgetransfer.backbones.card import card_path
+from edgetransfer.engines import AUTO, engine_kind
 from edgetransfer.settings.benchmark import BenchmarkSettings, SyntheticFamily
+from edgetransfer.settings.shared import EngineName
 from edgetransfer.train.opening import open_backbone
 
 logger = logging.getLogger(__name__)
+
+Precision = Literal["float32", "int8"]
+
+PEER: EngineName = "openvino"  # the engine that dense is measured in too
 
 WORK_MISSED = 0.01  # of the dense multiply-adds
 
@@ -37,6 +43,9 @@ class Contestant:
         Of the pruning of random weights; None for a file.
     published
         Of the network that the pattern stands for; None if it stands for none.
+    precision
+        What its weights and activations are multiplied in: ``float32``, or ``int8`` after
+        calibration on training photos.
     """
 
     name: str
@@ -44,6 +53,7 @@ class Contestant:
     baseline: str
     pattern: str | None = None
     published: Published | None = None
+    precision: Precision = "float32"
 
     @property
     def published_report(self) -> dict[str, Any] | None:
@@ -69,6 +79,7 @@ class Contestant:
             "name": self.name,
             "sha256": self.backbone.sha256,
             "file": self.backbone.path.name,
+            "precision": self.precision,
             "synthetic": self.is_synthetic,
             "pattern": self.pattern,
             "published": self.published_report,
@@ -111,8 +122,23 @@ def with_synthetic(
     first = {c.backbone.identity: c for c in reversed(found)}
     found = _distinct([c for c in found if first[c.backbone.identity] is c])
     if settings.baseline is not None:
-        return [replace(contestant, baseline=found[0].name) for contestant in found]
-    return found
+        found = [replace(contestant, baseline=found[0].name) for contestant in found]
+    return [one for contestant in found for one in (contestant, *_peers(contestant, settings))]
+
+
+def has_peers(settings: BenchmarkSettings) -> bool:
+    """Whether dense is measured in OpenVINO too, in float32 and int8.
+
+    That is as a person would run it who has no sparse backbone: what is slower says little.
+    """
+    wanted = settings.peers if settings.peers is not None else settings.engines == (AUTO,)
+    return wanted and (settings.peers or engine_kind(PEER).why_absent() is None)
+
+
+def _peers(contestant: Contestant, settings: BenchmarkSettings) -> list[Contestant]:
+    if contestant.baseline != contestant.name or not has_peers(settings):
+        return []
+    return [replace(contestant, name=f"{contestant.name} in int8", precision="int8")]
 
 
 def _synthetic(

@@ -3,6 +3,9 @@
 benchmark.json      the settings, and what they stood for when it began
 turns/              a record of each measured epoch, and the heads in training
 synthetic/          backbones with random weights
+int8/               what calibration found
+profiles.json       the engines alone, layer by layer and by threads
+content.json        a checksum over all photos
 report.json report.html results.csv table.tex *.png *.svg *.pdf
 """
 
@@ -21,10 +24,11 @@ from edgetransfer.runs.owning import NAME as LOCK
 from edgetransfer.runs.owning import is_empty
 
 CONFIG, TURNS, SYNTHETIC, REPORT = "benchmark.json", "turns", "synthetic", "report.json"
+INT8, PROFILES = "int8", "profiles.json"
 PAGE, RESULTS, TABLE = "report.html", "results.csv", "table.tex"
 FIGURES = tuple(
     f"{name}.{kind}"
-    for name in ("accuracy", "stages", "sparsity")
+    for name in ("accuracy", "speedup", "stages", "epochs", "threads", "roofline", "sparsity")
     for kind in ("png", "svg", "pdf")
 )
 
@@ -107,9 +111,9 @@ class BenchmarkFolder:
             )
 
     def _clear(self) -> None:
-        for name in (TURNS, SYNTHETIC):
+        for name in (TURNS, SYNTHETIC, INT8):
             shutil.rmtree(self.file(name), ignore_errors=True)
-        for name in (REPORT, PAGE, RESULTS, TABLE, *FIGURES, CONFIG):
+        for name in (REPORT, PAGE, RESULTS, TABLE, "content.json", PROFILES, *FIGURES, CONFIG):
             self.file(name).unlink(missing_ok=True)
 
     def file(self, name: str) -> Path:
@@ -123,6 +127,18 @@ class BenchmarkFolder:
     def write_json(self, name: str, value: Any) -> None:
         """Write one JSON document."""
         self.write(name, (json_text(finite(value), indent=2) + "\n").encode())
+
+    def kept(self, name: str) -> dict[str, Any]:
+        """What `keep` kept in a file, by key; nothing if that is not there or broken."""
+        try:
+            value = json.loads(self.file(name).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return value if isinstance(value, dict) else {}
+
+    def keep(self, name: str, key: str, value: Any) -> None:
+        """Keep a value in a file beside those of other keys."""
+        self.write_json(name, {**self.kept(name), key: value})
 
     def record(self, key: str) -> dict[str, Any] | None:
         """The record of a turn; None if it was not measured, or its file is broken."""

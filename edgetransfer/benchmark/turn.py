@@ -10,12 +10,12 @@ process of its own has a peak memory of its own, and if an engine aborts, the be
 from __future__ import annotations
 
 import json
-import os
 import sys
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from time import perf_counter, process_time
+from time import perf_counter
 from typing import Any, TextIO
 
 import numpy as np
@@ -28,7 +28,11 @@ from edgetransfer.benchmark.floor import (
     engine_rate,
     pipeline_rate,
 )
+from edgetransfer.benchmark.int8 import int8_extractor
+from edgetransfer.benchmark.paired import outcomes_of
+from edgetransfer.benchmark.usage import Usage, clock_speed
 from edgetransfer.data import DataSplits, Sample
+from edgetransfer.engines import available_cores
 from edgetransfer.errors import BackboneError, DataError, EdgeTransferError, EngineError
 from edgetransfer.features import (
     FeatureCache,
@@ -53,6 +57,8 @@ from edgetransfer.train.opening import (
 from edgetransfer.train.skipping import SkippedImages
 from edgetransfer.types import IntArray, Progress
 
+Take = Callable[["TurnRequest", Progress], dict[str, Any]]
+
 WARM_UP = 3  # batches
 SKIPPED_NAMED = 5
 
@@ -74,6 +80,8 @@ class TurnRequest:
         where they go.
     score
         Test the head afterwards, on eval views.
+    int8
+        Run the backbone in int8 in OpenVINO; a file for what its calibration found.
     """
 
     training: LinearTraining
@@ -82,6 +90,7 @@ class TurnRequest:
     head_before: Path | None
     head_after: Path
     score: bool
+    int8: Path | None = None
 
     def to_json(self) -> str:
         """One line."""
@@ -96,10 +105,11 @@ class TurnRequest:
             training[name] = None if training[name] is None else Path(training[name])
         for name in ("mean", "std"):
             training[name] = None if training[name] is None else tuple(training[name])
-        before = values.pop("head_before")
+        before, int8 = values.pop("head_before"), values.pop("int8")
         return cls(
             training=LinearTraining(**training),
             head_before=None if before is None else Path(before),
+            int8=None if int8 is None else Path(int8),
             head_after=Path(values.pop("head_after")),
             **values,
         )
@@ -117,12 +127,20 @@ def take_turn(request: TurnRequest, progress: Progress) -> dict[str, Any]:
     splits = load_splits(training)
     cache_root = training.cache_dir or default_cache_folder()
     with limited_threads(training.threads):
-        plan = measured_plan(backbone, training)
-        with opened_extractor(backbone, training, plan) as extractor:
+        if request.int8 is None:
+            opened = opened_extractor(backbone, training, measured_plan(backbone, training))
+        else:
+            opened = int8_extractor(backbone, training, splits.train, request.int8)
+        with opened as extractor:
             engine = extractor.engine
             epoch = _Epoch(request, extractor, splits, progress)
-            floor = epoch.warm_up_and_measure_floor()
+            epoch.warm_up()
+            usage, start = Usage(training.threads), perf_counter()
+            floor = epoch.measure_floor()
+            beside = usage.since(perf_counter() - start)
+            clock = clock_speed()
             measured = epoch.run()
+            clocks = [speed for speed in (clock, clock_speed()) if speed is not None]
             scores = {}
             if request.score:
                 identity = cache_identity(backbone, engine)
@@ -130,7 +148,14 @@ def take_turn(request: TurnRequest, progress: Progress) -> dict[str, Any]:
                 scores = epoch.score(tested_on(splits), cache)
     return {
         "engine": asdict(engine.choice),
-        "floor": {**asdict(floor), "rate": floor.rate},
+        "plan": {
+            "streams": len(extractor.engines),
+            "batch_size": engine.batch_size,
+            "workers": extractor.workers,
+            "cores": training.threads or available_cores(),
+        },
+        "floor": {**asdict(floor), "rate": floor.rate, "other_load": beside["other_load"]},
+        "clock": min(clocks, default=None),
         **measured,
         **scores,
         "peak_memory_bytes": peak_memory_bytes(),
@@ -169,13 +194,15 @@ class _Epoch:
 
             self.solver.restore(load_file(request.head_before))
 
-    def warm_up_and_measure_floor(self) -> Floor:
-        """Run a few batches untimed; then the engine alone, then decoding alone."""
+    def warm_up(self) -> None:
+        """Run a few batches untimed."""
         self.progress("warming up", 0, len(self.order))
+        first = self.order[: WARM_UP * self.extractor.engine.batch_size]
+        pipeline_rate(self.extractor, self.splits.train, self.view, first)
+
+    def measure_floor(self) -> Floor:
+        """The engine alone, and decoding alone."""
         engine = self.extractor.engine
-        pipeline_rate(
-            self.extractor, self.splits.train, self.view, self.order[: WARM_UP * engine.batch_size]
-        )
         with decoder_of(self.extractor) as decoder:
             decoding = decoding_rate(decoder, self.splits.train, self.view, self.order)
         batches = len(self.order) // engine.batch_size
@@ -185,7 +212,7 @@ class _Epoch:
     def run(self) -> dict[str, Any]:
         """The timed epoch, just as training does it, and the head's state afterwards."""
         training, clock = self.request.training, self.extractor.clock
-        before, machine = clock.seconds, _Machine()
+        before, machine = clock.seconds, Usage(training.threads)
         done, loss, learned = 0, 0.0, 0
         start = perf_counter()
         learning = learn_epoch(
@@ -224,8 +251,8 @@ class _Epoch:
             "n_skipped": len(self.skipped),
         }
 
-    def score(self, samples: tuple[Sample, ...], cache: FeatureCache) -> dict[str, float]:
-        """The accuracy of the head on the eval views of samples."""
+    def score(self, samples: tuple[Sample, ...], cache: FeatureCache) -> dict[str, Any]:
+        """The accuracy of the head on the eval views of samples, and which of them it got right."""
         table = cached_features(
             self.extractor,
             samples,
@@ -235,8 +262,13 @@ class _Epoch:
             stage="testing",
         )
         head = self.solver.head
-        accuracy = accuracy_of(table.labels, head.predict(table.features), len(head.classes))
-        return {"top1": accuracy.top1, "mean_per_class": accuracy.mean_per_class}
+        predicted = head.predict(table.features)
+        accuracy = accuracy_of(table.labels, predicted, len(head.classes))
+        return {
+            "top1": accuracy.top1,
+            "mean_per_class": accuracy.mean_per_class,
+            "tested": outcomes_of(table.labels, predicted),
+        }
 
     def _save_head(self) -> None:
         from safetensors.numpy import save
@@ -244,35 +276,8 @@ class _Epoch:
         write_atomically(self.request.head_after, save(self.solver.state()))
 
 
-class _Machine:
-    """What this process and the others took of the processor since it was made."""
-
-    def __init__(self) -> None:
-        self._own, self._all = process_time(), _busy_seconds()
-
-    def since(self, seconds: float) -> dict[str, float]:
-        """Processor seconds of this process, and the share of all cores that others took."""
-        own = process_time() - self._own
-        others = max(_busy_seconds() - self._all - own, 0.0)
-        return {
-            "cpu_seconds": own,
-            "other_load": others / (seconds * (os.cpu_count() or 1)),
-        }
-
-
-def _busy_seconds() -> float:
-    """Processor seconds that all processes took since the machine started."""
-    import psutil
-
-    times = psutil.cpu_times()
-    idle = times.idle + getattr(times, "iowait", 0.0)
-    # Linux counts guests' time in user and nice already.
-    twice = getattr(times, "guest", 0.0) + getattr(times, "guest_nice", 0.0)
-    return float(sum(times) - idle - twice)
-
-
-def main(stdin: TextIO, stdout: TextIO) -> None:
-    """The child's side."""
+def main(stdin: TextIO, stdout: TextIO, take: Take = take_turn) -> None:
+    """The child's side; ``take`` measures."""
 
     def tell(message: dict[str, Any]) -> None:
         print(json.dumps(message), file=stdout, flush=True)
@@ -282,7 +287,7 @@ def main(stdin: TextIO, stdout: TextIO) -> None:
 
     request = TurnRequest.from_json(stdin.read())
     try:
-        tell({"measured": take_turn(request, progress)})
+        tell({"measured": take(request, progress)})
     except EdgeTransferError as error:
         fatal = not isinstance(error, EngineError | BackboneError)
         tell({"error": str(error), "exit_code": error.exit_code, "fatal": fatal})

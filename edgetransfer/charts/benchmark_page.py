@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from html import escape
 from typing import Any
 
+from edgetransfer.charts.benchmark_charts import (
+    epochs_chart,
+    gap_chart,
+    legend,
+    roofline_chart,
+    series_of,
+    speedup_chart,
+    threads_chart,
+)
 from edgetransfer.charts.benchmark_figures import (
     STAGES,
     Report,
     SparsityLine,
-    gap_points,
     row_label,
     sparsity_lines,
     stage_bars,
 )
+from edgetransfer.charts.benchmark_sources import provenance_section, repeated_section
 from edgetransfer.charts.benchmark_style import STYLE
-from edgetransfer.charts.svg import SERIES, Axis, Chart
+from edgetransfer.charts.svg import Axis, Chart
 
 Row = dict[str, Any]
 
@@ -28,11 +36,16 @@ def benchmark_page(report: Report) -> str:
         _heading(report),
         *(_table(report, data) for data in report["data"]),
         _figure("Where an epoch goes", _stages(report), _STAGES_CAPTION),
-        _figure("Time against accuracy", _scatter(report), _SCATTER_CAPTION),
+        _figure("Speedup against sparsity", speedup_chart(report), _SPEEDUP_CAPTION),
+        _figure("Time against accuracy", gap_chart(report), _SCATTER_CAPTION),
+        _figure("Every epoch", epochs_chart(report), _EPOCHS_CAPTION),
+        _figure("Engines alone, by threads", threads_chart(report), _THREADS_CAPTION),
+        _figure("Layers against the roofline", roofline_chart(report), _ROOF_CAPTION),
         _figure("Zeros by layer", _sparsity(report), _SPARSITY_CAPTION),
         _errors(report),
         _method(report),
-        _provenance(report),
+        repeated_section(report),
+        provenance_section(report),
     ]
     body = "\n".join(section for section in sections if section)
     return (
@@ -47,9 +60,27 @@ _STAGES_CAPTION = (
     "Processor seconds by stage over the number of cores, so that a bar without idle time is as "
     "long as its epoch."
 )
+_SPEEDUP_CAPTION = (
+    "Times as fast as dense, with 95 % intervals. Dashed: time as the weights that are left. Line: "
+    "the same for the backbone's part, while decoding takes what it takes. Dotted: the ceiling, "
+    "decoding alone, where it is in sight. A ring: other processes disturbed it."
+)
 _SCATTER_CAPTION = (
-    "Seconds per epoch over those of dense, with 95 % intervals, against mean per-class accuracy "
-    "lost, in points. Left and low is better."
+    "Seconds per epoch over those of dense, with 95 % intervals, against accuracy lost, in points. "
+    "Left and low is better; the dashed line joins those that none beats in both."
+)
+_EPOCHS_CAPTION = (
+    "Seconds of each timed epoch. A ring: other processes took more than 5 % of the processor, and "
+    "it does not count where half of the rounds or more were quiet."
+)
+_THREADS_CAPTION = (
+    "The forward pass alone, median of three rounds in turns; dotted from nought: what one thread "
+    "does, in proportion."
+)
+_ROOF_CAPTION = (
+    "Each layer with weights as the engine timed it in this benchmark: multiply-adds with weights "
+    "that are not zero, against the bytes that must be moved once. The roof was measured in the "
+    "same process: copying beyond the caches, and multiply-adds in registers."
 )
 _SPARSITY_CAPTION = "The share of zero weights in each layer with weights, in graph order."
 
@@ -101,14 +132,28 @@ def _table(report: Report, data: dict[str, Any]) -> str:
         f"<section><h2>{escape(data['name'])}</h2>"
         f"<p class='muted'>{data['n_classes']} classes, {count}{escape(engine)}</p>"
         f"<div class='wide'><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-        "</div></section>"
+        f"</div>{_doubts(rows)}</section>"
     )
+
+
+def _doubts(rows: list[Row]) -> str:
+    """What is to be known of the rows with a dagger."""
+    items = "".join(
+        f"<li><b>{escape(row['backbone'])}</b>, {escape(row['engine'])}: "
+        f"{escape('; '.join(doubt['says'] for doubt in row['doubts']))}.</li>"
+        for row in rows
+        if row.get("doubts")
+    )
+    return f"<p><span class='mark'>†</span> Doubtful:</p><ul>{items}</ul>" if items else ""
 
 
 def _table_row(row: Row, columns: int, with_accuracy: bool, several: bool) -> str:
     name = re.sub(r"([_-])", r"\1<wbr>", escape(row["backbone"]))
     tags = [t for t, on in (("baseline", row["baseline"]), ("random", row["synthetic"])) if on]
     name += "".join(f" <span class='tag'>{tag}</span>" for tag in tags)
+    if row.get("doubts"):
+        says = "; ".join(doubt["says"] for doubt in row["doubts"])
+        name += f" <span class='mark' title='{escape(says)}'>†</span>"
     cells = [f"<th>{name}</th>", f"<td>{row['sparsity']:.1%}</td>"]
     if several:
         cells.append(f"<td>{escape(row['engine'])}</td>")
@@ -120,16 +165,44 @@ def _table_row(row: Row, columns: int, with_accuracy: bool, several: bool) -> st
         _interval(row["seconds_per_epoch"], "{:.2f}"),
         _interval(row["fraction_of_baseline"], "{:.3f}"),
         *([_interval(row["fraction_in_engine"], "{:.3f}")] if several else []),
-        _value(row.get("speedup"), "{:.2f}×"),
+        _speedup(row),
         _value(row.get("ceiling"), "{:.0f}×"),
         _value(row["efficiency"], "{:.3f}"),
     ]
     if with_accuracy:
-        values += [_value(row[name], "{:.1%}") for name in ("top1", "mean_per_class")]
-        values.append(_value(row["accuracy_gap"], "{:+.1%}"))
+        values += [_accuracy(row, name) for name in ("top1", "mean_per_class")]
+        values.append(_gap(row))
     memory = row["peak_memory_bytes"]
     values.append(_value(None if memory is None else memory / 2**20, "{:,.0f} MiB"))
     return f"<tr>{''.join(cells)}{''.join(f'<td>{value}</td>' for value in values)}</tr>"
+
+
+def _speedup(row: Row) -> str:
+    if row.get("speedup") is None:
+        withheld = any(doubt["withholds"] for doubt in row.get("doubts", ()))
+        return "withheld" if withheld else "–"
+    interval = row.get("speedup_interval")
+    spread = (
+        ""
+        if interval is None or row["baseline"]
+        else f" <small>{interval[0]:.2f}–{interval[1]:.2f}</small>"
+    )
+    return f"{row['speedup']:.2f}×{spread}"
+
+
+def _accuracy(row: Row, name: str) -> str:
+    """An accuracy, with its standard deviation over seeds where it is the one that counts."""
+    found = row.get("accuracy")
+    text = _value(row[name], "{:.1%}")
+    if found is None or name != row.get("metric") or found["deviation"] is None:
+        return text
+    return f"{text} <small>± {100 * found['deviation']:.1f}</small>"
+
+
+def _gap(row: Row) -> str:
+    test = row.get("accuracy_test")
+    text = _value(row["accuracy_gap"], "{:+.1%}")
+    return text if test is None or row["baseline"] else f"{text} <small>p {test['p']:.2g}</small>"
 
 
 def _value(value: float | None, form: str) -> str:
@@ -156,7 +229,7 @@ def _stages(report: Report) -> str:
     bars = stage_bars(report)
     if not bars:
         return ""
-    content = _legend((name, f"stage-{name}") for name in (*STAGES, "idle"))
+    content = legend((name, f"stage-{name}") for name in (*STAGES, "others", "idle"))
     for data in dict.fromkeys(bar.data for bar in bars):
         shown = [bar for bar in bars if bar.data == data]
         longest = max(max(bar.seconds, sum(bar.parts.values())) for bar in shown)
@@ -174,27 +247,6 @@ def _stages(report: Report) -> str:
                 f"<div class='stack'>{parts}</div><small>{numbers}</small></div>"
             )
     return content
-
-
-def _scatter(report: Report) -> str:
-    points = gap_points(report)
-    if len(points) < 2:
-        return ""
-    chart = Chart(
-        Axis.over([0.0, *(p.high for p in points)], "seconds per epoch over dense"),
-        Axis.over([0.0, *(p.gap for p in points)], "accuracy gap, points"),
-        "Scatter of time per epoch against accuracy gap",
-    )
-    for point in points:
-        chart.interval(point.low, point.high, point.gap, series=point.data)
-    for point in points:
-        tooltip = f"{point.label}: {point.fraction:.3f} of dense, gap {point.gap:+.1f} points"
-        chart.point(point.fraction, point.gap, series=point.data, tooltip=tooltip)
-    for point in points:
-        chart.label(point.fraction, point.gap, point.label)
-    names = [data["name"] for data in report["data"]]
-    legend = _legend(_series(names)) if len(names) > 1 else ""
-    return legend + chart.finished()
 
 
 def _sparsity(report: Report) -> str:
@@ -216,16 +268,7 @@ def _sparsity_chart(lines: list[SparsityLine]) -> str:
     )
     for i, line in enumerate(lines):
         chart.levels([100 * share for _, share in line.layers], series=i, tooltip=line.label)
-    return _legend(_series([line.label for line in lines])) + chart.finished()
-
-
-def _series(names: list[str]) -> list[tuple[str, str]]:
-    return [(name, f"series-{i % SERIES}") for i, name in enumerate(names)]
-
-
-def _legend(entries: Iterable[tuple[str, str]]) -> str:
-    items = "".join(f"<li><i class='{kind}'></i>{escape(name)}</li>" for name, kind in entries)
-    return f"<ul class='legend'>{items}</ul>"
+    return legend(series_of([line.label for line in lines])) + chart.finished()
 
 
 def _errors(report: Report) -> str:
@@ -254,7 +297,8 @@ def _method(report: Report) -> str:
     points = [
         "Each epoch is one of online linear finetuning: new augmented views (random resized crop, "
         "flip), the backbone, a step of SGD on the head. It is timed in a process of its own, "
-        "after a warm-up of three batches; the backbones take turns, so that drift cancels.",
+        "after a warm-up of three batches and after all photos were read once; the backbones take "
+        "turns, there and back, so that drift and order cancel.",
         f"Epochs: {report['epochs']}, seeds: {report['seeds']}, batches of {report['batch_size']}, "
         f"{threads} cores. Medians, with 95 % bootstrap intervals over epochs and seeds; with "
         "three or fewer that is their range. Fractions are taken turn by turn, of the dense "
@@ -270,25 +314,6 @@ def _method(report: Report) -> str:
     return f"<section><h2>How it was measured</h2><ul>{items}</ul></section>"
 
 
-def _provenance(report: Report) -> str:
-    """What was measured, so that it can be measured again."""
-    settings = report.get("settings", {})
-    facts = [("finished", report.get("finished", ""))]
-    facts += [
-        (name, ", ".join(map(str, value)) if isinstance(value, list) else str(value))
-        for name, value in sorted(settings.items())
-        if value is not None and not isinstance(value, dict)
-    ]
-    rows = "".join(
-        f"<tr><th>{escape(name.replace('_', ' '))}</th><td class='reason'>{escape(value)}</td></tr>"
-        for name, value in facts
-    )
-    return (
-        "<section><h2>Settings and checksums</h2><div class='wide'><table><tbody>"
-        f"{rows}</tbody></table></div></section>"
-    )
-
-
 def _remarks(report: Report) -> list[str]:
     remarks = []
     measured = [row for row in report["rows"] if row["seconds_per_epoch"] is not None]
@@ -299,8 +324,9 @@ def _remarks(report: Report) -> list[str]:
         )
     if any(row["top1"] is not None for row in measured):
         remarks.append(
-            f"Accuracy is that after {report['epochs']} epochs, the mean over seeds; the gap is of "
-            "mean per-class accuracy."
+            f"Accuracy is that after {report['epochs']} epochs, the mean over seeds, ± their "
+            "standard deviation; p is of a paired test over the same photos: how often two equally "
+            "good backbones differ as much."
         )
     if measured:
         load = max(row["other_load"] for row in measured)

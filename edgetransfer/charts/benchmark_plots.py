@@ -10,9 +10,20 @@ from typing import TYPE_CHECKING
 from edgetransfer.charts.benchmark_figures import (
     STAGES,
     Report,
+    epoch_points,
     gap_points,
+    pareto_front,
+    roofed_profiles,
     sparsity_lines,
+    speed_points,
     stage_bars,
+    thread_profiles,
+)
+from edgetransfer.charts.benchmark_more_plots import (
+    draw_epochs,
+    draw_roofline,
+    draw_speedup,
+    draw_threads,
 )
 
 if TYPE_CHECKING:
@@ -23,6 +34,7 @@ COLOURS = {
     "transform": "#e9c46a",
     "forward": "#0068b5",
     "head": "#00805c",
+    "others": "#a8271a",
     "idle": "#e4e8ec",
 }
 
@@ -47,6 +59,14 @@ def benchmark_plots(report: Report) -> dict[str, bytes]:
         drawn |= _files("accuracy", report, _scatter, 5.0)
     if bars := stage_bars(report):
         drawn |= _files("stages", report, _stages, 1.4 + 0.45 * len(bars))
+    if len(speed_points(report)) > 1:
+        drawn |= _files("speedup", report, draw_speedup, 4.6)
+    if any(epoch_points(report, data["name"]) for data in report["data"]):
+        drawn |= _files("epochs", report, draw_epochs, 4.0)
+    if thread_profiles(report):
+        drawn |= _files("threads", report, draw_threads, 4.0)
+    if roofed_profiles(report):
+        drawn |= _files("roofline", report, draw_roofline, 4.6)
     if sparsity_lines(report):
         drawn |= _files("sparsity", report, _sparsity, 4.0)
     return drawn
@@ -84,6 +104,15 @@ def _scatter(axes: Axes, report: Report) -> None:
             fmt="o",
             label=data["name"],
         )
+        front = pareto_front(points)
+        axes.step(
+            [p.fraction for p in front],
+            [p.gap for p in front],
+            where="post",
+            color="0.5",
+            linestyle="--",
+            linewidth=1,
+        )
         for p in points:
             axes.annotate(
                 p.label,
@@ -95,7 +124,7 @@ def _scatter(axes: Axes, report: Report) -> None:
             )
     axes.set_xlim(left=0)
     axes.set_xlabel("seconds per epoch over dense")
-    axes.set_ylabel("accuracy gap, points (mean per class)")
+    axes.set_ylabel("accuracy gap, points")
     if len(report["data"]) > 1:
         axes.legend(frameon=False)
 
@@ -106,14 +135,14 @@ def _stages(axes: Axes, report: Report) -> None:
     names = [f"{bar.label}\n{bar.data}" if several else bar.label for bar in bars]
     positions = range(len(bars))
     left = [0.0] * len(bars)
-    for stage in (*STAGES, "idle"):
+    for stage in (*STAGES, "others", "idle"):
         widths = [bar.parts[stage] for bar in bars]
         axes.barh(positions, widths, left=left, color=COLOURS[stage], label=stage, height=0.7)
         left = [a + b for a, b in zip(left, widths, strict=True)]
     axes.set_yticks(positions, names)
     axes.invert_yaxis()
     axes.set_xlabel("seconds per epoch: processor seconds over the number of cores")
-    axes.legend(frameon=False, ncols=5, fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1.0))
+    axes.legend(frameon=False, ncols=6, fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1.0))
 
 
 def _sparsity(axes: Axes, report: Report) -> None:

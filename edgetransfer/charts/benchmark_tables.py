@@ -32,7 +32,15 @@ def results_csv(report: Report) -> str:
 
 def _flat(values: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
     for name, value in values.items():
-        if isinstance(value, Mapping):
+        if name == "epochs":
+            continue  # a line each would be another table: report.json has them
+        if name == "doubts":
+            yield f"{before}{name}", "; ".join(doubt["says"] for doubt in value)
+        elif isinstance(value, list):
+            ends = ("low", "high") if len(value) == 2 else range(len(value))
+            for at, one in zip(ends, value, strict=True):
+                yield f"{before}{name}.{at}", one
+        elif isinstance(value, Mapping):
             yield from _flat(value, f"{before}{name}.")
         elif isinstance(value, bool):
             yield f"{before}{name}", "yes" if value else ""
@@ -43,8 +51,8 @@ def _flat(values: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, An
 def results_tex(report: Report) -> str:
     """A table for LaTeX with the package booktabs: one for each data set.
 
-    Intervals are 95 %; a dagger marks a row in which other processes took more of the processor
-    than 5 %.
+    Intervals are 95 %; a dagger marks a row that is doubtful, and a comment below the table says
+    why. Accuracies are ± the standard deviation over seeds.
     """
     return "\n".join(_table(report, data["name"]) for data in report["data"])
 
@@ -60,10 +68,25 @@ def _table(report: Report, data: str) -> str:
         *(_line(row) for row in rows),
         r"\bottomrule",
         r"\end{tabular}",
+        *(
+            f"% dagger: {_comment(row['backbone'])}, {row['engine']}: {_comment(doubt['says'])}"
+            for row in rows
+            for doubt in row.get("doubts", ())
+        ),
     ]
     machine = report["machine"]["cpu"]
-    about = f"{data}, {machine['model']}, {report['epochs']} epochs, {report['seeds']} seeds"
+    about = f"{_comment(data)}, {_comment(machine['model'])}, "
+    about += f"{report['epochs']} epochs, {report['seeds']} seeds"
+    source = report.get("provenance", {})
+    if source:
+        code = source["code"]
+        about += f", edgetransfer {code['version']}, commit {code['commit']}"
+        about += f", finished {report['finished']}\n% {_comment(source['command'])}"
     return f"% {about}\n".replace("\r", " ") + "\n".join(lines) + "\n"
+
+
+def _comment(text: str) -> str:
+    return " ".join(text.split())
 
 
 def _line(row: Mapping[str, Any]) -> str:
@@ -72,15 +95,23 @@ def _line(row: Mapping[str, Any]) -> str:
     if time is None:
         reason = _tex(row["reason"] or "not measured")
         return " & ".join([*cells, rf"\multicolumn{{5}}{{l}}{{{reason}}}"]) + r" \\"
-    busy = "$^\\dagger$" if row["other_load"] > 0.05 else ""
+    busy = "$^\\dagger$" if row.get("doubts") else ""
     cells += [
         f"{time['median']:.2f}{busy}",
         f"{time['low']:.2f}--{time['high']:.2f}",
         _number(row.get("speedup"), 1.0, 2),
-        _number(row["top1"], 100.0, 1),
-        _number(row["mean_per_class"], 100.0, 1),
+        _accuracy(row, "top1"),
+        _accuracy(row, "mean_per_class"),
     ]
     return " & ".join(cells) + r" \\"
+
+
+def _accuracy(row: Mapping[str, Any], name: str) -> str:
+    text = _number(row[name], 100.0, 1)
+    found = row.get("accuracy")
+    if found is None or found["deviation"] is None or name != row["metric"]:
+        return text
+    return f"{text} $\\pm$ {100 * found['deviation']:.1f}"
 
 
 def _number(value: float | None, times: float, digits: int) -> str:

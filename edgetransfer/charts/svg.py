@@ -22,7 +22,7 @@ Box = tuple[float, float, float, float]
 
 @dataclass(frozen=True)
 class Axis:
-    """A linear scale with its ticks.
+    """A linear or logarithmic scale with its ticks.
 
     Parameters
     ----------
@@ -32,6 +32,8 @@ class Axis:
         With its unit.
     unit
         Written after each tick's number.
+    logarithmic
+        Whether equal lengths are equal factors; all values are above 0.
     """
 
     low: float
@@ -39,6 +41,15 @@ class Axis:
     title: str
     ticks: tuple[float, ...]
     unit: str = ""
+    logarithmic: bool = False
+
+    @classmethod
+    def of_factors(cls, values: Sequence[float], title: str) -> Axis:
+        """A logarithmic scale that holds all values, from a power of ten to another."""
+        first = math.floor(math.log10(min(values)))
+        last = max(math.ceil(math.log10(max(values))), first + 1)
+        ticks = tuple(10.0**power for power in range(first, last + 1))
+        return cls(ticks[0], ticks[-1], title, ticks, logarithmic=True)
 
     @classmethod
     def over(cls, values: Sequence[float], title: str, unit: str = "") -> Axis:
@@ -52,6 +63,8 @@ class Axis:
 
     def at(self, value: float) -> float:
         """Where a value lies, 0 to 1."""
+        if self.logarithmic:
+            return math.log(value / self.low) / math.log(self.high / self.low)
         return (value - self.low) / (self.high - self.low)
 
 
@@ -103,12 +116,23 @@ class Chart:
             f"{escape(text)}</text>"
         )
 
-    def point(self, x: float, y: float, *, series: int, tooltip: str) -> None:
-        """A dot."""
+    def point(
+        self,
+        x: float,
+        y: float,
+        *,
+        series: int,
+        tooltip: str,
+        hollow: bool = False,
+        size: float = 5,
+    ) -> None:
+        """A dot, or a ring, of a radius in pixels."""
         left, top = self._place(x, y)
-        self._taken.append((left - 6, top - 6, left + 6, top + 6))
+        room = size + 1
+        self._taken.append((left - room, top - room, left + room, top + room))
+        paint = f'{_stroke(series)} fill="none" stroke-width="1.5"' if hollow else _fill(series)
         self._parts.append(
-            f'<circle cx="{left:.1f}" cy="{top:.1f}" r="5" {_fill(series)}>'
+            f'<circle cx="{left:.1f}" cy="{top:.1f}" r="{size:g}" {paint}>'
             f"<title>{escape(tooltip)}</title></circle>"
         )
 
@@ -120,12 +144,28 @@ class Chart:
             f'<path {_stroke(series)} stroke-width="1.5" d="M{start:.1f} {top:.1f}H{end:.1f}"/>'
         )
 
-    def line(self, points: Sequence[tuple[float, float]], *, series: int, tooltip: str) -> None:
-        """A line through points."""
+    def line(
+        self,
+        points: Sequence[tuple[float, float]],
+        *,
+        series: int | None,
+        tooltip: str,
+        dashes: str = "",
+    ) -> None:
+        """A line through points; grey without a series; ``dashes`` are SVG's, as ``5 4``."""
         path = "M" + "L".join("{:.1f} {:.1f}".format(*self._place(*point)) for point in points)
+        paint = 'class="reference"' if series is None else f'{_stroke(series)} stroke-width="2"'
+        dashed = f' stroke-dasharray="{dashes}"' if dashes else ""
         self._parts.append(
-            f'<path {_stroke(series)} fill="none" stroke-width="2" d="{path}">'
-            f"<title>{escape(tooltip)}</title></path>"
+            f'<path {paint}{dashed} fill="none" d="{path}"><title>{escape(tooltip)}</title></path>'
+        )
+
+    def upright(self, x: float, low: float, high: float, *, series: int) -> None:
+        """A vertical line from low to high."""
+        (left, start), (_, end) = self._place(x, low), self._place(x, high)
+        self._taken.append((left - 2, end, left + 2, start))
+        self._parts.append(
+            f'<path {_stroke(series)} stroke-width="1.5" d="M{left:.1f} {start:.1f}V{end:.1f}"/>'
         )
 
     def mark(self, x: float, *, series: int, tooltip: str) -> None:

@@ -54,7 +54,9 @@ def _show(result: AuditRecord) -> None:
     across = sum(len(set(pair["splits"])) > 1 for pair in twice)
     print_line(f"{len(twice)} pairs of photos show the same picture, {across} across splits")
     for pair in twice[:SHOWN]:
-        print_line(f"  {' and '.join(pair['ids'])}{', mirrored' if pair['mirrored'] else ''}")
+        turned = f", turned by {90 * pair['quarter_turns']}°" if pair["quarter_turns"] else ""
+        mirrored = ", mirrored" if pair["mirrored"] else ""
+        print_line(f"  {' and '.join(pair['ids'])}{mirrored}{turned}")
     _more(len(twice))
     print_line(f"{len(far)} photos are like no other of their class")
     for outlier in far[:SHOWN]:

@@ -23,6 +23,7 @@ Parameters = ParamSpec("Parameters")
 LEFT = {
     "train": "features and checkpoints so far are saved: the same command with --resume goes on",
     "finetune": "the last checkpoint is saved: the same command with --resume goes on",
+    "pretrain": "the last checkpoint is saved: the same command with --resume goes on",
     "sparsify": "the layers that are done are saved: the same command with --resume goes on",
     "stream": "all that was acknowledged is saved: the same command goes on",
     "teach": "every photo that was taken in is saved: the same command goes on",

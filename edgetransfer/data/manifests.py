@@ -130,10 +130,15 @@ def _records(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        raise DataError(f"{_where(path, line)}: not UTF-8 text; save it as UTF-8") from error
+        raise DataError(
+            f"{_where(path, line)}: not UTF-8 text; save it as UTF-8 (a spreadsheet: CSV UTF-8)"
+        ) from error
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror or error}") from error
     delimiter = TABLES.get(path.suffix.lower())
+    first = text.partition("\n")[0]
+    if delimiter == "," and "," not in first and ";" in first:
+        delimiter = ";"  # as a spreadsheet writes it where commas are in numbers
     return _json_records(path, text) if delimiter is None else _Table(path, text, delimiter).rows()
 
 

@@ -12,6 +12,7 @@ from edgetransfer.engines.registry import (
     available_kinds,
     engine_kind,
     engine_names,
+    fills_up,
     reference_kind,
 )
 from edgetransfer.engines.speed import batch_seconds, images_per_second
@@ -31,6 +32,7 @@ __all__ = [
     "batch_seconds",
     "engine_kind",
     "engine_names",
+    "fills_up",
     "find_plan",
     "images_per_second",
     "open_engine",

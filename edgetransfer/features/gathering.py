@@ -2,7 +2,8 @@
 
 An image waits for others a few milliseconds at most while the engine is idle. While it is busy
 there is nothing to hurry for: images gather until it is free, or until there is half a batch, which
-is decoded meanwhile.
+is decoded meanwhile. Of what has gathered by an idle engine, half goes first: else all askers would
+be answered at once, and the engine would wait until their next images have come and are decoded.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Generic, TypeVar
 import numpy as np
 
 from edgetransfer.data import Sample
+from edgetransfer.engines import fills_up
 from edgetransfer.errors import EdgeTransferError
 from edgetransfer.features.extractor import FeatureBatch, FeatureExtractor, ViewBatch
 from edgetransfer.types import Float32Array
@@ -82,6 +84,7 @@ class Gatherer(Generic[Ticket]):
         self._gather_seconds = gather_seconds
         self._capacity = capacity
         self._queue: deque[_Waiting[Ticket]] = deque()
+        self._rest = 0  # what the first half left
         self._running: deque[list[_Waiting[Ticket]]] = deque()
         self._next: tuple[FeatureExtractor, Callable[[], None]] | None = None
         self._closing = False
@@ -158,13 +161,18 @@ class Gatherer(Generic[Ticket]):
                 due = self._queue[0].came + self._gather_seconds if self._queue else None
                 hurry = due is not None and (self._closing or due <= monotonic())
                 # Of a few askers a whole batch is never there while another one is on its way.
-                enough = size if wait else -(-size // 2)
+                enough = size if wait else min(-(-size // 2), self._rest or size)
                 if len(self._queue) >= enough or (wait and hurry):
                     break
                 if not wait or self._closing:
                     return None
                 self._changed.wait(None if due is None else max(0.0, due - monotonic()))
-            taken = [self._queue.popleft() for _ in range(min(size, len(self._queue)))]
+            n = min(size, len(self._queue))
+            halved = not self._running and not fills_up(self._extractor.engine)
+            if halved:
+                n = min(n, -(-len(self._queue) // 2))
+            taken = [self._queue.popleft() for _ in range(n)]
+            self._rest = len(self._queue) if halved else 0
             self._running.append(taken)
         samples = [item.sample for item in taken]
         return ViewBatch(samples=samples, indices=np.arange(len(samples)))

@@ -3,7 +3,13 @@
 Below `examined` there are pure functions over arrays.
 """
 
-from edgetransfer.findings.duplicates import Duplicates, candidates, copies_among, grouped
+from edgetransfer.findings.duplicates import (
+    Duplicates,
+    candidates,
+    copies_among,
+    grouped,
+    pixel_candidates,
+)
 from edgetransfer.findings.examining import Examination, examined
 from edgetransfer.findings.label_errors import LabelDoubts, label_doubts
 from edgetransfer.findings.neighbours import Neighbours, nearest
@@ -27,6 +33,7 @@ __all__ = [
     "mcnemar",
     "nearest",
     "outlier_scores",
+    "pixel_candidates",
     "plane_of",
     "unseen",
 ]

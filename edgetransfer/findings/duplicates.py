@@ -1,4 +1,4 @@
-"""Photos that show the same picture: scaled, compressed again, or left and right exchanged.
+"""Photos that show the same picture: scaled, compressed again, mirrored, turned or tinted.
 
 Features find the candidates and pixels decide: a backbone takes two poses of one thing for nearly
 the same, while a copy correlates with its original pixel by pixel.
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgetransfer.findings.neighbours import Neighbours
+from edgetransfer.findings.neighbours import BLOCK_BYTES, Neighbours
 from edgetransfer.images.likeness import HEAD, SIDE
 from edgetransfer.reprs import short_repr
 from edgetransfer.types import Float32Array, IntArray
@@ -27,6 +27,8 @@ LIKE = 0.6  # the least similarity of features that is looked at
 ALIKE = 0.99  # the least correlation of pixels of a copy
 STRETCH = 0.05  # by how much a copy may be wider or narrower, as a logarithm
 TINT = 0.06  # by how much the mean of a colour may differ, of 0 to 1
+ROUGHLY = 0.97  # the least correlation of a sixteenth of the pixels that is looked at
+TINTED = 0.995  # the least correlation of a copy whose colours differ by more
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,15 +41,26 @@ class Duplicates:
         (M, 2) int64, the earlier one first, the likest pairs first.
     likeness
         (M,), the correlation of their pixels, up to 1.
-    mirrored
-        (M,) bool, whether one is the other's mirror image.
+    orientations
+        (M,) int64, 0 to 7: by how many quarter turns to the left the second becomes the first, and
+        4 more if it is mirrored (left and right exchanged) before.
     """
 
     pairs: IntArray
     likeness: NDArray[np.floating[Any]]
-    mirrored: NDArray[np.bool_]
+    orientations: IntArray
 
     __repr__ = short_repr
+
+    @property
+    def mirrored(self) -> NDArray[np.bool_]:
+        """(M,), whether one is the other's mirror image."""
+        return self.orientations >= 4
+
+    @property
+    def quarter_turns(self) -> IntArray:
+        """(M,), 0 to 3."""
+        return self.orientations % 4
 
 
 def candidates(neighbours: Neighbours, least: float = LIKE) -> tuple[IntArray, IntArray]:
@@ -67,6 +80,44 @@ def candidates(neighbours: Neighbours, least: float = LIKE) -> tuple[IntArray, I
     return pairs, np.argsort(-similarities[near][places], kind="stable")
 
 
+def pixel_candidates(likenesses: Mapping[int, Float32Array], k: int) -> IntArray:
+    """Pairs that agree in a few pixels in any of eight orientations, (M, 2), each once.
+
+    A backbone may take a picture that is upside down for another one: these are found by their
+    pixels alone. Of each photo and orientation ``k`` are looked at, block by block.
+
+    Parameters
+    ----------
+    likenesses
+        Of each photo by place, as `edgetransfer.images.likeness_of` makes them.
+    """
+    places = np.array(sorted(likenesses), np.int64)
+    if len(places) < 2:
+        return np.zeros((0, 2), np.int64)
+    squares = np.stack([likenesses[place][HEAD:].reshape(SIDE, SIDE) for place in places])
+    few = squares.reshape(-1, SIDE // 2, 2, SIDE // 2, 2).mean(axis=(2, 4))
+    lengths = np.linalg.norm(few, axis=(1, 2), keepdims=True)
+    few = few / np.where(lengths > 0, lengths, 1)
+    rows = few.reshape(len(few), -1)
+    k = min(k, len(few) - 1)
+    step = max(1, BLOCK_BYTES // (4 * len(rows)))
+    found = [np.zeros((0, 2), np.int64)]
+    for orientation in range(8):
+        turned = few[:, :, ::-1] if orientation >= 4 else few
+        turned = np.rot90(turned, orientation % 4, axes=(1, 2)).reshape(len(few), -1)
+        for start in range(0, len(rows), step):
+            values = rows[start : start + step] @ turned.T
+            here = np.arange(len(values))
+            values[here, start + here] = -1
+            best = np.argpartition(values, len(rows) - k, axis=1)[:, len(rows) - k :]
+            first, at = np.nonzero(np.take_along_axis(values, best, axis=1) >= ROUGHLY)
+            found.append(np.stack([start + first, best[first, at]], axis=1))
+    pairs: IntArray = places[np.concatenate(found)]
+    pairs.sort(axis=1)
+    once: IntArray = np.unique(pairs, axis=0)
+    return once
+
+
 def copies_among(
     pairs: IntArray, likenesses: Mapping[int, Float32Array], alike: float = ALIKE
 ) -> Duplicates:
@@ -81,23 +132,29 @@ def copies_among(
     known = [p for p in pairs.tolist() if p[0] in likenesses and p[1] in likenesses]
     pairs = np.array(known, np.int64).reshape(-1, 2)
     values = np.zeros(len(pairs))
-    mirrored = np.zeros(len(pairs), bool)
+    orientations = np.zeros(len(pairs), np.int64)
     for place, (first, second) in enumerate(pairs.tolist()):
-        values[place], mirrored[place] = _correlation(likenesses[first], likenesses[second])
+        values[place], orientations[place] = _correlation(likenesses[first], likenesses[second])
     same = np.flatnonzero(values >= alike)
     order = same[np.lexsort((same, -values[same]))]
-    return Duplicates(pairs=pairs[order], likeness=values[order], mirrored=mirrored[order])
+    return Duplicates(pairs=pairs[order], likeness=values[order], orientations=orientations[order])
 
 
-def _correlation(first: Float32Array, second: Float32Array) -> tuple[float, bool]:
-    """The correlation of two likenesses, and whether that of the mirror image is higher."""
-    differences = np.abs(first[:HEAD] - second[:HEAD])
-    if differences[0] > STRETCH or differences[1:].max() > TINT:
-        return 0.0, False
-    straight = float(first[HEAD:] @ second[HEAD:])
-    mirrored = second[HEAD:].reshape(SIDE, SIDE)[:, ::-1].ravel()
-    turned = float(first[HEAD:] @ mirrored)
-    return max(straight, turned), turned > straight
+def _correlation(first: Float32Array, second: Float32Array) -> tuple[float, int]:
+    """The highest correlation of two likenesses in eight orientations, and which one it is."""
+    square = second[HEAD:].reshape(SIDE, SIDE)
+    best, orientation = 0.0, 0
+    for mirrored in (0, 4):
+        for turns in range(4):
+            ratio = -second[0] if turns % 2 else second[0]
+            if abs(first[0] - ratio) > STRETCH:
+                continue
+            shown = np.rot90(square[:, ::-1] if mirrored else square, turns)
+            value = float(first[HEAD:] @ shown.ravel())
+            if value > best:
+                best, orientation = value, mirrored + turns
+    tint = float(np.abs(first[1:HEAD] - second[1:HEAD]).max())
+    return (0.0, 0) if tint > TINT and best < TINTED else (best, orientation)
 
 
 def grouped(pairs: IntArray) -> list[list[int]]:

@@ -16,6 +16,7 @@ from edgetransfer.findings.duplicates import (
     Duplicates,
     candidates,
     copies_among,
+    pixel_candidates,
 )
 from edgetransfer.findings.label_errors import label_doubts
 from edgetransfer.findings.neighbours import nearest
@@ -28,6 +29,7 @@ from edgetransfer.types import Float32Array, IntArray, Progress, no_progress
 
 NEIGHBOURS = 6  # of each photo that are looked at as possible copies
 MOST_DECODED = 3000  # photos, of the likest pairs: more are not looked at
+MOST_THOROUGHLY = 20_000  # photos, up to which a thorough look decodes all: time grows with N²
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,11 +105,14 @@ def examined(
     classes: tuple[str, ...],
     *,
     threads: int = 1,
+    thorough: bool = False,
     progress: Progress = no_progress,
 ) -> Examination:
     """Look for wrong labels, copies and outliers in all splits.
 
-    ``threads`` decode the photos that might be copies; they change no result.
+    ``threads`` decode the photos that might be copies; they change no result. A ``thorough`` look
+    decodes every photo, so that copies are found that a backbone does not take for alike: turned,
+    upside down, in other colours.
     """
     samples = tuple(sample for part in parts for sample in part.samples)
     labels = np.fromiter((s.label for s in samples), np.int64, len(samples))
@@ -120,7 +125,9 @@ def examined(
     wrong = np.concatenate(
         [start + found.wrong for start, found in zip(starts, doubts, strict=False)]
     )
-    duplicates, compared_all = _duplicates(samples, features, threads, progress)
+    duplicates, compared_all = _duplicates(
+        samples, features, threads, progress, thorough=thorough and len(samples) <= MOST_THOROUGHLY
+    )
     # A photo of another split is no company: what stands out must do so where it was learned.
     scores = np.concatenate([outlier_scores(part.features, part.labels) for part in parts])
     far = np.flatnonzero(scores > FAR)
@@ -143,13 +150,18 @@ def examined(
 
 
 def _duplicates(
-    samples: Sequence[Sample], features: Float32Array, threads: int, progress: Progress
+    samples: Sequence[Sample],
+    features: Float32Array,
+    threads: int,
+    progress: Progress,
+    *,
+    thorough: bool,
 ) -> tuple[Duplicates, bool]:
     found = nearest(features, NEIGHBOURS)
     pairs, likest = candidates(found)
-    wanted: dict[int, None] = {}
+    wanted: dict[int, None] = dict.fromkeys(range(len(samples)) if thorough else ())
     for first, second in pairs[likest].tolist():
-        if len(wanted) >= MOST_DECODED:
+        if thorough or len(wanted) >= MOST_DECODED:
             break
         wanted.update({first: None, second: None})
     places = sorted(wanted)
@@ -161,6 +173,8 @@ def _duplicates(
             if likeness is not None:
                 likenesses[place] = likeness
     complete = len(np.setdiff1d(pairs, places)) == 0
+    if thorough:
+        pairs = np.unique(np.concatenate([pairs, pixel_candidates(likenesses, NEIGHBOURS)]), axis=0)
     return copies_among(pairs, likenesses), complete
 
 

@@ -70,6 +70,9 @@ def resolved(
         ),
     )
     own = replace(own, schedule="cosine" if own.is_cosine else "step")
+    if own.head_init == "auto":
+        fresh = papers or not own.head_bias or not own.baseline
+        own = replace(own, head_init="kaiming" if fresh else "linear")
     if own.keep == "auto":
         own = replace(own, keep="finetuned" if papers or not own.baseline else "better")
     if own.keep == "better" and not training.val_fraction:
@@ -109,7 +112,7 @@ def departures(training: LinearTraining, own: FinetuneSettings) -> list[str]:
 def as_begun(
     training: LinearTraining, own: FinetuneSettings, config: dict[str, Any]
 ) -> tuple[LinearTraining, FinetuneSettings]:
-    """What a run that goes on holds out: what it held out when it began.
+    """What a run that goes on holds out and began from: as when it was begun.
 
     Parameters
     ----------
@@ -119,6 +122,8 @@ def as_begun(
     """
     if own.keep == "auto":
         own = replace(own, keep=config.get("finetune", {}).get("keep", "finetuned"))
+    if own.head_init == "auto":
+        own = replace(own, head_init=config.get("finetune", {}).get("head_init", "kaiming"))
     if not training.val_fraction:
         training = replace(training, val_fraction=config.get("val_fraction", 0.0))
     return training, own

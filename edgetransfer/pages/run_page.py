@@ -160,8 +160,8 @@ def _accuracy_row(split: str, method: str, accuracy: Accuracy) -> str:
 def _copies(found: Examination) -> str:
     remark = (
         '<p class="muted">Photos whose features are alike and whose pixels agree, also when one '
-        "was scaled, compressed again or mirrored. On both sides of a test they make it too "
-        "good.</p>"
+        "was scaled, compressed again, mirrored, turned or tinted. On both sides of a test they "
+        "make it too good.</p>"
     )
     if not found.compared_all:
         remark += '<p class="muted">There are so many alike that only the likest were compared.</p>'

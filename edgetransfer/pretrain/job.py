@@ -13,7 +13,7 @@ from edgetransfer.atomic import write_atomically
 from edgetransfer.backbones import Backbone
 from edgetransfer.backbones.writing import check_target
 from edgetransfer.data import DataSplits
-from edgetransfer.errors import UsageError
+from edgetransfer.errors import TakenError, UsageError
 from edgetransfer.finetune.losses import Teacher
 from edgetransfer.finetune.module import OnnxModule
 from edgetransfer.finetune.running import torch_threads
@@ -74,7 +74,7 @@ def run_pretraining(
         opened_photos(settings, splits, start.preprocessing) as photos,
     ):
         job = _Job(settings, splits, start, photos, progress)
-        report = job.run(resume=resume)
+        report = job.run(resume=resume, overwrite=overwrite)
         report["seconds"] = round(job.progression.seconds + monotonic() - job.ended, 1)
         report["seconds_of_this_call"] = round(monotonic() - began, 1)
         report["peak_memory_bytes"] = peak_memory_bytes()
@@ -126,12 +126,18 @@ class _Job:
             teacher_weight=settings.teacher_weight,
         )
 
-    def run(self, *, resume: bool) -> dict[str, Any]:
+    def run(self, *, resume: bool, overwrite: bool) -> dict[str, Any]:
         training = self._training()
         policy = make_policy(self.settings, training)
         found = load_checkpoint(self.folder, self.settings, self.inputs) if resume else None
-        if found is None and (self.folder / CHECKPOINT).exists():
-            (self.folder / CHECKPOINT).unlink()
+        checkpoint = self.folder / CHECKPOINT
+        if found is None and checkpoint.exists():
+            if not overwrite:
+                raise TakenError(
+                    f"{self.folder}: holds an unfinished training; give --resume to go on with it, "
+                    "or --overwrite to start anew"
+                )
+            checkpoint.unlink()
         twin: Tensors = {}
         main: Tensors = {}
         accounting = Accounting(self.net)

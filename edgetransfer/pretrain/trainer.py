@@ -107,7 +107,7 @@ class Trainer:
         if not math.isfinite(loss):
             raise DataError(
                 f"the training diverged at step {step} of {self.training.horizon.steps}: the loss "
-                "is not finite; start anew with a lower --learning-rate"
+                "is not finite; start anew (--overwrite) with a lower --learning-rate"
                 + (" or --precision float32" if net.bfloat16 else "")
                 + f" (what was learned before is in {self.folder})"
             )

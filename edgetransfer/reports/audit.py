@@ -36,6 +36,8 @@ class DuplicateRecord(TypedDict):
         0 to 1.
     mirrored
         Whether one is the mirror image of the other.
+    quarter_turns
+        By how many it is turned.
     """
 
     ids: list[str]
@@ -43,6 +45,7 @@ class DuplicateRecord(TypedDict):
     labels: list[str]
     likeness: float
     mirrored: bool
+    quarter_turns: int
 
 
 class OutlierRecord(TypedDict):

@@ -47,6 +47,7 @@ REPORTS: dict[str, tuple[Any, ...]] = {
     "check": (check.CheckRecord,),
     "rollback": (rewind.RollbackRecord,),
     "forget": (rewind.ForgetRecord,),
+    "relabel": (rewind.RelabelRecord,),
     "import": (backbones.ImportRecord,),
     "backbones": (backbones.BackbonesRecord,),
 }

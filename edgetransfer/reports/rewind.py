@@ -28,6 +28,16 @@ class RollbackRecord(TypedDict):
     aside: str | None
 
 
+class RelabelRecord(StandingRecord):
+    """How a stream's run stands once samples of it have another label.
+
+    Keys
+    ----
+    relabelled
+        How many that were so far.
+    """
+
+
 class ForgetRecord(StandingRecord):
     """How a stream's run stands once samples were taken out of it.
 

@@ -114,7 +114,16 @@ class BenchmarkSettings(Augmentation, Machine, CardOverrides):
         How many images an epoch has at most; all of them if None.
     retakes
         How often a turn is taken again while other processes take more than 5 % of the
-        processor; the least disturbed take counts.
+        processor; the least disturbed take counts. Above 0, a finished benchmark that is called
+        again measures the rounds anew that were disturbed.
+    peers
+        Measure the dense baseline in OpenVINO too, in float32 and in int8; if None where OpenVINO
+        is installed and ``engines`` names none.
+    profile
+        Measure engines alone too: layer by layer, and by number of threads.
+    from_report
+        The ``report.json`` of a benchmark that is to be repeated: what is not said here is as
+        there, and the outcome is compared with it.
 
     What is said in place of a card is said of all backbones that are files.
 
@@ -125,6 +134,9 @@ class BenchmarkSettings(Augmentation, Machine, CardOverrides):
     20
     """
 
+    out: Annotated[
+        Path, Opt("Where measurements and report go.", metavar="DIR", flag="--out -o", free=True)
+    ]
     data: Annotated[
         tuple[Path, ...],
         Opt(
@@ -132,10 +144,7 @@ class BenchmarkSettings(Augmentation, Machine, CardOverrides):
             metavar="DIR|MANIFEST",
             flag="--data -d",
         ),
-    ]
-    out: Annotated[
-        Path, Opt("Where measurements and report go.", metavar="DIR", flag="--out -o", free=True)
-    ]
+    ] = ()
     baseline: Annotated[
         str | None,
         Opt("The dense backbone that the others are compared with.", metavar="FILE|NAME"),
@@ -198,7 +207,28 @@ class BenchmarkSettings(Augmentation, Machine, CardOverrides):
             least=0,
             free=True,
         ),
-    ] = 0
+    ] = 1
+    peers: Annotated[
+        bool | None,
+        Opt(
+            "Also time the dense baseline in OpenVINO, in float32 and in int8. Default: where "
+            "OpenVINO is installed and --engines is not given.",
+            flag="--peers/--no-peers",
+        ),
+    ] = None
+    profile: Annotated[
+        bool,
+        Opt("Also time engines alone: layer by layer, and by number of threads.", free=True),
+    ] = True
+    from_report: Annotated[
+        Path | None,
+        Opt(
+            "Repeat a colleague's benchmark: settings as in that report.json, and the outcome is "
+            "compared with it. --data and --baseline say where things are here.",
+            metavar="REPORT.json",
+            free=True,
+        ),
+    ] = None
     batch_size: BatchSize = 64
     learning_rate: LearningRate = None
     recipe: Recipe = "default"
@@ -209,6 +239,8 @@ class BenchmarkSettings(Augmentation, Machine, CardOverrides):
 
     def __post_init__(self) -> None:
         settle(self)
+        if self.from_report is not None:
+            return  # what is not said is taken from there, and checked then
         if not self.data:
             raise UsageError("give at least one data set with --data")
         if self.baseline is None and self.backbones:

@@ -11,7 +11,7 @@ from edgetransfer.settings.config import differs, dump
 from edgetransfer.settings.option import Opt, Shown, settle
 from edgetransfer.settings.train import LinearTraining
 
-HeadStart = Literal["kaiming", "linear"]
+HeadStart = Literal["auto", "kaiming", "linear"]
 Only = Literal["all", "batchnorm", "bias", "last-block"]
 Keep = Literal["auto", "better", "finetuned"]
 BatchNorm = Literal["auto", "keep", "restore"]
@@ -67,6 +67,9 @@ class FinetuneSettings:
     head_init
         ``kaiming``: uniform, as a fresh fully connected layer. ``linear``: the L-BFGS head on
         the backbone's own features (a linear probe, then finetuning; Kumar et al., ICLR 2022).
+        ``auto``: ``linear``, but ``kaiming`` by the paper's recipe, without a bias and without a
+        ``baseline``. On few photos a fresh head is what costs: 228 of Caltech-101 on tinyresnet-90
+        end at 45 % after 20 epochs, and at 79 to 80 % from the linear head.
     head_bias
         Whether the head has a bias. Without one as in STR's networks (Iofinova et al., appendix
         G).
@@ -166,8 +169,13 @@ class FinetuneSettings:
         Opt("Run the frozen part once, without augmentation, and keep its output.", panel=_WHAT),
     ] = False
     head_init: Annotated[
-        HeadStart, Opt("Start from a fresh head, or from the linear one.", panel=_WHAT)
-    ] = "kaiming"
+        HeadStart,
+        Opt(
+            "Start from a fresh head, or from the linear one. auto: linear, but kaiming by the "
+            "paper's recipe, with --no-head-bias and with --no-baseline.",
+            panel=_WHAT,
+        ),
+    ] = "auto"
     head_bias: Annotated[
         bool, Opt("Give the head a bias; STR's networks have none.", panel=_WHAT)
     ] = True

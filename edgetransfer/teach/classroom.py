@@ -19,6 +19,7 @@ from edgetransfer.teach.intake import Intake
 from edgetransfer.teach.lesson import Lesson
 from edgetransfer.teach.review import MOST, Honest, Review, newest, review
 from edgetransfer.teach.reviewer import Reviewer
+from edgetransfer.teach.speed import Speed
 from edgetransfer.teach.thumbnails import Thumbnails
 
 logger = logging.getLogger(__name__)
@@ -63,6 +64,7 @@ class Classroom:
             familiarity=lambda: self.reviewer.newest.familiarity,
             changed=self.reviewer.changed,
         )
+        self.speed = Speed(learner.settings, learner.engine.name)
         self.lesson = Lesson(learner, self.album, self.thumbnails, self.intake, self.lock)
         self._stop = Event()
         self._ticks = Thread(target=self._tick, name="edgetransfer-teach", daemon=True)
@@ -121,6 +123,7 @@ class Classroom:
             "per_second": snapshot.per_second,
             "paused": snapshot.paused,
             "engine": self.learner.engine.choice.name,
+            "speed": self.speed.newest,
         }
 
     def _head(self) -> LinearHead:

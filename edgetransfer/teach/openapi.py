@@ -80,6 +80,7 @@ def openapi() -> dict[str, Any]:
             {"class": _LABEL, "name": _LABEL},
             ["class", "name"],
         ),
+        "/speed": _changed("Measure the engine against one that gains nothing from zeros.", {}, []),
         "/undo": _changed("Undo the last step.", {}, []),
     }
     return document

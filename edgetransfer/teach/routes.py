@@ -47,6 +47,7 @@ class TeachRoutes:
             ("POST", "/forget"): Route(answer=self._changing(self._forget)),
             ("POST", "/confirm"): Route(answer=self._changing(self._confirm)),
             ("POST", "/rename"): Route(answer=self._changing(self._rename)),
+            ("POST", "/speed"): Route(answer=self._speed),
             ("POST", "/undo"): Route(answer=self._changing(self._undo)),
         }
 
@@ -118,6 +119,14 @@ class TeachRoutes:
         if outcome["status"] == "rejected":
             raise Refusal(422, str(outcome["reason"]))
         return json_answer({"classes": outcome["classes"], "unknown": outcome["unknown"]})
+
+    def _speed(self, request: Request) -> Answer:
+        _no_more(_wanted(request))
+        request.answering()
+        try:
+            return json_answer(self._room.speed.measure())
+        except EdgeTransferError as error:
+            raise Refusal(409, str(error)) from None
 
     def _export(self, request: Request) -> Answer:
         request.answering()

@@ -23,3 +23,9 @@ def sparser(backbone: Path, tmp_path: Path) -> Path:
     path = tmp_path / "sparser.onnx"
     onnx.save(model, str(path))
     return path
+
+
+@pytest.fixture(autouse=True)
+def no_plots(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave matplotlib out: the plots have tests of their own, and take most of the time."""
+    monkeypatch.setattr("edgetransfer.benchmark.runner.can_plot", lambda: False)

@@ -32,6 +32,7 @@ def cell(name, engine, seconds, *, data="pets", accuracies=(), reason=None):
         name=name,
         baseline="dense",
         is_synthetic=not accuracies,
+        precision="float32",
         published_report=None,
         backbone=SimpleNamespace(sparsity=0.0 if name == "dense" else 0.9),
     )

@@ -8,7 +8,13 @@ from html.parser import HTMLParser
 
 import pytest
 
-from edgetransfer.charts.benchmark_figures import gap_points, sparsity_lines, stage_bars
+from edgetransfer.charts.benchmark_figures import (
+    gap_points,
+    ideal_with_decoding,
+    pareto_front,
+    sparsity_lines,
+    stage_bars,
+)
 from edgetransfer.charts.benchmark_page import benchmark_page
 from edgetransfer.charts.benchmark_plots import benchmark_plots
 from edgetransfer.charts.svg import HEIGHT, WIDTH, Axis, Chart
@@ -173,11 +179,82 @@ def test_labels_collide_neither_with_points_nor_with_each_other():
     assert len(re.findall("backbone-", chart.finished())) == len(places)
 
 
+def whole(**profile):
+    """A report with every measurement that a chart shows."""
+    epochs = [{"seconds": 3.0 + i, "disturbed": i == 1} for i in range(3)]
+    layers = [
+        {"name": n, "sparsity": 0.9, "seconds": 1e-3, "macs": m, "bytes": 10**6, "shape": []}
+        for n, m in (("conv<1>", 10**7), ("conv2", 10**8), ("empty", 0))
+    ]
+    made = report(DENSE, {**SPARSE, "epochs": epochs}, FAILED)
+    made["profiles"] = [
+        {
+            "backbone": "sparse",
+            "engine": "sparse",
+            "threads": [{"threads": t, "images_per_second": 90.0 * t} for t in (1, 2, 4)],
+            "layers": layers,
+            "peaks": {"macs": 5e10, "bandwidth": 1e10},
+            "disturbed": False,
+            "withheld": False,
+            **profile,
+        }
+    ]
+    return made
+
+
+TITLES = ("Speedup against sparsity", "Every epoch", "Engines alone, by threads", "roofline")
+
+
+def test_every_measurement_has_its_chart():
+    page = benchmark_page(whole())
+    assert all(f"{title}</h2>" in page for title in TITLES)
+    assert "round 2: 4.00 s, disturbed" in page
+    assert "conv&lt;1&gt;, 90% zeros, 1.00 ms a batch" in page
+    assert "10.0 GB/s, 50 thousand million" in page
+    assert ">empty" not in page  # no work, no rate
+    bare = benchmark_page(report(DENSE))
+    assert not any(f"{title}</h2>" in bare for title in TITLES)
+
+
+def test_what_was_measured_under_load_is_not_drawn():
+    page = benchmark_page(whole(withheld=True))
+    assert "roofline</h2>" not in page
+    assert "by threads</h2>" not in page
+
+
+def test_the_ideal_with_decoding_has_its_ends_right():
+    assert ideal_with_decoding(0.0, 14.0) == pytest.approx(1.0)
+    assert ideal_with_decoding(1.0, 14.0) == pytest.approx(14.0)
+    # Half of the epoch is decoding, half of the rest is left: 0.75.
+    assert ideal_with_decoding(0.5, 2.0) == pytest.approx(1 / 0.75)
+
+
+def test_the_front_is_of_those_that_none_beats():
+    rows = [
+        row(name, fraction, 0.9 - gap)
+        for name, fraction, gap in (
+            ("a", 0.2, 0.05),
+            ("b", 0.3, 0.02),
+            ("worse", 0.35, 0.03),
+            ("dense", 1.0, 0.0),
+        )
+    ]
+    front = pareto_front(gap_points(report(*rows)))
+    assert [point.label for point in front] == ["a", "b", "dense"]
+
+
+def test_a_logarithmic_axis_has_equal_factors_at_equal_lengths():
+    axis = Axis.of_factors([0.3, 70.0], "x")
+    assert axis.ticks == pytest.approx((0.1, 1.0, 10.0, 100.0))
+    assert [axis.at(tick) for tick in axis.ticks] == pytest.approx([0, 1 / 3, 2 / 3, 1])
+    assert Axis.of_factors([1.0], "x").ticks == (1.0, 10.0)
+
+
 @pytest.mark.skipif(importlib.util.find_spec("matplotlib") is None, reason="no matplotlib")
 def test_plots_are_files_of_three_kinds():
-    drawn = benchmark_plots(report(DENSE, SPARSE, FAILED))
-    assert drawn == benchmark_plots(report(DENSE, SPARSE, FAILED))
-    names = ("accuracy", "stages", "sparsity")
+    drawn = benchmark_plots(whole())
+    assert drawn == benchmark_plots(whole())
+    names = ("accuracy", "speedup", "stages", "epochs", "threads", "roofline", "sparsity")
     assert set(drawn) == {f"{name}.{kind}" for name in names for kind in ("png", "svg", "pdf")}
     marks = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}
     assert all(content.startswith(marks[name[-3:]]) for name, content in drawn.items())

@@ -36,11 +36,14 @@ def test_a_row_is_a_line_that_begins_with_what_it_is():
 
 def test_the_table_has_the_numbers():
     made = report(
-        row("dense", 1.0, 0.9), row("sparse", 0.3, 0.88, other_load=0.2), row("o", 1, 1, **REFUSED)
+        row("dense", 1.0, 0.9),
+        row("sparse", 0.3, 0.88, doubts=[{"says": "others took 20 %"}]),
+        row("o", 1, 1, **REFUSED),
     )
     text = results_tex(made)
     lines = text.splitlines()
     assert r"dense & deepsparse & 90.0 & 10.00 & 9.90--10.10 & 1.00 & 90.0 & 90.0 \\" in lines
+    assert "% dagger: sparse, deepsparse: others took 20 %" in lines
     assert "3.00$^\\dagger$ & 2.90--3.10 & 3.33 & 88.0" in text
     assert r"\multicolumn{5}{l}{a \& b: 100 \% of\_it} \\" in text
     assert text.count("toprule") == text.count("bottomrule") == 1

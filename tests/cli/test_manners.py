@@ -37,10 +37,11 @@ CALLS = {
     "check": "{}",
     "rollback": "{} --to 0",
     "forget": "{} --class red",
+    "relabel": "{} --to red --id a",
     "import": "{} --out out.onnx",
 }
 TAKES_FOLDERS = {"train", "extract", "pretrain", "finetune", "stream", "evaluate", "predict"}
-TAKES_FOLDERS |= {"audit", "report", "serve", "export", "check", "rollback", "forget"}
+TAKES_FOLDERS |= {"audit", "report", "serve", "export", "check", "rollback", "forget", "relabel"}
 PATHLESS = {"doctor", "demo"}
 NOT_HERE = {"teach"}  # makes its run where there is none
 

@@ -68,6 +68,18 @@ def test_an_absolute_path_stays_absolute(tmp_path: Path) -> None:
     assert load_data(path, suffixes=SUFFIXES).train[0].source == tmp_path / "z.png"
 
 
+@pytest.mark.parametrize("bom", [b"", b"\xef\xbb\xbf"], ids=["plain", "bom"])
+def test_a_table_of_a_spreadsheet_has_semicolons(bom: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "table.csv"
+    text = 'path;label;split\r\n"a;b.jpg";Größe, klein;train\r\nc d.jpg;x;test\r\n'
+    path.write_bytes(bom + text.encode())
+    rows = read_manifest(path).rows
+    assert [(row.path, row.label, row.split) for row in rows] == [
+        ("a;b.jpg", "Größe, klein", "train"),
+        ("c d.jpg", "x", "test"),
+    ]
+
+
 def test_a_quoted_label_may_hold_a_comma(tmp_path: Path) -> None:
     path = tmp_path / "m.csv"
     path.write_text('path,label\n1.png,"fox, red"\n2.png,b\n')
@@ -102,7 +114,7 @@ def test_numbers_as_labels_are_names(tmp_path: Path) -> None:
         ("m.csv", "path,label\n\n\n1.png,a,\n", "line 4: 3 cells"),
         ("m.csv", "path,label,split\n1.png,a,train\n2.png,b\n", "line 3: 2 cells"),
         ("m.tsv", "path\tlabel\n1.png\ta\tb\n", "line 2: 3 cells"),
-        ("m.csv", "path;label\n1.png;a\n", "separated by ','"),
+        ("m.csv", "path|label\n1.png|a\n", "separated by ','"),
         ("m.csv", "path,label,label\n1.png,a,b\n", "the column label twice"),
         ("m.csv", 'path,label\n1.png,a\n"2.png,a\n3.png,b\n', "line 3: "),
         ("m.csv", 'path,label\n1.png,a\n"2".png,a\n3.png,b\n', "line 3: "),

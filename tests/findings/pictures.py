@@ -34,10 +34,33 @@ def scaled(image, factor):
     return image.resize(size, Image.Resampling.LANCZOS)
 
 
+def tinted(image):
+    warmer = np.asarray(image, np.float32) * (0.95, 0.75, 0.6) + (10, 0, 5)
+    return Image.fromarray(warmer.astype(np.uint8))
+
+
+# Mirrored or not, and quarter turns to the left, that make an original of its copy.
+ORIENTATIONS = {
+    "mirrored": (True, 0),
+    "all at once": (True, 0),
+    "upside down": (True, 2),
+    "turned left": (False, 3),
+    "turned round": (False, 2),
+    "turned right": (False, 1),
+    "transposed": (True, 1),
+}
+
 COPIES = {
     "scaled down": lambda image: jpeg(scaled(image, 0.37)),
     "scaled up": lambda image: png(scaled(image, 1.7)),
     "compressed": lambda image: jpeg(image, 20),
     "mirrored": lambda image: jpeg(ImageOps.mirror(image)),
+    "upside down": lambda image: jpeg(ImageOps.flip(image)),
+    "turned left": lambda image: jpeg(image.transpose(Image.Transpose.ROTATE_90)),
+    "turned round": lambda image: jpeg(scaled(image, 0.6).transpose(Image.Transpose.ROTATE_180)),
+    "turned right": lambda image: jpeg(image.transpose(Image.Transpose.ROTATE_270), 40),
+    "transposed": lambda image: jpeg(image.transpose(Image.Transpose.TRANSPOSE)),
+    "tinted": lambda image: jpeg(tinted(image)),
+    "grey": lambda image: jpeg(image.convert("L")),
     "all at once": lambda image: jpeg(ImageOps.mirror(scaled(image, 0.5)), 40),
 }

@@ -8,9 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from edgetransfer.findings import candidates, copies_among, grouped, nearest
+from edgetransfer.findings import (
+    candidates,
+    copies_among,
+    grouped,
+    nearest,
+    pixel_candidates,
+)
 from edgetransfer.images import likeness_of
-from tests.findings.pictures import COPIES, jpeg, picture, png
+from tests.findings.pictures import COPIES, ORIENTATIONS, jpeg, picture, png
 
 SIZES = ((180, 120), (97, 131), (333, 250), (64, 64), (500, 334))
 
@@ -22,7 +28,8 @@ def test_a_copy_is_found(kind, size):
     likenesses = {0: likeness_of(png(original)), 1: likeness_of(COPIES[kind](original))}
     found = copies_among(np.array([[0, 1]]), likenesses)
     assert found.pairs.tolist() == [[0, 1]], found.likeness
-    assert bool(found.mirrored[0]) == (kind in ("mirrored", "all at once"))
+    told = bool(found.mirrored[0]), int(found.quarter_turns[0])
+    assert told == ORIENTATIONS.get(kind, (False, 0))
 
 
 def test_pictures_that_differ_are_not():
@@ -69,6 +76,19 @@ def test_groups_are_what_is_joined(pairs):
             edge = {m for p in pairs if edge & set(p) for m in p} - reached
             reached |= edge
         assert reached == set(group)
+
+
+def test_pixels_name_copies_that_no_features_name():
+    originals = [png(picture(seed, *SIZES[seed % 3])) for seed in range(20)]
+    kinds = sorted(COPIES)
+    copies = [COPIES[kind](picture(i, *SIZES[i % 3])) for i, kind in enumerate(kinds)]
+    likenesses = {i: likeness_of(source) for i, source in enumerate([*originals, *copies])}
+    likenesses[99] = likeness_of(plain("red"))
+    pairs = pixel_candidates(likenesses, 6)
+    expected = {(i, 20 + i) for i in range(len(kinds))}
+    assert {tuple(pair) for pair in pairs.tolist()} == expected
+    assert len(pixel_candidates({5: likenesses[0]}, 6)) == 0
+    assert pixel_candidates({5: likenesses[0], 8: likenesses[20]}, 6).tolist() == [[5, 8]]
 
 
 def test_candidates_are_each_pair_once():

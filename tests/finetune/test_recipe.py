@@ -18,7 +18,7 @@ from edgetransfer.cli.main import main
 from edgetransfer.data import load_data
 from edgetransfer.errors import UsageError
 from edgetransfer.finetune import FinetuneSettings, finetune
-from edgetransfer.finetune.recipe import departures, resolved
+from edgetransfer.finetune.recipe import as_begun, departures, resolved
 from edgetransfer.heads import LinearHead
 from edgetransfer.images import SUFFIXES, TrainTransform, open_upright, render, view_rng
 from edgetransfer.train.opening import train_view
@@ -51,6 +51,29 @@ def test_what_is_left_open(
     assert own.schedule == ("cosine" if optimizer == "adam" else "step")
     assert departures(found, own) == []
     assert resolved(found, own) == (found, own)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "given", "begins"),
+    [
+        ("default", {}, "linear"),
+        ("paper", {}, "kaiming"),
+        ("paper", {"head_init": "linear"}, "linear"),
+        ("default", {"head_init": "kaiming"}, "kaiming"),
+        ("default", {"head_bias": False}, "kaiming"),
+        ("default", {"baseline": False}, "kaiming"),
+    ],
+)
+def test_few_photos_begin_with_the_linear_head(
+    recipe: str, given: dict[str, Any], begins: str
+) -> None:
+    _, own = resolved(training(recipe=recipe), FinetuneSettings(**given))
+    assert own.head_init == begins
+    # A run of before began with a fresh head, and goes on so.
+    _, again = as_begun(training(recipe=recipe), FinetuneSettings(), {"finetune": {}})
+    assert again.head_init == "kaiming"
+    _, again = as_begun(training(), FinetuneSettings(), {"finetune": {"head_init": begins}})
+    assert again.head_init == begins
 
 
 def test_the_papers_recipe() -> None:

@@ -23,7 +23,7 @@ from PIL import Image
 from edgetransfer.backbones import Backbone
 from edgetransfer.cli.main import main
 from edgetransfer.data.sheets import load_sheets
-from edgetransfer.errors import DataError, EdgeTransferError, UsageError
+from edgetransfer.errors import DataError, EdgeTransferError, TakenError, UsageError
 from edgetransfer.pretrain import Pretraining, pretrain
 from edgetransfer.pretrain.checkpoint import CHECKPOINT
 from edgetransfer.pretrain.job import report_path, twin_path, work_path
@@ -138,6 +138,8 @@ def test_a_checkpoint_of_another_training_is_refused(
     ):
         with pytest.raises(EdgeTransferError, match=said):
             pretrain(Pretraining(**{**given, **changed}), resume=True)
+    with pytest.raises(TakenError, match="unfinished training; give --resume"):
+        pretrain(Pretraining(policy="gmp", **given))
     checkpoint.write_bytes(b"broken")
     with pytest.raises(EdgeTransferError, match="cannot be read"):
         pretrain(Pretraining(policy="gmp", **given), resume=True)

@@ -37,7 +37,9 @@ def audit(settings: AuditSettings, *, progress: Progress = no_progress) -> Audit
     """
     found = _gathered(settings, progress)
     threads = settings.threads or available_cores()
-    examination = examined(found.parts, found.splits.classes, threads=threads, progress=progress)
+    examination = examined(
+        found.parts, found.splits.classes, threads=threads, thorough=True, progress=progress
+    )
     if settings.manifest is not None:
         _write(settings.manifest, manifest_rows(examination, settings.manifest.parent))
     sorted_into = 0

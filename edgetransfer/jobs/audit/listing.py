@@ -12,7 +12,7 @@ from edgetransfer.reports.audit import FindingsRecord
 
 COLUMNS = (
     *("path", "label", "split", "doubtful", "suggested", "confidence"),
-    *("copy_of", "likeness", "mirrored", "outlier"),
+    *("copy_of", "likeness", "mirrored", "quarter_turns", "outlier"),
 )
 
 
@@ -35,12 +35,13 @@ def findings_of(found: Examination) -> FindingsRecord:
                 "splits": [found.split_of(first), found.split_of(second)],
                 "labels": [found.classes[found.labels[p]] for p in (first, second)],
                 "likeness": float(likeness),
-                "mirrored": bool(mirrored),
+                "mirrored": orientation >= 4,
+                "quarter_turns": orientation % 4,
             }
-            for (first, second), likeness, mirrored in zip(
+            for (first, second), likeness, orientation in zip(
                 found.duplicates.pairs.tolist(),
                 found.duplicates.likeness,
-                found.duplicates.mirrored,
+                found.duplicates.orientations.tolist(),
                 strict=True,
             )
         ],
@@ -66,11 +67,11 @@ def manifest_rows(found: Examination, folder: Path) -> list[dict[str, Any]]:
     wrong = set(found.wrong.tolist())
     outliers = set(found.outliers.tolist())
     likest = {
-        pair: (float(likeness), bool(mirrored))
-        for pair, likeness, mirrored in zip(
+        pair: (float(likeness), orientation)
+        for pair, likeness, orientation in zip(
             map(tuple, found.duplicates.pairs.tolist()),
             found.duplicates.likeness,
-            found.duplicates.mirrored,
+            found.duplicates.orientations.tolist(),
             strict=True,
         )
     }
@@ -78,7 +79,7 @@ def manifest_rows(found: Examination, folder: Path) -> list[dict[str, Any]]:
     rows = []
     for place, sample in enumerate(found.samples):
         first = original.get(place)
-        likeness, mirrored = likest.get((first, place), (None, None))
+        likeness, orientation = likest.get((first, place), (None, 0))
         rows.append(
             {
                 "path": _seen_from(folder, sample),
@@ -89,7 +90,8 @@ def manifest_rows(found: Examination, folder: Path) -> list[dict[str, Any]]:
                 "confidence": f"{found.confidence[place]:.4f}",
                 "copy_of": "" if first is None else _seen_from(folder, found.samples[first]),
                 "likeness": "" if likeness is None else f"{likeness:.4f}",
-                "mirrored": _mark(bool(mirrored)),
+                "mirrored": _mark(orientation >= 4),
+                "quarter_turns": orientation % 4 or "",
                 "outlier": _mark(place in outliers),
             }
         )

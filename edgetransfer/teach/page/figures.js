@@ -8,7 +8,7 @@ export function headline($, state) {
     `${state.classes.length} classes`,
     ...(state.unlabelled ? [`${state.unlabelled} without a class`] : []),
     ...(state.per_second >= 0.5 ? [`${Math.round(state.per_second)} images a second`] : []),
-    `engine ${state.engine}`,
+    state.speed ? speedText(state.speed) : `engine ${state.engine}`,
   ];
   $("counts").textContent = parts.join(" · ");
   const honest = state.honest;
@@ -22,6 +22,12 @@ export function headline($, state) {
     $("share").textContent = "";
     $("interval").textContent = "Two classes of two photos each, and it tells how good it is";
   }
+}
+
+/** What the zeros are worth: both engines on the same backbone, measured in turns. */
+export function speedText(speed) {
+  const [sparse, dense] = [speed.images_per_second, speed.dense_images_per_second];
+  return `${speed.engine} ${sparse.toFixed(0)} images a second, dense ${dense.toFixed(0)} (${speed.dense_engine}): ${(sparse / dense).toFixed(1)} times`;
 }
 
 export function confusionTable(table, honest) {

@@ -3,7 +3,7 @@
 import { ask, askBlob } from "./ask.js";
 import { chosen, dropTarget } from "./files.js";
 import { Classes } from "./classes.js";
-import { confusionTable, headline } from "./figures.js";
+import { confusionTable, headline, speedText } from "./figures.js";
 import { Gallery } from "./gallery.js";
 import { Live } from "./live.js";
 import { Sender } from "./sender.js";
@@ -92,6 +92,12 @@ $("new").addEventListener("submit", (event) => {
 });
 $("undo").addEventListener("click", () =>
   act(() => post("undo", {}), (a) => (a.undone ? `Undone: ${a.undone}` : "There is nothing to undo")));
+$("speed").addEventListener("click", async () => {
+  $("speed").disabled = true;
+  say("Measuring both engines in turns; a few seconds");
+  await act(() => post("speed", {}), speedText);
+  $("speed").disabled = false;
+});
 $("unlabel").addEventListener("click", () => labelled([...selected], null));
 $("forget").addEventListener("click", () => {
   const ids = [...selected];
