@@ -33,9 +33,15 @@ class RelabelRecord(StandingRecord):
 
     Keys
     ----
-    relabelled
-        How many that were so far.
+    changed, unchanged
+        How many have another label now, and how many had this one.
+    refused
+        Why the others stayed as they were, by id.
     """
+
+    changed: int
+    unchanged: int
+    refused: dict[str, str]
 
 
 class ForgetRecord(StandingRecord):
