@@ -192,6 +192,7 @@ def commands(folder: Path) -> Iterator[tuple[str, list[str]]]:
     yield "teach", [str(folder / "taught"), "--backbone", str(backbone), "--port", "0"]
     yield "export", [str(folder / "streamed"), *out("exported")]
     yield "export", [str(folder / "finetuned"), *out("merged"), "--merge-head"]
+    yield "relabel", [str(folder / "streamed"), "--to", "red", "--id", "red/000.png"]
     yield "forget", [str(folder / "streamed"), "--class", "red"]
     yield "rollback", [str(folder / "streamed"), "--to", "24"]
     compared = ["--baseline", str(backbone), "--backbone", sparse, "--epochs", "1"]

@@ -42,6 +42,7 @@ from edgetransfer.api.streams import (
     check_stream,
     forget_samples,
     list_checkpoints,
+    relabel_samples,
     rollback_stream,
     run_stream,
 )
@@ -74,6 +75,7 @@ __all__ = [
     "list_checkpoints",
     "predict",
     "pretrain_backbone",
+    "relabel_samples",
     "rollback_stream",
     "run_benchmark",
     "run_demo",

@@ -13,6 +13,7 @@ from edgetransfer.data.streams import Source
 from edgetransfer.data.streams.arrivals import Reply, no_reply
 from edgetransfer.errors import EdgeTransferError
 from edgetransfer.settings.stream import StreamSettings
+from edgetransfer.stream.beginning import Beginning, begin
 from edgetransfer.stream.job import RETRY, StreamJob, Watch
 from edgetransfer.stream.keeping.journal import FULL
 from edgetransfer.stream.learner import OnlineLearner, blas_on_one_thread
@@ -54,11 +55,19 @@ def run_stream(
         If backbone, engine, run folder or source cannot be used. What was acknowledged is safe.
     """
     stop = stop if stop is not None else Event()
+    beginning = None if settings.from_run is None else Beginning.of(settings.from_run)
+    if beginning is not None:
+        settings = beginning.seen_alike(settings)
     if settings.nice:
         os.nice(settings.nice)
     with blas_on_one_thread():
-        learner = _opened(settings, eyes if eyes is not None else open_eyes(settings), stop)
+        eyes = eyes if eyes is not None else open_eyes(settings)
+        if beginning is not None:
+            _agreed(beginning, eyes)
+        learner = _opened(settings, eyes, stop)
         try:
+            if beginning is not None:
+                begin(beginning, learner, eyes, stop)
             board = Throughput(learner)
             if source is None:
                 source = open_source(settings, board, acknowledge or no_reply)
@@ -71,6 +80,14 @@ def run_stream(
         finally:
             stop.set()
             learner.close()
+
+
+def _agreed(beginning: Beginning, eyes: Eyes) -> None:
+    try:
+        beginning.check(eyes)
+    except BaseException:
+        eyes.engine.close()
+        raise
 
 
 def _opened(settings: StreamSettings, eyes: Eyes, stop: Event) -> OnlineLearner:

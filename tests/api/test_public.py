@@ -43,6 +43,7 @@ COMMANDS = {
     "check": "check_stream",
     "rollback": "rollback_stream",
     "forget": "forget_samples",
+    "relabel": "relabel_samples",
     "import": "import_backbone",
     "audit": "audit_photos",
     "extract": "extract_features",

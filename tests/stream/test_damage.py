@@ -175,6 +175,18 @@ def test_the_last_segment_is_missed(run: Path, tmp_path: Path) -> None:
     assert opened(copy)["counts"]["accepted"] == 24
 
 
+def test_a_config_without_its_table_is_named(run: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "run"
+    shutil.copytree(run, copy)
+    config = copy / "config.toml"
+    config.write_text(config.read_text().replace("[stream]", "[strdam]"))
+    assert "config.toml: damaged" in told(copy)
+    before = {name: (copy / name).read_bytes() for name in files(copy)}
+    with pytest.raises(EdgeTransferError, match=r"config\.toml: damaged.*journal"):
+        opened(copy)
+    assert {name: (copy / name).read_bytes() for name in files(copy)} == before
+
+
 def test_ids_that_the_journal_does_not_hold_any_more(run: Path, tmp_path: Path) -> None:
     copy = tmp_path / "run"
     shutil.copytree(run, copy)

@@ -137,7 +137,7 @@ def test_killed_and_resumed_run_is_bit_identical(settings, tmp_path):
     arguments = [settings.backbone, settings.data, settings.out, settings.cache_dir]
     child = subprocess.Popen([sys.executable, "-c", program, *map(str, arguments)])
     checkpoint = settings.out / "checkpoint.safetensors"
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 600
     while not checkpoint.exists() and child.poll() is None and time.monotonic() < deadline:
         time.sleep(0.01)
     time.sleep(0.1)
