@@ -20,6 +20,8 @@ class BenchmarkMachineRecord(TypedDict):
 
     cpu: CpuRecord
     governor: str | None
+    virtual: bool
+    quota: float | None
     load: float | None
     memory_bytes: int
     system: str
@@ -77,6 +79,7 @@ class ContestantRecord(TypedDict):
     pruned_filters: float
     macs: MacsRecord
     preprocessing: str
+    precision: str
     layers: list[SparseLayerRecord]
 
 
@@ -159,6 +162,16 @@ class RowRecord(TypedDict):
     speedup: NotRequired[float | None]
     ceiling: NotRequired[float | None]
     relative_error_increase: NotRequired[float | None]
+    precision: NotRequired[str]
+    speedup_interval: NotRequired[list[float] | None]
+    accuracy: NotRequired[dict[str, Any] | None]
+    accuracy_gap_interval: NotRequired[list[float] | None]
+    accuracy_test: NotRequired[dict[str, Any] | None]
+    contention: NotRequired[float | None]
+    doubts: NotRequired[list[dict[str, Any]]]
+    epochs: NotRequired[list[dict[str, Any]]]
+    plan: NotRequired[dict[str, Any] | None]
+    turns_taken: NotRequired[int]
 
 
 class ErrorIncreaseRecord(TypedDict):
@@ -180,6 +193,8 @@ class BenchmarkRecord(TypedDict):
         Timed epochs of one training, and how many trainings.
     settings
         What a run that goes on must have alike: settings, checksums of files, photos and machine.
+    profiles, provenance
+        Where each layer's time goes, and what exactly was run on what.
     finished
         When, in ISO 8601.
     """
@@ -195,4 +210,6 @@ class BenchmarkRecord(TypedDict):
     rows: list[RowRecord]
     relative_error_increase: list[ErrorIncreaseRecord]
     settings: dict[str, Any]
+    profiles: NotRequired[list[dict[str, Any]]]
+    provenance: NotRequired[dict[str, Any]]
     finished: str
