@@ -61,7 +61,7 @@ bench: $(VENV)/.installed-all
 	$(BIN)/python benchmarks/stream.py
 	$(BIN)/python benchmarks/finetune.py
 
-reference: $(VENV)/.installed-all
+reference: $(VENV)/.installed
 	$(BIN)/python docs/programs/commands.py
 	$(BIN)/python docs/programs/json_keys.py
 

@@ -20,166 +20,146 @@ from typing import TYPE_CHECKING, Any
 from edgetransfer.version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from edgetransfer import features
-    from edgetransfer.api import (
-        BackboneReport,
-        BenchmarkReport,
-        Evaluation,
-        ExportReport,
-        PretrainingReport,
-        Report,
-        SparsityReport,
-        StreamReport,
-        TrainingReport,
-        audit_photos,
-        check_stream,
-        compact_backbone,
-        compare_runs,
-        describe_machine,
-        evaluate,
-        evaluate_backbone,
-        export,
-        extract_features,
-        finetune_backbone,
-        forget_samples,
-        get_backbone,
-        import_backbone,
-        inspect_backbone,
-        list_backbones,
-        list_checkpoints,
-        predict,
-        pretrain_backbone,
-        rollback_stream,
-        run_benchmark,
-        run_demo,
-        run_stream,
-        serve_run,
-        sparsify_backbone,
-        teach_classifier,
-        train_linear,
-        tune_backbone,
-        write_page,
+    from edgetransfer import features as features
+    from edgetransfer.api.backbones import (
+        compact_backbone as compact_backbone,
+        get_backbone as get_backbone,
+        import_backbone as import_backbone,
+        inspect_backbone as inspect_backbone,
+        list_backbones as list_backbones,
+        pretrain_backbone as pretrain_backbone,
+        sparsify_backbone as sparsify_backbone,
+        tune_backbone as tune_backbone,
     )
-    from edgetransfer.backbones import Backbone
-    from edgetransfer.errors import EdgeTransferError
-    from edgetransfer.estimators import BackboneFeatures, HeadClassifier
-    from edgetransfer.features.columns import PhotoFeatures
-    from edgetransfer.settings.address import AddressSettings
-    from edgetransfer.settings.audit import AuditSettings
-    from edgetransfer.settings.benchmark import BenchmarkSettings, SyntheticFamily
-    from edgetransfer.settings.compact import Compaction
-    from edgetransfer.settings.extract import Extraction
-    from edgetransfer.settings.finetune import FinetuneSettings
-    from edgetransfer.settings.import_ import ImportSettings
-    from edgetransfer.settings.learning import KeepingSettings, LearningSettings
-    from edgetransfer.settings.pretrain import Pretraining
-    from edgetransfer.settings.serve import ServeSettings
-    from edgetransfer.settings.sparsify import Sparsification
-    from edgetransfer.settings.stream import StreamSettings
-    from edgetransfer.settings.teach import TeachSettings
-    from edgetransfer.settings.train import LinearTraining
-    from edgetransfer.stream import OnlineLearner
-    from edgetransfer.train import Classifier, Prediction, Predictions
+    from edgetransfer.api.classifiers import (
+        evaluate as evaluate,
+        evaluate_backbone as evaluate_backbone,
+        export as export,
+        finetune_backbone as finetune_backbone,
+        predict as predict,
+        train_linear as train_linear,
+    )
+    from edgetransfer.api.comparing import run_benchmark as run_benchmark
+    from edgetransfer.api.extracting import extract_features as extract_features
+    from edgetransfer.api.judging import (
+        audit_photos as audit_photos,
+        compare_runs as compare_runs,
+        write_page as write_page,
+    )
+    from edgetransfer.api.machine import describe_machine as describe_machine, run_demo as run_demo
+    from edgetransfer.api.reports import (
+        BackboneReport as BackboneReport,
+        BenchmarkReport as BenchmarkReport,
+        Evaluation as Evaluation,
+        ExportReport as ExportReport,
+        PretrainingReport as PretrainingReport,
+        Report as Report,
+        SparsityReport as SparsityReport,
+        StreamReport as StreamReport,
+        TrainingReport as TrainingReport,
+    )
+    from edgetransfer.api.servers import (
+        serve_run as serve_run,
+        teach_classifier as teach_classifier,
+    )
+    from edgetransfer.api.streams import (
+        check_stream as check_stream,
+        forget_samples as forget_samples,
+        list_checkpoints as list_checkpoints,
+        relabel_samples as relabel_samples,
+        rollback_stream as rollback_stream,
+        run_stream as run_stream,
+    )
+    from edgetransfer.backbones import Backbone as Backbone
+    from edgetransfer.errors import EdgeTransferError as EdgeTransferError
+    from edgetransfer.estimators import (
+        BackboneFeatures as BackboneFeatures,
+        HeadClassifier as HeadClassifier,
+    )
+    from edgetransfer.features.columns import PhotoFeatures as PhotoFeatures
+    from edgetransfer.settings.address import AddressSettings as AddressSettings
+    from edgetransfer.settings.audit import AuditSettings as AuditSettings
+    from edgetransfer.settings.benchmark import (
+        BenchmarkSettings as BenchmarkSettings,
+        SyntheticFamily as SyntheticFamily,
+    )
+    from edgetransfer.settings.compact import Compaction as Compaction
+    from edgetransfer.settings.extract import Extraction as Extraction
+    from edgetransfer.settings.finetune import FinetuneSettings as FinetuneSettings
+    from edgetransfer.settings.import_ import ImportSettings as ImportSettings
+    from edgetransfer.settings.learning import (
+        KeepingSettings as KeepingSettings,
+        LearningSettings as LearningSettings,
+    )
+    from edgetransfer.settings.pretrain import Pretraining as Pretraining
+    from edgetransfer.settings.serve import ServeSettings as ServeSettings
+    from edgetransfer.settings.sparsify import Sparsification as Sparsification
+    from edgetransfer.settings.stream import StreamSettings as StreamSettings
+    from edgetransfer.settings.teach import TeachSettings as TeachSettings
+    from edgetransfer.settings.train import LinearTraining as LinearTraining
+    from edgetransfer.stream import OnlineLearner as OnlineLearner
+    from edgetransfer.train import (
+        Classifier as Classifier,
+        Prediction as Prediction,
+        Predictions as Predictions,
+    )
 
-__all__ = [
-    "AddressSettings",
-    "AuditSettings",
-    "Backbone",
-    "BackboneFeatures",
-    "BackboneReport",
-    "BenchmarkReport",
-    "BenchmarkSettings",
-    "Classifier",
-    "Compaction",
-    "EdgeTransferError",
-    "Evaluation",
-    "ExportReport",
-    "Extraction",
-    "FinetuneSettings",
-    "HeadClassifier",
-    "ImportSettings",
-    "KeepingSettings",
-    "LearningSettings",
-    "LinearTraining",
-    "OnlineLearner",
-    "PhotoFeatures",
-    "Prediction",
-    "Predictions",
-    "Pretraining",
-    "PretrainingReport",
-    "Report",
-    "ServeSettings",
-    "Sparsification",
-    "SparsityReport",
-    "StreamReport",
-    "StreamSettings",
-    "SyntheticFamily",
-    "TeachSettings",
-    "TrainingReport",
-    "audit_photos",
-    "check_stream",
-    "compact_backbone",
-    "compare_runs",
-    "describe_machine",
-    "evaluate",
-    "evaluate_backbone",
-    "export",
-    "extract_features",
-    "features",
-    "finetune_backbone",
-    "forget_samples",
-    "get_backbone",
-    "import_backbone",
-    "inspect_backbone",
-    "list_backbones",
-    "list_checkpoints",
-    "predict",
-    "pretrain_backbone",
-    "rollback_stream",
-    "run_benchmark",
-    "run_demo",
-    "run_stream",
-    "serve_run",
-    "sparsify_backbone",
-    "teach_classifier",
-    "train_linear",
-    "tune_backbone",
-    "write_page",
-]
-
+# Where each of the names above is; a test holds the two against each other.
 _NAMES = {
-    "edgetransfer.api": (
-        *("BackboneReport", "BenchmarkReport", "Evaluation", "ExportReport", "Report"),
-        *("PretrainingReport", "SparsityReport", "StreamReport", "TrainingReport"),
-        *("train_linear", "finetune_backbone", "evaluate", "predict", "export", "run_benchmark"),
-        *("run_stream", "check_stream", "list_checkpoints", "rollback_stream", "forget_samples"),
-        *("inspect_backbone", "sparsify_backbone", "compact_backbone", "import_backbone"),
-        *("evaluate_backbone", "tune_backbone", "list_backbones", "get_backbone"),
-        *("pretrain_backbone",),
-        *("audit_photos", "write_page", "compare_runs", "extract_features"),
-        *("serve_run", "teach_classifier"),
-        *("describe_machine", "run_demo"),
+    "edgetransfer.api.backbones": (
+        *("compact_backbone", "get_backbone", "import_backbone", "inspect_backbone"),
+        *("list_backbones", "pretrain_backbone", "sparsify_backbone", "tune_backbone"),
+    ),
+    "edgetransfer.api.classifiers": (
+        *("evaluate", "evaluate_backbone", "export", "finetune_backbone", "predict"),
+        *("train_linear",),
+    ),
+    "edgetransfer.api.comparing": ("run_benchmark",),
+    "edgetransfer.api.extracting": ("extract_features",),
+    "edgetransfer.api.judging": ("audit_photos", "compare_runs", "write_page"),
+    "edgetransfer.api.machine": ("describe_machine", "run_demo"),
+    "edgetransfer.api.reports": (
+        *(
+            "BackboneReport",
+            "BenchmarkReport",
+            "Evaluation",
+            "ExportReport",
+            "PretrainingReport",
+            "Report",
+        ),
+        *("SparsityReport", "StreamReport", "TrainingReport"),
+    ),
+    "edgetransfer.api.servers": ("serve_run", "teach_classifier"),
+    "edgetransfer.api.streams": (
+        *(
+            "check_stream",
+            "forget_samples",
+            "list_checkpoints",
+            "relabel_samples",
+            "rollback_stream",
+        ),
+        *("run_stream",),
     ),
     "edgetransfer.backbones": ("Backbone",),
     "edgetransfer.errors": ("EdgeTransferError",),
     "edgetransfer.estimators": ("BackboneFeatures", "HeadClassifier"),
-    "edgetransfer.train": ("Classifier", "Prediction", "Predictions"),
-    "edgetransfer.stream": ("OnlineLearner",),
+    "edgetransfer.features.columns": ("PhotoFeatures",),
     "edgetransfer.settings.address": ("AddressSettings",),
     "edgetransfer.settings.audit": ("AuditSettings",),
     "edgetransfer.settings.benchmark": ("BenchmarkSettings", "SyntheticFamily"),
     "edgetransfer.settings.compact": ("Compaction",),
-    "edgetransfer.features.columns": ("PhotoFeatures",),
     "edgetransfer.settings.extract": ("Extraction",),
     "edgetransfer.settings.finetune": ("FinetuneSettings",),
     "edgetransfer.settings.import_": ("ImportSettings",),
-    "edgetransfer.settings.serve": ("ServeSettings",),
-    "edgetransfer.settings.pretrain": ("Pretraining",),
-    "edgetransfer.settings.sparsify": ("Sparsification",),
     "edgetransfer.settings.learning": ("KeepingSettings", "LearningSettings"),
+    "edgetransfer.settings.pretrain": ("Pretraining",),
+    "edgetransfer.settings.serve": ("ServeSettings",),
+    "edgetransfer.settings.sparsify": ("Sparsification",),
     "edgetransfer.settings.stream": ("StreamSettings",),
     "edgetransfer.settings.teach": ("TeachSettings",),
     "edgetransfer.settings.train": ("LinearTraining",),
+    "edgetransfer.stream": ("OnlineLearner",),
+    "edgetransfer.train": ("Classifier", "Prediction", "Predictions"),
 }
 _HOMES = {name: home for home, names in _NAMES.items() for name in names}
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from sklearn.base import BaseEstimator
 
 import edgetransfer
-from edgetransfer.api import Report
+from edgetransfer.api.reports import Report
 from edgetransfer.heads import LinearHead
 from edgetransfer.reprs import LONGEST
 from edgetransfer.train import LinearTraining, Prediction, Predictions

@@ -160,3 +160,39 @@ def forget_samples(
     given = [ids] if isinstance(ids, str) else ids
     named = [classes] if isinstance(classes, str) else classes
     return Report(forget(Path(run), ids=frozenset(given), classes=frozenset(named)))
+
+
+def relabel_samples(run: str | Path, ids: Iterable[str], label: str) -> Report:
+    """Give samples of a stopped stream another label, as if they had always had it.
+
+    Parameters
+    ----------
+    run
+        A folder of `run_stream`, learned by statistics.
+    ids
+        Of samples, as they arrived.
+    label
+        A class, new or not.
+
+    Returns
+    -------
+    A report with ``changed``, ``unchanged``, and ``refused``: by id, why a sample stays as it
+    was.
+
+    Raises
+    ------
+    UsageError
+        If no id is named, or the run learns by ``replay``.
+    RunFolderError
+        If it is no stream's run, or the stream is running.
+
+    Examples
+    --------
+    >>> import edgetransfer
+    >>> edgetransfer.relabel_samples("live", ["no such photo"], "red")["changed"]
+    0
+    """
+    from edgetransfer.stream import relabel
+
+    given = (ids,) if isinstance(ids, str) else tuple(ids)
+    return Report(relabel(Path(run), given, label))

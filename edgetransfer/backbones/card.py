@@ -7,14 +7,15 @@ of the ``metadata_props`` key ``edgetransfer.card``; the file beside wins.
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import onnx
 
 from edgetransfer.errors import BackboneError, UsageError
 from edgetransfer.names import readable
+from edgetransfer.reports.backbones import CardRecord
 from edgetransfer.reprs import short_repr
 from edgetransfer.settings.shared import Interpolation
 from edgetransfer.types import (
@@ -83,6 +84,11 @@ class BackboneCard:
     assumed: bool = False
 
     __repr__ = short_repr
+
+    @property
+    def record(self) -> CardRecord:
+        """For reports."""
+        return cast(CardRecord, asdict(self))
 
     def to_toml(self) -> str:
         """The card as TOML, in the form that `read_card` takes."""

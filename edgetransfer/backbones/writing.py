@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import tempfile
 import tomllib
 from collections.abc import Mapping
@@ -30,7 +31,8 @@ def check_target(out: Path, *, overwrite: bool, source: Path | None = None) -> N
     """
     if out.suffix != ".onnx":
         raise UsageError(f"--out {out}: the name must end in .onnx")
-    if source is not None and source.resolve() == out.resolve():
+    # Not resolve(): of a link to itself that raises what is no OSError.
+    if source is not None and os.path.realpath(source) == os.path.realpath(out):
         raise TakenError(f"--out {out} is the file that is read: give another name")
     if out.is_dir():
         raise TakenError(f"--out {out} is a folder; it names the ONNX file to make")

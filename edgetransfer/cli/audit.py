@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from edgetransfer.cli.options import JsonOption
 from edgetransfer.cli.terminal import print_json, print_line, say, show_log, shown_progress
 from edgetransfer.settings.audit import AuditSettings
 
 SHOWN = 10
+
+if TYPE_CHECKING:
+    from edgetransfer.reports.audit import AuditRecord
 
 
 def audit(settings: AuditSettings, *, json_output: JsonOption = False) -> None:
@@ -37,27 +40,27 @@ def audit(settings: AuditSettings, *, json_output: JsonOption = False) -> None:
         say(f"sorted      {result['sorted']} photos into {settings.sort_into}")
 
 
-def _show(result: dict[str, Any]) -> None:
+def _show(result: AuditRecord) -> None:
     photos = sum(result["photos"].values())
     skipped = len(result["skipped"])
     say(f"looked at   {photos} photos of {result['classes']} classes, {skipped} skipped")
-    wrong, twice, far = (result[name] for name in ("wrong_labels", "duplicates", "outliers"))
+    wrong, twice, far = result["wrong_labels"], result["duplicates"], result["outliers"]
     print_line(f"{len(wrong)} labels are probably wrong")
     for row in wrong[:SHOWN]:
         print_line(
             f"  {row['id']}: {row['label']} ({row['confidence']:.1%}), rather {row['suggested']}"
         )
     _more(len(wrong))
-    across = sum(len(set(row["splits"])) > 1 for row in twice)
+    across = sum(len(set(pair["splits"])) > 1 for pair in twice)
     print_line(f"{len(twice)} pairs of photos show the same picture, {across} across splits")
-    for row in twice[:SHOWN]:
-        turned = f", turned by {90 * row['quarter_turns']}°" if row["quarter_turns"] else ""
-        mirrored = ", mirrored" if row["mirrored"] else ""
-        print_line(f"  {' and '.join(row['ids'])}{mirrored}{turned}")
+    for pair in twice[:SHOWN]:
+        turned = f", turned by {90 * pair['quarter_turns']}°" if pair["quarter_turns"] else ""
+        mirrored = ", mirrored" if pair["mirrored"] else ""
+        print_line(f"  {' and '.join(pair['ids'])}{mirrored}{turned}")
     _more(len(twice))
     print_line(f"{len(far)} photos are like no other of their class")
-    for row in far[:SHOWN]:
-        print_line(f"  {row['id']}")
+    for outlier in far[:SHOWN]:
+        print_line(f"  {outlier['id']}")
     _more(len(far))
 
 

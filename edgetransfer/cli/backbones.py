@@ -45,7 +45,7 @@ def _list(json_output: bool) -> None:
         print_json({"backbones": found})
         return
     say(
-        f"{'name':20} {'where':10} {'weights':>8} {'nonzero':>8} {'MACs':>6} {'size':>4} "
+        f"{'name':26} {'where':10} {'weights':>8} {'nonzero':>8} {'MACs':>6} {'size':>4} "
         f"{'top-1':>6} {'photos':>6} {'transfer':>8} {'images/s':>8}  licence"
     )
     for entry in found:
@@ -60,14 +60,14 @@ def _list(json_output: bool) -> None:
 
 def _row(entry: dict[str, Any]) -> str:
     if "broken" in entry:
-        return f"{entry['name']:20} {entry['where']:10} cannot be used: {entry['broken']}"
+        return f"{entry['name']:26} {entry['where']:10} cannot be used: {entry['broken']}"
 
     def shown(name: str, width: int, form: str, scale: float = 1.0) -> str:
         value = entry[name]
         return " " * width if value is None else f"{value / scale:{width}{form}}"
 
     return (
-        f"{entry['name']:20} {entry['where']:10} {shown('parameters', 7, '.2f', 1e6)}M "
+        f"{entry['name']:26} {entry['where']:10} {shown('parameters', 7, '.2f', 1e6)}M "
         f"{shown('nonzero', 7, '.2f', 1e6)}M {shown('macs', 5, '.0f', 1e6)}M "
         f"{shown('size', 4, 'd', 1) if entry['size'] is None else format(entry['size'], '4d')} "
         f"{shown('top1', 6, '.1%')} {shown('top1_photo_a_class', 6, '.1%')} "

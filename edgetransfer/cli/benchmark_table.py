@@ -79,13 +79,13 @@ def _least_width(cells: list[list[str]], columns: list[Column]) -> int:
     """The width that the numbers need, with their headings and gaps."""
     from rich.text import Text
 
-    width = 0
+    width = 2  # the edges
     for at, (heading, _, numeric) in enumerate(columns):
         lines = [heading, *(row[at] for row in cells)]
         if numeric:
             plain = [part for line in lines for part in Text.from_markup(line).plain.split("\n")]
             width += max(map(len, plain))
-        width += 1
+        width += 2  # the padding, and the line between
     return width
 
 

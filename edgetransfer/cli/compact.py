@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from edgetransfer.cli.options import JsonOption
 from edgetransfer.cli.terminal import print_json, say, show_log
 from edgetransfer.settings.compact import Compaction
+
+if TYPE_CHECKING:
+    from edgetransfer.reports.backbones import CompactRecord
 
 
 def compact(settings: Compaction, *, json_output: JsonOption = False) -> None:
@@ -29,7 +32,7 @@ def compact(settings: Compaction, *, json_output: JsonOption = False) -> None:
         _show(result)
 
 
-def _show(result: dict[str, Any]) -> None:
+def _show(result: CompactRecord) -> None:
     before, after = result["before"], result["after"]
     if result["out"] is None:
         say("no channel is dead: every one can change the features; nothing was written")

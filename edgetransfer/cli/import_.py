@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from edgetransfer.cli.options import JsonOption
 from edgetransfer.cli.terminal import print_json, say, show_log, shown_progress
 from edgetransfer.settings.import_ import ImportSettings
 from edgetransfer.settings.shared import CacheDir
+
+if TYPE_CHECKING:
+    from edgetransfer.reports.backbones import ImportRecord
 
 
 def import_(
@@ -38,7 +41,7 @@ def import_(
         _show(result)
 
 
-def _show(result: dict[str, Any]) -> None:
+def _show(result: ImportRecord) -> None:
     for warning in result["warnings"]:
         say(f"warning: {warning}")
     if result["architecture"]:

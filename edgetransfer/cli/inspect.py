@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,6 +12,9 @@ from edgetransfer.cli.options import (
 )
 from edgetransfer.cli.terminal import print_json, say, show_log, shown_progress
 from edgetransfer.settings.shared import CacheDir, Engine, Features, Size, Threads
+
+if TYPE_CHECKING:
+    from edgetransfer.reports.backbones import InspectRecord, NormalisationRecord, SpeedRecord
 
 
 def inspect(
@@ -86,7 +89,7 @@ def inspect(
             _show_normalisations(result["normalisations"])
 
 
-def _show(result: dict[str, Any]) -> None:
+def _show(result: InspectRecord) -> None:
     macs, card, engine = result["macs"], result["card"], result["engine"]
     say(f"{result['name']}  sha256 {result['sha256'][:12]}…")
     for warning in result["warnings"]:
@@ -140,7 +143,7 @@ def _show(result: dict[str, Any]) -> None:
         )
 
 
-def _show_normalisations(rows: list[dict[str, Any]]) -> None:
+def _show_normalisations(rows: list[NormalisationRecord]) -> None:
     say()
     say(f"normalisation by leave-one-out accuracy on {rows[0]['photos']} photos")
     for row in rows:
@@ -155,7 +158,7 @@ def _show_normalisations(rows: list[dict[str, Any]]) -> None:
         say(f"best       --normalisation {best['normalisation']}")
 
 
-def _show_speed(speed: dict[str, Any]) -> None:
+def _show_speed(speed: SpeedRecord) -> None:
     say(f"verdict    {speed['verdict']}")
     if speed["images_per_second"]:
         dense = speed["images_per_second"]["dense"]
@@ -169,7 +172,7 @@ def _show_speed(speed: dict[str, Any]) -> None:
         )
 
 
-def _with_classifier(result: dict[str, Any]) -> str:
+def _with_classifier(result: InspectRecord) -> str:
     """As the literature counts it, where the file has a classifier."""
     whole = result["sparsity_with_classifier"]
     return "" if whole is None else f" ({whole:.1%} with the classifier's)"

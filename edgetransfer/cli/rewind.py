@@ -1,4 +1,4 @@
-"""``edgetransfer rollback`` and ``forget``: a stream's run, looked at and mended."""
+"""``edgetransfer rollback``, ``forget`` and ``relabel``: a stream's run, looked at and mended."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import typer
 
 from edgetransfer.cli.options import JsonOption, StreamRun
 from edgetransfer.cli.terminal import print_json, say, show_log
-from edgetransfer.errors import UsageError
+from edgetransfer.errors import DataError, UsageError
 
 
 def rollback(
@@ -102,3 +102,34 @@ def forget(
         print_json(result)
     else:
         say(f"removed {result['removed']} rows; {result['classes']} classes stay")
+
+
+def relabel(
+    run: StreamRun,
+    to: Annotated[str, typer.Option("--to", metavar="CLASS", help="The label, new or not.")],
+    id: Annotated[
+        list[str] | None, typer.Option("--id", metavar="ID", help="A sample; may be repeated.")
+    ] = None,
+    json_output: JsonOption = False,
+) -> None:
+    """Give samples of a stopped stream another label, as if they had always had it.
+
+    It ends in 3 if a sample stays as it was, which is named; the others are changed.
+
+    Examples:
+
+    edgetransfer relabel run --id camera/0017.jpg --to fox
+    """
+    from edgetransfer.stream import relabel as relabel_samples
+
+    show_log(json_output)
+    result = relabel_samples(run, tuple(id or ()), to)
+    if json_output:
+        print_json(result)
+    else:
+        say(f"relabelled {result['changed']}; {result['unchanged']} had this label before")
+    if result["refused"]:
+        first, why = next(iter(result["refused"].items()))
+        raise DataError(
+            f"{run}: {len(result['refused'])} samples stay as they were; {first!r}: {why}"
+        )

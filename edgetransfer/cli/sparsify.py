@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from edgetransfer.cli.options import JsonOption
 from edgetransfer.cli.terminal import print_json, say, show_log, shown_progress
 from edgetransfer.settings.option import Opt
 from edgetransfer.settings.sparsify import Sparsification
+
+if TYPE_CHECKING:
+    from edgetransfer.reports.sparsify import SparsifyRecord
 
 
 def sparsify(
@@ -42,17 +45,18 @@ def sparsify(
         _show(report, settings.out)
 
 
-def _show(report: dict[str, Any], out: Path) -> None:
+def _show(report: SparsifyRecord, out: Path) -> None:
     say(
         f"{'sparsity':>9}  {'error':>7}  {'held out':>8}  {'magnitude':>9}  {'ms, sparse':>16}"
         "  layer"
     )
     for layer in report["layers"]:
-        error = layer.get("error") or {}
-        columns = "  ".join(
-            f"{error[key]:{width}.4f}" if key in error else " " * width
-            for key, width in (("fitted", 7), ("held_out", 8), ("magnitude_held_out", 9))
-        )
+        columns = " " * 28
+        if error := layer.get("error"):
+            columns = (
+                f"{error['fitted']:7.4f}  {error['held_out']:8.4f}  "
+                f"{error['magnitude_held_out']:9.4f}"
+            )
         shape = "x".join(map(str, layer["shape"]))
         time = layer.get("milliseconds")
         spent = f"{time['dense']:8.1f}{time['sparse']:8.1f}" if time else ""

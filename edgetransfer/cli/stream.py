@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from edgetransfer.cli.options import JsonOption
 from edgetransfer.cli.stopping import graceful
@@ -11,6 +11,9 @@ from edgetransfer.cli.stream_panel import shown_stream
 from edgetransfer.cli.terminal import print_json, say, show_log
 from edgetransfer.settings.option import Opt
 from edgetransfer.settings.stream import SOURCE, StreamSettings
+
+if TYPE_CHECKING:
+    from edgetransfer.reports.stream import StreamRecord
 
 
 def stream(
@@ -56,18 +59,18 @@ def stream(
         raise KeyboardInterrupt
 
 
-def _show(report: dict[str, Any], out: Path) -> None:
+def _show(report: StreamRecord, out: Path) -> None:
     say(f"accepted   {report['accepted']} samples, {report['refused']} refused just now")
     say(f"classes    {report['classes']}")
-    for name, title in (("prequential", "test-then-train"), ("final", "test")):
-        score = report[name]
+    scores = {"test-then-train": report["prequential"], "test": report["final"]}
+    for title, score in scores.items():
         if score and score["top1"] is not None:
             say(
                 f"{title:<16}{score['top1']:.1%} top-1, "
                 f"{score['mean_per_class']:.1%} mean per class"
             )
     left_out = report["left_out"]
-    if left_out is not None and left_out["n"]:
+    if left_out is not None and left_out["interval"] is not None:
         low, high = left_out["interval"]
         say(
             f"left out        {left_out['top1']:.1%} top-1 of {left_out['n']:,} samples, each by a "

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from edgetransfer.cli.options import JsonOption, OverwriteOption, ResumeOption, check_resume
 from edgetransfer.cli.terminal import print_json, say, show_log, shown_progress
 from edgetransfer.errors import UsageError
+from edgetransfer.settings.option import Opt
 from edgetransfer.settings.train import LinearTraining
 
 if TYPE_CHECKING:
@@ -17,6 +19,10 @@ if TYPE_CHECKING:
 def train(
     settings: LinearTraining,
     *,
+    also: Annotated[
+        tuple[Path, ...],
+        Opt("Other labels of the same photos: a run each, OUT/NAME; repeat.", metavar="DATA"),
+    ] = (),
     resume: ResumeOption = False,
     overwrite: OverwriteOption = False,
     json_output: JsonOption = False,
@@ -31,6 +37,8 @@ def train(
 
     edgetransfer train --data photos --out run --online --recipe paper
 
+    edgetransfer train --data colours.csv --also shapes.csv --out runs
+
     edgetransfer train --backbone net.onnx --mean 0.5,0.5,0.5 \
         --std 0.5,0.5,0.5 --data photos.csv --out run --solver sgd --json
     """
@@ -43,12 +51,41 @@ def train(
         )
     check_resume(resume=resume, overwrite=overwrite)
     show_log(json_output)
-    with shown_progress() as progress:
-        report = train_linear(settings, resume=resume, overwrite=overwrite, progress=progress)
+    several = [settings] if not also else label_sets(settings, also)
+    reports = []
+    for one in several:
+        with shown_progress() as progress:
+            reports.append(train_linear(one, resume=resume, overwrite=overwrite, progress=progress))
+        if not json_output:
+            show_outcome(reports[-1], one.out)
     if json_output:
-        print_json(report)
-    else:
-        show_outcome(report, settings.out)
+        print_json(reports if also else reports[0])
+
+
+def label_sets(settings: LinearTraining, also: tuple[Path, ...]) -> list[LinearTraining]:
+    """One training for each of several label sets, in a folder of its name within ``out``.
+
+    The photos that they share go through the backbone once: the first run leaves their features in
+    the cache.
+
+    Raises
+    ------
+    UsageError
+        If two have one name, or features are not cached.
+    """
+    if settings.mode == "online":
+        raise UsageError("--also needs features that are cached: leave --online out")
+    sets = (Path(settings.data), *also)
+    names = [data.stem for data in sets]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise UsageError(
+            f"two label sets are called {twice!r}, and so would be their runs in --out"
+        )
+    return [
+        replace(settings, data=data, out=settings.out / name)
+        for data, name in zip(sets, names, strict=True)
+    ]
 
 
 def show_outcome(report: AnyTrainingRecord, out: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,6 +12,9 @@ from edgetransfer.cli.options import (
 )
 from edgetransfer.cli.terminal import print_json, say, show_log, shown_progress
 from edgetransfer.settings.shared import CacheDir, Features, Size, Threads
+
+if TYPE_CHECKING:
+    from edgetransfer.reports.machine import TuneRecord
 
 
 def tune(
@@ -65,7 +68,7 @@ def tune(
         _show(result)
 
 
-def _show(result: dict[str, Any]) -> None:
+def _show(result: TuneRecord) -> None:
     backbone, machine, plan = result["backbone"], result["machine"], result["plan"]
     say(f"backbone   {backbone['name']}, {backbone['sparsity']:.1%} of its weights zero")
     say(f"machine    {machine['cpu']}, {machine['cores']} cores")
@@ -79,11 +82,11 @@ def _show(result: dict[str, Any]) -> None:
         say(f"  {row['name']:<16} {row['images_per_second']:8.1f}{note}")
     say()
     say("decoding and all   images/s  streams  batch  workers  pinned")
-    for row in result["trials"]:
-        pinned = "yes" if row["pinned"] else "no"
+    for trial in result["trials"]:
+        pinned = "yes" if trial["pinned"] else "no"
         say(
-            f"  {row['engine']:<16} {row['images_per_second']:8.1f}  {row['streams']:7}  "
-            f"{row['batch_size']:5}  {row['workers']:7}  {pinned:>6}"
+            f"  {trial['engine']:<16} {trial['images_per_second']:8.1f}  {trial['streams']:7}  "
+            f"{trial['batch_size']:5}  {trial['workers']:7}  {pinned:>6}"
         )
     say()
     say(

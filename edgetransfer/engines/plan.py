@@ -10,11 +10,12 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from edgetransfer.atomic import write_atomically
 from edgetransfer.engines.processor import available_cores, cpu_model
 from edgetransfer.engines.registry import AUTO, KINDS, engine_names
+from edgetransfer.reports.machine import PlanRecord
 from edgetransfer.reprs import short_repr
 
 FOLDER = "plans"
@@ -70,6 +71,11 @@ class EnginePlan:
     def to_config(self) -> dict[str, Any]:
         """The plan as plain values; those that are None are left out."""
         return {name: value for name, value in asdict(self).items() if value is not None}
+
+    @property
+    def record(self) -> PlanRecord:
+        """For reports: as in `to_config`."""
+        return cast(PlanRecord, self.to_config())
 
     @classmethod
     def from_config(cls, values: object) -> EnginePlan | None:

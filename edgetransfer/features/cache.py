@@ -14,13 +14,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgetransfer.atomic import is_leftover, write_atomically
+from edgetransfer.engines import EngineChoice
 from edgetransfer.images import DECODING_VERSION
 from edgetransfer.sealing import BrokenSealError, has_seal, sealed
-from edgetransfer.types import Float32Array
+from edgetransfer.types import Float32Array, Preprocessing
 
 FORMAT = "edgetransfer-features-1"
 KEY_BYTES = 32
 LEFT_SECONDS = 24 * 3600  # after which a file that is still under its temporary name was left
+
+
+def rows_identity(backbone: str, preprocessing: Preprocessing, engine: EngineChoice) -> str:
+    """Everything beside the image file that an eval-view feature row depends on.
+
+    Parameters
+    ----------
+    backbone
+        Its identity.
+    """
+    return "\0".join((backbone, preprocessing.fingerprint, engine.name, engine.version))
 
 
 class FeatureCache:

@@ -8,11 +8,11 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from functools import partial
 from time import perf_counter, thread_time
-from types import TracebackType
 from typing import Any, Protocol
 
 import numpy as np
 
+from edgetransfer.closing import Closing
 from edgetransfer.data import Sample
 from edgetransfer.engines import Engine, available_cores
 from edgetransfer.errors import ImageError
@@ -123,7 +123,7 @@ class _InHand:
     features: Future[FeatureBatch]
 
 
-class FeatureExtractor:
+class FeatureExtractor(Closing):
     """Runs samples through decoding, a view and an engine.
 
     Worker threads decode ahead into a few batch buffers, and one thread an engine runs batches,
@@ -177,17 +177,6 @@ class FeatureExtractor:
         self._forwards = ThreadPoolExecutor(
             self._streams, thread_name_prefix="edgetransfer-forward"
         )
-
-    def __enter__(self) -> FeatureExtractor:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Stop the workers; what they have not begun is dropped."""

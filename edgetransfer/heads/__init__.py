@@ -6,6 +6,7 @@ from edgetransfer.heads.feature_maps import FeatureMap
 from edgetransfer.heads.lbfgs import LBFGSResult, LBFGSSolver
 from edgetransfer.heads.linear_head import LinearHead
 from edgetransfer.heads.loss import SoftmaxLoss
+from edgetransfer.heads.novelty import Novelty
 from edgetransfer.heads.selection import Honest, Trial
 from edgetransfer.heads.sgd import SGDSolver
 from edgetransfer.heads.statistics import Statistics
@@ -19,6 +20,7 @@ __all__ = [
     "LBFGSResult",
     "LBFGSSolver",
     "LinearHead",
+    "Novelty",
     "SGDSettings",
     "SGDSolver",
     "SoftmaxLoss",

@@ -1,15 +1,16 @@
-"""What closed-form solvers choose among: two methods and their blend, at their best penalties.
+"""What is chosen among: two methods in closed form and their blend, at their best penalties.
 
-Every candidate is scored on each sample by the head that was fitted without it, exactly, and all
-penalties and both methods share one decomposition. The blend adds the two methods' calibrated
-scores: least squares bends to the samples between classes, the discriminant to how classes
-spread, and their errors differ, so that it is the usual choice.
+Each is scored on every sample by the head that was fitted without it, exactly, and all penalties
+and both methods share one decomposition. The blend adds the two methods' calibrated scores: least
+squares bends to the samples between classes, the discriminant to how classes spread, and their
+errors differ, so that it is the usual choice. Softmax regression (`EarlyLogistic`) may be blended
+in too, where it was fitted; it asks where classes meet, and errs differently again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -17,7 +18,10 @@ import numpy as np
 from edgetransfer.heads.calibration import fitted_temperature
 from edgetransfer.heads.discriminant import discriminant_left_out, discriminant_weights
 from edgetransfer.heads.feature_maps import FeatureMap
+from edgetransfer.heads.folds import FOLDS
 from edgetransfer.heads.linear_head import LinearHead
+from edgetransfer.heads.logistic import PENALTY as EARLY
+from edgetransfer.heads.logistic import EarlyLogistic, is_worth_it, logistic_weights
 from edgetransfer.heads.loss import FloatArray
 from edgetransfer.heads.novelty import Novelty, left_out_distances, novelty_of, threshold_of
 from edgetransfer.heads.planes import Float64Array
@@ -27,6 +31,7 @@ from edgetransfer.heads.spectrum import Products, Spectrum
 from edgetransfer.settings.train import ClassWeights
 
 Method = Literal["lda", "ridge"]
+AnyMethod = Literal["lda", "ridge", "logistic"]
 
 PENALTIES = (*(10.0 ** (e / 2) for e in range(-6, 5)), 1e4)  # the last: nearest class means
 # Best on the whole over four backbones, two data sets and 1 to 60 samples a class.
@@ -34,26 +39,33 @@ USUAL_PENALTY: dict[Method, float] = {"lda": PENALTIES[7], "ridge": PENALTIES[6]
 # A class of one has nothing to leave out, and one of two is half of itself without one: heads of
 # so much less say little of what suits the whole, so that nothing is chosen by them.
 ENOUGH = 5  # samples of the middle class
+CLOSED = 2.0  # times what softmax regression counts in a blend, the closed forms count together
+TRIED_ON = 8192  # samples: more say no more about a penalty, and take time at each
 FEW_SPREAD = 2.5  # of each method's logits where there are fewer
 
 LEFT_OUT: dict[Method, Callable[[Spectrum, Products], FloatArray]] = {
     "ridge": ridge_left_out,
     "lda": discriminant_left_out,
 }
-WEIGHTS: dict[Method, Callable[[Spectrum, float], tuple[Float64Array, Float64Array]]] = {
+WEIGHTS: dict[AnyMethod, Callable[[Spectrum, float], tuple[Float64Array, Float64Array]]] = {
     "ridge": ridge_weights,
     "lda": discriminant_weights,
+    "logistic": lambda spectrum, _penalty: logistic_weights(spectrum),
 }
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Part:
-    """One method at one penalty: its left-out scores, and the factor that calibrates them."""
+    """One method at one penalty: its left-out scores, and the factor that calibrates them.
 
-    method: Method
+    ``counts`` is how much it counts in a blend.
+    """
+
+    method: AnyMethod
     penalty: float
     scores: FloatArray
     factor: float
+    counts: float = 1.0
 
 
 class MapCandidates:
@@ -65,6 +77,8 @@ class MapCandidates:
         Of all samples; its rows are those that are scored.
     methods, penalty, class_weights
         As of `ClosedFormSolver`.
+    threads
+        Take blocks of rows, and change no bit.
     """
 
     def __init__(
@@ -74,59 +88,100 @@ class MapCandidates:
         methods: Sequence[Method],
         penalty: float | None,
         class_weights: ClassWeights,
+        *,
+        threads: int = 1,
     ) -> None:
+        self._threads = threads
         self.mapping = mapping
         self.spectrum = spectrum
         self.labels, self.counts = spectrum.labels, spectrum.counts
         present = self.counts[self.counts > 0]
         self.few = not len(self.labels) or float(np.median(present)) < ENOUGH
         self.votes = Votes.of(self.labels, self.counts, class_weights)
+        self._some = spectrum.every(-(-len(self.labels) // TRIED_ON) or 1)
+        self._some_votes = Votes.of(self._some.labels, self.counts, class_weights)
         self.penalties_tried: list[Trial] = []
         self._penalty = penalty
         self._class_weights = class_weights
-        parts = [self._best_penalty(method) for method in methods]
+        parts = self._best_penalties(methods)
         self.candidates: list[list[Part]] = [[part] for part in parts]
         if len(parts) > 1:
             self.candidates.append(parts)
 
-    def _best_penalty(self, method: Method) -> Part:
+    def _best_penalties(self, methods: Sequence[Method]) -> list[Part]:
         own = self._penalty
         penalties = PENALTIES if own is None else (own,)
-        rights: list[BoolArray] = []
+        rights: dict[Method, list[BoolArray]] = {method: [] for method in methods}
+        some, votes = self._some, self._some_votes
         for penalty in penalties:
-            scores = LEFT_OUT[method](self.spectrum, self.spectrum.products(penalty))
-            scores = scores * scores.dtype.type(self._scale(method))
-            rights.append(self.votes.right(scores + self._shares(method), self.labels))
-            self.penalties_tried.append(
+            products = some.products(penalty, threads=self._threads)
+            for method, right in rights.items():
+                scores = self._scores(method, some, products)
+                right.append(votes.right(scores + self._shares(method), some.labels))
+        parts = []
+        for method, right in rights.items():
+            self.penalties_tried += [
                 Trial(
                     solver=method,
                     map=self.mapping.name,
                     penalties=(penalty,),
-                    accuracy=self.votes.accuracy(rights[-1]),
+                    accuracy=votes.accuracy(one),
                 )
-            )
-        usual = penalties.index(USUAL_PENALTY[method]) if own is None else 0
-        penalty = penalties[usual if self.few else self.votes.choose(rights, usual)]
-        scores = LEFT_OUT[method](self.spectrum, self.spectrum.products(penalty))
-        scores = scores * scores.dtype.type(self._scale(method))
+                for penalty, one in zip(penalties, right, strict=True)
+            ]
+            usual = penalties.index(USUAL_PENALTY[method]) if own is None else 0
+            penalty = penalties[usual if self.few else votes.choose(right, usual)]
+            parts.append(self._part(method, penalty))
+        return parts
+
+    def _scores(self, method: Method, spectrum: Spectrum, products: Products) -> FloatArray:
+        scores = LEFT_OUT[method](spectrum, products)
+        scores *= scores.dtype.type(self._scale(method))
+        return scores
+
+    def _part(self, method: Method, penalty: float) -> Part:
+        products = self.spectrum.products(penalty, threads=self._threads)
+        scores = self._scores(method, self.spectrum, products)
         if self.few:
             factor = FEW_SPREAD / spread_of(scores)
         else:
             factor = fitted_temperature(scores, self.labels, self._shares(method))
         return Part(method=method, penalty=penalty, scores=scores, factor=factor)
 
-    def _scale(self, method: Method) -> float:
+    def add_logistic(self, *, threads: int = 1) -> None:
+        """Have softmax regression among the candidates, alone and in a blend with the best.
+
+        Nothing is added where the samples are too few to see what it brings, or so many that it
+        would take minutes. ``threads`` change no bit.
+        """
+        spectrum = self.spectrum
+        n, dimension = len(self.labels), len(spectrum.values)
+        if self.few or not is_worth_it(n, dimension, len(self.counts)):
+            return
+        scores = EarlyLogistic(spectrum, threads=threads).scores
+        factor = fitted_temperature(scores, self.labels, self._shares("logistic"))
+        part = Part(method="logistic", penalty=EARLY, scores=scores, factor=factor)
+        closed = self.choose()
+        together = [replace(one, counts=CLOSED / len(closed)) for one in closed]
+        self.candidates += [[part], [*together, part]]
+
+    def _scale(self, method: AnyMethod) -> float:
         """A discriminant's scores are of a scatter: times N they are of a covariance."""
         return float(self.counts.sum()) if method == "lda" else 1.0
 
-    def _shares(self, method: Method) -> FloatArray:
-        """(K,), added to calibrated scores: ridge knows of itself how often a class is seen."""
-        shares = np.ones(len(self.counts), np.float32)
-        if method == "lda" and self._class_weights == "none":
-            shares = (self.counts / max(self.counts.sum(), 1)).astype(np.float32)
+    def _shares(self, method: AnyMethod) -> FloatArray:
+        """(K,), added to calibrated scores: how often a class is seen, or that it is not to matter.
+
+        Of the discriminant it must be said; least squares and the softmax loss know it by
+        themselves, and the latter, which has no weights, must be told to forget it.
+        """
+        shares = (self.counts / max(self.counts.sum(), 1)).astype(np.float32)
+        balanced = self._class_weights == "balanced"
         with np.errstate(divide="ignore"):  # a class that has lost its samples
             logarithms: FloatArray = np.log(shares)
-        return logarithms
+        if method == "logistic" and balanced:
+            return np.where(shares > 0, -logarithms, 0).astype(np.float32)
+        return logarithms if method == "lda" and not balanced else np.zeros_like(shares)
 
     def choose(self) -> list[Part]:
         """The best candidate; the last one, unless it is clearly worse."""
@@ -140,9 +195,10 @@ class MapCandidates:
         """(N, K), the mean of the parts' calibrated left-out logits."""
         total: FloatArray = np.zeros_like(parts[0].scores)
         for part in parts:
-            total += part.scores * part.scores.dtype.type(part.factor)
-            total += self._shares(part.method)
-        return total / total.dtype.type(len(parts))
+            counts = part.scores.dtype.type(part.counts)
+            total += part.scores * part.scores.dtype.type(part.factor) * counts
+            total += self._shares(part.method) * counts
+        return total / total.dtype.type(sum(part.counts for part in parts))
 
     def right(self, parts: Sequence[Part]) -> BoolArray:
         """Which of the tested rows a candidate gets right, left out."""
@@ -170,7 +226,11 @@ class MapCandidates:
             logits *= logits.dtype.type(self.blend_factor(parts))
         alone = np.flatnonzero(self.counts[self.labels] == 1)
         logits[alone, self.labels[alone]] = -np.inf
-        return Honest(logits=logits, labels=self.labels, method="leave-one-out")
+        folded = [part.method == "logistic" for part in parts]
+        method = f"{FOLDS}-fold" if all(folded) else "leave-one-out"
+        if any(folded) and not all(folded):
+            method += f" and {FOLDS}-fold"
+        return Honest(logits=logits, labels=self.labels, method=method)
 
     def head(
         self, parts: Sequence[Part], spectrum: Spectrum, classes: tuple[str, ...]
@@ -178,9 +238,10 @@ class MapCandidates:
         """The head of a candidate, made from the spectrum of all samples."""
         weights: Float64Array = np.zeros((len(spectrum.basis), len(classes)))
         bias: Float64Array = np.zeros(len(classes))
-        factor = self.blend_factor(parts) / len(parts)
+        whole = self.blend_factor(parts) / sum(part.counts for part in parts)
         for part in parts:
             own_weights, own_bias = WEIGHTS[part.method](spectrum, part.penalty)
+            factor = whole * part.counts
             scale = part.factor * (spectrum.counts.sum() if part.method == "lda" else 1)
             weights += own_weights * scale * factor
             bias += (own_bias * scale + self._shares(part.method)) * factor
@@ -202,8 +263,8 @@ class MapCandidates:
         """The distance beyond which a sample is unknown; None where too few were tested."""
         if len(self.counts) < 2:
             return None
-        distances = left_out_distances(self.spectrum, self.novelty_penalty)
-        return threshold_of(distances, self.votes.tested)
+        distances = left_out_distances(self._some, self.novelty_penalty)
+        return threshold_of(distances, self._some_votes.tested)
 
     def _novelty(self, spectrum: Spectrum) -> Novelty | None:
         threshold = self.novelty_threshold()

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from edgetransfer.errors import UsageError
+from edgetransfer.heads.folds import FOLDS, folds_of
 from edgetransfer.heads.linear_head import LinearHead
 from edgetransfer.heads.loss import FloatArray, SoftmaxLoss, residual
-from edgetransfer.heads.selection import Honest, check_rows, first_equal
+from edgetransfer.heads.selection import Honest, check_rows
 from edgetransfer.heads.softmax_fit import SoftmaxProblem, Solution
 from edgetransfer.heads.spectrum import Spectrum
 from edgetransfer.reprs import short_repr
@@ -19,7 +20,6 @@ from edgetransfer.types import Float32Array, IntArray, Progress, no_progress
 logger = logging.getLogger(__name__)
 
 DECADES = (-1.0, -2.0, -3.0, -4.0, -5.0, -6.0)
-FOLDS = 5
 WITHOUT_CHOICE = 1e-3  # where there is nothing to hold out
 TRIAL_ITERATIONS = 300
 TRIAL_GAP = 0.01  # of a fold's loss: how near it comes to its minimum
@@ -224,20 +224,3 @@ def _problem(spectrum: Spectrum, rows: FloatArray, labels: IntArray) -> SoftmaxP
         variances=spectrum.values / len(spectrum.labels),
         n_classes=len(spectrum.counts),
     )
-
-
-def folds_of(features: Float32Array, labels: IntArray, seed: int) -> IntArray:
-    """(N,), which fold leaves each sample out; -1 for one that is never left out.
-
-    Folds take the samples of a class in turns, in an order drawn by the seed. Equal samples are
-    in one fold; the only distinct sample of a class is never left out.
-    """
-    rng = np.random.default_rng(seed)
-    first = first_equal(features, labels)
-    folds = np.full(len(labels), -1, np.int64)
-    for label in np.unique(labels):
-        members = np.flatnonzero((labels == label) & (first == np.arange(len(labels))))
-        if len(members) > 1:
-            turns = (np.arange(len(members)) + rng.integers(FOLDS)) % FOLDS
-            folds[rng.permutation(members)] = turns
-    return folds[first]

@@ -81,6 +81,13 @@ class LinearHead:
             classes=tuple(classes),
         )
 
+    @classmethod
+    def empty(cls, dimension: int) -> LinearHead:
+        """A head of no class."""
+        none: tuple[str, ...] = ()
+        weights = np.zeros((dimension, 0), np.float32)
+        return cls(weights=weights, bias=np.zeros(0, np.float32), classes=none)
+
     @property
     def dimension(self) -> int:
         """The length D of a feature vector."""

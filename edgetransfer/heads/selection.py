@@ -7,7 +7,6 @@ difference, which is measured sample by sample, on the same samples.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -60,11 +59,15 @@ class Honest:
         (N,) int64.
     method
         Such as ``leave-one-out``.
+    alike
+        Of each sample that the head was fitted to, the first that is alike: the logits are of
+        these alone, in their order. None if they are of all.
     """
 
     logits: FloatArray
     labels: IntArray
     method: str
+    alike: IntArray | None = None
 
     __repr__ = short_repr
 
@@ -125,24 +128,6 @@ class Votes:
         gain = self.weights @ difference
         error = np.sqrt(self.weights**2 @ (difference - gain) ** 2)
         return best if gain > error else usual
-
-
-def first_equal(features: Float32Array, labels: IntArray) -> IntArray:
-    """(N,), the index of the first row that is equal to each and has the same label."""
-    seen: dict[tuple[bytes, int], int] = {}
-    first = np.empty(len(labels), np.int64)
-    for index, (row, label) in enumerate(zip(features, labels.tolist(), strict=True)):
-        key = hashlib.blake2b(row.tobytes(), digest_size=16).digest(), label
-        first[index] = seen.setdefault(key, index)
-    return first
-
-
-def distinct_rows(features: Float32Array, labels: IntArray) -> IntArray:
-    """The first of all rows that are equal and have the same label: (n,) sorted indices.
-
-    The same photo twice must not stand on both sides of a test.
-    """
-    return np.unique(first_equal(features, labels))
 
 
 def check_rows(features: Float32Array, labels: IntArray, n_classes: int) -> None:

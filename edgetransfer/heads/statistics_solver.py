@@ -12,9 +12,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from edgetransfer.heads.alike import first_alike
 from edgetransfer.heads.candidates import (
     FEW_SPREAD,
     USUAL_PENALTY,
+    AnyMethod,
     MapCandidates,
     Method,
     Part,
@@ -27,7 +29,7 @@ from edgetransfer.heads.loss import FloatArray
 from edgetransfer.heads.moments import Moments
 from edgetransfer.heads.novelty import Novelty
 from edgetransfer.heads.planes import Float64Array
-from edgetransfer.heads.selection import Honest, distinct_rows
+from edgetransfer.heads.selection import Honest
 from edgetransfer.heads.spectrum import Spectrum
 from edgetransfer.types import Float32Array, IntArray
 
@@ -42,7 +44,7 @@ NOWHERE = 100.0  # below the least bias: of a class that has lost all of its sam
 class Component:
     """One method in a head: its penalty, and the factor that its scores are multiplied by."""
 
-    method: Method
+    method: AnyMethod
     penalty: float
     factor: float
 
@@ -87,7 +89,7 @@ class StatisticsSolver:
         """
         if len(moments.counts) > CHOSEN_AMONG:
             return self.usual(moments, rows), None
-        distinct = distinct_rows(rows, labels)
+        distinct = np.unique(first_alike(rows, labels))
         spectrum = Spectrum.of_moments(moments, rows[distinct], labels[distinct])
         candidates = MapCandidates(self.map, spectrum, METHODS, None, "none")
         parts = candidates.choose()
@@ -101,7 +103,7 @@ class StatisticsSolver:
         What `choose` and `solve` make of their moments, from m x m products instead of D x D
         ones: of 60 rows of 1,280 features in 30 ms where those take a second.
         """
-        distinct = distinct_rows(rows, labels)
+        distinct = np.unique(first_alike(rows, labels))
         whole = Spectrum.of(rows, labels, len(classes))
         scored = replace(whole, rows=whole.rows[distinct], labels=labels[distinct])
         candidates = MapCandidates(self.map, scored, METHODS, None, "none")
@@ -170,7 +172,7 @@ class _Solution:
         self._precise = precise
         self._projected: dict[float, FloatArray] = {}
 
-    def of(self, method: Method, penalty: float) -> tuple[FloatArray, Float64Array]:
+    def of(self, method: AnyMethod, penalty: float) -> tuple[FloatArray, Float64Array]:
         """The (D, K) weights and (K,) bias; see `ridge_of` and `discriminant_of`."""
         moments, n = self._moments, max(self._moments.n, 1)
         if method == "ridge":
@@ -210,7 +212,7 @@ class _Solution:
         return solved
 
 
-def _shares(moments: Moments, method: Method) -> FloatArray:
+def _shares(moments: Moments, method: AnyMethod) -> FloatArray:
     """(K,), added to calibrated scores: ridge knows of itself how often a class is seen."""
     shares: FloatArray = np.ones(len(moments.counts))
     if method == "lda":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import onnx
@@ -17,13 +16,14 @@ from edgetransfer.graphs.canonical import load_canonical
 from edgetransfer.graphs.compact import compact
 from edgetransfer.graphs.graph import Array
 from edgetransfer.graphs.sparsity import SparsityReport, quantised_node
+from edgetransfer.reports.backbones import CompactRecord, CountsRecord, DeadRecord
 from edgetransfer.settings.compact import Compaction
 
 TOLERANCE = 1e-5  # of the largest feature
 TRIALS = 3
 
 
-def compact_backbone(settings: Compaction) -> dict[str, Any]:
+def compact_backbone(settings: Compaction) -> CompactRecord:
     """Cut dead channels away and write what is left; the keys are those of the JSON.
 
     The features of both are compared in the reference engine, on seeded random images, before
@@ -49,7 +49,7 @@ def compact_backbone(settings: Compaction) -> dict[str, Any]:
             "compact the float32 network it was made from"
         )
     smaller, found = compact(model, keep=frozenset((before.cut.tensor,)))
-    result: dict[str, Any] = {
+    result: DeadRecord = {
         "out": None,
         "channels_cut": found.cut_outputs,
         "before": _counts(before.sparsity_report),
@@ -90,7 +90,7 @@ def compact_backbone(settings: Compaction) -> dict[str, Any]:
     }
 
 
-def _counts(report: SparsityReport) -> dict[str, Any]:
+def _counts(report: SparsityReport) -> CountsRecord:
     return {
         "weights": sum(layer.weights for layer in report.layers),
         "sparsity": report.sparsity,

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from typing import cast
+
+from edgetransfer.reports.machine import DoctorRecord
 
 PACKAGES = (
     "edgetransfer",
@@ -21,7 +23,7 @@ PACKAGES = (
 USEFUL_FLAGS = ("avx2", "fma", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile")
 
 
-def describe_machine() -> dict[str, Any]:
+def describe_machine() -> DoctorRecord:
     """Versions, processor, the engine that ``auto`` takes and why; for bug reports too."""
     from edgetransfer.backbones.catalogue import bundled
     from edgetransfer.engines import KINDS, EngineKind, available_cores, saved_plans
@@ -42,7 +44,7 @@ def describe_machine() -> dict[str, Any]:
     passed_over = [absent[kind.name] for kind in KINDS[: KINDS.index(first)] if kind.unmeasured]
     reason = "; ".join([*filter(None, passed_over), reason])
     cache = default_cache_folder()
-    return {
+    report = {
         "python": f"{platform.python_implementation()} {platform.python_version()}",
         "system": f"{platform.system()} {platform.machine()}",
         "packages": {name: _version(name) for name in PACKAGES},
@@ -63,6 +65,7 @@ def describe_machine() -> dict[str, Any]:
         "backbones": sorted(bundled()),
         "cache": str(cache),
     }
+    return cast(DoctorRecord, report)  # engines that have something to say are keys by their names
 
 
 def _version(package: str) -> str | None:

@@ -8,10 +8,9 @@ import logging
 import os
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import monotonic, perf_counter
-from typing import Any
 
 import numpy as np
 
@@ -33,6 +32,7 @@ from edgetransfer.engines.processor import cpu_model
 from edgetransfer.errors import DataError, EngineError, UsageError
 from edgetransfer.features import FeatureExtractor, TrainView, default_cache_folder, workload_of
 from edgetransfer.images import SUFFIXES
+from edgetransfer.reports.machine import MeasuredEngineRecord, TriedPlanRecord, TuneRecord
 from edgetransfer.reprs import short_repr
 from edgetransfer.types import Float32Array, Progress, no_progress
 
@@ -56,11 +56,17 @@ class Trial:
 
     __repr__ = short_repr
 
-    def row(self) -> dict[str, Any]:
+    def row(self) -> TriedPlanRecord:
         """The trial for a report."""
-        values = asdict(self.plan)
-        del values["images_per_second"]
-        return {**values, "images_per_second": round(self.images_per_second, 1)}
+        plan = self.plan
+        return {
+            "engine": plan.engine,
+            "streams": plan.streams,
+            "batch_size": plan.batch_size,
+            "workers": plan.workers,
+            "pinned": plan.pinned,
+            "images_per_second": round(self.images_per_second, 1),
+        }
 
 
 def tune_backbone(
@@ -73,7 +79,7 @@ def tune_backbone(
     seconds: float = 50.0,
     cache: Path | None = None,
     progress: Progress = no_progress,
-) -> dict[str, Any]:
+) -> TuneRecord:
     """Measure engines, then streams, batches, workers and pinning; keep the fastest plan.
 
     Every engine that can be had is measured alone. With the fastest of those that compute in
@@ -104,26 +110,26 @@ def tune_backbone(
     tuning = _Tuning(opened, samples, threads, cache, begun + seconds, progress)
     # The reference first: the others are compared with it.
     engines = [tuning.engine_alone(kind) for kind in reversed(KINDS)][::-1]
-    apart = [r["reason"] for r in engines if (r["difference"] or 0.0) > AGREED and not r["reduced"]]
-    exact = [r for r in engines if r["images_per_second"] and not r["reduced"]]
-    if not exact:
+    exact = [r for r in engines if not r["reduced"]]
+    apart = [r["reason"] or "" for r in exact if (r["difference"] or 0.0) > AGREED]
+    speeds = {r["name"]: speed for r in exact if (speed := r["images_per_second"])}
+    if not speeds:
         reasons = "; ".join(f"{r['name']}: {r['reason']}" for r in engines)
         raise EngineError(f"{opened.path}: no engine can run this backbone: {reasons}")
-    fastest = max(exact, key=lambda r: r["images_per_second"])["name"]
+    fastest = max(speeds, key=speeds.__getitem__)
     trials = tuning.search(EnginePlan(engine=fastest))
-    speeds = {r["name"]: r["images_per_second"] for r in exact}
     plan = replace(best_of(trials).plan, images_per_second=speeds)
     try:
         file = str(save_plan(plan, cache, workload_of(opened, threads)))
     except OSError as error:
         raise DataError(f"{cache}: the plan cannot be kept there: {error}") from error
     return {
-        "backbone": {"name": opened.name, "sha256": opened.sha256, "sparsity": opened.sparsity},
+        "backbone": opened.record,
         "machine": {"cpu": cpu_model(), "cores": min(threads or 10**6, available_cores())},
         "photos": len(samples),
         "engines": engines,
         "trials": [trial.row() for trial in trials],
-        "plan": plan.to_config(),
+        "plan": plan.record,
         "file": file,
         "seconds": monotonic() - begun,
         "warnings": [*opened.warnings, *busy, *apart],
@@ -174,13 +180,20 @@ class _Tuning:
         self.trials: list[Trial] = []
         self._expected: Float32Array | None = None
 
-    def engine_alone(self, kind: EngineKind) -> dict[str, Any]:
+    def engine_alone(self, kind: EngineKind) -> MeasuredEngineRecord:
         """Images a second of one engine in small batches; or why there are none.
 
         One that makes other features than the reference, in the same precision, has none.
         """
         self.progress("engines", len(KINDS) - 1 - KINDS.index(kind), len(KINDS))
-        row: dict[str, Any] = {"name": kind.name, "reduced": kind.reduced, "difference": None}
+        row: MeasuredEngineRecord = {
+            "name": kind.name,
+            "reduced": kind.reduced,
+            "difference": None,
+            "version": None,
+            "images_per_second": None,
+            "reason": None,
+        }
         try:
             engine = open_engine(
                 self.backbone.frozen(BATCHES[1]),  # the largest takes slow ones too long
@@ -193,7 +206,7 @@ class _Tuning:
             engine.close()
         except EngineError as error:
             reason = str(error).removesuffix(f"; use --engine {KINDS[-1].name}")
-            return {**row, "version": None, "images_per_second": None, "reason": reason}
+            return {**row, "reason": reason}
         row["version"] = engine.choice.version
         if (row["difference"] or 0.0) > AGREED and not kind.reduced:
             reason = (
@@ -202,8 +215,8 @@ class _Tuning:
                 "one, so it is not used; please report this network"
             )
             logger.warning("%s", reason)
-            return {**row, "images_per_second": None, "reason": reason}
-        return {**row, "images_per_second": round(speed, 1), "reason": None}
+            return {**row, "reason": reason}
+        return {**row, "images_per_second": round(speed, 1)}
 
     def _difference(self, kind: EngineKind, engine: Engine) -> float | None:
         """The largest difference from the reference's features over the largest of these.

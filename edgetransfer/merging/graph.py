@@ -14,7 +14,8 @@ from edgetransfer.backbones.card import METADATA_KEY
 from edgetransfer.graphs.freeze import BATCH, INPUT, OUTPUT, take_name, with_open_batch
 from edgetransfer.graphs.graph import Array
 from edgetransfer.heads import FeatureMap, LinearHead
-from edgetransfer.merging.metadata import MAP_KEY, written
+from edgetransfer.merging.metadata import DISTANCE_KEY, MAP_KEY, written
+from edgetransfer.merging.unknown import add_distance, said_of
 from edgetransfer.types import Preprocessing
 
 PROBABILITIES = "probabilities"
@@ -66,6 +67,8 @@ def merged(
     )
     if head.map.name != "raw":
         said[MAP_KEY] = head.map.name
+    if head.novelty is not None:
+        said[DISTANCE_KEY] = said_of(head.novelty)
     onnx.helper.set_model_props(model, {METADATA_KEY: card.to_toml(), **said})
     return model
 
@@ -87,6 +90,8 @@ def _add_head(model: onnx.ModelProto, head: LinearHead, batch: int | str) -> Non
     graph.output.append(
         onnx.helper.make_tensor_value_info(PROBABILITIES, onnx.TensorProto.FLOAT, shape)
     )
+    if head.novelty is not None:
+        add_distance(model, head.novelty, mapped, _unused(model, "unknown"), batch)
 
 
 def _add_map(model: onnx.ModelProto, feature_map: FeatureMap, prefix: str) -> str:

@@ -6,7 +6,12 @@
                                 `edgetransfer.types.Preprocessing`, and inside: whether the graph
                                 normalises by itself
     edgetransfer.unknown_below  a probability, 0 to 1: where none of the classes reaches it, a photo
-                                shows none of them; not there if no such threshold was set
+                                shows none of them; not there if no such threshold was set. 0:
+                                none is taken for unknown, by its distance neither
+    edgetransfer.unknown_distance  JSON: threshold, of the output of that name, above which a photo
+                                probably shows none of the classes, and rejected, the share of
+                                photos that do show one and lie above it; not there if the head
+                                does not know
     edgetransfer.feature_map    what the head does to features first, where it does something:
                                 `edgetransfer.heads.FeatureMap`; the graph has it in it
     edgetransfer.card           TOML: the backbone's card, with the feature tensor
@@ -14,7 +19,8 @@
 The input is ``images``: (n, 3, S, S) float32, normalised, in the order of channels that the
 preprocessing names; or, where the graph normalises by itself, (n, S, S, 3) uint8 RGB. Both are
 resized and cropped before. The output is ``probabilities``, (n, K) float32; a temperature that the
-head was calibrated by is in its weights.
+head was calibrated by is in its weights. Where the head knows how far its classes' photos lie from
+them, a second output is ``unknown_distance``, (n,) float32 (`edgetransfer.heads.Novelty`).
 """
 
 from __future__ import annotations
@@ -32,6 +38,7 @@ FORMAT_KEY = "edgetransfer.format"
 LABELS_KEY = "edgetransfer.labels"
 PREPROCESSING_KEY = "edgetransfer.preprocessing"
 UNKNOWN_KEY = "edgetransfer.unknown_below"
+DISTANCE_KEY = "edgetransfer.unknown_distance"
 MAP_KEY = "edgetransfer.feature_map"
 
 

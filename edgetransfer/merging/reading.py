@@ -24,6 +24,7 @@ from edgetransfer.merging.metadata import (
     preprocessing_in,
     threshold_in,
 )
+from edgetransfer.merging.unknown import novelty_in
 from edgetransfer.reprs import short_repr
 from edgetransfer.types import Preprocessing
 
@@ -78,8 +79,11 @@ def read_merged(path: Path) -> MergedFile:
         unknown_below = threshold_in(said)
         with refusing():
             weights, bias, feature_map = _head_of(read.model, said.get(MAP_KEY, "raw"))
+            novelty = novelty_in(read.model, said)
             body = _body_of(read.model, preprocessing) if inside else read.model
-        head = LinearHead(weights=weights, bias=bias, classes=classes, map=feature_map)
+        head = LinearHead(
+            weights=weights, bias=bias, classes=classes, map=feature_map, novelty=novelty
+        )
     except (BackboneError, HeadError) as error:
         raise BackboneError(f"{path}: a damaged export: {error}") from error
     if inside:

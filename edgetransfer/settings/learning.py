@@ -33,6 +33,9 @@ class LearningSettings:
         solved, so that their order has no influence. ``replay``: steps of SGD on new and
         remembered rows. None: as the run was begun with; a new one by statistics, unless some of
         the settings are of ``replay`` alone.
+    recent
+        Of ``statistics``: the head knows the last so many samples alone, exactly, for what changes
+        with time; all if None. Their rows are kept: 4 D bytes a view and sample.
     batch_size
         Labelled samples that ``replay`` predicts, scores and then learns together. It counts
         samples, so how fast they arrive has no influence on the result, unless they pause: see
@@ -75,6 +78,15 @@ class LearningSettings:
         Opt(
             "Solve the head from exact sums, whatever the order; or step by SGD, with memory.",
             panel=_LEARNING,
+        ),
+    ] = None
+    recent: Annotated[
+        int | None,
+        Opt(
+            "Of statistics: know the last N samples alone, of what changes. Default: all.",
+            metavar="N",
+            panel=_LEARNING,
+            least=2,
         ),
     ] = None
     batch_size: Annotated[
@@ -155,6 +167,8 @@ class LearningSettings:
                 raise UsageError(f"{name} must be at least {least}, not {getattr(self, name)}")
         if not 0 < self.fading < 1:
             raise UsageError(f"fading lies between 0 and 1, not {self.fading}")
+        if self.recent is not None and (self.learner == "replay" or self._of_replay):
+            raise UsageError("--recent: of --learner statistics; replay forgets by itself")
         if self.learner == "statistics" and (odd := self._of_replay):
             raise UsageError(
                 f"{', '.join(odd)}: of --learner replay; statistics need no such setting"

@@ -39,6 +39,9 @@ class StreamSettings(BackboneReading):
         several, which are taken in together.
     out
         The run folder; made if it is not there, gone on with if it is.
+    from_run
+        A run of `train` or `finetune` whose photos are learned first, as if they had arrived; its
+        backbone and preprocessing are taken where none are given.
     test_data
         Labelled images to test the head on at the end.
     engine_batch
@@ -87,6 +90,10 @@ class StreamSettings(BackboneReading):
         Path, Opt("The run folder, new or to go on with.", metavar="RUN", flag="--out -o")
     ]
     backbone: BackboneName = DEFAULT_BACKBONE
+    from_run: Annotated[
+        Path | None,
+        Opt("Learn the photos of a train run first; its backbone, too.", metavar="RUN"),
+    ] = None
     test_data: TestData = None
     learning: LearningSettings = field(default_factory=LearningSettings)
     limit: Annotated[
@@ -192,7 +199,7 @@ class StreamSettings(BackboneReading):
     def to_config(self) -> dict[str, Any]:
         """TOML values: what opens the backbone on top, the stream's own in ``stream``."""
         table = dump(self)
-        reading = ("out", "engine", *BackboneReading.__dataclass_fields__)
+        reading = ("out", "engine", "from_run", *BackboneReading.__dataclass_fields__)
         return {
             **{name: table[name] for name in reading if name in table},
             "backbone": located(self.backbone),

@@ -66,7 +66,7 @@ class LinearTraining(Descent, Augmentation, Machine, BackboneReading):
         ``cached``: each image goes through the backbone once, in the eval view. ``online``:
         each epoch draws new augmented views.
     solver
-        ``auto``: the best of ``ridge``, ``lda`` and their blend; see
+        ``auto``: the best of ``ridge``, ``lda``, softmax regression stopped early, and blends; see
         `edgetransfer.heads.ClosedFormSolver`. Or ``lbfgs``, or ``sgd``; all but SGD need
         ``cached``. ``auto`` cached, SGD online or by the paper's recipe, if None.
     recipe
@@ -129,7 +129,7 @@ class LinearTraining(Descent, Augmentation, Machine, BackboneReading):
     solver: Annotated[
         Solver | None,
         Opt(
-            "auto: the best of ridge, lda and their blend by leave-one-out. Default: auto with "
+            "auto: the best of ridge, lda, early softmax regression and blends. Default: auto with "
             "--cached, else sgd."
         ),
     ] = None

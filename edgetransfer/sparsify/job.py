@@ -6,7 +6,7 @@ import logging
 from dataclasses import asdict
 from pathlib import Path
 from time import monotonic
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import onnx
@@ -17,6 +17,14 @@ from edgetransfer.errors import BackboneError, EngineError
 from edgetransfer.features import default_cache_folder
 from edgetransfer.graphs.sparsity import measure_sparsity
 from edgetransfer.metrics.memory import peak_memory_bytes
+from edgetransfer.reports.evaluate import ClassifierRecord
+from edgetransfer.reports.sparsify import (
+    CalibrationPhotosRecord,
+    PrunedLayerRecord,
+    PrunedSpeedRecord,
+    RefinementRecord,
+    SparsifyRecord,
+)
 from edgetransfer.runs.owning import owned
 from edgetransfer.settings.sparsify import Sparsification
 from edgetransfer.sparsify.budget import Budget, plan
@@ -55,7 +63,7 @@ def sparsify(
     resume: bool = False,
     overwrite: bool = False,
     progress: Progress = no_progress,
-) -> dict[str, Any]:
+) -> SparsifyRecord:
     """Prune a dense backbone and write the sparse one; returns the report.
 
     An interrupted call leaves a folder ``OUT.partial`` that ``resume`` goes on from; the result
@@ -82,7 +90,7 @@ def sparsify(
         report["peak_memory_bytes"] = peak_memory_bytes()
         job.write(settings.out, report)
         job.work.remove()
-    return report
+    return cast(SparsifyRecord, report)  # filled in as it becomes known
 
 
 class _Job:
@@ -198,7 +206,7 @@ class _Job:
             progress=self.progress,
         )
 
-    def _upstream(self, path: Path) -> dict[str, Any] | None:
+    def _upstream(self, path: Path) -> ClassifierRecord | None:
         """The accuracy of a whole network, with its own classifier."""
         settings = self.settings
         if settings.evaluate is None:
@@ -269,7 +277,7 @@ class _Job:
         work.note("budget", asdict(budget))
         return budget
 
-    def _prune(self, budget: Budget, work: WorkFolder) -> list[dict[str, Any]]:
+    def _prune(self, budget: Budget, work: WorkFolder) -> list[PrunedLayerRecord]:
         settings = self.settings
         if settings.method == "magnitude":
             records = prune_by_magnitude(settings, self.layers, budget.shares, self.pruned)
@@ -282,7 +290,7 @@ class _Job:
         correct_all(settings, self.layers, few, self.progress)
         return records
 
-    def _refine(self, work: WorkFolder) -> dict[str, Any] | None:
+    def _refine(self, work: WorkFolder) -> RefinementRecord | None:
         if not self.settings.refine_minutes or self.views is None:
             return None
         used = min(self.settings.calibration_images, len(self.photos))
@@ -303,7 +311,7 @@ class _Job:
         return zeros / sum(a.size for a in arrays)
 
     def _time_layers(
-        self, frozen: onnx.ModelProto, stopwatch: Stopwatch, records: list[dict[str, Any]]
+        self, frozen: onnx.ModelProto, stopwatch: Stopwatch, records: list[PrunedLayerRecord]
     ) -> None:
         dense, sparse = NetworkWeights(self.dense), NetworkWeights(self.pruned)
         layers = [layer for layer in self.layers if layer.prunable]
@@ -313,7 +321,7 @@ class _Job:
         for layer, (before, after) in zip(layers, times, strict=True):
             by_name[layer.name]["milliseconds"] = {"dense": 1000 * before, "sparse": 1000 * after}
 
-    def _speed(self, frozen: onnx.ModelProto, stopwatch: Stopwatch) -> dict[str, Any] | None:
+    def _speed(self, frozen: onnx.ModelProto, stopwatch: Stopwatch) -> PrunedSpeedRecord | None:
         sparse = _copy(frozen)
         NetworkWeights(sparse).take_from(NetworkWeights(self.pruned), self.layers)
         self.progress("measuring speed", 0, 1)
@@ -331,7 +339,7 @@ class _Job:
             "ratio": speed / dense_speed,
         }
 
-    def _calibration(self) -> dict[str, Any] | None:
+    def _calibration(self) -> CalibrationPhotosRecord | None:
         if self.views is None:
             return None
         return {

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from time import monotonic
-from typing import Any
 
 import numpy as np
 import onnx
 
 from edgetransfer.errors import BackboneError
+from edgetransfer.reports.sparsify import PrunedLayerRecord
 from edgetransfer.settings.sparsify import Sparsification
 from edgetransfer.sparsify.activation import clipped_error
 from edgetransfer.sparsify.correction import collect_outputs, corrected, scale_and_shift
@@ -28,7 +28,7 @@ def prune_by_magnitude(
     layers: list[Layer],
     shares: Mapping[str, float],
     model: onnx.ModelProto,
-) -> list[dict[str, Any]]:
+) -> list[PrunedLayerRecord]:
     """Prune a model's layers by magnitude, in place; returns their records."""
     weights = NetworkWeights(model)
     records = []
@@ -48,7 +48,7 @@ def reconstruct_all(
     pair: NetworkPair,
     work: WorkFolder,
     progress: Progress,
-) -> list[dict[str, Any]]:
+) -> list[PrunedLayerRecord]:
     """Reconstruct layer by layer, going on behind those that the work folder holds."""
     dense, pruned = NetworkWeights(pair.dense), NetworkWeights(pair.pruned)
     done = len(work.records)
@@ -75,7 +75,7 @@ def _reconstruct_one(
     pair: NetworkPair,
     dense: NetworkWeights,
     pool: Executor,
-) -> tuple[dict[str, Any], Parameters]:
+) -> tuple[PrunedLayerRecord, Parameters]:
     pair.advance(layer.node)
     data = collect(layer, pair, settings.seed)
     if not np.isfinite(data.moments.inputs).all() or not np.isfinite(data.moments.cross).all():
@@ -121,7 +121,7 @@ def correct_all(
     progress("correcting layers", len(layers), len(layers))
 
 
-def record_of(layer: Layer, parameters: Parameters) -> dict[str, Any]:
+def record_of(layer: Layer, parameters: Parameters) -> PrunedLayerRecord:
     """What the report says of a layer whatever the method."""
     return {
         "name": layer.name,

@@ -7,13 +7,13 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
 
 from edgetransfer.errors import DataError, EdgeTransferError, ImageError
 from edgetransfer.images import TrainTransform, normalise, open_upright, render, view_rng
+from edgetransfer.reports.sparsify import RefinementRecord
 from edgetransfer.settings.sparsify import Sparsification
 from edgetransfer.sparsify.photos import CalibrationViews
 from edgetransfer.sparsify.weights import NetworkWeights
@@ -58,7 +58,7 @@ def refine(
     views: CalibrationViews,
     folder: Path,
     progress: Progress,
-) -> dict[str, Any]:
+) -> RefinementRecord:
     """Train the pruned network for ``settings.refine_minutes``, in place; returns a record.
 
     Parameters

@@ -7,6 +7,7 @@ from typing import Any
 
 import onnx
 
+from edgetransfer.reports.sparsify import PrunedLayerRecord
 from edgetransfer.settings.sparsify import Sparsification
 from edgetransfer.sparsify.layers import Layer
 from edgetransfer.sparsify.photos import CalibrationViews
@@ -32,27 +33,27 @@ def left_out(model: onnx.ModelProto, layers: Sequence[Layer]) -> list[str]:
     ]
 
 
-def doubts(records: Sequence[dict[str, Any]], views: CalibrationViews | None) -> list[str]:
+def doubts(records: Sequence[PrunedLayerRecord], views: CalibrationViews | None) -> list[str]:
     """Warnings of too few photos, and of layers that fit them better than others."""
-    fitted = [record for record in records if record.get("error")]
+    fitted = [(record, error) for record in records if (error := record.get("error"))]
     if views is None or not fitted:
         return []
     texts = []
-    few = [r["name"] for r in fitted if r["samples"] < FEW_SAMPLES * r["columns"]]
+    few = [r["name"] for r, _ in fitted if r["samples"] < FEW_SAMPLES * r["columns"]]
     if few:
         texts.append(
             f"{views.photos} photos are few for {len(few)} wide layers ({few[0]} first): more "
             "--calibration-images would help"
         )
     over = [
-        record["error"] | {"name": record["name"]}
-        for record in fitted
-        if record["error"]["held_out"] > max(UNWELCOME, OVERFITTED * record["error"]["fitted"])
+        (error["held_out"], error, record["name"])
+        for record, error in fitted
+        if error["held_out"] > max(UNWELCOME, OVERFITTED * error["fitted"])
     ]
     if over:
-        worst = max(over, key=lambda error: float(error["held_out"]))
+        _, worst, name = max(over, key=lambda found: found[0])
         texts.append(
-            f"{len(over)} layers fit these photos better than others (worst: {worst['name']}, "
+            f"{len(over)} layers fit these photos better than others (worst: {name}, "
             f"error {worst['fitted']:.3f}, on held-out photos {worst['held_out']:.3f}): more "
             "--calibration-images would help"
         )

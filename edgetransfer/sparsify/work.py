@@ -16,6 +16,7 @@ import numpy as np
 
 from edgetransfer.atomic import write_atomically
 from edgetransfer.errors import EdgeTransferError
+from edgetransfer.reports.sparsify import PrunedLayerRecord
 from edgetransfer.runs.owning import NAME as LOCK
 from edgetransfer.sparsify.layers import Float64Array
 from edgetransfer.sparsify.weights import Parameters
@@ -42,7 +43,7 @@ class WorkFolder:
     def __init__(self, out: Path, belongs_to: dict[str, Any]) -> None:
         self.path = work_path(out)
         self._belongs_to = belongs_to
-        self.records: list[dict[str, Any]] = []
+        self.records: list[PrunedLayerRecord] = []
         self.notes: dict[str, Any] = {}
 
     def begin(self, *, resume: bool) -> None:
@@ -81,7 +82,7 @@ class WorkFolder:
         self.notes[key] = value
         self._write_state()
 
-    def add(self, record: dict[str, Any], parameters: Parameters) -> None:
+    def add(self, record: PrunedLayerRecord, parameters: Parameters) -> None:
         """Keep a finished layer."""
         from safetensors.numpy import save
 

@@ -11,6 +11,7 @@ from edgetransfer.stream.learning.feature_learner import FeatureLearner
 from edgetransfer.stream.learning.offers import Offer, Receipt
 from edgetransfer.stream.learning.statistics_learner import StatisticsLearner
 from edgetransfer.stream.opening import Eyes
+from edgetransfer.stream.relabelling import relabel
 from edgetransfer.stream.rewind import RolledBack, SavedState, rollback, saved_states
 from edgetransfer.stream.running import run_stream
 from edgetransfer.stream.snapshot import Snapshot
@@ -33,6 +34,7 @@ __all__ = [
     "check",
     "export",
     "forget",
+    "relabel",
     "rollback",
     "run_stream",
     "saved_states",

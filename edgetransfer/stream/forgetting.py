@@ -5,9 +5,9 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from edgetransfer.errors import RunFolderError, UsageError
+from edgetransfer.reports.rewind import ForgetRecord
 from edgetransfer.runs.run_folder import PAGE
 from edgetransfer.stream.keeping.checkpoints import CheckpointFolder
 from edgetransfer.stream.keeping.derived import report_of
@@ -26,7 +26,7 @@ REMEMBERED = 1000  # forgotten classes whose names' keys are kept
 NAMED = 5  # samples that a refusal names
 
 
-def forget(run: Path, *, ids: frozenset[str], classes: frozenset[str]) -> dict[str, Any]:
+def forget(run: Path, *, ids: frozenset[str], classes: frozenset[str]) -> ForgetRecord:
     """Remove samples, or whole classes, and fit the head to what stays.
 
     Their rows leave the learner, the journal, every checkpoint and what was set aside: older

@@ -9,14 +9,15 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from threading import Event, RLock
 from time import monotonic
-from typing import Any
 
 from edgetransfer.data.labels import Spellings
 from edgetransfer.data.streams import Arrival, Source
 from edgetransfer.errors import EdgeTransferError
 from edgetransfer.features import FeatureBatch, ViewBatch
 from edgetransfer.metrics import peak_memory_bytes
+from edgetransfer.reports.stream import LearnedRecord
 from edgetransfer.settings.stream import StreamSettings
+from edgetransfer.stream.full_disk import once_there_is_room
 from edgetransfer.stream.intake import TICK, Intake
 from edgetransfer.stream.keeping.derived import draw_curve
 from edgetransfer.stream.keeping.journal import JournalFullError
@@ -34,7 +35,6 @@ logger = logging.getLogger(__name__)
 
 AHEAD = 4  # engine batches that are read ahead
 BEHIND = 2  # groups that may wait for the learner while the engine goes on
-RETRY = 1.0  # seconds between tries on a full disk
 
 Watch = Callable[[Snapshot], None]
 """Told how the stream goes, a few times a second."""
@@ -94,7 +94,7 @@ class StreamJob:
         self._refusals = Refusals(self.durable.run)
         self._spellings = Spellings(self.durable.learner.classes)
 
-    def run(self) -> dict[str, Any]:
+    def run(self) -> LearnedRecord:
         """From now to the end."""
         start = monotonic()
         began = self.durable.learner.counts.accepted
@@ -306,34 +306,21 @@ class StreamJob:
         self._until_there_is_room(accept)
 
     def _until_there_is_room(self, write: Callable[[], None]) -> None:
-        """Write to the journal; on a full disk, wait for room.
+        """Write to the journal; on a full disk, wait for room."""
+        once_there_is_room(
+            write,
+            self.durable.run.path,
+            self._stop,
+            then="goes on",
+            otherwise=": what was in hand was not acknowledged and not learned; send it again when "
+            "there is room",
+            paused=self._pause,
+        )
 
-        Raises
-        ------
-        EdgeTransferError
-            If the stream is stopped before there is any.
-        """
-        told = False
-        while True:
-            try:
-                write()
-            except JournalFullError as full:
-                reason = f"the disk of {self.durable.run.path} is full"
-                if not told:
-                    logger.warning("paused: %s; make room, and the stream goes on", reason)
-                told = True
-                self._board.paused = self._no_room = reason
-                self._show(force=True)
-                if self._stop.wait(RETRY):
-                    raise EdgeTransferError(
-                        f"{reason}: what was in hand was not acknowledged and not learned; send "
-                        "it again when there is room"
-                    ) from full
-            else:
-                if told:
-                    logger.info("there is room again; going on")
-                    self._board.paused = self._no_room = None
-                return
+    def _pause(self, reason: str | None) -> None:
+        self._board.paused = self._no_room = reason
+        if reason is not None:
+            self._show(force=True)
 
     def _refuse(self, arrival: Arrival, reason: str) -> None:
         self._refusals.add(arrival.id, reason)

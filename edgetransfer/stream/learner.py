@@ -18,6 +18,7 @@ from edgetransfer.errors import UsageError
 from edgetransfer.features import FeatureBatch, FeatureExtractor, TrainView, ViewBatch
 from edgetransfer.images import SUFFIXES
 from edgetransfer.metrics import Accuracy, StageClock
+from edgetransfer.reports.shared import Accuracies
 from edgetransfer.runs import RunFolder
 from edgetransfer.runs.owning import FolderOwner, make_folder
 from edgetransfer.settings.config import differs, dump, load
@@ -210,7 +211,7 @@ class OnlineLearner:
         batches = iter(self.view_batches(arrivals))
         return gather(list(self.extractor.extract_stream(lambda _wait: next(batches, None))))
 
-    def evaluate(self, data: Path) -> dict[str, float]:
+    def evaluate(self, data: Path) -> Accuracies:
         """``top1`` and ``mean_per_class`` of the head on labelled images.
 
         Raises

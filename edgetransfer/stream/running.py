@@ -7,14 +7,15 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Event
-from typing import Any
+from typing import cast
 
 from edgetransfer.data.streams import Source
 from edgetransfer.data.streams.arrivals import Reply, no_reply
-from edgetransfer.errors import EdgeTransferError
+from edgetransfer.reports.stream import StreamRecord
 from edgetransfer.settings.stream import StreamSettings
-from edgetransfer.stream.job import RETRY, StreamJob, Watch
-from edgetransfer.stream.keeping.journal import FULL
+from edgetransfer.stream.beginning import Beginning, begin
+from edgetransfer.stream.full_disk import once_there_is_room
+from edgetransfer.stream.job import StreamJob, Watch
 from edgetransfer.stream.learner import OnlineLearner, blas_on_one_thread
 from edgetransfer.stream.opening import Eyes, open_eyes
 from edgetransfer.stream.snapshot import Throughput
@@ -32,7 +33,7 @@ def run_stream(
     stop: Event | None = None,
     watch: Watch | None = None,
     acknowledge: Reply | None = None,
-) -> dict[str, Any]:
+) -> StreamRecord:
     """Learn from a source until it ends or ``stop`` is set; returns the report.
 
     Parameters
@@ -54,11 +55,19 @@ def run_stream(
         If backbone, engine, run folder or source cannot be used. What was acknowledged is safe.
     """
     stop = stop if stop is not None else Event()
+    beginning = None if settings.from_run is None else Beginning.of(settings.from_run)
+    if beginning is not None:
+        settings = beginning.seen_alike(settings)
     if settings.nice:
         os.nice(settings.nice)
     with blas_on_one_thread():
-        learner = _opened(settings, eyes if eyes is not None else open_eyes(settings), stop)
+        eyes = eyes if eyes is not None else open_eyes(settings)
+        if beginning is not None:
+            _agreed(beginning, eyes)
+        learner = _opened(settings, eyes, stop)
         try:
+            if beginning is not None:
+                begin(beginning, learner, eyes, stop)
             board = Throughput(learner)
             if source is None:
                 source = open_source(settings, board, acknowledge or no_reply)
@@ -67,10 +76,21 @@ def run_stream(
                 _predictions_sent(settings, learner) as webhook,
             ):
                 report = StreamJob(settings, learner, source, board, stop, watch).run()
-            return report if webhook is None else {**report, "webhook": webhook.report()}
+            made = cast(StreamRecord, report)
+            if webhook is not None:
+                made["webhook"] = webhook.report()
+            return made
         finally:
             stop.set()
             learner.close()
+
+
+def _agreed(beginning: Beginning, eyes: Eyes) -> None:
+    try:
+        beginning.check(eyes)
+    except BaseException:
+        eyes.engine.close()
+        raise
 
 
 def _opened(settings: StreamSettings, eyes: Eyes, stop: Event) -> OnlineLearner:
@@ -81,25 +101,13 @@ def _opened(settings: StreamSettings, eyes: Eyes, stop: Event) -> OnlineLearner:
     EdgeTransferError
         If the stream is stopped before there is any.
     """
-    told = False
-    while True:
-        try:
-            return OnlineLearner(settings, eyes=eyes)
-        except OSError as full:
-            if full.errno not in FULL:
-                eyes.engine.close()
-                raise
-            if not told:
-                logger.warning(
-                    "paused: the disk of %s is full; make room, and the stream begins", settings.out
-                )
-            told = True
-            if stop.wait(RETRY):
-                eyes.engine.close()
-                raise EdgeTransferError(f"the disk of {settings.out} is full") from full
-        except BaseException:
-            eyes.engine.close()
-            raise
+    try:
+        return once_there_is_room(
+            lambda: OnlineLearner(settings, eyes=eyes), settings.out, stop, then="begins"
+        )
+    except BaseException:
+        eyes.engine.close()
+        raise
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any
@@ -37,7 +38,7 @@ class Snapshot:
         Disk that the journal takes.
     """
 
-    report: dict[str, Any] = field(default_factory=dict)
+    report: Mapping[str, Any] = field(default_factory=dict)
     per_second: float = 0.0
     latency: tuple[float, float] | None = None
     queued: int = 0

@@ -21,6 +21,7 @@ from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from edgetransfer.atomic import write_atomically
 from edgetransfer.errors import UsageError
+from edgetransfer.reports.stream import WebhookRecord
 from edgetransfer.stream.keeping.predictions import NAME, OLDER
 
 logger = logging.getLogger(__name__)
@@ -101,7 +102,7 @@ class Webhook:
         if self._file is not None:
             self._file.close()
 
-    def report(self) -> dict[str, Any]:
+    def report(self) -> WebhookRecord:
         """How it stands, as JSON values."""
         return {
             "url": self._url,

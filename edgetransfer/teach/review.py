@@ -15,7 +15,6 @@ import numpy as np
 
 from edgetransfer.heads import LinearHead
 from edgetransfer.heads.closed_form import ClosedFormSolver
-from edgetransfer.heads.selection import distinct_rows
 from edgetransfer.metrics.intervals import wilson_interval
 from edgetransfer.reprs import short_repr
 from edgetransfer.teach.album import Sheet
@@ -190,7 +189,8 @@ def _left_out(
 ) -> tuple[Honest, tuple[Doubt, ...]]:
     solver = ClosedFormSolver(methods=("lda",), maps=("power-l2",))
     found = solver.fit(labelled.features, labels, names).honest
-    distinct = distinct_rows(labelled.features, labels)[found.tested]
+    assert found.alike is not None
+    distinct = np.unique(found.alike)[found.tested]
     probabilities, true = found.probabilities(), labels[distinct]
     predicted = probabilities.argmax(axis=1)
     confusion = np.zeros((len(names), len(names)), np.int64)

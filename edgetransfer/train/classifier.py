@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any, TypeAlias, overload
 
 import numpy as np
 
+from edgetransfer.closing import Closing
 from edgetransfer.data import Sample, load_labelled
 from edgetransfer.engines import open_engine
 from edgetransfer.errors import DataError
@@ -18,6 +18,7 @@ from edgetransfer.heads import LinearHead
 from edgetransfer.images import SUFFIXES
 from edgetransfer.merging.metadata import check_threshold
 from edgetransfer.metrics import Accuracy, StageClock
+from edgetransfer.reports.evaluate import EvaluateRecord
 from edgetransfer.train.opened_run import open_run
 from edgetransfer.train.opening import limited_threads
 from edgetransfer.train.prediction import Prediction
@@ -34,7 +35,7 @@ Score: TypeAlias = tuple[Float32Array, Float32Array]
 """A photo's (D,) features and (K,) probabilities."""
 
 
-class Classifier:
+class Classifier(Closing):
     """A backbone in an engine, and the head that a run trained on it.
 
     Made by `Classifier.load`; a context manager.
@@ -113,17 +114,6 @@ class Classifier:
         )
         threshold = opened.unknown_below if unknown_below is None else unknown_below
         return cls(opened.head, extractor, threads, opened.config, unknown_below=threshold)
-
-    def __enter__(self) -> Classifier:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Let go of the engine."""
@@ -225,7 +215,7 @@ class Classifier:
         max_bad: float = 0.05,
         page: Path | None = None,
         progress: Progress = no_progress,
-    ) -> dict[str, Any]:
+    ) -> EvaluateRecord:
         """Test on labelled images, class folders or a manifest; returns accuracies by class too.
 
         Parameters

@@ -93,6 +93,7 @@ def _closed_form(
         methods=METHODS[settings.solver or "auto"],
         maps=_maps(settings),
         penalty=settings.penalty,
+        logistic=settings.solver in (None, "auto"),
         class_weights=settings.class_weights,
         seed=settings.seed,
     )

@@ -110,4 +110,4 @@ def _training_part(
     table = context.table(extractor, splits.train, "training features", cache)
     context.check_classes()
     fitted, honest = fitted_honestly(settings, table, splits.classes, context.progress)
-    return left_out(settings, context.usable(splits.train), table, honest), fitted.head
+    return left_out(context.usable(splits.train), table, honest), fitted.head

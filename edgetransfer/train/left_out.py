@@ -12,9 +12,7 @@ from edgetransfer.features import FeatureTable
 from edgetransfer.findings import Scored, unseen
 from edgetransfer.heads import Honest, LinearHead
 from edgetransfer.heads.loss import FloatArray
-from edgetransfer.heads.selection import first_equal
 from edgetransfer.settings.train import LinearTraining
-from edgetransfer.train.epochs import Scaling
 from edgetransfer.train.fitting import FittedHead, fit_head
 from edgetransfer.train.skipping import SkippedImages
 from edgetransfer.types import Progress, no_progress
@@ -22,9 +20,7 @@ from edgetransfer.types import Progress, no_progress
 OTHERWISE = "of a head in closed form"
 
 
-def left_out(
-    settings: LinearTraining, samples: Sequence[Sample], table: FeatureTable, honest: Honest
-) -> Scored:
+def left_out(samples: Sequence[Sample], table: FeatureTable, honest: Honest) -> Scored:
     """The training photos with what is known of them without a test.
 
     Parameters
@@ -32,20 +28,17 @@ def left_out(
     samples
         Those of the table.
     honest
-        Of all of them, or of the first of each that are the same and labelled alike.
+        Of all of them, or of the first of each that are alike.
     """
     features = table.features
-    fitted_on = Scaling.of(features)(features) if settings.standardize else features
-    first = first_equal(fitted_on, table.labels)
-    distinct = np.unique(first)
     logits = honest.logits
     known = np.zeros(len(logits), bool)
     known[honest.tested] = True
     tested = known
-    if len(logits) == len(distinct):
+    if honest.alike is not None:
+        distinct, place = np.unique(honest.alike, return_inverse=True)
         tested = np.zeros(len(samples), bool)
         tested[distinct[known]] = True
-        place = np.searchsorted(distinct, first)
         logits, known = logits[place], known[place]
     return Scored(
         split="train",
@@ -87,7 +80,7 @@ def scored_splits(
         name: [sample for sample in getattr(splits, name) if sample not in skipped]
         for name in ("train", "val", "test")
     }
-    parts = [left_out(settings, used["train"], train, honest)]
+    parts = [left_out(used["train"], train, honest)]
     for name in ("val", "test"):
         if used[name]:
             features = tables[name].features

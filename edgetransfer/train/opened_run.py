@@ -144,7 +144,7 @@ def _settings_of(
     predicts.
     """
     config = folder.read_config()
-    for name in ("stream", "finetune", "plan"):  # these say nothing of its backbone
+    for name in ("stream", "from_run", "finetune", "plan"):  # these say nothing of its backbone
         config.pop(name, None)
     if folder.file(BACKBONE).is_file():
         config["backbone"] = str(folder.file(BACKBONE))

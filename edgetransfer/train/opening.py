@@ -12,6 +12,7 @@ from edgetransfer.backbones import Backbone, open_with
 from edgetransfer.data import DataSplits, load_data
 from edgetransfer.engines import AUTO, Engine, EnginePlan, open_streams
 from edgetransfer.features import FeatureExtractor, TrainView, default_cache_folder, plan_for
+from edgetransfer.features.cache import rows_identity
 from edgetransfer.images import SUFFIXES
 from edgetransfer.reports.train import SplitRecord
 from edgetransfer.settings.train import LinearTraining
@@ -99,9 +100,7 @@ def opened_extractor(
 
 def cache_identity(backbone: Backbone, engine: Engine) -> str:
     """Everything beside the image file that an eval-view feature row depends on."""
-    choice = engine.choice
-    parts = (backbone.identity, backbone.preprocessing.fingerprint, choice.name, choice.version)
-    return "\0".join(parts)
+    return rows_identity(backbone.identity, backbone.preprocessing, engine.choice)
 
 
 def head_metadata(backbone: Backbone, engine: Engine) -> dict[str, str]:

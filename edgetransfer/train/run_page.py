@@ -12,13 +12,12 @@ from time import monotonic
 
 import numpy as np
 
-from edgetransfer.atomic import write_atomically
 from edgetransfer.data import Sample
 from edgetransfer.engines import EngineChoice, available_cores
-from edgetransfer.errors import EdgeTransferError, TakenError
+from edgetransfer.errors import EdgeTransferError
 from edgetransfer.findings import Scored, examined, unseen
 from edgetransfer.heads import LinearHead
-from edgetransfer.pages import RunPage, run_page
+from edgetransfer.pages import RunPage, check_page, run_page, write_page_file
 from edgetransfer.reports.shared import SkippedRecord
 from edgetransfer.reports.train import AnyTrainingRecord
 from edgetransfer.runs import RunFolder
@@ -102,8 +101,7 @@ def write_test_page(
     EdgeTransferError
         If it cannot be written.
     """
-    if path.is_dir():
-        raise TakenError(f"--out {path}: a folder of that name is in the way")
+    check_page(path)
     decoding = threads or available_cores()
     page = RunPage(
         title="Test",
@@ -116,10 +114,7 @@ def write_test_page(
         ],
         skipped=skipped,
     )
-    try:
-        write_atomically(path, run_page(page, threads=decoding, progress=progress).encode())
-    except OSError as error:
-        raise EdgeTransferError(f"{path}: cannot be written: {error.strerror or error}") from error
+    write_page_file(path, run_page(page, threads=decoding, progress=progress))
 
 
 @contextlib.contextmanager

@@ -10,6 +10,7 @@ from typing import Any
 from edgetransfer.data import Sample, copies_of, find_images, training_part
 from edgetransfer.errors import DataError, EdgeTransferError
 from edgetransfer.images import SUFFIXES
+from edgetransfer.runs import RunFolder
 
 logger = logging.getLogger(__name__)
 
@@ -52,6 +53,9 @@ def trained_on(config: Mapping[str, Any]) -> tuple[Sample, ...]:
             seed=int(config.get("seed", 0)),
         )
     kind, _, place = data.partition(":")
+    began = config.get("from_run")
+    before = () if not began else trained_on(RunFolder.open(Path(str(began))).read_config())
     if kind != "folder":  # what came from elsewhere is kept nowhere
-        return ()
-    return tuple(Sample(id=str(p), source=p) for p in find_images(Path(place), suffixes=SUFFIXES))
+        return before
+    streamed = find_images(Path(place), suffixes=SUFFIXES)
+    return (*before, *(Sample(id=str(p), source=p) for p in streamed))

@@ -10,7 +10,6 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -21,6 +20,7 @@ from edgetransfer.errors import BackboneError, UsageError
 from edgetransfer.features import FeatureExtractor, default_cache_folder
 from edgetransfer.images import SUFFIXES
 from edgetransfer.metrics import Accuracy
+from edgetransfer.reports.evaluate import ClassifierRecord
 from edgetransfer.train.class_names import match_classes, wnid_of
 from edgetransfer.train.opening import limited_threads
 from edgetransfer.train.skipping import SkippedImages
@@ -62,7 +62,7 @@ class UpstreamTest:
 
 def evaluate_upstream(
     backbone: str | Path, test: UpstreamTest, progress: Progress = no_progress
-) -> dict[str, Any]:
+) -> ClassifierRecord:
     """Run a whole network, classifier included, on labelled photos.
 
     Returns
@@ -106,7 +106,7 @@ def evaluate_upstream(
         finally:
             engine.close()
     return {
-        "backbone": {"name": whole.name, "sha256": whole.sha256, "sparsity": whole.sparsity},
+        "backbone": whole.record,
         "n": accuracy.count,
         "split": split,
         "top1": accuracy.top1,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import doctest
 import inspect
 import json
@@ -17,7 +18,6 @@ import pytest
 from onnx import helper, numpy_helper
 
 import edgetransfer
-from edgetransfer import api
 from edgetransfer.cli.main import app
 from edgetransfer.errors import UsageError
 from edgetransfer.reprs import LONGEST
@@ -43,6 +43,7 @@ COMMANDS = {
     "check": "check_stream",
     "rollback": "rollback_stream",
     "forget": "forget_samples",
+    "relabel": "relabel_samples",
     "import": "import_backbone",
     "audit": "audit_photos",
     "extract": "extract_features",
@@ -172,7 +173,18 @@ def test_every_command_is_a_function() -> None:
 def test_the_lists_of_names_agree() -> None:
     assert len(set(edgetransfer.__all__)) == len(edgetransfer.__all__)
     assert {"features", *edgetransfer._HOMES} == set(edgetransfer.__all__)
-    assert set(api.__all__) < set(edgetransfer.__all__)
+
+
+def test_type_checkers_know_the_names_that_there_are() -> None:
+    tree = ast.parse(Path(edgetransfer.__file__).read_text("utf-8"))
+    (block,) = (node for node in tree.body if isinstance(node, ast.If))
+    known = {
+        alias.asname: node.module
+        for node in block.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    assert known == {"features": "edgetransfer", **edgetransfer._HOMES}
     assert set(edgetransfer.__all__) <= set(dir(edgetransfer))
 
 

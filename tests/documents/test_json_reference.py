@@ -1,68 +1,93 @@
-"""The JSON reference has the keys that the commands print."""
+"""Reports have the keys that the code says they have, and so has the JSON reference."""
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
+from typing import NotRequired, TypedDict
 
 import pytest
 
-from tests.conftest import REPOSITORY
+from edgetransfer.reports.catalogue import REPORTS
+from tests.documents.conforming import departures
 from tests.documents.programs import program
 
 commands = program("commands")
 json_keys = program("json_keys")
 
-PAGE = REPOSITORY / "docs" / "json.md"
 AS_ANOTHER = {"backbones get"}  # prints what import does
 
 
-def test_every_command_with_json_has_its_section() -> None:
-    """Keys of a new command are asked for by a line in `json_keys.commands`."""
-    text = PAGE.read_text("utf-8")
+class Inner(TypedDict):
+    """One."""
+
+    x: float | None
+    y: NotRequired[str]
+
+
+class Outer(TypedDict):
+    """All.
+
+    Keys
+    ----
+    a
+        How
+        many.
+    """
+
+    a: int
+    rows: list[Inner]
+    per_class: dict[str, bool]
+
+
+def test_every_command_with_json_has_its_record() -> None:
     for page in commands.pages():
         options = {flag for parameter in page.command.params for flag in parameter.opts}
         if "--json" in options and page.name not in AS_ANOTHER:
-            assert f"\n## {page.name}\n" in text, page.name
+            assert page.name in REPORTS
 
 
-def test_keys_of_several_objects_are_one_list() -> None:
-    keys = json_keys.Keys()
-    keys.add({"a": 1, "rows": [{"x": None}, {"x": 2.5, "y": "t"}], "per_class": {"red": 1.0}})
-    keys.add({"a": None, "rows": [], "later": [[1], [2]], "per_class": {"blue": 0.5}})
-    assert list(keys.lines()) == [
-        "| `a` | number or null |  |",
-        "| `rows` | list of object |  |",
+def test_the_json_reference_is_current() -> None:
+    assert json_keys.PAGE.read_text("utf-8") == json_keys.document(), "run `make reference`"
+
+
+def test_keys_of_a_record_are_listed_with_what_is_in_them() -> None:
+    assert [json_keys._row(key) for key in json_keys.keys_of(Outer)] == [
+        "| `a` | number | How many. |",
+        "| `rows` | list of object | One. |",
         "| `rows[].x` | number or null |  |",
-        "| `rows[].y` | text | not always |",
+        "| `rows[].y` | text | Not always. |",
         "| `per_class` | object |  |",
-        "| `per_class.<class>` | number |  |",
-        "| `later` | list of list of number | not always |",
     ]
 
 
-def test_what_is_stale_is_named() -> None:
-    keys = json_keys.Keys()
-    keys.add({"a": 1, "b": 2})
-    text = json_keys.document({"train": keys})
-    assert json_keys.differences({"train": keys}, text) == []
-    keys.add({"c": {"d": True}})
-    assert json_keys.differences({"train": keys}, text) == ["train lacks c", "train lacks c.d"]
-    fewer = json_keys.Keys()
-    fewer.add({"a": 1})
-    assert json_keys.differences({"train": fewer}, text) == ["train has no b any more"]
+@pytest.mark.parametrize(
+    ("value", "found"),
+    [
+        ({"a": 1, "rows": [{"x": None}, {"x": 2, "y": "t"}], "per_class": {"red": True}}, []),
+        ({"a": 1, "rows": []}, [": lacks per_class"]),
+        ({"a": 1, "rows": [], "per_class": {}, "b": 0}, [": b is not in Outer"]),
+        ({"a": 1.5, "rows": [], "per_class": {}}, ["a: float in place of <class 'int'>"]),
+        ({"a": True, "rows": [], "per_class": {}}, ["a: bool in place of <class 'int'>"]),
+        ({"a": 1, "rows": [{}], "per_class": {}}, ["rows[0]: lacks x"]),
+        ({"a": 1, "rows": {}, "per_class": {}}, ["rows: dict in place of list[Inner]"]),
+    ],
+)
+def test_what_is_not_as_a_record_says_is_named(value: object, found: list[str]) -> None:
+    named = departures(value, Outer)
+    assert [text.replace(f"{Inner.__module__}.", "") for text in named] == found
 
 
 @pytest.mark.slow
-def test_the_json_reference_is_current() -> None:
+def test_every_command_reports_what_its_record_says(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pytest.importorskip("torch")
-    checked = subprocess.run(
-        [sys.executable, "docs/programs/json_keys.py", "--check"],
-        cwd=REPOSITORY,
-        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
-        capture_output=True,
-        text=True,
-        timeout=1800,
-    )
-    assert checked.returncode == 0, f"run `make reference`\n{checked.stdout}{checked.stderr}"
+    from tests.documents.made_reports import reports
+
+    folder = tmp_path_factory.mktemp("reports")
+    monkeypatch.setenv("EDGETRANSFER_CACHE", str(folder / "cache"))
+    asked = set()
+    for command, report in reports(folder):
+        asked.add(command)
+        found = min((departures(report, kind) for kind in REPORTS[command]), key=len)
+        assert found == [], command
+    assert asked == set(REPORTS)

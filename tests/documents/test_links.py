@@ -58,8 +58,10 @@ def test_a_link_that_leads_nowhere_would_be_seen(tmp_path: Path) -> None:
 
 def test_every_page_of_the_documents_is_reached_from_their_index() -> None:
     index = (REPOSITORY / "docs" / "index.md").read_text("utf-8")
+    site = (REPOSITORY / "docs" / "conf.py").read_text("utf-8")  # its table of contents
     for page in (REPOSITORY / "docs").glob("*.md"):
         assert page.name == "index.md" or f"({page.name})" in index, page.name
+        assert page.name == "index.md" or f'"{page.stem}"' in site, page.name
 
 
 def test_the_readme_is_short() -> None:

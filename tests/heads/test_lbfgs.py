@@ -6,7 +6,7 @@ from sklearn.linear_model import LogisticRegression
 
 from edgetransfer.errors import UsageError
 from edgetransfer.heads import LBFGSSolver, SoftmaxLoss
-from edgetransfer.heads.lbfgs import FOLDS, folds_of
+from edgetransfer.heads.folds import FOLDS, folds_of
 from edgetransfer.sampling import stratified_holdout
 from tests.heads.blobs import blobs
 

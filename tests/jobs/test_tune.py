@@ -62,7 +62,7 @@ def test_every_engine_has_a_row_and_the_fastest_is_kept(
     backbone: Path,  # noqa: F811
     tmp_path: Path,
 ) -> None:
-    result = tune_backbone(str(backbone), cache=tmp_path, seconds=20)
+    result = tune_backbone(str(backbone), cache=tmp_path, seconds=600)
     rows = {row["name"]: row for row in result["engines"]}
     assert rows["openvino"]["reason"] == "openvino is not here"
     assert rows["openvino"]["images_per_second"] is None

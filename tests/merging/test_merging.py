@@ -19,19 +19,21 @@ from PIL import Image
 from edgetransfer.backbones import Backbone
 from edgetransfer.errors import BackboneError
 from edgetransfer.graphs.cut import check_tensor
-from edgetransfer.heads import FeatureMap, LinearHead
+from edgetransfer.heads import FeatureMap, LinearHead, Novelty
 from edgetransfer.heads.feature_maps import MAPS
 from edgetransfer.images import normalise
 from edgetransfer.merging import merged, read_merged
 from edgetransfer.merging.metadata import (
+    DISTANCE_KEY,
     FORMAT_KEY,
     LABELS_KEY,
     PREPROCESSING_KEY,
     UNKNOWN_KEY,
 )
+from edgetransfer.merging.unknown import DISTANCE
 from edgetransfer.settings.train import MapName
 from edgetransfer.types import NORMALISATIONS, Preprocessing
-from tests.graphs_made import LIGHT_DIMENSIONS, LIGHT_SLOW, run, tiny
+from tests.graphs_made import LIGHT_DIMENSIONS, LIGHT_SLOW, run, session, tiny
 
 SIZE = 16
 PIXELS = np.random.default_rng(5).integers(0, 256, (3, SIZE, SIZE, 3), np.uint8)
@@ -165,9 +167,66 @@ def test_what_a_head_does_to_features_is_in_the_graph(
     np.testing.assert_allclose(apart.head.predict_proba(features), expected, atol=1e-5)
 
 
+def telling(width: int, *, without: tuple[int, ...] = (), axes: int = 3) -> Novelty:
+    """Of four classes, of which some have no sample."""
+    rng = np.random.default_rng(width)
+    nearer = rng.random(len(CLASSES)).astype(np.float32)
+    nearer[list(without)] = -1e30
+    return Novelty(
+        axes=rng.standard_normal((width, axes)).astype(np.float32),
+        centre=rng.standard_normal(axes).astype(np.float32),
+        prototypes=rng.standard_normal((len(CLASSES), axes)).astype(np.float32),
+        nearer=nearer,
+        threshold=0.25,
+        rejected=0.03,
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "opset", "inside", "without", "axes"),
+    [
+        ("raw", 13, False, (), 1),
+        ("power", 17, True, (2,), 3),
+        ("l2", 18, False, (0, 1), 5),
+        ("power-l2", 19, True, (), 3),
+        ("relu", 20, False, (3,), 2),
+    ],
+)
+def test_what_tells_the_unknown_is_in_the_graph_and_comes_out_again(
+    name: MapName, opset: int, inside: bool, without: tuple[int, ...], axes: int, tmp_path: Path
+) -> None:
+    pre = Preprocessing(size=SIZE, resize=SIZE)
+    path = tiny(size=SIZE, opset=opset).save(tmp_path / "net.onnx")
+    backbone = Backbone.open(path).seeing(pre)
+    feature_map = FeatureMap.made(name, backbone.dimension, width=20)
+    width = 20 if name == "relu" else backbone.dimension
+    novelty = telling(width, without=without, axes=axes)
+    linear = replace(LinearHead.initial(width, CLASSES, 0), map=feature_map, novelty=novelty)
+    features = run(backbone.frozen(3), fed(pre))
+    expected = novelty.distances(feature_map(features))
+    model = merged(backbone, linear, preprocessing_inside=inside)
+    onnx.checker.check_model(model, full_check=True)
+    opened = session(model)
+    given = {"images": PIXELS if inside else fed(pre)}
+    probabilities, found = opened.run(None, given)  # in this order, as readers of before take it
+    assert probabilities.shape == (3, len(CLASSES))
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+    path = tmp_path / "m.onnx"
+    path.write_bytes(model.SerializeToString())
+    apart = read_merged(path)
+    assert apart.head.novelty is not None
+    for part, value in novelty.tensors().items():
+        np.testing.assert_array_equal(apart.head.novelty.tensors()[part], value)
+    assert (apart.head.novelty.threshold, apart.head.novelty.rejected) == (0.25, 0.03)
+    again = merged(apart.backbone, apart.head, preprocessing_inside=inside)
+    (twice,) = session(again).run([DISTANCE], given)
+    np.testing.assert_allclose(twice, expected, rtol=1e-4, atol=1e-5)
+
+
 def test_tensors_of_the_same_names_do_not_collide(tmp_path: Path) -> None:
     made = tiny(size=SIZE)
     names = ["images", "features", "probabilities", "head/logits", "pixels/float", "head/weights"]
+    names = ["unknown_distance", "unknown/axes", *names]
     for node, name in zip(made.model.graph.node, names, strict=False):
         old = node.output[0]
         for other in made.model.graph.node:
@@ -177,6 +236,7 @@ def test_tensors_of_the_same_names_do_not_collide(tmp_path: Path) -> None:
         Preprocessing(size=SIZE, resize=SIZE)
     )
     linear = LinearHead.initial(backbone.dimension, CLASSES, 0)
+    linear = replace(linear, novelty=telling(backbone.dimension))
     expected = linear.predict_proba(run(backbone.frozen(3), fed(backbone.preprocessing)))
     for inside in (False, True):
         model = merged(backbone, linear, preprocessing_inside=inside)
@@ -189,6 +249,7 @@ DAMAGE = {
     LABELS_KEY: ("", "[", "{}", "[1, 2]", '["one"]', "[" * 5000),
     PREPROCESSING_KEY: ("", "{}", "[]", '{"inside": true, "size": 16}', '{"inside": 1, "mean": 0}'),
     UNKNOWN_KEY: ("much", "nan", "-1", "2"),
+    DISTANCE_KEY: ("", "{}", "[]", '{"threshold": 1}', '{"threshold": "x", "rejected": 0}', "null"),
 }
 
 
@@ -197,7 +258,8 @@ DAMAGE = {
 )
 def test_a_damaged_file_is_refused_by_name(key: str, value: str, tmp_path: Path) -> None:
     backbone = backbone_of(tmp_path, Preprocessing(size=SIZE, resize=SIZE))
-    linear = LinearHead.initial(backbone.dimension, ("a", "b"), 0)
+    linear = LinearHead.initial(backbone.dimension, CLASSES, 0)
+    linear = replace(linear, novelty=telling(backbone.dimension))
     model = merged(backbone, linear, preprocessing_inside=True, unknown_below=0.5)
     for entry in model.metadata_props:
         if entry.key == key:

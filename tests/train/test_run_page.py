@@ -76,7 +76,7 @@ def test_copies_count_once(training):
     shutil.copy(folder / "000.png", folder / "again.png")
     report = train_linear(training)
     page = (training.out / "report.html").read_text()
-    assert f"train leave-one-out {report['honest']['n']} " in shown(page, "Accuracy")
+    assert f"train {report['honest']['method']} {report['honest']['n']} " in shown(page, "Accuracy")
     assert "again.png" in shown(page, "The same picture twice")
 
 

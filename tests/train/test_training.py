@@ -4,50 +4,21 @@ from __future__ import annotations
 
 import json
 import shutil
-import signal
-import subprocess
-import sys
-import time
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from edgetransfer import Classifier, LinearTraining, train_linear
-from edgetransfer.errors import DataError, HeadError, RunFolderError, UsageError
-from edgetransfer.heads import LinearHead
-from edgetransfer.train import job_context, linear_job
+from edgetransfer import Classifier, train_linear
+from edgetransfer.errors import DataError, HeadError, UsageError
+from edgetransfer.train import job_context
+from tests.train.conftest import head_of, same_head
 
 KEYS = {
     *("backbone", "engine", "mode", "solver", "n_train", "n_test", "n_classes", "epochs"),
     *("final", "stages", "skipped"),
 }
-
-
-@pytest.fixture
-def settings(photos, backbone, tmp_path):
-    return LinearTraining(
-        report=False,
-        backbone=str(backbone),
-        data=photos,
-        out=tmp_path / "run",
-        mode="online",
-        solver="sgd",
-        epochs=3,
-        batch_size=8,
-        engine="onnxruntime",
-        cache_dir=tmp_path / "cache",
-        learning_rate=0.1,
-    )
-
-
-def head_of(settings):
-    return LinearHead.load(settings.out / "head.safetensors")
-
-
-def same_head(first, second):
-    return np.array_equal(first.weights, second.weights) and np.array_equal(first.bias, second.bias)
 
 
 @pytest.mark.parametrize(
@@ -90,100 +61,6 @@ def test_seed_decides(settings, tmp_path):
     other = replace(settings, seed=1, out=tmp_path / "other")
     train_linear(other)
     assert not same_head(head_of(settings), head_of(other))
-
-
-@pytest.mark.parametrize("mode", ["online", "cached"])
-@pytest.mark.parametrize("batches", [1, 5, 8, 13, 23])
-def test_interrupted_and_resumed_run_is_bit_identical(
-    settings, tmp_path, monkeypatch, mode, batches
-):
-    settings = replace(settings, mode=mode, checkpoint_seconds=0.0)
-    whole = replace(settings, out=tmp_path / "whole")
-    expected = train_linear(whole)
-
-    step = linear_job.SGDSolver.step
-    count = 0
-
-    def interrupted(self, *arguments):
-        nonlocal count
-        count += 1
-        if count > batches:
-            raise KeyboardInterrupt
-        return step(self, *arguments)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(linear_job.SGDSolver, "step", interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            train_linear(settings)
-    report = train_linear(settings, resume=True)
-    assert same_head(head_of(settings), head_of(whole))
-    losses = [[e["train_loss"] for e in r["epochs"]] for r in (report, expected)]
-    assert losses[0] == losses[1]
-    assert report["final"] == expected["final"]
-
-
-def test_killed_and_resumed_run_is_bit_identical(settings, tmp_path):
-    settings = replace(settings, epochs=40)
-    whole = replace(settings, out=tmp_path / "whole")
-    train_linear(whole)
-    program = (
-        "import sys; from pathlib import Path\n"
-        "from edgetransfer import LinearTraining, train_linear\n"
-        "train_linear(LinearTraining(backbone=sys.argv[1], data=Path(sys.argv[2]), "
-        "out=Path(sys.argv[3]), cache_dir=Path(sys.argv[4]), mode='online', solver='sgd', "
-        "epochs=40, batch_size=8, engine='onnxruntime', learning_rate=0.1, "
-        "checkpoint_seconds=0.0))\n"
-    )
-    arguments = [settings.backbone, settings.data, settings.out, settings.cache_dir]
-    child = subprocess.Popen([sys.executable, "-c", program, *map(str, arguments)])
-    checkpoint = settings.out / "checkpoint.safetensors"
-    deadline = time.monotonic() + 600
-    while not checkpoint.exists() and child.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.01)
-    time.sleep(0.1)
-    child.send_signal(signal.SIGKILL)
-    child.wait()
-    assert checkpoint.exists(), "the kill must fall into the training"
-    train_linear(settings, resume=True)
-    assert same_head(head_of(settings), head_of(whole))
-
-
-def test_existing_run_is_refused_then_overwritten_or_kept(settings):
-    first = train_linear(settings)
-    with pytest.raises(RunFolderError, match="--resume"):
-        train_linear(settings)
-    assert train_linear(settings, resume=True) == first
-    with pytest.raises(UsageError, match=r"learning_rate was 0\.1 and is now 0\.2"):
-        train_linear(replace(settings, learning_rate=0.2), resume=True)
-    assert train_linear(replace(settings, learning_rate=0.2), overwrite=True) != first
-
-
-def test_folder_of_somebody_else_is_never_touched(settings):
-    settings.out.mkdir()
-    (settings.out / "thesis.doc").write_text("years of work")
-    with pytest.raises(RunFolderError, match="not a run folder"):
-        train_linear(settings, overwrite=True)
-    assert (settings.out / "thesis.doc").read_text() == "years of work"
-
-
-def test_changed_data_cannot_be_resumed(settings, photos, monkeypatch):
-    settings = replace(settings, checkpoint_seconds=0.0)
-    step, count = linear_job.SGDSolver.step, 0
-
-    def interrupted(self, *arguments):
-        nonlocal count
-        count += 1
-        if count > 4:
-            raise KeyboardInterrupt
-        return step(self, *arguments)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(linear_job.SGDSolver, "step", interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            train_linear(settings)
-    shutil.copy(photos / "train/red/000.png", photos / "train/red/new.png")
-    with pytest.raises(RunFolderError, match="have changed"):
-        train_linear(settings, resume=True)
 
 
 @pytest.mark.parametrize("mode", ["online", "cached"])

@@ -14,6 +14,7 @@ from edgetransfer.findings import examined
 from edgetransfer.jobs.audit.listing import COLUMNS, findings_of, manifest_rows
 from edgetransfer.jobs.audit.sorting import sort_doubtful
 from edgetransfer.names import readable
+from edgetransfer.reports.audit import AuditRecord
 from edgetransfer.runs import RunFolder
 from edgetransfer.settings.audit import AuditSettings
 from edgetransfer.train import LinearTraining
@@ -23,7 +24,7 @@ from edgetransfer.train.opening import open_backbone
 from edgetransfer.types import Progress, no_progress
 
 
-def audit(settings: AuditSettings, *, progress: Progress = no_progress) -> dict[str, Any]:
+def audit(settings: AuditSettings, *, progress: Progress = no_progress) -> AuditRecord:
     """Look through a data set; returns what was found.
 
     No photo is changed. Labels are doubted by confident learning on what heads in closed form say

@@ -8,6 +8,7 @@ from typing import Any
 
 from edgetransfer.data import Sample
 from edgetransfer.findings import Examination, grouped
+from edgetransfer.reports.audit import FindingsRecord
 
 COLUMNS = (
     *("path", "label", "split", "doubtful", "suggested", "confidence"),
@@ -15,7 +16,7 @@ COLUMNS = (
 )
 
 
-def findings_of(found: Examination) -> dict[str, Any]:
+def findings_of(found: Examination) -> FindingsRecord:
     """The findings, the most doubtful first."""
     return {
         "wrong_labels": [

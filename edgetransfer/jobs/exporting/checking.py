@@ -21,6 +21,8 @@ from edgetransfer.graphs.freeze import INPUT
 from edgetransfer.heads import LinearHead
 from edgetransfer.images import EvalTransform, normalise, open_upright, render
 from edgetransfer.merging.graph import PROBABILITIES
+from edgetransfer.merging.unknown import DISTANCE
+from edgetransfer.reports.export import VerifiedRecord
 from edgetransfer.train.opened_run import OpenedRun
 from edgetransfer.train.seen_before import trained_on
 from edgetransfer.types import Float32Array, UInt8Array
@@ -30,6 +32,7 @@ logger = logging.getLogger(__name__)
 COMPARED = 16  # photos
 AGREED = 1e-3  # of probabilities: the script's and an engine's sums are in another order
 SAME_ENGINE = 1e-4  # of probabilities, in the reference engine
+SAME_DISTANCE = 1e-3  # of the largest distance: float32, of differences of squares
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +77,11 @@ class Verified:
     difference: dict[str, float] = field(default_factory=dict)
     cannot: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def record(self) -> VerifiedRecord:
+        """For reports."""
+        return {"on": self.on, "difference": self.difference, "cannot": self.cannot}
+
 
 def evidence_of(run: OpenedRun) -> Evidence:
     """Photos that the run was trained on; noise where they are not there any more."""
@@ -105,10 +113,10 @@ def _own_photos(config: Mapping[str, Any]) -> Sequence[Sample]:
     return samples[:: max(1, len(samples) // COMPARED)][:COMPARED]
 
 
-def probabilities_in(
-    engine: str, backbone: Backbone, head: LinearHead, images: Float32Array, run: OpenedRun
+def features_in(
+    engine: str, backbone: Backbone, images: Float32Array, run: OpenedRun
 ) -> Float32Array:
-    """(n, K) of normalised images, (n, 3, S, S), by a backbone in an engine and a head.
+    """(n, D) of normalised images, (n, 3, S, S), by a backbone in an engine.
 
     Raises
     ------
@@ -117,7 +125,7 @@ def probabilities_in(
     """
     opened = open_engine(backbone.frozen(len(images)), engine=engine, cache=run.cache)
     try:
-        return head.predict_proba(opened.run(images))
+        return opened.run(images)
     finally:
         opened.close()
 
@@ -143,10 +151,10 @@ def check_parts(
     for kind in available_kinds():
         if kind.reduced is not None:
             continue
-        ask = partial(probabilities_in, kind.name, images=images, run=run)
+        ask = partial(features_in, kind.name, images=images, run=run)
         try:
-            expected = ask(run.backbone, run.head)
-            found = ask(backbone, head)
+            expected = run.head.predict_proba(ask(run.backbone))
+            found = head.predict_proba(ask(backbone))
         except EngineError as error:
             if kind is reference_kind():
                 raise
@@ -170,10 +178,12 @@ def check_whole(
     EngineError
         If the graph cannot be run on so many images at once.
     EdgeTransferError
-        If a probability differs by more than rounding.
+        If a probability, or a distance by which the unknown are told, differs by more than
+        rounding.
     """
     images = evidence.normalised(run.backbone)
-    expected = probabilities_in(reference_kind().name, run.backbone, run.head, images, run)
+    features = features_in(reference_kind().name, run.backbone, images, run)
+    expected = run.head.predict_proba(features)
     import onnxruntime
 
     session = inference_session(model, threads=None)
@@ -181,14 +191,21 @@ def check_whole(
     silent.log_severity_level = 4  # that a batch does not fit is for the caller to say
     fed = evidence.pixels if inside else images
     step = len(fed) if isinstance(session.get_inputs()[0].shape[0], str) else 1
+    outputs = [PROBABILITIES] if run.head.novelty is None else [PROBABILITIES, DISTANCE]
     try:
         parts = [
-            session.run([PROBABILITIES], {INPUT: fed[i : i + step]}, silent)[0]
+            session.run(outputs, {INPUT: fed[i : i + step]}, silent)
             for i in range(0, len(fed), step)
         ]
     except Exception as error:  # whatever ONNX Runtime makes of a batch that does not fit
         raise EngineError(f"ONNX Runtime cannot run the merged graph: {error}") from error
-    return _agreed(np.concatenate(parts), expected, SAME_ENGINE, run, "the merged graph")
+    found, *distances = (np.concatenate(output) for output in zip(*parts, strict=True))
+    if run.head.novelty is not None:
+        known = run.head.novelty.distances(run.head.map(features))
+        scale = np.float32(max(1.0, float(np.abs(known).max(initial=0))))
+        where = "what tells the unknown, in the merged graph"
+        _agreed(distances[0] / scale, known / scale, SAME_DISTANCE, run, where)
+    return _agreed(found, expected, SAME_ENGINE, run, "the merged graph")
 
 
 def _zeros(backbone: Backbone) -> int:
@@ -202,8 +219,8 @@ def _agreed(
     difference = float(np.abs(found - expected).max()) if same else float("nan")
     if not difference <= most:
         raise EdgeTransferError(
-            f"{run.backbone.path}: backbone and head as one graph give probabilities that differ "
-            f"by {difference:.1g} from the run's ({where}); nothing was written. Please report "
-            "this network"
+            f"{run.backbone.path}: backbone and head as one graph give numbers that differ by "
+            f"{difference:.1g} from the run's ({where}); nothing was written. Please report this "
+            "network"
         )
     return difference

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import tempfile
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from edgetransfer.jobs.exporting.checking import (
 from edgetransfer.jobs.exporting.folder import check_folder, write_folder
 from edgetransfer.merging import is_merged, merged, read_merged
 from edgetransfer.merging.metadata import check_threshold
+from edgetransfer.reports.export import ExportRecord
 from edgetransfer.runs import RunFolder
 from edgetransfer.runs.owning import owned
 from edgetransfer.train.opened_run import OpenedRun, open_run
@@ -48,7 +49,7 @@ def export(
     preprocessing_inside: bool = False,
     unknown_below: float | None = None,
     backbone: str | None = None,
-) -> dict[str, Any]:
+) -> ExportRecord:
     """Write what a run learned, so that it can be given away; returns a report.
 
     Before anything is written, its predictions are compared with the run's, on photos that the
@@ -102,19 +103,20 @@ def export(
             with owned(out, "export"):
                 verified = write_folder(out, opened, report, evidence, threshold, extra)
             files = sorted(path.name for path in out.iterdir())
-    kept: dict[str, Any] = {key: report[key] for key in ("accepted", "learned") if key in report}
-    return {
+    made: ExportRecord = {
         "run": str(run),
         "out": str(out),
         "classes": len(opened.head.classes),
         "sparsity": opened.backbone.sparsity,
         "zeros": sum(layer.zeros for layer in opened.backbone.sparsity_report.layers),
         "unknown_below": threshold,
-        "verified": asdict(verified),
+        "verified": verified.record,
         "merged_difference": None if whole is None else whole.difference,
         "files": files,
-        **kept,
     }
+    if "accepted" in report:
+        made["accepted"], made["learned"] = report["accepted"], report["learned"]
+    return made
 
 
 @contextlib.contextmanager

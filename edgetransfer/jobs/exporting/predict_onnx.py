@@ -11,7 +11,8 @@ from PIL import Image, ImageCms, ImageOps
 model = onnxruntime.InferenceSession(sys.argv[1], providers=["CPUExecutionProvider"])
 said = model.get_modelmeta().custom_metadata_map
 labels = json.loads(said["edgetransfer.labels"])
-unknown_below = float(said.get("edgetransfer.unknown_below", 0))
+unknown_below = float(said.get("edgetransfer.unknown_below", -1))  # 0: none is unknown
+distance = json.loads(said.get("edgetransfer.unknown_distance", "{}"))
 card = json.loads(said["edgetransfer.preprocessing"])
 grid = np.stack(np.meshgrid(*[np.linspace(0, 255, 9).round().astype(np.uint8)] * 3), -1)
 
@@ -57,6 +58,9 @@ for path in sys.argv[2:]:
         pixels = (pixels / 255 - card["mean"]) / card["std"]
         order = ["RGB".index(channel) for channel in card["channels"]]
         pixels = pixels[:, :, order].transpose(2, 0, 1).astype(np.float32)
-    (found,) = model.run(None, {"images": pixels[None]})[0]
+    (found,), *far = model.run(None, {"images": pixels[None]})
+    unknown = found.max() < unknown_below
+    if distance and unknown_below:
+        unknown |= far[0][0] > distance["threshold"]
     best = " ".join(f" {labels[i]} {found[i]:.1%}" for i in (-found).argsort(kind="stable")[:3])
-    print(f"{path} {best if found.max() >= unknown_below else ' unknown'}")
+    print(f"{path} {' unknown' if unknown else best}")

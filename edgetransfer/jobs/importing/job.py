@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
@@ -24,6 +23,7 @@ from edgetransfer.graphs.freeze import input_layout
 from edgetransfer.graphs.image_signs import what_normalises
 from edgetransfer.jobs.importing.download import download, published
 from edgetransfer.jobs.importing.onnx_names import name_weights
+from edgetransfer.reports.backbones import ImportRecord, SourceRecord
 from edgetransfer.settings.import_ import ImportSettings
 from edgetransfer.types import Progress, no_progress
 
@@ -32,7 +32,7 @@ from edgetransfer.types import Progress, no_progress
 class _Imported:
     model: onnx.ModelProto
     card: BackboneCard
-    details: dict[str, Any]
+    details: SourceRecord
     warnings: tuple[str, ...] = ()
 
 
@@ -42,7 +42,7 @@ def import_backbone(
     cache: Path | None = None,
     base: str | None = None,
     progress: Progress = no_progress,
-) -> dict[str, Any]:
+) -> ImportRecord:
     """Import a backbone; the keys of the result are those of the JSON.
 
     Zeros stay zeros: masks are multiplied in, and batch-norm is folded channel by channel, unless
@@ -87,7 +87,7 @@ def import_backbone(
     report = opened.sparsity_report
     return {
         "out": str(settings.out),
-        "card": asdict(opened.card),
+        "card": opened.card.record,
         **made.details,
         "features": {"tensor": opened.cut.tensor, "dim": opened.dimension},
         "sparsity": report.sparsity,
@@ -152,7 +152,7 @@ def _from_checkpoint(path: Path, settings: ImportSettings) -> _Imported:
     how = [f"masks of {found.masked} layers"] if found.masked else []
     how += [f"STR thresholds of {found.thresholded} layers"] if found.thresholded else []
     card = replace(card, pruning=f"as trained elsewhere; {', '.join(how)}" if how else None)
-    details = {
+    details: SourceRecord = {
         "format": checkpoint.kind,
         "architecture": found.architecture.name,
         "naming": found.scheme.name,
@@ -201,7 +201,7 @@ def _from_onnx(path: Path, settings: ImportSettings) -> _Imported:
             f"{path.name} has no card: ImageNet's preprocessing is written into the new one; "
             + what_normalises(model, layout, path.name)
         )
-    details = {
+    details: SourceRecord = {
         "format": "onnx",
         "architecture": None,
         "naming": "the file's own",

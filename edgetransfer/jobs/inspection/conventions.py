@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from edgetransfer.engines import open_engine
 from edgetransfer.errors import DataError
 from edgetransfer.features import FeatureExtractor, cached_features, default_cache_folder, plan_for
 from edgetransfer.images import SUFFIXES
+from edgetransfer.reports.backbones import NormalisationRecord
 from edgetransfer.types import (
     NORMALISATIONS,
     Float32Array,
@@ -47,7 +48,7 @@ def compare_conventions(
     threads: int | None = None,
     cache: Path | None = None,
     progress: Progress = no_progress,
-) -> list[dict[str, Any]]:
+) -> list[NormalisationRecord]:
     """Score every usual normalisation on labelled photos; the keys are those of the JSON.
 
     At most 8 photos of each of 30 classes are looked at, evenly spread. The card's own
@@ -71,7 +72,7 @@ def compare_conventions(
         plan=plan_for(opened, cache, threads),
     )  # fmt: skip
     try:
-        rows = []
+        rows: list[NormalisationRecord] = []
         for name, given in _candidates(opened).items():
             with FeatureExtractor(started, given, workers=threads, cores=threads) as extractor:
                 table = cached_features(

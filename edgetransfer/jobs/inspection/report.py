@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from edgetransfer.backbones import Backbone
 from edgetransfer.engines import images_per_second, open_engine
@@ -15,6 +13,13 @@ from edgetransfer.graphs.compact import LayerChannels, compact, find_dead_channe
 from edgetransfer.graphs.freeze import freeze
 from edgetransfer.graphs.sparsity import measure_sparsity
 from edgetransfer.jobs.inspection.speed import speed_report
+from edgetransfer.reports.backbones import (
+    ChannelsRecord,
+    EngineTrialRecord,
+    InspectRecord,
+    NoEngineRecord,
+    SpeedRecord,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +36,7 @@ def inspect_backbone(
     batch_size: int = 64,
     cache: Path | None = None,
     compare: bool = True,
-) -> dict[str, Any]:
+) -> InspectRecord:
     """Everything that can be said of a backbone without data; the keys are those of the JSON.
 
     Speed is the median over about a second of random batches, and beside that of the same
@@ -56,7 +61,7 @@ def inspect_backbone(
     channels = {layer.weights: layer for layer in dead.layers}
     frozen = opened.frozen(batch_size)
     cache = cache or default_cache_folder()
-    speed: dict[str, Any] | None = None
+    speed: SpeedRecord | None = None
     try:
         started = open_engine(
             frozen,
@@ -68,8 +73,8 @@ def inspect_backbone(
         if compare:
             speed = speed_report(frozen, report, started, threads=threads, cache=cache)
         measured = speed and speed["images_per_second"]
-        trial: dict[str, Any] = {
-            **asdict(started.choice),
+        trial: EngineTrialRecord | NoEngineRecord = {
+            **started.choice.record,
             "batch_size": batch_size,
             "images_per_second": measured["sparse"] if measured else images_per_second(started),
         }
@@ -87,7 +92,7 @@ def inspect_backbone(
             "cut": opened.cut.what,
         },
         "input": {"size": opened.preprocessing.size},
-        "card": asdict(opened.card),
+        "card": opened.card.record,
         "sparsity": report.sparsity,
         "sparsity_with_classifier": opened.sparsity_with_classifier,
         "pruned_filters": report.pruned_filters,
@@ -135,7 +140,7 @@ def _card_doubts(backbone: Backbone) -> list[str]:
     return texts
 
 
-def _channels(layer: LayerChannels | None) -> dict[str, int | None]:
+def _channels(layer: LayerChannels | None) -> ChannelsRecord:
     """Dead channels of one layer; None where its form is not understood."""
     if layer is None:
         return {"inputs": None, "dead_inputs": None, "cut_inputs": None, "cut_outputs": None}

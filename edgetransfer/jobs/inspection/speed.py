@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
-from typing import Any
 
 import numpy as np
 import onnx
@@ -15,6 +14,7 @@ from edgetransfer.engines import Engine, LayerTime, engine_kind, open_engine
 from edgetransfer.errors import EngineError
 from edgetransfer.graphs.dense_twin import dense_twin
 from edgetransfer.graphs.sparsity import WEIGHT_INPUTS
+from edgetransfer.reports.backbones import SlowestRecord, SpeedRecord
 
 # Of an engine that gains: a layer's time over its dense time, at a share d of weights left, is
 # FLOOR + SLOPE * d, at most one; a multiply-add of a depthwise layer takes as long as DEPTHWISE
@@ -78,7 +78,7 @@ def speed_report(
     *,
     threads: int | None,
     cache: Path | None,
-) -> dict[str, Any]:
+) -> SpeedRecord:
     """The verdict for this machine; the keys are those of the JSON.
 
     Parameters
@@ -88,12 +88,13 @@ def speed_report(
     """
     name = engine.choice.name
     predicted = predicted_speedup(report, name)
-    found: dict[str, Any] = {
+    found: SpeedRecord = {
         "predicted_speedup": predicted,
         "speedup": None,
         "images_per_second": None,
         "slowest": [],
         "reason": None,
+        "verdict": "",
     }
     if not report.sparsity:
         return {**found, "verdict": "it is dense: there are no zeros to gain from"}
@@ -114,14 +115,14 @@ def speed_report(
 
 def slowest_layers(
     frozen: onnx.ModelProto, report: SparsityReport, engine: Engine, threads: int | None
-) -> list[dict[str, Any]]:
+) -> list[SlowestRecord]:
     """The steps of the run that take the longest, with the sparsity of their layers.
 
     Nothing for engines that do not time their steps.
     """
     layers = _layers_by_output(frozen, report)
     steps = sorted(_steps(frozen, engine, threads), key=lambda step: -step.share)
-    found = []
+    found: list[SlowestRecord] = []
     for step in steps[:SLOWEST]:
         inside = [layers[name] for name in step.tensors if name in layers]
         work = sum(layer.dense_macs for layer in inside)
@@ -152,7 +153,7 @@ def _layers_by_output(model: onnx.ModelProto, report: SparsityReport) -> dict[st
     }
 
 
-def _verdict(name: str, speedup: float, predicted: float, slowest: list[dict[str, Any]]) -> str:
+def _verdict(name: str, speedup: float, predicted: float, slowest: list[SlowestRecord]) -> str:
     text = f"{speedup:.2f} times as fast as dense here"
     if not engine_kind(name).gains:
         return f"{text}: {name} gains nothing from zeros"

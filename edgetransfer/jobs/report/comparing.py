@@ -6,7 +6,6 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -14,6 +13,7 @@ from edgetransfer.data import Sample
 from edgetransfer.errors import DataError, UsageError
 from edgetransfer.findings import PairedTest, Scored, mcnemar
 from edgetransfer.metrics import Accuracy, wilson_interval
+from edgetransfer.reports.report import ComparisonRecord, RunFactsRecord
 from edgetransfer.reprs import short_repr
 from edgetransfer.train.finished_run import FinishedRun, finished_run
 from edgetransfer.types import Progress, no_progress
@@ -38,7 +38,7 @@ class ComparedRun:
     """
 
     name: str
-    facts: dict[str, Any]
+    facts: RunFactsRecord
     accuracy: Accuracy
     against_first: PairedTest | None
 
@@ -71,7 +71,7 @@ class Comparison:
 
     __repr__ = short_repr
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> ComparisonRecord:
         """As JSON values."""
         return {
             "split": self.split,
@@ -200,7 +200,7 @@ def _paired(first: Sequence[_Outcome], second: Sequence[_Outcome]) -> PairedTest
     return mcnemar(len(first), only_first, only_second)
 
 
-def _facts(run: FinishedRun) -> dict[str, Any]:
+def _facts(run: FinishedRun) -> RunFactsRecord:
     report = run.report
     return {
         "backbone": report["backbone"]["name"],

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edgetransfer.atomic import write_atomically
-from edgetransfer.errors import EdgeTransferError, TakenError
 from edgetransfer.jobs.report.comparing import ComparedRun, Comparison
-from edgetransfer.pages import ComparePage, CompareRow, compare_page
+from edgetransfer.pages import ComparePage, CompareRow, check_page, compare_page, write_page_file
 
 
 def write_comparison(comparison: Comparison, path: Path) -> None:
@@ -20,8 +18,7 @@ def write_comparison(comparison: Comparison, path: Path) -> None:
     EdgeTransferError
         If it cannot be written.
     """
-    if path.is_dir():
-        raise TakenError(f"--out {path}: a folder of that name is in the way")
+    check_page(path)
     page = compare_page(
         ComparePage(
             method=comparison.method,
@@ -29,10 +26,7 @@ def write_comparison(comparison: Comparison, path: Path) -> None:
             rows=[_row(run) for run in comparison.runs],
         )
     )
-    try:
-        write_atomically(path, page.encode())
-    except OSError as error:
-        raise EdgeTransferError(f"{path}: cannot be written: {error.strerror or error}") from error
+    write_page_file(path, page)
 
 
 def _row(run: ComparedRun) -> CompareRow:

@@ -10,6 +10,7 @@ from typing import Any
 from edgetransfer.heads import Honest
 from edgetransfer.metrics import wilson_interval
 from edgetransfer.names import json_text, readable
+from edgetransfer.reports.stream import LeftOutRecord, StandingRecord
 from edgetransfer.runs import RunFolder
 from edgetransfer.runs.json_values import finite
 from edgetransfer.runs.run_folder import CURVE, HEAD, LABELS, METRICS, PAGE, REPORT
@@ -21,7 +22,7 @@ MISTAKES = 10  # of all kinds, the most frequent that a report names
 logger = logging.getLogger(__name__)
 
 
-def report_of(learner: Learner) -> dict[str, Any]:
+def report_of(learner: Learner) -> StandingRecord:
     """How a run stands, as JSON values."""
     return {
         "accepted": learner.counts.accepted,
@@ -39,7 +40,7 @@ def report_of(learner: Learner) -> dict[str, Any]:
     }
 
 
-def _left_out(honest: Honest) -> dict[str, Any]:
+def _left_out(honest: Honest) -> LeftOutRecord:
     """Accuracy of the head that was saved last, each sample scored by a head without it."""
     tested = honest.tested
     right = int((honest.logits[tested].argmax(axis=1) == honest.labels[tested]).sum())

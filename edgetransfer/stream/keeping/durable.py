@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from time import monotonic, time
-from typing import Any
 
+from edgetransfer.reports.stream import StandingRecord
 from edgetransfer.runs.pending import Staged
 from edgetransfer.runs.run_folder import PAGE
 from edgetransfer.stream.keeping.admission import Taken
@@ -145,7 +145,7 @@ class DurableLearner(KeptLearner):
         """Seconds since a labelled sample was taken in that waits for a full batch; 0 for none."""
         return monotonic() - self._taken_in if self.learner.waiting else 0.0
 
-    def report(self) -> dict[str, Any]:
+    def report(self) -> StandingRecord:
         """How the run stands, as JSON values."""
         return report_of(self.learner)
 

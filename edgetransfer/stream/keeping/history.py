@@ -68,7 +68,7 @@ class Moment:
         DataError
             If it holds no state of such a learner.
         """
-        learner = learner_for(checkpoint.state.values["dimension"], _learning(folder, checkpoint))
+        learner = learner_for(checkpoint.state.values["dimension"], learning_of(folder, checkpoint))
         try:
             restore(learner, checkpoint, folder.path)
         except BaseException:
@@ -187,7 +187,7 @@ def journal_names(run: Path) -> list[str]:
     return [f"{JOURNAL}/{path.name}" for path in segments(run / JOURNAL)]
 
 
-def _learning(folder: RunFolder, checkpoint: Checkpoint) -> LearningSettings:
+def learning_of(folder: RunFolder, checkpoint: Checkpoint) -> LearningSettings:
     """How a run is learned; the config is asked where the checkpoint is of an earlier version."""
     table = checkpoint.run.get("learning") or folder.read_config()["stream"]
     return load(LearningSettings, table, folder.path).resolved(table)

@@ -12,6 +12,7 @@ from time import monotonic
 from typing import Any
 
 from edgetransfer.atomic import write_atomically
+from edgetransfer.reports.stream import AccuracyRecord
 from edgetransfer.stream.keeping.opened import open_file, write_all
 from edgetransfer.stream.learning.learners import Learner
 
@@ -140,7 +141,7 @@ def _point(line: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def standing(learner: Learner) -> dict[str, Any]:
+def standing(learner: Learner) -> AccuracyRecord:
     """Accuracies, drift and refits of a learner, as JSON values."""
     return {
         "prequential": learner.scores.total,

@@ -15,7 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgetransfer.heads import LinearHead, SGDSettings
+from edgetransfer.reports.stream import OfLearner
 from edgetransfer.settings.learning import LearningSettings
+from edgetransfer.stream.learning.class_weights import class_importance
 from edgetransfer.stream.learning.drift import PageHinkley
 from edgetransfer.stream.learning.growing import GrowingSolver
 from edgetransfer.stream.learning.ids import id_key
@@ -28,6 +30,7 @@ from edgetransfer.stream.learning.learner_state import (
 )
 from edgetransfer.stream.learning.pool import UnlabelledPool
 from edgetransfer.stream.learning.prequential import Prequential
+from edgetransfer.stream.learning.randomness import batch_randomness
 from edgetransfer.stream.learning.records import Kind, Record
 from edgetransfer.stream.learning.refit import BackgroundRefit, fit
 from edgetransfer.stream.learning.reservoir import Reservoir
@@ -160,7 +163,7 @@ class FeatureLearner:
         self._score(rows, labels, views)
         self.solver.grow(tuple(self.classes))
         self._count(labels)
-        rng = _randomness(self.settings.seed, self.counts.batches)
+        rng = batch_randomness(self.settings.seed, self.counts.batches)
         row_labels = np.repeat(labels, views)
         keys = [sample.key for sample in batch for _ in sample.rows]
         self.reservoir.add(rows, row_labels.tolist(), keys, rng)
@@ -191,7 +194,7 @@ class FeatureLearner:
         settings = self.settings
         importance = None
         if settings.class_weights:
-            importance = self._importance(labels)
+            importance = class_importance(labels, self._by_class)
         size = settings.replay_size
         all_rows, all_labels = self.reservoir.draw(settings.replay * size, rng)
         for step in range(settings.replay):
@@ -206,14 +209,6 @@ class FeatureLearner:
                 np.concatenate([rows, old_rows]), np.concatenate([labels, old_labels]), importance
             )
 
-    def _importance(self, labels: IntArray) -> Float32Array:
-        """Weights by the inverse of class frequency, at most tenfold either way, mean one."""
-        present = max(1, int((self._by_class > 0).sum()))
-        even = self._by_class.sum() / present
-        weights = np.clip(even / self._by_class[labels], 0.1, 10.0)
-        scaled: Float32Array = (weights / weights.mean()).astype(np.float32)
-        return scaled
-
     # Refits
 
     def _consider_refit(self) -> None:
@@ -222,7 +217,7 @@ class FeatureLearner:
             self._decide(refit)
         if self._refit is None and counts.apart and counts.batches >= counts.next_refit:
             features, labels = self.reservoir.subset(
-                self.settings.refit_rows, _randomness(self.settings.seed, counts.batches, 1)
+                self.settings.refit_rows, batch_randomness(self.settings.seed, counts.batches, 1)
             )
             # Decided on as late as can be, so that a fast stream need not wait for the fit.
             self._refit = BackgroundRefit(counts.batches, counts.batches + counts.apart)
@@ -286,7 +281,7 @@ class FeatureLearner:
         self.classes, self._index = names, places
 
     def _fit_anew(self) -> None:
-        rng = _randomness(self.settings.seed, self.counts.batches, 2)
+        rng = batch_randomness(self.settings.seed, self.counts.batches, 2)
         features, labels = self.reservoir.subset(self.settings.refit_rows, rng)
         head = self.solver.head
         weights, bias = np.zeros_like(head.weights), np.zeros_like(head.bias)
@@ -303,7 +298,7 @@ class FeatureLearner:
 
     honest = None  # nothing is known of samples that are not new
 
-    def standing(self) -> dict[str, Any]:
+    def standing(self) -> OfLearner:
         """What is peculiar to this learner, as JSON values."""
         return {
             "reservoir": len(self.reservoir),
@@ -352,8 +347,3 @@ class FeatureLearner:
         self._by_class = parts["by_class"][""].copy()
         self._waiting = restored_waiting(parts["waiting"])
         self._pool.restore(parts["pool"])
-
-
-def _randomness(seed: int, batch: int, purpose: int = 0) -> np.random.Generator:
-    """A function of (seed, batch, purpose) alone, so that nothing of it needs to be saved."""
-    return np.random.Generator(np.random.Philox(key=[seed, 1 + purpose], counter=[0, 0, 0, batch]))

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from edgetransfer.heads import Honest, LinearHead
+from edgetransfer.reports.stream import OfLearner
 from edgetransfer.settings.learning import LearningSettings
 from edgetransfer.stream.learning.drift import PageHinkley
 from edgetransfer.stream.learning.feature_learner import FeatureLearner
@@ -68,7 +69,7 @@ class Learner(Protocol):
     def apply(self, record: Record) -> None:
         """Take in the next record of the journal."""
 
-    def standing(self) -> dict[str, Any]:
+    def standing(self) -> OfLearner:
         """What is peculiar to this learner, as JSON values."""
 
     def state(self) -> LearnerState:

@@ -12,9 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgetransfer.reports.stream import ScoreRecord
 from edgetransfer.types import IntArray
-
-Score = dict[str, float | None]
 
 
 class Prequential:
@@ -83,12 +82,12 @@ class Prequential:
         return self._scored
 
     @property
-    def total(self) -> Score:
+    def total(self) -> ScoreRecord:
         """``top1`` and ``mean_per_class`` over all, 0 to 1; None without samples."""
         return _score(self._right, self._scored)
 
     @property
-    def sliding(self) -> Score:
+    def sliding(self) -> ScoreRecord:
         """The same over the last samples alone."""
         right, counts = np.zeros((2, len(self._scored)))
         for label, predicted in self._recent:
@@ -97,7 +96,7 @@ class Prequential:
         return _score(right, counts)
 
     @property
-    def fading(self) -> Score:
+    def fading(self) -> ScoreRecord:
         """The same, with weights that fade."""
         return _score(*self._faded)
 
@@ -152,7 +151,7 @@ class Prequential:
         self._faded = state["faded"].copy()
 
 
-def _score(right: NDArray[Any], counts: NDArray[Any]) -> Score:
+def _score(right: NDArray[Any], counts: NDArray[Any]) -> ScoreRecord:
     there = counts > 0
     if not there.any():
         return {"top1": None, "mean_per_class": None}

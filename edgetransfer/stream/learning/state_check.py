@@ -76,6 +76,13 @@ def _check_statistics(state: LearnerState, dimension: int, n_classes: int) -> No
     _array(arrays, "kept.limit", np.uint8, (ID_BYTES,))
     rows = _array(arrays, "kept.rows", np.float32, (len(labels), dimension))
     _need(np.isfinite(rows).all(), "kept.rows")
+    if "recent.keys" in arrays:
+        _check_samples(arrays, "recent", np.float32, dimension)
+        _need(np.isfinite(arrays["recent.rows"]).all(), "recent.rows")
+        labels = _array(arrays, "recent.labels", np.int64, (len(arrays["recent.keys"]),))
+        _range(labels, 0, n_classes, "recent.labels")
+        held = np.bincount(labels, minlength=n_classes)
+        _need(bool((held == arrays["by_class"]).all()), "recent.labels")
 
 
 def _check_replay(state: LearnerState, dimension: int, n_classes: int) -> None:

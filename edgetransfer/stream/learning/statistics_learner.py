@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from edgetransfer.heads import FeatureMap, Honest, LinearHead, Statistics
 from edgetransfer.heads.statistics_solver import Choice, StatisticsSolver
+from edgetransfer.reports.stream import OfLearner
 from edgetransfer.settings.learning import LearningSettings
 from edgetransfer.settings.train import MapName
 from edgetransfer.stream.learning.drift import PageHinkley
@@ -29,6 +30,7 @@ from edgetransfer.stream.learning.learner_state import Counts, LearnerState
 from edgetransfer.stream.learning.newest_head import NewestHead
 from edgetransfer.stream.learning.pool import UnlabelledPool
 from edgetransfer.stream.learning.prequential import Prequential
+from edgetransfer.stream.learning.recent import RecentSamples
 from edgetransfer.stream.learning.records import Kind, Learned, Record
 from edgetransfer.stream.learning.views import predict_views
 from edgetransfer.types import Float32Array, IntArray
@@ -67,6 +69,7 @@ class StatisticsLearner:
         self._by_class: IntArray = np.zeros(0, np.int64)
         self._pool = UnlabelledPool(dimension, settings.pool_bytes)
         self._kept = KeySample(dimension, KEPT)
+        self._recent = RecentSamples(dimension, settings.recent)
         self._solver = StatisticsSolver(map=FeatureMap.made(MAP, dimension))
         self._lock = RLock()  # of the statistics: heads are solved in another thread
         self._statistics = Statistics(dimension, 0)
@@ -82,7 +85,7 @@ class StatisticsLearner:
     def head(self) -> LinearHead:
         """The head of all that was learned; it may have no class yet."""
         if not self._by_class.any():
-            return _empty(self.dimension)
+            return LinearHead.empty(self.dimension)
         with self._lock:
             if self._solved is not None and self._solved[0] == self._version:
                 return self._solved[1]
@@ -105,7 +108,7 @@ class StatisticsLearner:
     @property
     def newest(self) -> LinearHead:
         """The head to predict by: as above, or a fraction of a second older."""
-        return self._newest.get() if self._by_class.any() else _empty(self.dimension)
+        return self._newest.get() if self._by_class.any() else LinearHead.empty(self.dimension)
 
     @property
     def statistics(self) -> Statistics:
@@ -223,6 +226,9 @@ class StatisticsLearner:
             self._by_class[label] += 1
             self._kept.add(key, mapped[0], label)
             self._waiting.append((mapped, label))
+            self._recent.add(key, mapped, label)
+            for sample in self._recent.past():
+                self._subtract(*sample)
             if sum(len(rows) for rows, _ in self._waiting) >= WAITING:
                 _ = self.statistics
             self._version += 1
@@ -234,6 +240,12 @@ class StatisticsLearner:
             counts.batches += 1
             if self.on_batch is not None:
                 self.on_batch(self)
+
+    def _subtract(self, key: bytes, mapped: Float32Array, label: int) -> None:
+        self.statistics.subtract(mapped, np.full(len(mapped), label, np.int64))
+        self._by_class[label] -= 1
+        self._kept.forget(key)
+        self._recent.forget(key)
 
     def _born(self, name: str) -> int:
         """The index of a class, new or not."""
@@ -249,14 +261,17 @@ class StatisticsLearner:
     def _relabel(self, key: bytes, learned: Learned, name: str) -> None:
         old, label = self._index[learned.label], self._born(name)
         mapped = self._solver.map(learned.rows)
+        self.relabelled += 1
+        if key not in self._recent:
+            return
         with self._lock:
             views = np.full(len(mapped), 0, np.int64)
             self.statistics.relabel(mapped, views + old, views + label)
             self._by_class[old] -= 1
             self._by_class[label] += 1
             self._kept.relabel(key, label)
+            self._recent.relabel(key, label)
             self._version += 1
-        self.relabelled += 1
         self._newest.changed()
 
     def close(self) -> None:
@@ -284,12 +299,10 @@ class StatisticsLearner:
                 if learned is None:
                     removed += self._pool.leave(key)
                     continue
-                label = self._index[learned.label]
-                mapped = self._solver.map(learned.rows)
-                self.statistics.subtract(mapped, np.full(len(mapped), label, np.int64))
-                self._by_class[label] -= 1
-                self._kept.forget(key)
                 removed += 1
+                if key not in self._recent:
+                    continue
+                self._subtract(key, self._solver.map(learned.rows), self._index[learned.label])
             self._drop(frozenset(classes) & self._index.keys())
             self.forgotten += removed
             self._version += 1
@@ -304,6 +317,7 @@ class StatisticsLearner:
         new = [places.get(name, -1) for name in self.classes]
         self.scores.relabel(new)
         self._kept.renumber(new)
+        self._recent.renumber(new)
         kept = np.flatnonzero(np.array(new) >= 0)
         self.statistics.dropped(kept)
         self._by_class = self._by_class[kept]
@@ -311,7 +325,7 @@ class StatisticsLearner:
 
     # Reports and checkpoints
 
-    def standing(self) -> dict[str, Any]:
+    def standing(self) -> OfLearner:
         """What is peculiar to this learner, as JSON values."""
         return {
             "kept_rows": len(self._kept),
@@ -328,11 +342,12 @@ class StatisticsLearner:
                 "kept": self._kept.state(),
                 "scores": self.scores.state(),
                 "pool": self._pool.state(),
+                "recent": self._recent.state(),
             }
-        for part, values in parts.items():
-            arrays |= {f"{part}.{name}": value for name, value in values.items()}
+        for part, held in parts.items():
+            arrays |= {f"{part}.{name}": value for name, value in held.items()}
         arrays["by_class"] = self._by_class
-        json_values: dict[str, Any] = {
+        values: dict[str, Any] = {
             "learner": "statistics",
             "map": MAP,
             "dimension": self.dimension,
@@ -342,7 +357,7 @@ class StatisticsLearner:
             "relabelled": self.relabelled,
             "forgotten": self.forgotten,
         }
-        return LearnerState(arrays=arrays, values=json_values)
+        return LearnerState(arrays=arrays, values=values)
 
     def restore(self, state: LearnerState) -> None:
         """Go on from what `state` returned."""
@@ -352,6 +367,7 @@ class StatisticsLearner:
         self._index = {name: i for i, name in enumerate(self.classes)}
         self._statistics = Statistics.of_arrays(parts["statistics"])
         self._kept.restore(parts["kept"])
+        self._recent.restore(parts.get("recent", {}))
         self.scores.restore(parts["scores"])
         self.scores.grow(len(self.classes))
         self.drift = PageHinkley(**values["drift"])
@@ -359,9 +375,3 @@ class StatisticsLearner:
         self._by_class = parts["by_class"][""].copy()
         self._pool.restore(parts["pool"])
         self._version += 1
-
-
-def _empty(dimension: int) -> LinearHead:
-    return LinearHead(
-        weights=np.zeros((dimension, 0), np.float32), bias=np.zeros(0, np.float32), classes=()
-    )

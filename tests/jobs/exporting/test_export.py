@@ -175,7 +175,7 @@ def test_a_graph_that_says_something_else_is_not_written(
         weights.CopyFrom(numpy_helper.from_array(values, weights.name))
         return model
 
-    for wrong, said in ((swapped, "probabilities that differ"), (filled, "0 are zero in the")):
+    for wrong, said in ((swapped, "numbers that differ"), (filled, "0 are zero in the")):
         monkeypatch.setattr(job, "merged", wrong)
         for name in ("a.onnx", "a"):
             with pytest.raises(EdgeTransferError, match=said):

@@ -121,7 +121,8 @@ def test_the_script_sees_photos_as_predict_does(
             normalisation="caffe" if inside else None,
         )
     )
-    export(tmp_path / "run", tmp_path / "m.onnx", preprocessing_inside=inside)
+    # With 0 none is unknown: odd photos are far from all classes.
+    export(tmp_path / "run", tmp_path / "m.onnx", preprocessing_inside=inside, unknown_below=0)
     shown = [
         *sorted(find_images(photos / "test", suffixes=SUFFIXES)),
         *odd_photos(tmp_path / "odd"),
@@ -150,6 +151,51 @@ def test_the_script_says_what_is_unknown(
         expected = [p.unknown for p in classifier.predict(shown)]
     assert [line.endswith(" unknown") for line in lines.splitlines()] == expected
     assert sum(expected) == 8
+
+
+@pytest.mark.parametrize("given", [None, 0.0, 0.7])
+def test_what_is_far_from_all_classes_is_unknown_in_every_form(
+    given: float | None,
+    photos: Path,
+    backbone: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for label in ("blue", "green", "red"):
+        for i in range(8):  # 5 % of 24 is one
+            small = np.random.default_rng((i, len(label))).integers(0, 90, (32, 32, 3), np.uint8)
+            small[..., ["red", "green", "blue"].index(label)] += 160
+            Image.fromarray(small).save(photos / "train" / label / f"more{i}.png")
+    run = tmp_path / "run"
+    train_linear(
+        backbone=str(backbone),
+        data=str(photos),
+        out=str(run),
+        cache_dir=str(tmp_path / "cache"),
+        engine="onnxruntime",
+        threads=1,
+        feature_map="raw",
+    )
+    shown = [
+        *sorted(find_images(photos, suffixes=SUFFIXES)),
+        *odd_photos(tmp_path / "odd"),
+    ]
+    forms = [tmp_path / name for name in ("m.onnx", "inside.onnx", "folder")]
+    for form in forms:
+        export(run, form, unknown_below=given, preprocessing_inside=form.stem == "inside")
+    with Classifier.load(run, engine="onnxruntime", unknown_below=given) as classifier:
+        expected = {p.id: p.unknown for p in classifier.predict(shown)}
+    assert any(expected.values()) == (given != 0)
+    assert not all(expected.values())
+    for form in forms:
+        with Classifier.load(form, engine="onnxruntime") as classifier:
+            assert {p.id: p.unknown for p in classifier.predict(shown)} == expected
+    for form in forms[:2]:
+        capsys.readouterr()
+        lines = by_script(tmp_path, form, shown, capsys, monkeypatch)
+        said = {line.split("  ")[0]: line.endswith(" unknown") for line in lines.splitlines()}
+        assert said == expected
 
 
 def test_the_script_is_short() -> None:

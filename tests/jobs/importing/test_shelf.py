@@ -174,7 +174,7 @@ def test_an_installed_package_becomes_a_backbone(net, monkeypatch, tmp_path, cap
     assert (entry["where"], entry["top1"], entry["command"]) == ("here", 0.7, None)
     assert entry["macs"] == multiply_adds(V1, 224)
     assert main(["backbones"]) == 0
-    assert "some-net             here" in capsys.readouterr().err
+    assert "some-net                   here" in capsys.readouterr().err
 
 
 def test_a_package_of_another_file_is_refused(net, monkeypatch, tmp_path):

@@ -1,0 +1,53 @@
+"""Which command prints what."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from edgetransfer.reports import (
+    audit,
+    backbones,
+    benchmark,
+    check,
+    demo,
+    evaluate,
+    export,
+    extract,
+    machine,
+    predict,
+    pretrain,
+    report,
+    rewind,
+    sparsify,
+    stream,
+    train,
+)
+
+# By command, each of the records that it may print; `backbones get` prints what `import` does.
+REPORTS: dict[str, tuple[Any, ...]] = {
+    "train": (train.TrainingRecord,),
+    "finetune": (train.FinetuningRecord,),
+    "extract": (extract.ExtractionRecord,),
+    "stream": (stream.StreamRecord,),
+    "evaluate": (evaluate.EvaluateRecord, evaluate.ClassifierRecord),
+    "predict": (predict.PredictRecord,),
+    "audit": (audit.AuditRecord,),
+    "report": (report.PageRecord, report.ComparisonRecord),
+    "serve": (stream.AddressRecord, stream.ServeRecord),
+    "teach": (stream.AddressRecord, stream.TeachRecord),
+    "inspect": (backbones.InspectRecord,),
+    "sparsify": (sparsify.SparsifyRecord,),
+    "pretrain": (pretrain.PretrainRecord,),
+    "compact": (backbones.CompactRecord,),
+    "benchmark": (benchmark.BenchmarkRecord,),
+    "tune": (machine.TuneRecord,),
+    "doctor": (machine.DoctorRecord,),
+    "demo": (demo.DemoRecord,),
+    "export": (export.ExportRecord,),
+    "check": (check.CheckRecord,),
+    "rollback": (rewind.RollbackRecord,),
+    "forget": (rewind.ForgetRecord,),
+    "relabel": (rewind.RelabelRecord,),
+    "import": (backbones.ImportRecord,),
+    "backbones": (backbones.BackbonesRecord,),
+}
