@@ -144,6 +144,13 @@ def test_bombs_stay_within_memory_and_time(tmp_path: Path) -> None:
         assert found[name]["samples"] == 0, name
 
 
+@pytest.mark.parametrize("name", ["extended headers", "a name within a name"])
+def test_headers_before_headers_are_named(tmp_path: Path, name: str) -> None:
+    (tmp_path / "a.tar").write_bytes(BOMBS[name]() + END)
+    (arrival,) = read(tmp_path / "a.tar")
+    assert "too many headers before one file" in (arrival.problem or "")
+
+
 def test_many_that_have_not_met_are_told_in_time(tmp_path: Path) -> None:
     """Each is looked at once: as many again take twice as long, not four times."""
 

@@ -52,7 +52,10 @@ def tar_members(path: Path, wanted: Wanted) -> Members:
         rest = yield from _plain_members(file, wanted)
         if rest is not None:
             file.seek(rest)
-            yield from _other_members(file, wanted, compressed=rest == 0)
+            try:
+                yield from _other_members(file, wanted, compressed=rest == 0)
+            except RecursionError:  # `tarfile` calls itself for each header before a file
+                raise tarfile.ReadError("too many headers before one file") from None
 
 
 class _Bounded:
