@@ -16,7 +16,7 @@ from torch import Tensor
 from edgetransfer.errors import UsageError
 from edgetransfer.graphs.pruning import layer_sparsities
 from edgetransfer.pretrain.network import WeightedLayer
-from edgetransfer.settings.pretrain import Spread
+from edgetransfer.settings.policy_options import Spread
 from edgetransfer.settings.sparsify import Pattern
 
 Masks = dict[str, Tensor]

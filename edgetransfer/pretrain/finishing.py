@@ -17,7 +17,8 @@ from edgetransfer.finetune.checking import AGREED, COMPARED, difference_of
 from edgetransfer.pretrain.compressions import Compression, NOfM, Rounding, TopK
 from edgetransfer.pretrain.network import Network
 from edgetransfer.pretrain.photos import TUNING_EPOCH, Photos
-from edgetransfer.settings.pretrain import Pretraining, levels_of
+from edgetransfer.settings.policy_options import levels_of
+from edgetransfer.settings.pretrain import Pretraining
 from edgetransfer.settings.sparsify import Pattern
 
 if TYPE_CHECKING:

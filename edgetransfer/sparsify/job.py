@@ -44,7 +44,7 @@ from edgetransfer.sparsify.result import write_sparse
 from edgetransfer.sparsify.streaming import NetworkPair, batch_axes, shapes_of
 from edgetransfer.sparsify.timing import Stopwatch
 from edgetransfer.sparsify.tuning import tune
-from edgetransfer.sparsify.weights import NetworkWeights
+from edgetransfer.sparsify.weights import NetworkWeights, copied, zeros_of
 from edgetransfer.sparsify.work import WorkFolder, work_path
 from edgetransfer.train.upstream import UpstreamTest, evaluate_upstream
 from edgetransfer.types import Progress, no_progress
@@ -100,7 +100,7 @@ class _Job:
         self.progress = progress
         self.dense = backbone.frozen(CHUNK)
         self.axes = batch_axes(self.dense, backbone.frozen(CHUNK + 1))
-        self.pruned = _copy(self.dense)
+        self.pruned = copied(self.dense)
         self.layers = self._prunable_graph()
         if settings.refine_minutes:
             check_torch(self.dense, "--refine trains")
@@ -142,7 +142,7 @@ class _Job:
             report["feature_cosine"] = closeness.get("held_out", closeness["fitted"])["cosine"]
         counted = measure_sparsity(self.pruned)
         report["sparsity"] = counted.sparsity
-        report["pruned_layers_sparsity"] = self._pruned_sparsity()
+        report["pruned_layers_sparsity"] = zeros_of(self.pruned, self.layers)
         report["macs"] = {"dense": counted.dense_macs, "nonzero": counted.nonzero_macs}
         if stopwatch is not None:
             report["speed"] = self._speed(frozen, stopwatch)
@@ -272,7 +272,7 @@ class _Job:
         pair = None
         if self.views is not None:
             few = self.views.fewer(VIEWS_TO_COMPARE)
-            pair = self._pair(self.dense, _copy(self.dense), few)
+            pair = self._pair(self.dense, copied(self.dense), few)
         budget = plan(self.settings, layers, pair, frozen, stopwatch, self.progress)
         work.note("budget", asdict(budget))
         return budget
@@ -304,12 +304,6 @@ class _Job:
             self.progress,
         )
 
-    def _pruned_sparsity(self) -> float:
-        weights = NetworkWeights(self.pruned)
-        arrays = [weights.array(layer.name) for layer in self.layers if layer.prunable]
-        zeros = sum(int(np.count_nonzero(a == 0)) for a in arrays)
-        return zeros / sum(a.size for a in arrays)
-
     def _time_layers(
         self, frozen: onnx.ModelProto, stopwatch: Stopwatch, records: list[PrunedLayerRecord]
     ) -> None:
@@ -322,7 +316,7 @@ class _Job:
             by_name[layer.name]["milliseconds"] = {"dense": 1000 * before, "sparse": 1000 * after}
 
     def _speed(self, frozen: onnx.ModelProto, stopwatch: Stopwatch) -> PrunedSpeedRecord | None:
-        sparse = _copy(frozen)
+        sparse = copied(frozen)
         NetworkWeights(sparse).take_from(NetworkWeights(self.pruned), self.layers)
         self.progress("measuring speed", 0, 1)
         try:
@@ -351,9 +345,3 @@ class _Job:
     def _warn(self, text: str) -> None:
         logger.warning("%s", text)
         self.warnings.append(text)
-
-
-def _copy(model: onnx.ModelProto) -> onnx.ModelProto:
-    copy = onnx.ModelProto()
-    copy.CopyFrom(model)
-    return copy

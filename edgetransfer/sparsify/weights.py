@@ -124,3 +124,17 @@ class NetworkWeights:
         self._tensors[tensor.name] = self.model.graph.initializer[-1]
         del node.input[2:]
         node.input.append(tensor.name)
+
+
+def copied(model: onnx.ModelProto) -> onnx.ModelProto:
+    """A network of its own with the same weights."""
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    return copy
+
+
+def zeros_of(model: onnx.ModelProto, layers: Iterable[Layer]) -> float:
+    """The share of the prunable weights that are zero, 0 to 1."""
+    weights = NetworkWeights(model)
+    arrays = [weights.array(layer.name) for layer in layers if layer.prunable]
+    return sum(int(np.count_nonzero(a == 0)) for a in arrays) / sum(a.size for a in arrays)

@@ -25,7 +25,8 @@ from edgetransfer.errors import UsageError
 from edgetransfer.pretrain.network import Tensors
 from edgetransfer.pretrain.policies.policy import Policy, target_of
 from edgetransfer.pretrain.training import Horizon, Training
-from edgetransfer.settings.pretrain import Pretraining, phases_of
+from edgetransfer.settings.policy_options import phases_of
+from edgetransfer.settings.pretrain import Pretraining
 
 LENGTHS = (10.0, 5.0, 5.0, 10.0, 15.0)  # epochs, of a training of `USUAL`
 USUAL = 100

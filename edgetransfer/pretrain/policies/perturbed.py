@@ -37,7 +37,8 @@ from edgetransfer.pretrain.network import Tensors
 from edgetransfer.pretrain.objectives import Batch
 from edgetransfer.pretrain.policies.policy import Policy, target_of
 from edgetransfer.pretrain.training import Training
-from edgetransfer.settings.pretrain import Pretraining, levels_of
+from edgetransfer.settings.policy_options import levels_of
+from edgetransfer.settings.pretrain import Pretraining
 from edgetransfer.settings.sparsify import Pattern
 
 ASCENDING = frozenset(["cram", "cram+", "cram+-multi"])

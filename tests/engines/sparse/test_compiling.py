@@ -174,8 +174,8 @@ def test_kernels_and_sessions_are_clean_under_sanitizers(tmp_path: Path) -> None
         ).stdout.strip()
         for name in ("asan", "ubsan", "stdc++")
     ]
-    names = ("test_kernels", "test_session", "test_graphs", "test_padding", "test_epilogues")
-    tests = [str(HERE / f"{name}.py") for name in names]
+    rooms = ("kernels", "session", "graphs", "padding", "epilogues", "mixing")
+    tests = [str(HERE / f"test_{name}.py") for name in rooms]
     deselected = [f"--deselect={HERE / 'test_graphs.py'}::test_imagenet_graphs"]
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(SANITIZED), str(library), *tests, *deselected],
