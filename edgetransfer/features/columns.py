@@ -63,9 +63,6 @@ class PhotoFeatures:
         self.image = image
         self._worker = FeatureWorker(str(backbone), reading=reading, engine=engine, threads=threads)
 
-    def __repr__(self) -> str:
-        return f"PhotoFeatures({self._worker.source!r}, image={self.image!r})"
-
     @property
     def dimension(self) -> int:
         """The length of a feature row."""

@@ -46,7 +46,7 @@ def test_a_row_a_photo_with_the_features_that_it_has(settings, backbone):  # noq
     assert report["photos"] == len(ids) == 75
     assert report["tables"] == len(tables.files) == 4
     found = np.concatenate([part.features for part in rows])
-    wanted = features(str(backbone), [settings.data / name for name in ids])
+    wanted = features(str(backbone), [settings.data / name for name in ids], engine="onnxruntime")
     assert np.array_equal(found, wanted)
     assert {s for part in rows for s in part.splits} == {"train", "test"}
     assert all(

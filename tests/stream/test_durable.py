@@ -241,7 +241,7 @@ def test_a_full_disk_loses_nothing(
             except JournalFullError:
                 failures += 1
                 assert durable.learner.counts.accepted == start
-    assert failures > 3
+    assert failures > 1
     monkeypatch.setattr(os, "write", real)
     assert ended(durable) == whole
 

@@ -37,7 +37,7 @@ def resized(low: Lowering, node: onnx.NodeProto, a: Attributes) -> Value:
         for d, n in enumerate(shape):
             if d and (sides[d] != n or scales[d] != 1):
                 wanted = np.clip(_rounded(places[d], rounding), 0, n - 1)
-                value = _repeated(low, value, d, wanted)
+                value = picked(low, value, d, wanted)
         return value
     value = low.canonical(value)
     if value.flat or len(shape) != 4 or sides[:2] != shape[:2]:
@@ -109,11 +109,3 @@ def _between(places: Weights, size: int) -> tuple[Integers, Weights]:
     first = np.floor(inside).astype(np.int64)
     second = np.minimum(first + 1, size - 1)
     return np.stack([first, second], axis=1), (inside - first).astype(np.float32)
-
-
-def _repeated(low: Lowering, value: Value, dimension: int, places: Integers) -> Value:
-    if low.full_shape(value)[dimension] > 1:
-        return picked(low, value, dimension, places)
-    if len(places) == 1:
-        return value
-    raise EngineError("it does not repeat an axis of one place")

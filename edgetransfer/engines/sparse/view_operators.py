@@ -96,8 +96,8 @@ def picked(low: Lowering, value: Value, dimension: int, places: Integers) -> Val
         raise EngineError("nothing is left")
     if np.array_equal(places, np.arange(size)):
         return value
-    if size == 1:  # one place, several times: a factor that leads nowhere
-        raise EngineError("it does not repeat an axis of one place")
+    if size == 1:
+        return _spread(low, value, {dimension: len(places)})
     if len(value.view[dimension]) > 1:
         # Its factors side by side on one axis of the plan.
         layout = layout_of(value.view)
@@ -182,12 +182,18 @@ def expanded(low: Lowering, node: onnx.NodeProto, a: Attributes) -> Value:
         raise EngineError("it does not repeat the batch")
     if not repeated:
         return value
-    if len(shape) == 4:
+    return _spread(low, value, {d: wanted[d] for d in repeated})
+
+
+def _spread(low: Lowering, value: Value, wanted: dict[int, int]) -> Value:
+    """Axes of one place, each as many times as is wanted: factors that lead nowhere."""
+    rank = len(value.view)
+    if rank == 4:
         value = low.canonical(value)
     view, layout = list(value.view), [list(axis) for axis in layout_of(value.view)]
-    for d in repeated:  # a factor that leads nowhere
-        view[d] = (*view[d], Factor(Axis.CHANNEL, wanted[d], 0))
-        home = 2 if d == len(shape) - 1 else 1 if d == len(shape) - 2 else 0
+    for d, n in wanted.items():
+        view[d] = (*view[d], Factor(Axis.CHANNEL, n, 0))
+        home = 2 if d == rank - 1 else 1 if d == rank - 2 else 0
         layout[home].append((d, len(view[d]) - 1))
     seen = low.made(value.tensor, tuple(view))
     return low.relaid(seen, (layout[0], layout[1], layout[2]))
