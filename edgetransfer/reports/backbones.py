@@ -22,6 +22,8 @@ class ListedRecord(TypedDict):
         Multiply-accumulate operations an image.
     top1
         On ImageNet, in percent, as published.
+    top1_photo_a_class
+        On one photo of each ImageNet class, in percent, as measured here.
     transfer
         On Caltech-101, in percent, mean per class, as measured here.
     images_per_second
@@ -40,6 +42,7 @@ class ListedRecord(TypedDict):
     macs: int | None
     licence: str | None
     top1: float | None
+    top1_photo_a_class: float | None
     transfer: float | None
     images_per_second: float | None
     command: str | None
@@ -71,6 +74,10 @@ class CardRecord(TypedDict):
     ----
     features
         The tensor that holds the features.
+    top1_photo_a_class
+        Of its own classifier on one photo of each ImageNet class, 0 to 1.
+    transfer
+        Mean accuracy per class of a linear head on Caltech-101, 0 to 1.
     parent
         The sha256 of what it was made from.
     assumed
@@ -83,6 +90,8 @@ class CardRecord(TypedDict):
     dimension: int | None
     sparsity: float | None
     sparsity_with_classifier: float | None
+    top1_photo_a_class: float | None
+    transfer: float | None
     pruning: str | None
     licence: str | None
     source: str | None
