@@ -8,6 +8,7 @@ import re
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from time import time
 
 _LEFT = re.compile(r"\..+\.[0-9a-f]{8}\.tmp")
 
@@ -79,9 +80,19 @@ def is_leftover(name: str) -> bool:
     return _LEFT.fullmatch(name) is not None
 
 
-def remove_leftovers(folder: Path) -> None:
-    """Delete what killed writes have left; for whoever alone writes to the folder."""
-    if folder.is_dir():
-        for path in list(folder.iterdir()):
-            if is_leftover(path.name):
-                path.unlink(missing_ok=True)
+def remove_leftovers(folder: Path, *, after: float = 0.0) -> None:
+    """Delete what killed writes have left.
+
+    Parameters
+    ----------
+    after
+        Seconds that it has lain there: for a folder that others write to as well. None by default,
+        for whoever alone writes to it.
+    """
+    if not folder.is_dir():
+        return
+    for path in list(folder.iterdir()):
+        if is_leftover(path.name):
+            with contextlib.suppress(FileNotFoundError):
+                if not after or time() - path.lstat().st_mtime > after:
+                    path.unlink()

@@ -12,7 +12,6 @@ from edgetransfer.engines.registry import (
     available_kinds,
     engine_kind,
     engine_names,
-    fills_up,
     reference_kind,
 )
 from edgetransfer.engines.speed import batch_seconds, images_per_second
@@ -32,7 +31,6 @@ __all__ = [
     "batch_seconds",
     "engine_kind",
     "engine_names",
-    "fills_up",
     "find_plan",
     "images_per_second",
     "open_engine",

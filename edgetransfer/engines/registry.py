@@ -62,8 +62,6 @@ class EngineKind:
         ``auto`` never takes such an engine.
     unmeasured
         Why ``auto`` may take it where nothing was measured; None if it must be measured first.
-    fills_up
-        Whether a batch of fewer images costs as much as a full one.
     gains
         Whether it is faster on a backbone with more zeros.
     layer_times
@@ -80,7 +78,6 @@ class EngineKind:
     open: Opener
     why_absent: Callable[[], str | None] = lambda: None
     aborts: bool = False
-    fills_up: bool = True
     reduced: str | None = None
     unmeasured: str | None = None
     gains: bool = False
@@ -109,7 +106,6 @@ KINDS: tuple[EngineKind, ...] = (
         open=sparse.open_sparse,
         why_absent=lambda: sparse.why_absent(),
         unmeasured="it gains from sparsity and may be used in production",
-        fills_up=False,
         gains=True,
         layer_times=sparse.layer_times,
         describe=lambda: sparse.describe(),
@@ -171,11 +167,6 @@ def engine_kind(name: str) -> EngineKind:
         if kind.name == name:
             return kind
     raise UsageError(f"--engine is one of {', '.join(engine_names())}, not {name!r}")
-
-
-def fills_up(engine: Engine) -> bool:
-    """Whether a batch of fewer images costs an engine as much as a full one."""
-    return all(kind.fills_up for kind in KINDS if kind.name == engine.name)
 
 
 def reference_kind() -> EngineKind:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edgetransfer.atomic import write_atomically
-from edgetransfer.errors import DataError, TakenError
+from edgetransfer.atomic import remove_leftovers, write_atomically
+from edgetransfer.errors import EdgeTransferError, TakenError
 from edgetransfer.features.table_index import Index
 from edgetransfer.settings.extract import INDEX
+
+LEFT_SECONDS = 24 * 3600  # of a temporary file: a younger one may be another member's
 
 
 def begin(index: Index, folder: Path, *, overwrite: bool) -> None:
@@ -17,6 +19,8 @@ def begin(index: Index, folder: Path, *, overwrite: bool) -> None:
     ------
     TakenError
         If it holds something else.
+    EdgeTransferError
+        If it cannot be written.
     """
     there = Index.read(folder) if not overwrite else None
     if there is not None:
@@ -28,6 +32,7 @@ def begin(index: Index, folder: Path, *, overwrite: bool) -> None:
                 f"{folder}: it holds other features: {differs}; choose another --out, or "
                 "--overwrite"
             )
+        remove_leftovers(folder, after=LEFT_SECONDS)
         return
     if not overwrite and folder.is_dir() and any(folder.iterdir()):
         raise TakenError(f"{folder}: it holds something else; choose another --out")
@@ -37,4 +42,6 @@ def begin(index: Index, folder: Path, *, overwrite: bool) -> None:
             path.unlink()
         write_atomically(folder / INDEX, index.text().encode())
     except OSError as error:
-        raise DataError(f"{folder}: cannot be written: {error.strerror or error}") from error
+        raise EdgeTransferError(
+            f"{folder}: cannot be written: {error.strerror or error}"
+        ) from error

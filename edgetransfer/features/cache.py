@@ -8,12 +8,11 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from stat import S_ISREG
-from time import time
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgetransfer.atomic import is_leftover, write_atomically
+from edgetransfer.atomic import remove_leftovers, write_atomically
 from edgetransfer.engines import EngineChoice
 from edgetransfer.images import DECODING_VERSION
 from edgetransfer.sealing import BrokenSealError, has_seal, sealed
@@ -61,7 +60,8 @@ class FeatureCache:
         self.folder = root / hashlib.sha256(key.encode()).hexdigest()[:32]
         self.dimension = dimension
         self._rows: dict[bytes, Float32Array] = {}
-        self._remove_leftovers()
+        with contextlib.suppress(OSError):
+            remove_leftovers(self.folder, after=LEFT_SECONDS)
         for keys, features in self._shards():
             self._rows.update(zip(keys, features, strict=True))
 
@@ -88,13 +88,6 @@ class FeatureCache:
         self.folder.mkdir(parents=True, exist_ok=True)
         write_atomically(self.folder / f"{uuid.uuid4().hex}.safetensors", content)
         self._rows.update(zip(keys, rows, strict=True))
-
-    def _remove_leftovers(self) -> None:
-        """Delete what killed processes left; what is young may be in the making."""
-        for path in self.folder.glob(".*"):
-            with contextlib.suppress(OSError):
-                if is_leftover(path.name) and time() - path.lstat().st_mtime > LEFT_SECONDS:
-                    path.unlink()
 
     def _shards(self) -> Iterator[tuple[list[bytes], Float32Array]]:
         for path in sorted(self.folder.glob("*.safetensors")):

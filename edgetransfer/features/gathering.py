@@ -1,9 +1,10 @@
 """Images of many askers, gathered into the batches of one engine.
 
-An image waits for others a few milliseconds at most while the engine is idle. While it is busy
-there is nothing to hurry for: images gather until it is free, or until there is half a batch, which
-is decoded meanwhile. Of what has gathered by an idle engine, half goes first: else all askers would
-be answered at once, and the engine would wait until their next images have come and are decoded.
+An idle engine waits a few milliseconds for the next image before it runs those that are there,
+also after a batch: whoever was answered asks again at once, and would else go into batches of two
+halves for ever, each of which costs more an image than a whole one. While the engine is busy there
+is nothing to hurry for: images gather until it is free, or until a whole batch can be decoded
+meanwhile.
 """
 
 from __future__ import annotations
@@ -19,7 +20,6 @@ from typing import Generic, TypeVar
 import numpy as np
 
 from edgetransfer.data import Sample
-from edgetransfer.engines import fills_up
 from edgetransfer.errors import EdgeTransferError
 from edgetransfer.features.extractor import FeatureBatch, FeatureExtractor, ViewBatch
 from edgetransfer.types import Float32Array
@@ -27,6 +27,7 @@ from edgetransfer.types import Float32Array
 logger = logging.getLogger(__name__)
 
 KEPT = 1000  # latencies, for their quantiles
+AT_MOST = 4
 
 Ticket = TypeVar("Ticket")
 Answer = Callable[[list[Ticket], Mapping[int, Float32Array | str]], None]
@@ -61,7 +62,7 @@ class Gatherer(Generic[Ticket]):
     fail
         Told of a batch that the engine, or ``answer``, has failed at.
     gather_seconds
-        How long an image waits for others at most.
+        How long it is waited for another image; for all of them `AT_MOST` times as long.
     capacity
         Images that wait at most.
     """
@@ -84,7 +85,7 @@ class Gatherer(Generic[Ticket]):
         self._gather_seconds = gather_seconds
         self._capacity = capacity
         self._queue: deque[_Waiting[Ticket]] = deque()
-        self._rest = 0  # what the first half left
+        self._free_since = 0.0  # when the last batch ended
         self._running: deque[list[_Waiting[Ticket]]] = deque()
         self._next: tuple[FeatureExtractor, Callable[[], None]] | None = None
         self._closing = False
@@ -158,24 +159,25 @@ class Gatherer(Generic[Ticket]):
             while True:
                 if self._next is not None:
                     return None
-                due = self._queue[0].came + self._gather_seconds if self._queue else None
+                due = self._due()
                 hurry = due is not None and (self._closing or due <= monotonic())
-                # Of a few askers a whole batch is never there while another one is on its way.
-                enough = size if wait else min(-(-size // 2), self._rest or size)
-                if len(self._queue) >= enough or (wait and hurry):
+                if len(self._queue) >= size or (wait and hurry):
                     break
                 if not wait or self._closing:
                     return None
                 self._changed.wait(None if due is None else max(0.0, due - monotonic()))
-            n = min(size, len(self._queue))
-            halved = not self._running and not fills_up(self._extractor.engine)
-            if halved:
-                n = min(n, -(-len(self._queue) // 2))
-            taken = [self._queue.popleft() for _ in range(n)]
-            self._rest = len(self._queue) if halved else 0
+            taken = [self._queue.popleft() for _ in range(min(size, len(self._queue)))]
             self._running.append(taken)
         samples = [item.sample for item in taken]
         return ViewBatch(samples=samples, indices=np.arange(len(samples)))
+
+    def _due(self) -> float | None:
+        """When an idle engine has waited long enough: for the next one, and for all of them."""
+        if not self._queue:
+            return None
+        last = max(self._queue[-1].came, self._free_since) + self._gather_seconds
+        first = max(self._queue[0].came, self._free_since) + AT_MOST * self._gather_seconds
+        return min(last, first)
 
     def _finish(self, batch: FeatureBatch) -> None:
         found: dict[int, Float32Array | str] = dict(batch.failed)
@@ -184,6 +186,7 @@ class Gatherer(Generic[Ticket]):
             found[place] = row if np.isfinite(row).all() else "its features are not finite"
         self._answer([item.ticket for item in self._running[0]], found)
         done, now = self._running.popleft(), monotonic()
+        self._free_since = now
         self.images += len(done)
         self.batches += 1
         self.latencies.extend(now - item.came for item in done)

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from edgetransfer.atomic import write_atomically
-from edgetransfer.errors import DataError
+from edgetransfer.errors import DataError, EdgeTransferError
 from edgetransfer.features.tables import ENDING, Origin, TableFile, TableRows
 from edgetransfer.heads import FeatureMap, Statistics
 from edgetransfer.sealing import BrokenSealError, has_seal, sealed
@@ -53,14 +53,14 @@ def save_statistics(
 
     Raises
     ------
-    DataError
+    EdgeTransferError
         If it cannot be written.
     """
     metadata = {"format": FORMAT, "origin": origin.text(), "classes": json.dumps(classes)}
     try:
         write_atomically(path, sealed(statistics.arrays(), metadata))
     except OSError as error:
-        raise DataError(f"{path}: cannot be written: {error.strerror or error}") from error
+        raise EdgeTransferError(f"{path}: cannot be written: {error.strerror or error}") from error
 
 
 def statistics_of(table: TableFile, classes: tuple[str, ...]) -> Statistics:

@@ -158,7 +158,7 @@ def write_table(path: Path, rows: TableRows, origin: Origin) -> None:
 
     Raises
     ------
-    DataError
+    EdgeTransferError
         If it cannot be written.
     """
     import pyarrow as pa
@@ -191,7 +191,7 @@ def write_table(path: Path, rows: TableRows, origin: Origin) -> None:
     try:
         write_atomically(path, content.getbuffer())
     except OSError as error:
-        raise DataError(f"{path}: cannot be written: {error.strerror or error}") from error
+        raise EdgeTransferError(f"{path}: cannot be written: {error.strerror or error}") from error
 
 
 class TableFile:

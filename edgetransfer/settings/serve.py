@@ -33,7 +33,7 @@ class ServeSettings:
     batch_size
         Photos that go through the engine together at most.
     gather_milliseconds
-        How long a photo waits at most for others to go with it.
+        How long it is waited for another photo to go with it; for all of them four times as long.
     unknown_below
         Below which probability a photo shows none of the classes; the run's own if None.
 

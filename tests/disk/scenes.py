@@ -42,8 +42,13 @@ class World:
         return self.given / "photos"
 
     @property
-    def dense(self) -> Path:
+    def small(self) -> Path:
+        """Half of its weights are zero."""
         return self.given / "small.onnx"
+
+    @property
+    def dense(self) -> Path:
+        return self.given / "dense.onnx"
 
     @property
     def lines(self) -> Path:
@@ -55,17 +60,17 @@ class World:
 
     @property
     def training(self) -> tuple[object, ...]:
-        return ("--data", self.photos, "--backbone", self.dense, *self.machine)
+        return ("--data", self.photos, "--backbone", self.small, *self.machine)
 
     @property
     def stream(self) -> tuple[object, ...]:
-        return (f"jsonl:{self.lines}", "--backbone", self.dense, "--engine-batch", "4")
+        return ("--source", f"jsonl:{self.lines}", "--backbone", self.small, "--engine-batch", "4")
 
     def make(self) -> None:
         write_photos(self.photos / "train", 5, 0)
         write_photos(self.photos / "test", 2, 1)
-        dead = tiny(size=32, width=8, sparsity=0.5)
-        dead.save(self.dense)
+        tiny(size=32, width=8, sparsity=0.5).save(self.small)
+        tiny(size=32, width=8).save(self.dense)
         paths = sorted((self.photos / "train").rglob("*.png"))
         with self.lines.open("w") as file:
             for path in paths:

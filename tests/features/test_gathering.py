@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from threading import Event
+from threading import Event, Thread
+from time import sleep
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import pytest
 
 from edgetransfer.data import Sample
 from edgetransfer.engines import FakeEngine
-from edgetransfer.features import FeatureExtractor, gathering
+from edgetransfer.features import FeatureExtractor
 from edgetransfer.features.gathering import BusyError, Gatherer
 from edgetransfer.types import Preprocessing
 from tests.stream.stream_pictures import SIDE, picture
@@ -62,20 +63,42 @@ def submit(gatherer: Gatherer[int], first: int, n: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("n", "parts", "whole"),
-    [(1, [1], [1]), (2, [1, 1], [2]), (7, [4, 3], [7]), (8, [4, 4], [8]), (16, [8, 8], [8, 8])],
+    ("n", "batches"), [(1, [1]), (2, [2]), (7, [7]), (8, [8]), (9, [8, 1]), (16, [8, 8])]
 )
-@pytest.mark.parametrize("fills", [False, True])
-def test_half_goes_first_unless_the_engine_fills_batches_up(
-    monkeypatch: pytest.MonkeyPatch, n: int, parts: list[int], whole: list[int], fills: bool
-) -> None:
-    monkeypatch.setattr(gathering, "fills_up", lambda engine: fills)
+def test_what_is_there_goes_together(n: int, batches: list[int]) -> None:
     engine = Held(8)
     with gathered(engine) as (gatherer, answered):
         submit(gatherer, 0, n)
         engine.go.set()
     assert answered == list(range(n))
-    assert engine.sizes == (whole if fills else parts)
+    assert engine.sizes == batches
+
+
+def test_askers_that_come_back_at_once_end_up_in_one_batch() -> None:
+    """They began in two halves; each asks again as soon as it is answered."""
+    engine, rounds = Held(8), 6
+    with gathered(engine) as (gatherer, answered):
+        submit(gatherer, 0, 4)
+        while gatherer.waiting:
+            sleep(0.001)
+        submit(gatherer, 4, 4)  # while the first four run
+        engine.go.set()
+
+        def ask() -> None:
+            asked = 8
+            while asked < 8 * rounds:
+                new = min(len(answered) + 8, 8 * rounds) - asked
+                if new > 0:
+                    submit(gatherer, asked, new)
+                    asked += new
+                sleep(0.001)
+
+        again = Thread(target=ask)
+        again.start()
+        again.join(20)
+    assert answered == list(range(8 * rounds))
+    assert engine.sizes[:1] == [4]
+    assert set(engine.sizes[2:-1]) == {8}
 
 
 def test_more_than_may_wait_are_refused_as_a_whole() -> None:
