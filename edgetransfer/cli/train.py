@@ -139,13 +139,14 @@ def _show_candidates(report: HeadDetails) -> None:
     shown: dict[tuple[str, str], TrialRecord] = {}
     for trial in report["tried"]:
         shown.setdefault((trial["solver"], trial["map"]), trial)
+    width = max(len(trial["solver"]) for trial in shown.values()) + 1
     for number, trial in enumerate(shown.values()):
         chosen = trial == report["chosen"]
         penalties = " and ".join(f"{penalty:.3g}" for penalty in trial["penalties"])
         accuracy = trial["accuracy"]
         scored = "not scored" if accuracy is None or accuracy != accuracy else f"{accuracy:.1%}"
         say(
-            f"{'' if number else 'heads':<11}{'*' if chosen else ' '} {trial['solver']:<10}"
+            f"{'' if number else 'heads':<11}{'*' if chosen else ' '} {trial['solver']:<{width}}"
             f"{trial['map']:<10}{scored:>10}  penalty {penalties}"
         )
 
