@@ -10,12 +10,12 @@ import pytest
 
 from edgetransfer.backbones import Backbone
 from edgetransfer.finetune.batchnorm import bare_convolutions
-from edgetransfer.finetune.moments import output_moments
 from edgetransfer.graphs.pruning import prune_by_magnitude
 from edgetransfer.sparsify.photos import find_photos, load_views
 from edgetransfer.sparsify.tuning import tune
 
 torch = pytest.importorskip("torch")
+output_moments = pytest.importorskip("edgetransfer.finetune.moments").output_moments
 
 
 def zeros(model: onnx.ModelProto) -> dict[str, np.ndarray]:
