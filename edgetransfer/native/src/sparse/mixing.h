@@ -30,7 +30,7 @@ inline void combine_all(const char* a, int64_t a_step, const char* b, int64_t b_
     Lanes v = load(a + i * a_step);
     const Lanes w = load(b + i * b_step);
     for (int p = 0; p < kParts; ++p) v.part[p] = combined<C>(v.part[p], w.part[p]);
-    store(out + i * kVectorBytes, finished(v, e, nullptr));
+    store(out + i * kVectorBytes, finished(v, e, out));
   }
   if (is_late(e.activation)) activate(out, kVectorBytes, vectors, e);
 }
