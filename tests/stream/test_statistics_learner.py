@@ -61,7 +61,7 @@ def by_name(learner: StatisticsLearner) -> dict[str, Any]:
     """What was learned, whatever the order that classes were born in."""
     order = np.argsort(learner.classes)
     arrays = learner.statistics.arrays()
-    rows, labels = learner._kept.table()
+    rows, labels = learner.memory.kept.table()
     return {
         "classes": sorted(learner.classes),
         "counts": arrays["counts"][order].tolist(),
@@ -96,7 +96,7 @@ def test_few_samples_are_solved_from_their_rows_to_the_same_heads() -> None:
     for few in heads:
         learner = StatisticsLearner(d, LearningSettings(learner="statistics"))
         if not few:
-            learner._few = lambda: None  # type: ignore[method-assign]
+            learner.heads.of_few = lambda: None  # type: ignore[method-assign]
         for i, row in enumerate(rows):
             learner.apply(
                 Record(
@@ -112,7 +112,9 @@ def test_few_samples_are_solved_from_their_rows_to_the_same_heads() -> None:
                 )
             )
             if few:
-                assert (learner._few() is not None) == (len(learner.classes) >= 2 and i + 1 <= 15)
+                assert (learner.heads.of_few() is not None) == (
+                    len(learner.classes) >= 2 and i + 1 <= 15
+                )
             heads[few].append(learner.head)
         learner.close()
     for one, other in zip(heads[True][1:], heads[False][1:], strict=True):
