@@ -19,13 +19,39 @@ double now() {
 #endif
 }
 
-// What a window finds outside of the image differs from tile to tile only in what it divides by;
-// what sees all of an image finds parts of it in other lanes.
+// What a window finds outside of the image differs from tile to tile only in what it divides by.
 bool can_tile(const Network& network) {
   return std::none_of(network.operators.begin(), network.operators.end(), [](const Operator& op) {
-    return (op.kind == Kind::average_pool && !op.counts_padding) || op.leaves_rest() ||
-           (op.sees_everything() && op.kind != Kind::global_average);
+    return op.kind == Kind::average_pool && !op.counts_padding;
   });
+}
+
+// Multiply-adds of all lanes, what is computed beyond the images included.
+double cost(const Network& network, Lanes16 lanes) {
+  double sum = 0;
+  for (const Operator& op : network.operators) {
+    const Tensor &out = network.tensors[op.out], &in = network.tensors[op.in];
+    const double pixels = static_cast<double>(Program::tile(out.height, lanes.tiles_y)) *
+                          Program::tile(out.width, lanes.tiles_x);
+    const double depth = op.kind == Kind::product ? in.channels / op.groups * out.channels : 0;
+    sum += pixels * (static_cast<double>(op.weights) + depth);
+  }
+  return sum;
+}
+
+// Squares, which share the most pixels with their neighbours, unless the images are much longer one
+// way: tokens are a row.
+Lanes16 best_tiles(const Network& network, int images) {
+  constexpr double kMuch = 0.8;
+  const int tiles = kLanes / images;
+  Lanes16 best{images, tiles == kLanes ? 4 : 2, tiles == kLanes ? 4 : 2};
+  double least = kMuch * cost(network, best);
+  for (const Lanes16& lanes : {Lanes16{images, 1, tiles}, Lanes16{images, tiles, 1}})
+    if (const double c = cost(network, lanes); c < least) {
+      best = lanes;
+      least = c;
+    }
+  return best;
 }
 
 }  // namespace
@@ -38,10 +64,13 @@ Session::Session(std::unique_ptr<Network> network, int threads)
       seconds_(threads_.count(), std::vector<double>(network_->operators.size(), 0)) {}
 
 const Program& Session::program(Layout layout) {
-  constexpr Lanes16 kLanesOf[kLayouts] = {{16, 1, 1}, {16, 1, 1}, {4, 2, 2}, {1, 4, 4}};
-  if (!programs_[layout])
-    programs_[layout] = std::make_unique<Program>(*network_, kLanesOf[layout],
-                                                  layout == kWhole ? 1 : threads_.count());
+  if (!programs_[layout]) {
+    const Lanes16 lanes = layout == kQuarters     ? best_tiles(*network_, 4)
+                          : layout == kSixteenths ? best_tiles(*network_, 1)
+                                                  : Lanes16{kLanes, 1, 1};
+    programs_[layout] =
+        std::make_unique<Program>(*network_, lanes, layout == kWhole ? 1 : threads_.count());
+  }
   const Program& made = *programs_[layout];
   if (!zeros_ || zeros_->bytes() < made.zero_row_bytes)
     zeros_ = std::make_unique<Arena>(made.zero_row_bytes);
