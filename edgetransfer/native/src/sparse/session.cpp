@@ -19,67 +19,22 @@ double now() {
 #endif
 }
 
-// What a window finds outside of the image differs from tile to tile only in what it divides by.
-bool can_tile(const Network& network) {
-  return std::none_of(network.operators.begin(), network.operators.end(), [](const Operator& op) {
-    return op.kind == Kind::average_pool && !op.counts_padding;
-  });
-}
-
-// Multiply-adds of all lanes, what is computed beyond the images included.
-double cost(const Network& network, Lanes16 lanes) {
-  double sum = 0;
-  for (const Operator& op : network.operators) {
-    const Tensor &out = network.tensors[op.out], &in = network.tensors[op.in];
-    const double pixels = static_cast<double>(Program::tile(out.height, lanes.tiles_y)) *
-                          Program::tile(out.width, lanes.tiles_x);
-    const double depth = op.kind == Kind::product ? in.channels / op.groups * out.channels : 0;
-    sum += pixels * (static_cast<double>(op.weights) + depth);
-  }
-  return sum;
-}
-
-// Squares, which share the most pixels with their neighbours, unless the images are much longer one
-// way: tokens are a row.
-Lanes16 best_tiles(const Network& network, int images) {
-  constexpr double kMuch = 0.8;
-  const int tiles = kLanes / images;
-  Lanes16 best{images, tiles == kLanes ? 4 : 2, tiles == kLanes ? 4 : 2};
-  double least = kMuch * cost(network, best);
-  for (const Lanes16& lanes : {Lanes16{images, 1, tiles}, Lanes16{images, tiles, 1}})
-    if (const double c = cost(network, lanes); c < least) {
-      best = lanes;
-      least = c;
-    }
-  return best;
-}
-
 }  // namespace
 
 Session::Session(std::unique_ptr<Network> network, int threads)
     : network_(std::move(network)),
       threads_(std::max(1, threads)),
-      tiles_(can_tile(*network_)),
+      filling_(*network_),
       arenas_(threads_.count()),
       seconds_(threads_.count(), std::vector<double>(network_->operators.size(), 0)) {}
 
-const Program& Session::program(Layout layout) {
-  if (!programs_[layout]) {
-    const Lanes16 lanes = layout == kQuarters     ? best_tiles(*network_, 4)
-                          : layout == kSixteenths ? best_tiles(*network_, 1)
-                                                  : Lanes16{kLanes, 1, 1};
-    programs_[layout] =
-        std::make_unique<Program>(*network_, lanes, layout == kWhole ? 1 : threads_.count());
-  }
-  const Program& made = *programs_[layout];
-  if (!zeros_ || zeros_->bytes() < made.zero_row_bytes)
-    zeros_ = std::make_unique<Arena>(made.zero_row_bytes);
-  return made;
-}
-
-Session::Layout Session::layout_for(int64_t images) const {
-  if (!tiles_ || images > 4) return threads_.count() > 1 ? kWholeShared : kWhole;
-  return images > 1 ? kQuarters : kSixteenths;
+const Program& Session::program(Filling::Way way, bool shared) {
+  std::unique_ptr<Program>& made = programs_[way][shared];
+  if (!made)
+    made = std::make_unique<Program>(*network_, filling_.lanes[way], shared ? threads_.count() : 1);
+  if (!zeros_ || zeros_->bytes() < made->zero_row_bytes)
+    zeros_ = std::make_unique<Arena>(made->zero_row_bytes);
+  return *made;
 }
 
 const Arena& Session::arena(int thread, const Program& program) {
@@ -125,7 +80,7 @@ void Session::run(const Batch& batch) {
   // takes fewer of them.
   const int64_t sets = batch.count / kLanes / parts * parts;
   if (sets) {
-    const Program& whole = program(kWhole);
+    const Program& whole = program(Filling::sixteen, false);
     for (int t = 0; t < parts; ++t) arena(t, whole);
     std::atomic<int64_t> next{0};
     threads_.run([&](int thread) {
@@ -136,7 +91,7 @@ void Session::run(const Batch& batch) {
   }
   // The rest one after the other, all threads on each.
   while (first < batch.count) {
-    const Program& rest = program(layout_for(batch.count - first));
+    const Program& rest = program(filling_.next(batch.count - first), true);
     arena(0, rest);
     together(rest, batch, first);
     first += rest.lanes.images;

@@ -38,8 +38,12 @@ void Program::add_tiled(const Operator& op, Work work) {
   switch (op.kind) {
     case Kind::convolution:
     case Kind::depthwise:
-    case Kind::max_pool:
-    case Kind::average_pool: work.in = retiled(op, work); break;
+    case Kind::max_pool: work.in = retiled(op, work); break;
+    case Kind::average_pool:
+      // What lies outside of the image, and does not count, differs from tile to tile.
+      if (!op.counts_padding) return add_whole(op, work);
+      work.in = retiled(op, work);
+      break;
     case Kind::copy:
       if (op.leaves_rest()) return scatter(op);
       work.in = retiled(op, work);
