@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgetransfer.errors import DataError, UsageError
-from edgetransfer.heads import ClosedFormSolver, calibration_error, spectrum
+from edgetransfer.heads import ClosedFormSolver, calibration_error, row_moments
 from edgetransfer.heads.selection import Votes
 from tests.heads.blobs import blobs
 
@@ -84,7 +84,7 @@ def test_float32_sums_of_very_many_rows_are_good_enough(monkeypatch):
     features = features.astype(np.float32)
     solver = ClosedFormSolver(maps=("raw",))
     exact = solver.fit(features, labels, CLASSES)
-    monkeypatch.setattr(spectrum, "MANY", 0)
+    monkeypatch.setattr(row_moments, "MANY", 0)
     quick = solver.fit(features, labels, CLASSES)
     np.testing.assert_allclose(
         quick.head.predict_proba(features), exact.head.predict_proba(features), atol=1e-3
