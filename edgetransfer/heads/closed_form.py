@@ -20,7 +20,7 @@ from edgetransfer.heads.linear_head import LinearHead
 from edgetransfer.heads.memory import check_fits
 from edgetransfer.heads.moments import Moments
 from edgetransfer.heads.planes import Float64Array
-from edgetransfer.heads.row_moments import moments_of
+from edgetransfer.heads.row_moments import moments_of, with_more
 from edgetransfer.heads.selection import BoolArray, Honest, Method, Trial, check_rows
 from edgetransfer.heads.solution import ClosedForms, FactoredForms, SpectralForms
 from edgetransfer.heads.spectrum import PRECISE, Spectrum
@@ -191,7 +191,7 @@ class _Search:
         if dimension > n or n * dimension <= PRECISE:
             return None
         rows, labels = self._rows_of_distinct(mapping(self._features)), self._labels[self._distinct]
-        moments = moments_of(rows, labels, self._n_classes, self._weights(labels))
+        moments = moments_of(rows, labels, self._n_classes, self._weights(labels), quick=True)
         return rights_at_usual(
             self._solver.methods,
             self._solver.penalty,
@@ -203,13 +203,13 @@ class _Search:
 
     def _forms(self, search: MapCandidates) -> ClosedForms:
         """What the closed forms make of all samples, also those that are alike."""
-        mapping, labels = search.mapping, self._labels
-        all_distinct = len(self._distinct) == len(labels)
-        if mapping in self._moments and all_distinct:
-            return FactoredForms(self._moments[mapping])
-        if all_distinct:
-            return SpectralForms(search.spectrum)
-        rows, weights = mapping(self._features), self._weights(labels)
+        copies, moments = self._copies(search), self._moments.get(search.mapping)
+        if copies is None:
+            return SpectralForms(search.spectrum) if moments is None else FactoredForms(moments)
+        if moments is not None and self._solver.class_weights == "none":
+            return FactoredForms(with_more(moments, *copies))
+        rows, labels = search.mapping(self._features), self._labels
+        weights = self._weights(labels)
         if rows.shape[1] > len(rows):
             return SpectralForms(Spectrum.of(rows, labels, self._n_classes, weights))
         return FactoredForms(
@@ -217,6 +217,7 @@ class _Search:
         )
 
     def _copies(self, search: MapCandidates) -> tuple[Float32Array, IntArray] | None:
+        """The (m, D) mapped rows that are alike to distinct ones, and their labels."""
         others = np.delete(np.arange(len(self._labels)), self._distinct)
         if not len(others):
             return None

@@ -36,8 +36,12 @@ def moments_of(
     weights: Float64Array | None = None,
     *,
     threads: int = 1,
+    quick: bool = False,
 ) -> Moments:
-    """Means and scatter of (N, D) features; ``weights`` and ``threads`` as of `Spectrum.of`."""
+    """Means and scatter of (N, D) features; ``weights`` and ``threads`` as of `Spectrum.of`.
+
+    If ``quick``, blocks are summed in float32 however few there are.
+    """
     n, d = features.shape
     counts = np.bincount(labels, minlength=n_classes).astype(np.int64)
     by_row = mean_one(weights, counts)[labels]
@@ -46,7 +50,7 @@ def moments_of(
         mean += added
     mean /= n
     total: Float64Array = np.zeros((d, d))
-    kind = np.float32 if features.size > MANY else np.float64
+    kind = np.float32 if quick or features.size > MANY else np.float64
     centre: FloatArray = mean.astype(kind)
     roots = np.sqrt(by_row, dtype=kind)[:, None]
 
@@ -71,9 +75,25 @@ def moments_of(
 def class_means(rows: FloatArray, labels: IntArray, counts: IntArray) -> Float64Array:
     """(K, r) float64 means of (N, r) rows by class; zeros for a class without rows."""
     means: Float64Array = np.zeros((len(counts), rows.shape[1]))
-    order = np.argsort(labels, kind="stable")
-    present = np.flatnonzero(counts)
-    firsts = np.concatenate([[0], np.cumsum(counts[present])[:-1]]).astype(np.int64)
-    means[present] = np.add.reduceat(rows[order], firsts, axis=0, dtype=np.float64)
-    means[present] /= counts[present][:, None]
+    rows = rows[np.argsort(labels, kind="stable")]
+    ends = np.cumsum(counts)
+    for label in np.flatnonzero(counts):
+        own = rows[ends[label] - counts[label] : ends[label]]
+        means[label] = own.sum(axis=0, dtype=np.float64) / counts[label]
     return means
+
+
+def with_more(moments: Moments, features: Float32Array, labels: IntArray) -> Moments:
+    """Moments of samples that all weigh 1, and of (m, D) more."""
+    added = np.bincount(labels, minlength=len(moments.counts)).astype(np.int64)
+    counts = moments.counts + added
+    away: Float64Array = features - moments.mean
+    shift = away.sum(axis=0) / counts.sum()
+    sums = class_means(features, labels, added) * added[:, None]
+    sums += moments.class_means * moments.counts[:, None]
+    return Moments(
+        counts=counts,
+        class_means=sums / np.maximum(counts, 1)[:, None],
+        mean=moments.mean + shift,
+        total=moments.total + away.T @ away - counts.sum() * np.outer(shift, shift),
+    )
