@@ -72,15 +72,15 @@ def test_a_training(kind: str, home: Path, capsys: pytest.CaptureFixture[str]) -
     by_old(home / "tree", *command, "--out", whole)
     said = json.loads((whole / "report.json").read_text())
     found = today(capsys, "evaluate", whole, "--data", home / "photos" / "test")
-    assert found["top1"] == said["top1"]
-    assert found["confusion"] == said["confusion"]
+    assert found["top1"] == said["final"]["top1"]
+    assert found["confusion"] == said["final"]["confusion"]
     photo = home / "photos" / "test" / "red" / "000.png"
     assert len(today(capsys, "predict", whole, photo)["predictions"][0]["classes"]) == 3
     if kind == "closed form":
         return
     by_old(home / "tree", *command, "--out", killed, killed_at=("checkpoint.safetensors", 9))
     ended = today(capsys, *command, "--out", killed, "--resume")
-    assert ended["top1"] == said["top1"]
+    assert ended["final"]["top1"] == said["final"]["top1"]
     old, new = (LinearHead.load(path / "head.safetensors") for path in (whole, killed))
     np.testing.assert_allclose(new.weights, old.weights, atol=1e-6)
     np.testing.assert_allclose(new.bias, old.bias, atol=1e-6)
