@@ -20,7 +20,7 @@ from tests.conftest import REPOSITORY
 COMMIT = "3470e630337424e7cc93bee79bc95b2ed5dea26a"
 
 # Every moment is one of a checkpoint, and the process dies by the kill that nobody can catch,
-# right behind the given write of a file of the given name; of none, if that is empty.
+# right behind the n-th write of a file whose name ends so; of none, if that is empty.
 _DRIVER = """
 import itertools, os, signal, sys, time
 name, times, hurry, *arguments = sys.argv[1:]
@@ -29,7 +29,7 @@ if hurry == "hurry":
     time.monotonic = lambda: 1e5 * monotonic()
 def replaced(old, new):
     replace(old, new)
-    if os.path.basename(new) == name and next(seen) == int(times):
+    if name and os.fspath(new).endswith(name) and next(seen) == int(times):
         os.kill(os.getpid(), signal.SIGKILL)
 os.replace = replaced
 from edgetransfer.cli.main import main
@@ -54,7 +54,13 @@ def unpack(folder: Path) -> Path:
 def by_old(
     tree: Path, *arguments: object, killed_at: tuple[str, int] | None = None, stdin: str = ""
 ) -> str:
-    """What a command of the old tree prints; killed behind the n-th write of a file, if asked."""
+    """What a command of the old tree prints.
+
+    Parameters
+    ----------
+    killed_at
+        How a file's name ends, and behind which write of such a one the process is killed.
+    """
     name, times = killed_at or ("", 0)
     hurry = "hurry" if killed_at is not None and arguments[0] != "stream" else ""
     done = subprocess.run(
