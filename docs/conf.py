@@ -17,6 +17,7 @@ PAGES = [
         "data",
         "train",
         "extract",
+        "track",
         "report",
         "backbones",
         "sparsify",
