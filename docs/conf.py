@@ -17,6 +17,7 @@ PAGES = [
         "data",
         "train",
         "extract",
+        "cost",
         "track",
         "report",
         "backbones",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgetransfer.api.calling import settings_by_name, taken
 from edgetransfer.api.reports import Report
+from edgetransfer.errors import UsageError
 from edgetransfer.settings.search import SearchSettings
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 def search_photos(
     settings: SearchSettings | None = None,
     *,
-    photos: Photo | Iterable[Photo],
+    photos: Photo | Iterable[Photo] = (),
     progress: Progress | None = None,
     **given: Any,
 ) -> Report:
@@ -52,4 +53,7 @@ def search_photos(
 
     asked = taken(SearchSettings, settings, given)
     several: Any = [photos] if is_one_photo(photos) else photos
-    return Report(search(asked, samples_of(several), progress=told(progress)))
+    samples = samples_of(several)
+    if not samples:
+        raise UsageError("photos= names the photo, or several, that others are to be like")
+    return Report(search(asked, samples, progress=told(progress)))
