@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 import shutil
@@ -12,6 +13,7 @@ from pathlib import Path
 from time import time
 
 TRIES = 2  # deleting may fail for a moment: another program looks at the file
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 POSIX = os.name == "posix"
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 _LEFT = re.compile(r"\..+\.[0-9a-f]{8}\.tmp")
@@ -185,6 +187,22 @@ def remove_folder(folder: Path) -> None:
     for _ in range(TRIES):
         if os.path.lexists(folder):
             shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """A folder that is gone afterwards; a disk that is full within is named by it."""
+    import tempfile
+
+    folder = Path(tempfile.mkdtemp(prefix="edgetransfer-"))
+    try:
+        yield folder
+    except OSError as error:
+        if error.errno not in NO_ROOM or error.filename is not None:
+            raise
+        raise OSError(error.errno, error.strerror, str(folder)) from error
+    finally:
+        remove_folder(folder)
 
 
 def is_leftover(name: str) -> bool:

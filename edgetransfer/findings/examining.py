@@ -180,6 +180,6 @@ def _duplicates(
 
 def _likeness(sample: Sample) -> Float32Array | None:
     try:
-        return likeness_of(sample.source)
-    except ImageError:  # it was there when its features were made
+        return likeness_of(sample.content)
+    except (ImageError, OSError):  # it was there when its features were made
         return None

@@ -16,7 +16,7 @@ NAMES = frozenset(
         *("skipped.jsonl", "report.json", "checkpoint.safetensors", "backbone.onnx"),
         *("data.json", "backbone.toml", "lock", "ids.bin", "acknowledged", "predictions.jsonl"),
         *("predictions.1.jsonl", "pending.json", "in-hand.json", "in-hand.bin", "confirmed.json"),
-        *("webhook.json",),
+        *("webhook.json", "steps.json"),
         "report.html",
     ]
 )

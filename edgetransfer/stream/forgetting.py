@@ -16,7 +16,7 @@ from edgetransfer.stream.keeping.erasing import stage_erasure
 from edgetransfer.stream.keeping.history import Moment, held, journal_names, stage_moment
 from edgetransfer.stream.keeping.kept_rows import BEYOND, gone_keys, learned_samples
 from edgetransfer.stream.keeping.recovery import CHECKPOINTS, JOURNAL, look
-from edgetransfer.stream.keeping.thumbnails import all_thumbnails
+from edgetransfer.stream.keeping.thumbnails import STEPS, all_thumbnails
 from edgetransfer.stream.learner import blas_on_one_thread
 from edgetransfer.stream.learning.feature_learner import FeatureLearner
 from edgetransfer.stream.learning.ids import ID_BYTES, id_key
@@ -130,4 +130,4 @@ def _keep_only(
         names = CheckpointFolder(run / CHECKPOINTS).names()
         gone += [f"{CHECKPOINTS}/{path.name}" for path in names]
         gone += [] if keys is not None else [*journal_names(run), *all_thumbnails(run)]
-        staged.commit("forget", remove=[*gone, PAGE], aside=None)
+        staged.commit("forget", remove=[*gone, PAGE, STEPS], aside=None)

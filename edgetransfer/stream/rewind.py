@@ -30,6 +30,7 @@ from edgetransfer.stream.keeping.recovery import (
     look_leniently,
     rebuilt_ids,
 )
+from edgetransfer.stream.keeping.thumbnails import STEPS
 from edgetransfer.stream.learner import blas_on_one_thread
 from edgetransfer.stream.learning.ids import ID_BYTES
 from edgetransfer.stream.learning.records import Record
@@ -196,7 +197,9 @@ def _go_back(run: Path, back: Moment) -> Path:
         name = f"{datetime.now():%Y-%m-%dT%H-%M-%S}-rollback-to-{back.accepted}"
         while (run / ASIDE / name).exists():
             name += "-again"
-        staged.commit(f"rollback to {back.accepted} samples", remove=[*gone, PAGE], aside=name)
+        staged.commit(
+            f"rollback to {back.accepted} samples", remove=[*gone, PAGE, STEPS], aside=name
+        )
     return run / ASIDE / name
 
 

@@ -4,45 +4,18 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from threading import RLock
 from typing import Any
 
 from edgetransfer.data import checked_label
 from edgetransfer.data.streams import Arrival
 from edgetransfer.errors import DataError
-from edgetransfer.reprs import short_repr
 from edgetransfer.stream import OnlineLearner
 from edgetransfer.stream.learning.offers import Offer
 from edgetransfer.teach.album import Album, Photo
 from edgetransfer.teach.intake import Intake
+from edgetransfer.teach.steps import Step, Steps
 from edgetransfer.teach.thumbnails import Thumbnails
-
-UNDOABLE = 100  # steps
-
-
-@dataclass(frozen=True, kw_only=True)
-class Step:
-    """Something that was done, and how it was before.
-
-    Parameters
-    ----------
-    text
-        What was done.
-    added
-        Ids of photos that were not here before.
-    labels
-        Earlier labels by id.
-    forgotten
-        Photos that are here no more, each with its thumbnail.
-    """
-
-    text: str
-    added: tuple[str, ...] = ()
-    labels: dict[str, str | None] = field(default_factory=dict)
-    forgotten: tuple[tuple[Photo, bytes | None], ...] = ()
-
-    __repr__ = short_repr
 
 
 class Lesson:
@@ -70,13 +43,15 @@ class Lesson:
         self._thumbnails = thumbnails
         self._intake = intake
         self._lock = lock
-        self._steps: list[Step] = []
         self._now: dict[str, str] = {}  # the id of a photo that was taken in anew
+        self._steps = Steps(learner.durable.run.path, album, self._current)
 
     @property
     def undoable(self) -> str | None:
         """What `undo` would undo; None if there is nothing."""
-        return self._steps[-1].text if self._steps else None
+        with self._lock:
+            step = self._steps.last()
+        return None if step is None else step.text
 
     def take_in(self, photos: Sequence[bytes], label: str | None) -> list[dict[str, Any]] | None:
         """Take in photos, each with the label if one is given; what became of each.
@@ -96,24 +71,28 @@ class Lesson:
         for data in photos:
             arrival = Arrival(id=self._id_of(data), source=data, label=label)
             begun.append((arrival, self._intake.begin(arrival)))
-        outcomes, added, here = [], [], []
+        outcomes, added, labelled, here = [], [], [], []
         for arrival, coming in begun:
             outcome = self._intake.waited(coming, arrival)
             if outcome is None:
                 return None
             if outcome["status"] == "accepted":
                 added.append(arrival.id)
+            elif outcome["status"] == "labelled":
+                labelled.append(arrival.id)
             elif outcome["status"] == "duplicate":
                 here.append(arrival.id)
             outcomes.append(outcome)
         with self._lock:
-            before = {}
+            before: dict[str, str | None] = dict.fromkeys(labelled)
             if label is not None:
-                before = self._labels([i for i in here if self._label_of(i) != label])
-                self._give(list(before), label)
+                others = self._labels([i for i in here if self._label_of(i) != label])
+                self._give(list(others), label)
+                before |= others
             if added or before:
                 text = f"took in {_count(len(added) + len(before))}"
-                self._did(Step(text=_as(text, label), added=tuple(added), labels=before))
+                step = Step(text=_as(text, label), given=label, added=tuple(added), labels=before)
+                self._steps.add(step)
         return outcomes
 
     def label(self, ids: Sequence[str], label: str) -> int:
@@ -129,7 +108,8 @@ class Lesson:
             before = self._labels(self._known(ids))
             before = {i: old for i, old in before.items() if old != label}
             self._give(list(before), label)
-            self._did(Step(text=_as(f"labelled {_count(len(before))}", label), labels=before))
+            text = _as(f"labelled {_count(len(before))}", label)
+            self._steps.add(Step(text=text, given=label, labels=before))
             return len(before)
 
     def unlabel(self, ids: Sequence[str]) -> int:
@@ -144,7 +124,8 @@ class Lesson:
             before = self._labels(self._known(ids))
             before = {i: old for i, old in before.items() if old is not None}
             self._unlabel(list(before))
-            self._did(Step(text=f"took the label of {_count(len(before))} away", labels=before))
+            text = f"took the label of {_count(len(before))} away"
+            self._steps.add(Step(text=text, labels=before))
             return len(before)
 
     def forget(self, ids: Sequence[str]) -> int:
@@ -158,8 +139,10 @@ class Lesson:
         with self._lock:
             photos = [photo for i in self._known(ids) if (photo := self._album.get(i))]
             kept = tuple((photo, self._thumbnails.get(photo.id)) for photo in photos)
-            self._forget([photo.id for photo in photos])
-            self._did(Step(text=f"forgot {_count(len(photos))}", forgotten=kept))
+            gone = [photo.id for photo in photos]
+            self._steps.save(without=frozenset(gone))
+            self._forget(gone)
+            self._steps.add(Step(text=f"forgot {_count(len(photos))}", forgotten=kept))
             return len(photos)
 
     def rename(self, old: str, new: str) -> int:
@@ -175,7 +158,7 @@ class Lesson:
             ids = self._of_class(old)
             before = self._labels(ids) if new != old else {}
             self._give(list(before), new)
-            self._did(Step(text=f"renamed {old} to {new}", labels=before))
+            self._steps.add(Step(text=f"renamed {old} to {new}", given=new, labels=before))
             return len(before)
 
     def forget_class(self, label: str) -> int:
@@ -185,23 +168,25 @@ class Lesson:
     def undo(self) -> str | None:
         """Undo the last step; what it was, or None if there is nothing to be undone."""
         with self._lock:
-            if not self._steps:
+            step = self._steps.last()
+            if step is None:
                 return None
-            step = self._steps.pop()
             by_label: dict[str | None, list[str]] = {}
             for photo_id, label in step.labels.items():
-                by_label.setdefault(label, []).append(self._current(photo_id))
+                if (here := self._steps.held(step, photo_id)) is not None:
+                    by_label.setdefault(label, []).append(here)
+            added = [here for i in step.added if (here := self._steps.held(step, i)) is not None]
             for label, ids in by_label.items():
-                here = [i for i in ids if self._album.get(i) is not None]
                 if label is None:
-                    self._unlabel(here)
+                    self._unlabel(ids)
                 else:
-                    self._give(here, label)
+                    self._give(ids, label)
             for photo, picture in step.forgotten:
                 self._anew(photo, photo.label, picture)
-            here = [i for a in step.added if self._album.get(i := self._current(a)) is not None]
-            if here:
-                self._forget(here)
+            if added:
+                self._steps.save(without=frozenset(added))
+                self._forget(added)
+            self._steps.drop_last()
             return step.text
 
     # What the steps are made of
@@ -286,10 +271,6 @@ class Lesson:
         self._album.forget(ids)
         self._thumbnails.forget(ids)
         self._durable.drop_empty_classes()
-
-    def _did(self, step: Step) -> None:
-        if step.added or step.labels or step.forgotten:
-            self._steps = [*self._steps[1 - UNDOABLE :], step]
 
 
 def _count(n: int) -> str:

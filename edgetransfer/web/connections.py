@@ -15,6 +15,9 @@ from threading import Lock
 from time import monotonic
 
 MOST = 256
+LINGER_SECONDS = 5.0  # that a client may go on sending after its answer
+LINGER_IDLE = 2.0  # that it may say nothing in
+DRAINED = 2**16  # bytes at a time
 SPARED = 32  # file handles that the stream itself may need
 LEAST = 4
 
@@ -121,6 +124,22 @@ class TimedReader(io.RawIOBase):
             raise TimeoutError("the request came too slowly")
         self._connection.settimeout(left)
         return self._connection.recv_into(buffer)
+
+
+def close_in_order(connection: socket.socket, seconds: float = LINGER_SECONDS) -> None:
+    """Say that nothing more is sent, and take what still comes, so that the answer arrives.
+
+    A connection that is closed with bytes unread is reset, and a reset takes an answer with it
+    that the client has not read yet: who sends more than is taken would see a broken connection
+    in place of the reason (RFC 9112, section 9.6). Another thread may `_break` it meanwhile.
+    """
+    end = monotonic() + seconds
+    with contextlib.suppress(OSError):  # it has gone
+        connection.shutdown(socket.SHUT_WR)
+        while (left := end - monotonic()) > 0:
+            connection.settimeout(min(left, LINGER_IDLE))
+            if not connection.recv(DRAINED):
+                break
 
 
 def _break(connection: socket.socket) -> None:

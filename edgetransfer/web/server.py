@@ -12,7 +12,7 @@ from typing import Any
 
 from edgetransfer.errors import EdgeTransferError, UsageError
 from edgetransfer.web.bodies import BodyBudget
-from edgetransfer.web.connections import Connections, room_for_connections
+from edgetransfer.web.connections import Connections, close_in_order, room_for_connections
 from edgetransfer.web.handler import Handler
 from edgetransfer.web.hosts import Hosts
 from edgetransfer.web.messages import Routes
@@ -145,7 +145,8 @@ class WebServer(ThreadingHTTPServer):
                     b"HTTP/1.1 429 Too Many Requests\r\nRetry-After: 1\r\nContent-Length: 0\r\n"
                     b"Connection: close\r\n\r\n"
                 )
-            self.shutdown_request(request)
+            close_in_order(request, seconds=0.05)  # no thread is left for it, and others wait
+            self.close_request(request)
             return
         try:
             super().process_request(request, client_address)
@@ -159,6 +160,12 @@ class WebServer(ThreadingHTTPServer):
             super().process_request_thread(request, client_address)
         finally:
             self.connections.leave(request)
+
+    def shutdown_request(self, request: Any) -> None:
+        """Close a connection that was answered; it may be closed for another one meanwhile."""
+        self.connections.waits(request)
+        close_in_order(request)
+        self.close_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A connection that broke is nobody's concern."""

@@ -7,6 +7,7 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
+from edgetransfer.benchmark import BenchmarkSettings
 from tests.photos import backbone, photos
 
 __all__ = ["backbone", "photos", "sparser"]
@@ -23,6 +24,27 @@ def sparser(backbone: Path, tmp_path: Path) -> Path:
     path = tmp_path / "sparser.onnx"
     onnx.save(model, str(path))
     return path
+
+
+@pytest.fixture
+def settings(backbone: Path, sparser: Path, photos: Path, tmp_path: Path) -> BenchmarkSettings:
+    """A small benchmark of two backbones."""
+    return BenchmarkSettings(
+        baseline=str(backbone),
+        backbones=(str(sparser),),
+        data=(photos,),
+        engines=("onnxruntime",),
+        epochs=2,
+        seeds=2,
+        batch_size=16,
+        learning_rate=1.0,
+        min_crop=0.5,
+        threads=1,
+        retakes=0,
+        profile=False,
+        out=tmp_path / "bench",
+        cache_dir=tmp_path / "cache",
+    )
 
 
 @pytest.fixture(autouse=True)

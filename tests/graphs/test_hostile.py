@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.graphs.hostile import COMMANDS, hostile
+from tests.graphs.hostile import hostile
+from tests.graphs.hostile.__main__ import COMMANDS
 
 ENDINGS = (0, 2, 3, 4)
 

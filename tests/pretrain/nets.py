@@ -91,3 +91,13 @@ def take(policy: Policy, step: int) -> float:
 
 def kept(policy: Policy) -> dict[str, torch.Tensor]:
     return {name: weight.detach() != 0 for name, weight in policy.net.prunable.items()}
+
+
+def zeros(weights: dict[str, torch.Tensor]) -> int:
+    """Weights that are masked."""
+    return sum(int((~mask).sum()) for mask in weights.values())
+
+
+def total(weights: dict[str, torch.Tensor]) -> int:
+    """Weights that have a mask."""
+    return sum(mask.numel() for mask in weights.values())

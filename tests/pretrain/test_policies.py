@@ -12,15 +12,22 @@ import torch
 from edgetransfer.errors import DataError, UsageError
 from edgetransfer.pretrain.compressions import TopK
 from edgetransfer.pretrain.policies import KINDS
-from edgetransfer.pretrain.policies.acdc import ACDC, phases
 from edgetransfer.pretrain.policies.gradual import Gradual, cubic
 from edgetransfer.pretrain.policies.lottery import LotteryTickets
-from edgetransfer.pretrain.policies.perturbed import Compressed
 from edgetransfer.pretrain.policies.rigl import RigL
 from edgetransfer.pretrain.policies.thresholds import SoftThresholds, soft_threshold
-from edgetransfer.pretrain.training import Horizon
 from edgetransfer.settings.policies import POLICIES
-from tests.pretrain.nets import PER_EPOCH, batch, kept, policy, settings, take, training
+from tests.pretrain.nets import (
+    PER_EPOCH,
+    batch,
+    kept,
+    policy,
+    settings,
+    take,
+    total,
+    training,
+    zeros,
+)
 
 SMALL: dict[str, dict[str, Any]] = {
     "woodfisher": {"fisher_samples": 2, "mask_every": 20, "block": 20},
@@ -28,14 +35,6 @@ SMALL: dict[str, dict[str, Any]] = {
     "lth": {"rounds": 2},
 }
 ALL = pytest.mark.parametrize("name", list(POLICIES))
-
-
-def zeros(weights: dict[str, torch.Tensor]) -> int:
-    return sum(int((~mask).sum()) for mask in weights.values())
-
-
-def total(weights: dict[str, torch.Tensor]) -> int:
-    return sum(mask.numel() for mask in weights.values())
 
 
 @ALL
@@ -52,12 +51,11 @@ def test_a_policy_goes_on_to_the_same_bits(name: str) -> None:
     second.restore(first.state())
     for step in range(steps // 2 + 1, steps):
         take(second, step)
-    for one, other in ((whole.training, second.training),):
+    for one, other in ((whole.training, second.training), (whole, second)):
         ours, theirs = one.state(), other.state()
         assert ours.keys() == theirs.keys()
         for key, value in ours.items():
             assert torch.equal(value, theirs[key]), key
-    assert whole.state().keys() == second.state().keys()
 
 
 def test_every_policy_that_is_named_is_there() -> None:
@@ -86,79 +84,6 @@ def test_gradual_pruning_has_the_sparsity_of_the_formula(distribution: str) -> N
             assert all(torch.equal(mask, before[name]) for name, mask in now.items())
         before = now
     assert cubic(last, first, last) == 1
-
-
-def test_acdc_has_the_papers_phases_at_a_hundred_epochs_and_more() -> None:
-    def starts(epochs: int, **given: Any) -> list[tuple[int, bool]]:
-        chosen = settings("acdc", epochs=epochs, **given)
-        horizon = Horizon(
-            steps=chosen.n_epochs * 10,
-            per_epoch=10,
-            base_epochs=chosen.base_epochs,
-            warm_up=0,
-            highest=1,
-        )
-        return [(phase.first // 10, phase.compressed) for phase in phases(chosen, horizon)]
-
-    alternating = [(10 + 5 * i, i % 2 == 0) for i in range(13)]
-    assert starts(100) == [(0, False), *alternating, (75, False), (85, True)]
-    dense = sum(
-        (end - begin)
-        for (begin, compressed), (end, _) in zip(
-            starts(100), [*starts(100)[1:], (100, False)], strict=True
-        )
-        if not compressed
-    )
-    assert dense == 50, "as many dense epochs as sparse ones"
-    longer = starts(100, stretch=2)
-    assert longer[1:4] == [(10, True), (15, False), (20, True)], "phases are as long as before"
-    assert longer[-1] == (185, True)
-
-
-@pytest.mark.parametrize("distribution", ["global", "uniform"])
-def test_acdc_changes_the_support_where_a_phase_begins_and_forgets_momentum(
-    distribution: str,
-) -> None:
-    made = policy("acdc", sparsity=0.9, distribution=distribution, phases="1,2,1,2,2", epochs=10)
-    assert isinstance(made, ACDC)
-    begins = {phase.first: phase.compressed for phase in made.phases}
-    assert [begins[key] for key in sorted(begins)] == [False, True, False, True, False, True][
-        : len(begins)
-    ]
-    compressed, before = False, kept(made)
-    for step in range(made.training.horizon.steps):
-        made.before_step(step)
-        if begins.get(step) is False and step:
-            assert all(
-                "momentum_buffer" not in made.training.optimiser.state[p]
-                for p in made.net.parameters.values()
-            )
-        compressed = begins.get(step, compressed)
-        made.step(step, batch(step))
-        now = kept(made)
-        if compressed:
-            slack = 0.5 if distribution == "global" else len(now)
-            assert abs(zeros(now) - 0.9 * total(now)) <= slack
-            if step not in begins:
-                assert all(torch.equal(mask, before[name]) for name, mask in now.items())
-        else:
-            assert not made.net.masks
-        before = now
-    assert compressed
-    assert made.twin.keys() == made.net.values.keys()
-
-
-def test_acdc_of_two_to_four_keeps_two_of_every_four_input_channels() -> None:
-    made = policy("acdc", pattern="2:4", epochs=10)
-    for step in range(made.training.horizon.steps):
-        take(made, step)
-    for name, weight in made.net.prunable.items():
-        inputs = weight.shape[1]
-        if inputs % 4:
-            assert bool((weight != 0).all()), f"{name} does not divide"
-            continue
-        counts = (weight.detach() != 0).unflatten(1, (inputs // 4, 4)).sum(dim=2)
-        assert bool((counts == 2).all()), name
 
 
 def test_rigl_keeps_each_layers_count_and_grows_where_gradients_are_large() -> None:
@@ -229,92 +154,6 @@ def test_thresholds_are_learned_and_end_in_the_weights() -> None:
     for name, weight in made.net.prunable.items():
         assert torch.equal(weight.detach(), shown[name])
     assert made.net.sparsity > 0
-
-
-@pytest.mark.parametrize("sparse_gradients", [True, False])
-@pytest.mark.parametrize("name", ["cram", "cram+", "c-sam", "top-k", "top-k+", "sam"])
-def test_the_update_is_that_of_the_definition(name: str, sparse_gradients: bool) -> None:
-    """Algorithm 2 of the thesis and its ablations, by hand with autograd on a copy."""
-    given: dict[str, Any] = {"weight_decay": 0.0, "momentum": 0.0}
-    if name != "sam":
-        given |= {"sparsity": 0.6, "sparse_gradients": sparse_gradients}
-    made, twin = policy(name, **given), policy("dense", weight_decay=0.0, momentum=0.0)
-    net, data = twin.net, batch(0)
-    theta = {n: p.detach().clone() for n, p in net.parameters.items()}
-    names = list(theta)
-    rho, rate = 0.05, twin.rate(0)
-
-    def gradient(at: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        leaves = {n: w.clone().requires_grad_() for n, w in at.items()}
-        net.module.train()
-        with net.module.recomputing():
-            loss = twin.training.loss(data, leaves)
-        return dict(zip(names, torch.autograd.grad(loss, [leaves[n] for n in names]), strict=True))
-
-    def compress(at: dict[str, torch.Tensor]) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
-        flat = torch.cat([at[n].abs().reshape(-1) for n in net.prunable])
-        count = round(0.6 * flat.numel())
-        threshold = flat.sort().values[count]
-        masks = {n: at[n].abs() >= threshold for n in net.prunable}
-        return {n: w * masks[n] if n in masks else w for n, w in at.items()}, masks
-
-    def pruned_gradient(at: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        there, masks = compress(at)
-        found = gradient(there)
-        if not sparse_gradients:
-            return found
-        return {n: g * masks[n] if n in masks else g for n, g in found.items()}
-
-    def up(g: dict[str, torch.Tensor], *, unit: bool) -> dict[str, torch.Tensor]:
-        norm = math.sqrt(sum(float(v.square().sum()) for v in g.values())) if unit else 1.0
-        return {n: theta[n] + rho * g[n] / norm for n in names}
-
-    g = gradient(theta)
-    if name == "sam":
-        update = gradient(up(g, unit=True))
-    elif name == "c-sam":
-        update = pruned_gradient(up(pruned_gradient(theta), unit=True))
-    elif name.startswith("top-k"):
-        update = pruned_gradient(theta)
-    else:
-        update = pruned_gradient(up(g, unit=False))
-    if name.endswith("+"):
-        update = {n: update[n] + g[n] for n in names}
-    take(made, 0)
-    for n, parameter in made.net.parameters.items():
-        expected = theta[n] - rate * update[n]
-        assert torch.allclose(parameter.detach(), expected, atol=2e-6, rtol=1e-4), n
-
-
-def test_what_is_compressed_is_drawn_evenly_and_by_the_seed() -> None:
-    made = policy("cram+-multi", levels="50,70,2:4")
-    assert isinstance(made, Compressed)
-    drawn = [made.chosen(step) for step in range(600)]
-    assert drawn == [made.chosen(step) for step in range(600)]
-    assert min(np.bincount(drawn, minlength=3)) > 150
-
-
-def test_masks_that_change_seldom_are_kept_for_so_many_steps() -> None:
-    made = policy("cram+", sparsity=0.7, mask_every=3)
-    assert isinstance(made, Compressed)
-    seen = []
-    for step in range(7):
-        take(made, step)
-        seen.append({n: m.clone() for n, m in made.known[0][1].items()})
-    for step in range(1, 7):
-        same = all(torch.equal(m, seen[step - 1][n]) for n, m in seen[step].items())
-        assert same == (step % 3 != 0), step
-
-
-def test_batchnorm_learns_from_the_dense_pass_alone() -> None:
-    made, plain = policy("cram+", sparsity=0.9), policy("dense")
-    for one in (made, plain):
-        take(one, 0)
-    statistics = [n for n in made.net.module.values if "running" in n]
-    assert statistics
-    for name in statistics:
-        ours, theirs = made.net.module.tensor(name), plain.net.module.tensor(name)
-        assert torch.equal(ours, theirs), name
 
 
 def test_lottery_tickets_rewind_and_end_on_the_dense_weights() -> None:

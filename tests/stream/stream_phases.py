@@ -26,7 +26,7 @@ from edgetransfer.stream.keeping.checkpoints import CheckpointFolder
 from edgetransfer.stream.keeping.corrections import Corrections
 from edgetransfer.stream.learning import refit
 from edgetransfer.stream.learning.newest_head import NewestHead
-from edgetransfer.stream.learning.statistics_learner import StatisticsLearner
+from edgetransfer.stream.learning.solved_heads import SolvedHeads
 from tests.stream.stream_faults import before_each_change, real_pwrite, real_write
 
 PACKAGE = str(Path(edgetransfer.__file__).parent) + os.sep
@@ -40,7 +40,7 @@ INNER: dict[str, tuple[tuple[Any, str], ...]] = {
         (refit.BackgroundRefit, "decide"),
         (refit, "fit"),
     ),
-    "solve": ((NewestHead, "_made"), (StatisticsLearner, "_choose_anew")),
+    "solve": ((NewestHead, "_made"), (SolvedHeads, "_choose_anew")),
     "relabel": ((Corrections, "relabel"),),
     "live forget": ((Corrections, "forget"),),
     "checkpoint": (

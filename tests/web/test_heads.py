@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import socket
@@ -48,14 +49,12 @@ class Bare:
 def raw(port: int, data: bytes) -> bytes:
     """All that a server answers to some bytes, after which nothing more is sent."""
     with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
-        parts = []
-        try:
+        with contextlib.suppress(OSError):  # it was refused, and the server waits no longer
             connection.sendall(data)
             connection.shutdown(socket.SHUT_WR)
-            while part := connection.recv(65536):
-                parts.append(part)
-        except ConnectionError:
-            pass  # refused before all was sent
+        parts = []
+        while part := connection.recv(65536):
+            parts.append(part)
         return b"".join(parts)
 
 

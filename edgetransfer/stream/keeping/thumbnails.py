@@ -1,4 +1,7 @@
-"""Where a run that a page teaches has its thumbnails: who forgets a sample removes its own."""
+"""What a page that teaches a run keeps in it beside the stream's own: thumbnails, steps to undo.
+
+Who forgets a sample removes its thumbnail; who changes history, the steps that led there.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from pathlib import Path
 
 FOLDER = "thumbnails"
 SUFFIX = ".jpg"
+STEPS = "steps.json"
 
 
 def thumbnail(key: bytes) -> str:

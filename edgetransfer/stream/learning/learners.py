@@ -29,7 +29,6 @@ class Learner(Protocol):
     dimension: int
     settings: LearningSettings
     counts: Counts
-    classes: list[str]
     loss: float
     scores: Prequential
     drift: PageHinkley
@@ -50,6 +49,10 @@ class Learner(Protocol):
     @property
     def waiting(self) -> int:
         """Labelled samples that wait for others before they are learned."""
+
+    @property
+    def classes(self) -> list[str]:
+        """Their names, in the order of their birth."""
 
     @property
     def class_counts(self) -> dict[str, int]:
