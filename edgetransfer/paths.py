@@ -1,8 +1,9 @@
-"""Where this user's own files are."""
+"""Where this user's own files are, and paths that are addresses."""
 
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 
@@ -12,3 +13,19 @@ def default_cache_folder() -> Path:
 
     named = os.environ.get("EDGETRANSFER_CACHE")
     return Path(named) if named else Path(platformdirs.user_cache_dir("edgetransfer"))
+
+
+_ADDRESS = re.compile(r"((?:[a-z0-9]+::)*[a-z][a-z0-9+.-]+):/+(?=[^/])")  # one letter is a drive
+
+
+def address_of(path: Path | str) -> str | None:
+    """The address that is meant, such as ``s3://bucket/photos``; None if it is a file's path.
+
+    A `Path` makes one slash of two, so that two in a row further behind are lost.
+    """
+    text = str(path)
+    found = _ADDRESS.match(text)
+    if found is None:
+        return None
+    slashes = ":///" if found[1].endswith("file") else "://"
+    return f"{found[1]}{slashes}{text[found.end() :]}"

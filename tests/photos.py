@@ -8,6 +8,8 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
+from edgetransfer.settings.train import LinearTraining
+
 COLOURS = {"red": (200, 40, 40), "green": (40, 200, 40), "blue": (40, 40, 200)}
 
 
@@ -52,3 +54,17 @@ def backbone(tmp_path_factory):
     path = tmp_path_factory.mktemp("backbone") / "small.onnx"
     onnx.save(model, str(path))
     return path
+
+
+@pytest.fixture
+def linear_training(backbone, photos, tmp_path):
+    """A training of these photos on this backbone, as plain as it can be."""
+    return LinearTraining(
+        report=False,
+        backbone=str(backbone),
+        data=photos,
+        out=tmp_path / "run",
+        engine="onnxruntime",
+        threads=1,
+        cache_dir=tmp_path / "cache",
+    )

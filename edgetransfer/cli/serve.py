@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from edgetransfer.cli.options import JsonOption, QuietOption
-from edgetransfer.cli.serving import said_where
-from edgetransfer.cli.stopping import graceful
-from edgetransfer.cli.terminal import print_json, say, show_log
+from edgetransfer.cli.serving import serve_in_terminal
 from edgetransfer.settings.serve import ServeSettings
 
 
@@ -24,14 +22,12 @@ def serve(
     """
     from edgetransfer.serve import run_server
 
-    show_log(json_output or quiet)
-    with graceful() as stopping:
-        report = run_server(
-            settings, stop=stopping.event, started=said_where(json_output=json_output)
-        )
-    if json_output:
-        print_json(report)
-    elif not quiet:
-        say(f"answered   {report['requests']:,} requests, {report['photos']:,} photos")
-    if stopping.interrupted:
-        raise KeyboardInterrupt
+    serve_in_terminal(
+        run_server,
+        settings,
+        json_output=json_output,
+        quiet=quiet,
+        summary=lambda report: (
+            f"answered   {report['requests']:,} requests, {report['photos']:,} photos"
+        ),
+    )

@@ -1,14 +1,23 @@
-"""How commands that listen say where."""
+"""Commands that listen: they say where, answer until a signal, and report at the end."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
-from edgetransfer.cli.terminal import print_json, say
+from edgetransfer.cli.stopping import graceful
+from edgetransfer.cli.terminal import print_json, say, show_log
 
 
-def said_where(*, json_output: bool) -> Callable[[str], None]:
-    """Tells people, or a program, the address once it answers."""
+def serve_in_terminal(
+    run: Callable[..., Any],
+    settings: Any,
+    *,
+    json_output: bool,
+    quiet: bool,
+    summary: Callable[[Any], str],
+) -> None:
+    """Run a server until a signal; ``summary`` says for people what its report counts."""
 
     def started(address: str) -> None:
         if json_output:
@@ -16,4 +25,12 @@ def said_where(*, json_output: bool) -> Callable[[str], None]:
         else:
             say(f"open {address} in a browser; Ctrl-C ends it")
 
-    return started
+    show_log(json_output or quiet)
+    with graceful() as stopping:
+        report = run(settings, stop=stopping.event, started=started)
+    if json_output:
+        print_json(report)
+    elif not quiet:
+        say(summary(report))
+    if stopping.interrupted:
+        raise KeyboardInterrupt

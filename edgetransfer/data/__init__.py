@@ -3,11 +3,12 @@
 from edgetransfer.data.copies import copies_of
 from edgetransfer.data.labels import checked_label
 from edgetransfer.data.loading import find_images, load_data, load_labelled, training_part
-from edgetransfer.data.samples import DataSplits, Sample, labels_of, split_off
+from edgetransfer.data.samples import DataSplits, Sample, Stored, labels_of, split_off
 
 __all__ = [
     "DataSplits",
     "Sample",
+    "Stored",
     "checked_label",
     "copies_of",
     "find_images",

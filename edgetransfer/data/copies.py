@@ -11,7 +11,7 @@ import hashlib
 import stat
 from collections.abc import Iterable, Sequence
 
-from edgetransfer.data.samples import Sample
+from edgetransfer.data.samples import Sample, Stored
 
 _Place = tuple[int, int]
 """Where a file really lies: its device and inode."""
@@ -70,6 +70,8 @@ def _look(sample: Sample) -> tuple[int, _Place | None] | None:
     if isinstance(sample.source, bytes):
         return len(sample.source), None
     try:
+        if isinstance(sample.source, Stored):
+            return (size, None) if (size := sample.source.size) else None
         status = sample.source.stat()
     except (OSError, ValueError):
         return None  # its reader says why

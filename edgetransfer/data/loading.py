@@ -1,56 +1,23 @@
-"""Data sets from disk: class folders and manifests."""
+"""Data sets with their splits, wherever their photos are."""
 
 from __future__ import annotations
 
 import logging
-import os
-from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 from edgetransfer.data.copies import groups_of_copies
-from edgetransfer.data.held_out import hold_out, some_of, with_learned_too
-from edgetransfer.data.labels import checked_label, easily_confused
-from edgetransfer.data.layouts import layout_of
-from edgetransfer.data.manifests import ENDINGS, read_manifest
+from edgetransfer.data.finding import ending_of, found_at, remarks_on
+from edgetransfer.data.found import FoundPhoto, Remark
+from edgetransfer.data.held_out import hold_out, with_learned_too
+from edgetransfer.data.labels import checked_label
 from edgetransfer.data.samples import DataSplits, Sample, check_classes, split_off
-from edgetransfer.data.split_names import Split
-from edgetransfer.data.walking import APPLE_DOUBLE, HIDDEN, Walk, walk
+from edgetransfer.data.walking import walk
 from edgetransfer.errors import DataError, UsageError
 from edgetransfer.names import readable
-from edgetransfer.settings.extract import INDEX
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Photo:
-    """A labelled photo; its id is its path as it was found, its split None where there are none."""
-
-    id: str
-    file: Path
-    label: str
-    split: Split | None
-
-
-Remark = tuple[int, str]
-"""A level of `logging`, and what a person should know."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Found:
-    """What a folder or manifest holds; ``classes`` are those of the training part, empty or not."""
-
-    photos: tuple[_Photo, ...]
-    classes: frozenset[str] = frozenset()
-    ignored: Counter[str] = field(default_factory=Counter)
-    left_out: tuple[tuple[str, int], ...] = ()
-    remarks: tuple[Remark, ...] = ()
-
-    def of(self, split: Split) -> tuple[_Photo, ...]:
-        """The photos of a split; what is in none is there to train on."""
-        return tuple(photo for photo in self.photos if (photo.split or "train") == split)
 
 
 def load_data(
@@ -72,7 +39,8 @@ def load_data(
     path
         A folder with one folder a class, or with ``train`` (and ``val``, ``test``) folders of
         those; see `layout_of`. Or a manifest, CSV or JSON Lines, with ``path``, ``label`` and
-        perhaps ``split``; see `read_manifest`.
+        perhaps ``split``; see `read_manifest`. Or what `edgetransfer.data.stores` reads: an
+        archive, Parquet or Arrow, a saved Hugging Face data set, a query, an address.
     suffixes
         The endings of image files, in lower case.
     test_data
@@ -89,7 +57,7 @@ def load_data(
     """
     if not 0 <= val_fraction < 1:
         raise UsageError(f"--val-fraction lies between 0 and 1, not {val_fraction}")
-    found = _found(path, suffixes)
+    found = found_at(path, suffixes)
     _say(path, found.remarks)
     train = found.of("train")
     if not train and found.photos:
@@ -128,7 +96,7 @@ def load_labelled(
     DataError
         If there is no image to test on, or a class that is not among ``classes``.
     """
-    found = _found(path, suffixes)
+    found = found_at(path, suffixes)
     _say(path, found.remarks)
     if not found.photos:
         raise DataError(f"{path}: no images found; expected one folder a class")
@@ -156,7 +124,7 @@ def training_part(
     DataError
         If the data set is not there any more, or not as it was.
     """
-    train = _found(path, suffixes).of("train")
+    train = found_at(path, suffixes).of("train")
     if not train:
         raise DataError(f"{path}: no training images are there any more")
     index = {name: i for i, name in enumerate(sorted({photo.label for photo in train}))}
@@ -179,108 +147,9 @@ def find_images(path: Path, *, suffixes: frozenset[str]) -> list[Path]:
     return [path / file for file in seen.root.all_files() if ending_of(file) in suffixes]
 
 
-def remarks_on(left_out: dict[str, list[str]]) -> tuple[Remark, ...]:
-    """What a walk passed over: how many of each kind, and a few by name."""
-    return tuple(
-        (
-            logging.INFO if kind in (HIDDEN, APPLE_DOUBLE) else logging.WARNING,
-            f"left out {len(paths)} {kind}: {some_of(paths)}",
-        )
-        for kind, paths in sorted(left_out.items())
-    )
-
-
-def ending_of(file: str) -> str:
-    """The ending of a file's name, in lower case, with its dot."""
-    return os.path.splitext(file)[1].lower()  # noqa: PTH122  (a `Path` each would take long)
-
-
-def _found(path: Path, suffixes: frozenset[str]) -> _Found:
-    try:
-        path.stat()
-    except (FileNotFoundError, NotADirectoryError):
-        raise DataError(f"{path}: no such folder or file") from None
-    except (OSError, ValueError) as error:
-        raise DataError(f"{readable(str(path))}: cannot be read: {error}") from error
-    if (path / INDEX).is_file():
-        raise DataError(
-            f"{path}: tables of features, made by `edgetransfer extract`, which only train learns "
-            "from; give the photos themselves"
-        )
-    if path.is_dir():
-        found = _in_folder(path, walk(path), suffixes)
-    elif path.suffix.lower() in ENDINGS:
-        found = _in_manifest(path)
-    else:
-        raise DataError(
-            f"{path}: not a folder, and not a manifest ({', '.join(ENDINGS)}) of path and label"
-        )
-    counts = Counter(photo.label for photo in found.photos)
-    alike = [
-        " and ".join(f"{name!r} ({counts[name]} photos)" for name in names)
-        for names in easily_confused({*found.classes, *counts})
-    ]
-    remarks = [
-        f"the classes {names} differ in case, blanks or invisible characters only; if they are "
-        "one, give them one name"
-        for names in alike
-    ]
-    return replace(found, remarks=(*found.remarks, *((logging.WARNING, text) for text in remarks)))
-
-
-def _in_folder(path: Path, seen: Walk, suffixes: frozenset[str]) -> _Found:
-    try:
-        layout = layout_of(seen.root, lambda file: ending_of(file) in suffixes)
-    except DataError as error:
-        raise DataError(f"{readable(str(path))}: {error}") from error
-    photos: list[_Photo] = []
-    classes = set()
-    ignored: Counter[str] = Counter()
-    for part in layout.parts:
-        try:
-            label = checked_label(part.class_name)
-        except DataError as error:
-            where = readable(str(path / part.folder.path))
-            raise DataError(f"{where}: {error}; rename the folder") from error
-        if part.split in (None, "train"):
-            classes.add(label)
-        for file in part.folder.all_files():
-            if (ending := ending_of(file)) in suffixes:
-                photos.append(_Photo(id=file, file=path / file, label=label, split=part.split))
-            else:
-                ignored[ending or "no ending"] += 1
-    left_out = tuple(sorted((kind, len(paths)) for kind, paths in seen.left_out.items()))
-    endings = [
-        f"ignored {count} files with ending {readable(ending)}"
-        for ending, count in sorted(ignored.items())
-    ]
-    return _Found(
-        photos=tuple(photos),
-        classes=frozenset(classes),
-        ignored=ignored,
-        left_out=left_out,
-        remarks=(
-            *remarks_on(seen.left_out),
-            *((logging.WARNING, text) for text in (*layout.remarks, *endings)),
-        ),
-    )
-
-
-def _in_manifest(path: Path) -> _Found:
-    manifest = read_manifest(path)
-    remarks: tuple[Remark, ...] = ()
-    if again := manifest.repeated:
-        some = some_of(f"{row.path} in line {row.line}" for row in again)
-        text = f"{len(again)} rows name a file again, and count once: {some}"
-        remarks = ((logging.WARNING, text),)
-    photos = tuple(
-        _Photo(id=row.path, file=path.parent / row.path, label=row.label, split=row.split)
-        for row in manifest.rows
-    )
-    return _Found(photos=photos, remarks=remarks)
-
-
-def _samples(photos: Sequence[_Photo], classes: tuple[str, ...], path: Path) -> tuple[Sample, ...]:
+def _samples(
+    photos: Sequence[FoundPhoto], classes: tuple[str, ...], path: Path
+) -> tuple[Sample, ...]:
     # Heads of earlier versions may name a class in another Unicode form than `checked_label`.
     index = {_composed(name): i for i, name in enumerate(classes)}
     unknown = sorted({photo.label for photo in photos} - set(index))
@@ -288,7 +157,7 @@ def _samples(photos: Sequence[_Photo], classes: tuple[str, ...], path: Path) -> 
         raise DataError(
             f"{path}: class {unknown[0]!r} is not among the {len(classes)} classes trained on"
         )
-    return tuple(Sample(id=p.id, source=p.file, label=index[p.label]) for p in photos)
+    return tuple(Sample(id=p.id, source=p.source, label=index[p.label]) for p in photos)
 
 
 def _say(path: Path, remarks: Iterable[Remark]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import stat
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,6 +20,28 @@ from edgetransfer.sampling import stratified_holdout
 from edgetransfer.types import IntArray
 
 
+class Stored(ABC):
+    """A photo that is no file: in an archive, a table or a database, or at an address.
+
+    It can be pickled, and is read where it is used; each is a frozen dataclass, so that equal ones
+    are equal.
+    """
+
+    @abstractmethod
+    def read(self) -> bytes:
+        """Its bytes; an `OSError` if they cannot be had."""
+
+    @property
+    @abstractmethod
+    def size(self) -> int:
+        """How many bytes; an `OSError` if that cannot be told."""
+
+    @property
+    @abstractmethod
+    def stamp(self) -> str:
+        """A text that changes with the content; an `OSError` if there is none."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Sample:
     """One image that can be read any number of times.
@@ -28,13 +51,13 @@ class Sample:
     id
         A name that stays the same from run to run: its path below the data folder.
     source
-        The file, or its bytes.
+        The file, its bytes, or where they are stored.
     label
         Index into the class names; -1 where it is not known.
     """
 
     id: str
-    source: Path | bytes
+    source: Path | bytes | Stored
     label: int = -1
 
     __repr__ = short_repr
@@ -43,10 +66,17 @@ class Sample:
         """The file's bytes; an `OSError` if it cannot be read, or is no file but a pipe or so."""
         if isinstance(self.source, bytes):
             return self.source
+        if isinstance(self.source, Stored):
+            return self.source.read()
         kind = self.source.stat().st_mode
         if not (stat.S_ISREG(kind) or stat.S_ISDIR(kind)):  # it might never end
             raise OSError(errno.EINVAL, "not a file", str(self.source))
         return self.source.read_bytes()
+
+    @property
+    def content(self) -> Path | bytes:
+        """What a decoder takes: the file, or the bytes; an `OSError` if these cannot be had."""
+        return self.source.read() if isinstance(self.source, Stored) else self.source
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -190,6 +190,6 @@ def _duplicates(
 
 def _look(sample: Sample) -> Look | None:
     try:
-        return look_at(sample.source)
-    except ImageError:  # it was there when its features were made
+        return look_at(sample.content)
+    except (ImageError, OSError):  # it was there when its features were made
         return None

@@ -81,8 +81,8 @@ class Album:
 def _small(sample: Sample) -> bytes | None:
     """A photo as a JPEG of `SIDE` pixels at most; None if it is not there any more."""
     try:
-        picture = open_upright(sample.source, lambda w, h: max(w, h) / (2 * SIDE))
-    except ImageError:
+        picture = open_upright(sample.content, lambda w, h: max(w, h) / (2 * SIDE))
+    except (ImageError, OSError):
         return None
     picture.thumbnail((SIDE, SIDE), Image.Resampling.BILINEAR, reducing_gap=None)
     for quality in QUALITIES:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable
 from threading import Event
 from time import monotonic
 from typing import Any
@@ -13,16 +11,10 @@ from edgetransfer.serve.renewal import Renewal
 from edgetransfer.serve.routes import PredictionRoutes, Renewed
 from edgetransfer.settings.serve import ServeSettings
 from edgetransfer.train import Classifier
-from edgetransfer.web import WebServer
 from edgetransfer.web.pages import page_routes
-
-logger = logging.getLogger(__name__)
+from edgetransfer.web.serving import Started, serve_until
 
 WAITING = 256  # photos that wait at most
-DRAIN = 30.0  # seconds that requests in hand have at the end
-
-Started = Callable[[str], None]
-"""Told the server's address, once it answers."""
 
 
 def run_server(
@@ -59,23 +51,13 @@ def run_server(
             routes = PredictionRoutes(
                 predictor, lambda: Renewed(times=renewal.renewed, problem=renewal.problem)
             )
-            address = settings.address
-            server = WebServer(
-                address.host,
-                address.port,
-                routes={**routes.table(), **page_routes("edgetransfer.serve")},
-                token=address.token,
-                longest=address.max_body,
-                names=address.host_names,
+            serve_until(
+                stop,
+                {**routes.table(), **page_routes("edgetransfer.serve")},
+                settings.address,
+                what=f"serving {settings.run}",
+                started=started,
             )
-            server.start()
-            try:
-                logger.info("serving %s on %s", settings.run, server.address)
-                if started is not None:
-                    started(server.address)
-                stop.wait()
-            finally:
-                server.stop(seconds=DRAIN)
         finally:
             renewal.close()
     finally:

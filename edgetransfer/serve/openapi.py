@@ -4,36 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
-VERSION = "1"  # of the endpoint, not of the package
+from edgetransfer.web.descriptions import (
+    ASKED,
+    METRICS,
+    PROBLEM,
+    REFUSALS,
+    VERSION,
+    described,
+    query,
+)
 
-
-def described(text: str, schema: dict[str, Any] | None = None) -> dict[str, Any]:
-    """One answer in JSON; a refusal if no schema is given."""
-    if schema is None:
-        schema = {"$ref": "#/components/schemas/Problem"}
-    return {"description": text, "content": {"application/json": {"schema": schema}}}
-
-
-RETRY = {
-    **described("No room for more at the moment; send it again after Retry-After seconds."),
-    "headers": {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds."}},
-}
-REFUSALS = {
-    "400": described("Not a request of this form."),
-    "401": described("The token is missing or wrong."),
-    "403": described("Host or Origin is not this server's."),
-    "411": described("No Content-Length."),
-    "413": described("The body is too large."),
+SENT = {
+    **REFUSALS,
     "415": described("The body holds no photo, by its media type."),
     "422": described("It is no photo, or cannot be decoded."),
-    "429": RETRY,
 }
-ASKED = {status: REFUSALS[status] for status in ("400", "401", "403", "429")}
-PROBLEM = {
-    "type": "object",
-    "required": ["error"],
-    "properties": {"error": {"type": "string"}},
-}
+"""What a photo that is sent may be refused for."""
 PHOTO_BODY = {
     "required": True,
     "content": {
@@ -81,18 +67,16 @@ def openapi() -> dict[str, Any]:
                     "description": "One photo as the body or as base64 is answered with its "
                     "prediction; those of a form with a list, in their order.",
                     "parameters": [
-                        {
-                            "name": "top",
-                            "in": "query",
-                            "required": False,
-                            "schema": {"type": "integer", "minimum": 1, "maximum": 10_000},
-                            "description": "Classes to name; 5 if it is not given.",
-                        }
+                        query(
+                            "top",
+                            {"type": "integer", "minimum": 1, "maximum": 10_000},
+                            "Classes to name; 5 if it is not given.",
+                        )
                     ],
                     "requestBody": PHOTO_BODY,
                     "responses": {
                         "200": described("What they show.", {"anyOf": [prediction, several]}),
-                        **REFUSALS,
+                        **SENT,
                     },
                 }
             },
@@ -106,10 +90,7 @@ def openapi() -> dict[str, Any]:
                 "get": {
                     "summary": "How the server does, for Prometheus.",
                     "responses": {
-                        "200": {
-                            "description": "Text format 0.0.4.",
-                            "content": {"text/plain": {"schema": {"type": "string"}}},
-                        },
+                        "200": METRICS,
                         **ASKED,
                     },
                 }

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from edgetransfer.errors import RunFolderError, UsageError
+from edgetransfer.paths import address_of
 from edgetransfer.settings.option import settings_of
 
 Kind = TypeVar("Kind")
@@ -75,7 +76,7 @@ def _shown(value: Any) -> Any:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, Path):
-        return str(value.resolve())
+        return address_of(value) or str(value.resolve())
     if isinstance(value, tuple):
         return [_plain(one) for one in value]
     if is_dataclass(value) and not isinstance(value, type):

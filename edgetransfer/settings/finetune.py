@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from edgetransfer.errors import UsageError
 from edgetransfer.reprs import short_repr
 from edgetransfer.settings.config import differs, dump
+from edgetransfer.settings.losses import LOSS, Losses
 from edgetransfer.settings.option import Opt, Shown, settle
 from edgetransfer.settings.train import LinearTraining
 
@@ -22,7 +23,6 @@ Optimizer = Literal["sgd", "adam"]
 Schedule = Literal["auto", "step", "cosine"]
 
 _WHAT = "What is trained"
-_LOSS = "Loss"
 _TORCH = "torch"
 _HEAD_ALONE = "it says how a linear head is fitted, and a finetuning trains the head by SGD or Adam"
 
@@ -47,7 +47,7 @@ TrainingToo = Annotated[
 
 
 @dataclass(frozen=True, kw_only=True)
-class FinetuneSettings:
+class FinetuneSettings(Losses):
     """What is trained of a backbone, and how.
 
     What every training has (data, views, epochs, batch size, learning rate, ``recipe``) stands in
@@ -87,16 +87,6 @@ class FinetuneSettings:
         paper's recipe, whose networks have it.
     mask
         Another backbone, whose zeros are used instead.
-    teacher
-        An ONNX file to learn from: of as many outputs as there are classes (Hinton et al.,
-        2015), or with features as long as the backbone's; it teaches these, and the answers of a
-        linear head that is fitted to them first.
-    teacher_weight
-        The teacher's share of the loss, 0 to 1.
-    temperature
-        At which the teacher's and the student's logits are compared.
-    label_smoothing
-        Share of the target spread over all classes (Szegedy et al., CVPR 2016).
     mixup
         alpha of the Beta distribution that two images are mixed by (Zhang et al., ICLR 2018);
         0 for none.
@@ -212,23 +202,9 @@ class FinetuneSettings:
             panel=_WHAT,
         ),
     ] = "auto"
-    label_smoothing: Annotated[float, Opt(metavar="X", panel=_LOSS, least=0, most=1)] = 0.0
     mixup: Annotated[
-        float, Opt("Mix images in pairs; 0.2 is usual.", metavar="ALPHA", panel=_LOSS)
+        float, Opt("Mix images in pairs; 0.2 is usual.", metavar="ALPHA", panel=LOSS)
     ] = 0.0
-    teacher: Annotated[
-        str | None,
-        Opt(
-            "ONNX file to learn from: an output for each class, or features as long as the "
-            "backbone's, such as the dense backbone that it was made from.",
-            metavar="FILE",
-            panel=_LOSS,
-        ),
-    ] = None
-    teacher_weight: Annotated[
-        float, Opt("Its share of the loss.", metavar="X", panel=_LOSS, least=0, most=1)
-    ] = 0.5
-    temperature: Annotated[float, Opt(metavar="X", panel=_LOSS, above=0)] = 2.0
     precision: Annotated[
         Precision, Opt("auto: bfloat16 where the processor has it.", panel=_TORCH)
     ] = "auto"

@@ -10,6 +10,7 @@ from edgetransfer.errors import UsageError
 from edgetransfer.reprs import short_repr
 from edgetransfer.settings.config import dump
 from edgetransfer.settings.finetune import Device, Precision
+from edgetransfer.settings.losses import LOSS, Losses
 from edgetransfer.settings.option import Opt, settings_of, settle
 from edgetransfer.settings.policies import CRAM, OPTIONS, POLICIES, PolicyName
 from edgetransfer.settings.policy_options import PolicyOptions, levels_of, percents, phases_of
@@ -29,12 +30,11 @@ from edgetransfer.settings.sparsify import Pattern
 
 DEFAULT_ARCHITECTURE = "small_resnet"
 _NETWORK = "Network"
-_LOSS = "Loss"
 _RESULT = "Result"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pretraining(PolicyOptions, Descent, Augmentation):
+class Pretraining(PolicyOptions, Losses, Descent, Augmentation):
     """The settings of one sparse training; what policies take beside them is in `PolicyOptions`.
 
     Parameters
@@ -68,8 +68,6 @@ class Pretraining(PolicyOptions, Descent, Augmentation):
         The highest; 0.1 if None, or 0.005 from a dense backbone.
     warm_up
         Epochs until it is reached; a twentieth of all if None.
-    teacher, teacher_weight, temperature, label_smoothing
-        As in `FinetuneSettings`.
     one_shot
         Sparsities in percent at which the result is pruned in one shot and tested.
     tuning_images
@@ -126,23 +124,9 @@ class Pretraining(PolicyOptions, Descent, Augmentation):
         Opt(
             "--no-labels: any photos; the features of --dense are the aim.",
             flag="--labels/--no-labels",
-            panel=_LOSS,
+            panel=LOSS,
         ),
     ] = True
-    label_smoothing: Annotated[float, Opt(metavar="X", panel=_LOSS, least=0, most=1)] = 0.0
-    teacher: Annotated[
-        str | None,
-        Opt(
-            "ONNX file to learn from, dense or sparse: an output for each class, or features as "
-            "long as the network's.",
-            metavar="FILE",
-            panel=_LOSS,
-        ),
-    ] = None
-    teacher_weight: Annotated[
-        float, Opt("Its share of the loss.", metavar="X", panel=_LOSS, least=0, most=1)
-    ] = 0.5
-    temperature: Annotated[float, Opt(metavar="X", panel=_LOSS, above=0)] = 2.0
     test_data: TestData = None
     tile: Annotated[
         int | None,

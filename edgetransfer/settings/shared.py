@@ -33,9 +33,10 @@ BackboneName = Annotated[
 Data = Annotated[
     Path,
     Opt(
-        "One folder a class (or train/ val/ test/ of those), or CSV / JSON Lines of path and "
-        "label.",
-        metavar="DIR|MANIFEST",
+        "One folder a class (or train/ val/ test/ of those), CSV / JSON Lines of path and label, "
+        "a zip or tar archive, Parquet or Arrow, a saved Hugging Face data set, a .sql query; "
+        "here or at an address (s3://, https://).",
+        metavar="DIR|FILE|ADDRESS",
         flag="--data -d",
     ),
 ]

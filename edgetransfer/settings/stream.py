@@ -35,8 +35,8 @@ class StreamSettings(BackboneReading):
     backbone
         An ONNX file, or the name of a bundled backbone.
     source
-        ``folder:DIR``, ``jsonl:-``, ``tar:GLOB``, ``http:[HOST:]PORT`` or ``video:FILE``; or
-        several, which are taken in together.
+        ``folder:DIR``, ``jsonl:-``, ``tar:GLOB``, ``data:FILE``, ``http:[HOST:]PORT`` or
+        ``video:FILE``; or several, which are taken in together.
     out
         The run folder; made if it is not there, gone on with if it is.
     from_run
@@ -81,8 +81,8 @@ class StreamSettings(BackboneReading):
     source: Annotated[
         tuple[str, ...],
         Opt(
-            "folder:DIR, jsonl:- (or a file), tar:GLOB, http:[HOST:]PORT or video:FILE; may be "
-            "repeated.",
+            "folder:DIR, jsonl:- (or a file), tar:GLOB, data:FILE (whatever --data of train "
+            "takes), http:[HOST:]PORT or video:FILE; may be repeated.",
             metavar="KIND:WHAT",
         ),
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,15 +13,17 @@ from edgetransfer.runs import RunFolder
 from edgetransfer.runs.owning import NAME as LOCK
 from edgetransfer.runs.owning import FolderOwner
 from edgetransfer.runs.pending import RECORD, pending
-from edgetransfer.runs.run_folder import HEAD, METRICS
+from edgetransfer.runs.run_folder import HEAD, METRICS, REPORT
 from edgetransfer.stream.keeping.checkpoints import CheckpointFolder, read_checkpoint
-from edgetransfer.stream.keeping.derived import stale_names
 from edgetransfer.stream.keeping.history import Moment, stream_folder
 from edgetransfer.stream.keeping.id_file import read_ids
 from edgetransfer.stream.keeping.journal import segments, whole_records
 from edgetransfer.stream.keeping.metrics_log import damaged_lines
 from edgetransfer.stream.keeping.recovery import CHECKPOINTS, IDS, JOURNAL, Found, look_leniently
+from edgetransfer.stream.keeping.staleness import earlier_head, earlier_report, stale_names
 from edgetransfer.stream.learner import blas_on_one_thread
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,9 +138,18 @@ def _derived(folder: RunFolder, found: Found) -> list[str]:
         return [str(error)]
     try:
         moment.replay(found.journal.records)
-        names = stale_names(folder.path, moment.derived())
+        files = moment.derived()
+        names = set(stale_names(folder.path, files))
+        older = {
+            REPORT: earlier_report(folder.file(REPORT), files[REPORT]),
+            HEAD: earlier_head(folder.file(HEAD), moment.learner.head, moment.run["head"]),
+        }
     finally:
         moment.learner.close()
+    for name in sorted(name for name in names if older.get(name)):
+        logger.info("%s: right, but of an earlier version; a start writes it anew", name)
     return [
-        f"{folder.path / name}: missing, stale or damaged; a start writes it anew" for name in names
+        f"{folder.path / name}: missing, stale or damaged; a start writes it anew"
+        for name in sorted(names)
+        if not older.get(name)
     ]

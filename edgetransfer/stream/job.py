@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 from threading import Event, RLock
 from time import monotonic
 
@@ -185,7 +186,7 @@ class StreamJob:
         for place, (arrival, _) in enumerate(arrivals):
             problem = arrival.problem
             known = arrival.learn and self.durable.known(arrival.id)
-            if problem is None and not known and not isinstance(arrival.source, bytes | None):
+            if problem is None and not known and isinstance(arrival.source, Path):
                 problem = why_unreadable(arrival.source)
             if problem is None and not known and arrival.source is not None:
                 problem = self.learner.in_hand.why_set_aside(arrival)

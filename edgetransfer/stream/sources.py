@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from edgetransfer.data.streams import (
+    DataSetSource,
     FolderSource,
     JsonLinesSource,
     MergedSource,
@@ -22,8 +23,8 @@ from edgetransfer.images import SUFFIXES
 from edgetransfer.settings.stream import StreamSettings
 from edgetransfer.stream.snapshot import Throughput
 
-FORMS = "folder:DIR, jsonl:-, tar:GLOB, http:[HOST:]PORT or video:FILE"
-NAMING = ("folder", "tar", "video")
+FORMS = "folder:DIR, jsonl:-, tar:GLOB, data:FILE, http:[HOST:]PORT or video:FILE"
+NAMING = ("folder", "tar", "data", "video")
 
 
 def open_source(settings: StreamSettings, board: Throughput, reply: Reply = no_reply) -> Source:
@@ -60,6 +61,7 @@ def _open_one(text: str, settings: StreamSettings, board: Throughput, reply: Rep
         "folder": lambda: FolderSource(Path(rest), suffixes=SUFFIXES, once=settings.once),
         "jsonl": lambda: _json_lines(rest, settings, reply),
         "tar": lambda: TarSource(rest, suffixes=SUFFIXES, repeat=settings.repeat),
+        "data": lambda: DataSetSource(Path(rest), suffixes=SUFFIXES),
         "http": lambda: _http(rest, settings, board),
         "video": lambda: VideoSource(Path(rest), label=settings.label, every=settings.every),
     }

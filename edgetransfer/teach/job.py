@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import logging
 from threading import Event
 from time import monotonic
 from typing import Any
 
-from edgetransfer.serve.job import DRAIN, Started
 from edgetransfer.settings.teach import TeachSettings
 from edgetransfer.stream import OnlineLearner
 from edgetransfer.stream.learner import blas_on_one_thread
 from edgetransfer.teach.classroom import Classroom
 from edgetransfer.teach.routes import TeachRoutes
-from edgetransfer.web import WebServer
 from edgetransfer.web.pages import page_routes
-
-logger = logging.getLogger(__name__)
+from edgetransfer.web.serving import Started, serve_until
 
 
 def run_teaching(
@@ -33,23 +29,13 @@ def run_teaching(
     with blas_on_one_thread(), OnlineLearner(settings.stream()) as learner:
         room = Classroom(learner)
         try:
-            address = settings.address
-            server = WebServer(
-                address.host,
-                address.port,
-                routes={**TeachRoutes(room).table(), **page_routes("edgetransfer.teach")},
-                token=address.token,
-                longest=address.max_body,
-                names=address.host_names,
+            serve_until(
+                stop,
+                {**TeachRoutes(room).table(), **page_routes("edgetransfer.teach")},
+                settings.address,
+                what=f"{settings.run} is taught",
+                started=started,
             )
-            server.start()
-            try:
-                logger.info("%s is taught on %s", settings.run, server.address)
-                if started is not None:
-                    started(server.address)
-                stop.wait()
-            finally:
-                server.stop(seconds=DRAIN)
         finally:
             room.close()
         return {

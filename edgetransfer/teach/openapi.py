@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from edgetransfer.data.labels import LONGEST_LABEL
-from edgetransfer.serve.openapi import ASKED, PHOTO_BODY, REFUSALS, described
+from edgetransfer.serve.openapi import PHOTO_BODY, SENT
 from edgetransfer.stream.http.openapi import openapi as of_streams
+from edgetransfer.web.descriptions import ASKED, described, query
 
 _ANYTHING: dict[str, Any] = {"type": "object"}
 _LABEL = {"type": "string", "minLength": 1, "maxLength": LONGEST_LABEL}
@@ -24,22 +25,22 @@ def openapi() -> dict[str, Any]:
             "get": {
                 "summary": "Ids of the photos of a class, sixty at a time; the newest come first.",
                 "parameters": [
-                    _query("label", _LABEL, "The class; photos without one if it is not given."),
-                    _query("from", {"type": "integer", "minimum": 0}, "Of the first photo."),
+                    query("label", _LABEL, "The class; photos without one if it is not given."),
+                    query("from", {"type": "integer", "minimum": 0}, "Of the first photo."),
                 ],
                 "responses": {"200": described("Photos.", _ANYTHING), **ASKED},
             },
             "post": {
                 "summary": "Take in photos; answered when they are on disk.",
-                "parameters": [_query("label", _LABEL, "Of all of them; none if not given.")],
+                "parameters": [query("label", _LABEL, "Of all of them; none if not given.")],
                 "requestBody": PHOTO_BODY,
-                "responses": {"200": described("What became of each.", _ANYTHING), **REFUSALS},
+                "responses": {"200": described("What became of each.", _ANYTHING), **SENT},
             },
         },
         "/thumbnail": {
             "get": {
                 "summary": "The small picture of a photo.",
-                "parameters": [_query("id", {"type": "string"}, "Of the photo.", required=True)],
+                "parameters": [query("id", {"type": "string"}, "Of the photo.", required=True)],
                 "responses": {
                     "200": {
                         "description": "A JPEG.",
@@ -54,7 +55,7 @@ def openapi() -> dict[str, Any]:
             "post": {
                 "summary": "Say what a photo shows, without taking it in.",
                 "requestBody": PHOTO_BODY,
-                "responses": {"200": described("What it shows.", _ANYTHING), **REFUSALS},
+                "responses": {"200": described("What it shows.", _ANYTHING), **SENT},
             }
         },
         "/export": {
@@ -86,18 +87,6 @@ def openapi() -> dict[str, Any]:
     return document
 
 
-def _query(
-    name: str, schema: dict[str, Any], text: str, *, required: bool = False
-) -> dict[str, Any]:
-    return {
-        "name": name,
-        "in": "query",
-        "required": required,
-        "schema": schema,
-        "description": text,
-    }
-
-
 def _asked(text: str) -> dict[str, Any]:
     answers = {"200": described(text, _ANYTHING), **ASKED}
     return {"get": {"summary": text, "responses": answers}}
@@ -111,6 +100,6 @@ def _changed(text: str, fields: dict[str, Any], required: list[str]) -> dict[str
     }
     if required:
         schema["required"] = required
-    answers = {"200": described("How many photos.", _ANYTHING), **REFUSALS, "409": _CONFLICT}
+    answers = {"200": described("How many photos.", _ANYTHING), **SENT, "409": _CONFLICT}
     body = {"required": True, "content": {"application/json": {"schema": schema}}}
     return {"post": {"summary": text, "requestBody": body, "responses": answers}}

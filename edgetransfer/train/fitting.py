@@ -17,7 +17,7 @@ from edgetransfer.heads import (
     SoftmaxLoss,
     Trial,
 )
-from edgetransfer.heads.candidates import Method
+from edgetransfer.heads.selection import Method
 from edgetransfer.reports.train import HeadDetails, LBFGSRecord, TrialRecord
 from edgetransfer.settings.train import LinearTraining, MapName
 from edgetransfer.train.epochs import Scaling

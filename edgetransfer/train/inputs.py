@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from edgetransfer.data import DataSplits, Sample
+from edgetransfer.data import DataSplits, Sample, Stored
 from edgetransfer.runs import RunFolder
 from edgetransfer.runs.run_folder import DATA
 
@@ -65,6 +65,8 @@ def _samples(splits: DataSplits) -> Iterator[Sample]:
 
 def _stamp(sample: Sample) -> str:
     try:
+        if isinstance(sample.source, Stored):
+            return f"{zlib.crc32(sample.source.stamp.encode()):08x}"
         if not isinstance(sample.source, Path):
             return f"{zlib.crc32(sample.read()):08x}"
         status = sample.source.stat()

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgetransfer.data.streams.tar_members import tar_members
+from edgetransfer.data.tar_members import tar_members
 
 FORMATS = {"ustar": tarfile.USTAR_FORMAT, "gnu": tarfile.GNU_FORMAT, "pax": tarfile.PAX_FORMAT}
 
@@ -211,7 +211,7 @@ def test_a_sparse_file_of_gigabytes_is_asked_for_by_its_size(tmp_path: Path) -> 
 def test_an_archive_that_expands_without_end_is_an_error(
     tmp_path: Path, pack: Callable[[bytes], bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("edgetransfer.data.streams.tar_members.ALLOWANCE", 1 << 16)
+    monkeypatch.setattr("edgetransfer.data.tar_members.ALLOWANCE", 1 << 16)
     data = PLAIN + b"".join(header(f"{i}.jpg", 1 << 20) + bytes(1 << 20) for i in range(4))
     (tmp_path / "a.tar").write_bytes(pack(data + bytes(1024)))
     found = tar_members(tmp_path / "a.tar", lambda name, size: size < 1000)

@@ -24,10 +24,10 @@ from edgetransfer.runs.owning import NAME, FolderOwner, is_empty, owned
 from edgetransfer.sparsify import Sparsification, sparsify
 from edgetransfer.stream import OnlineLearner, export, forget, rewind, rollback, run_stream
 from tests.graphs_made import tiny
-from tests.photos import backbone, photos
+from tests.photos import backbone, linear_training, photos
 from tests.stream.stream_pictures import fake_eyes, label_of, picture, settings_for
 
-__all__ = ["backbone", "photos"]
+__all__ = ["backbone", "linear_training", "photos"]
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -57,16 +57,8 @@ def stream(run: Path, begun: Callable[[], None] | None = None) -> None:
 
 
 @pytest.fixture
-def settings(backbone: Path, photos: Path, tmp_path: Path) -> LinearTraining:
-    return LinearTraining(
-        report=False,
-        backbone=str(backbone),
-        data=photos,
-        out=tmp_path / "run",
-        engine="onnxruntime",
-        threads=1,
-        cache_dir=tmp_path / "cache",
-    )
+def settings(linear_training: LinearTraining) -> LinearTraining:
+    return linear_training
 
 
 COMMANDS = ("train", "finetune", "stream", "rollback", "forget", "export", "benchmark", "demo")

@@ -1,29 +1,20 @@
 """The small data set and backbone of whole trainings, and settings for them."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from edgetransfer import LinearTraining
 from edgetransfer.heads import LinearHead
-from tests.photos import backbone, photos
+from tests.photos import backbone, linear_training, photos
 
-__all__ = ["backbone", "photos"]
+__all__ = ["backbone", "linear_training", "photos"]
 
 
 @pytest.fixture
-def settings(photos, backbone, tmp_path):
-    return LinearTraining(
-        report=False,
-        backbone=str(backbone),
-        data=photos,
-        out=tmp_path / "run",
-        mode="online",
-        solver="sgd",
-        epochs=3,
-        batch_size=8,
-        engine="onnxruntime",
-        cache_dir=tmp_path / "cache",
-        learning_rate=0.1,
+def settings(linear_training):
+    return replace(
+        linear_training, mode="online", solver="sgd", epochs=3, batch_size=8, learning_rate=0.1
     )
 
 

@@ -64,16 +64,8 @@ CHANGES: dict[Change, str | None] = {
 
 
 @pytest.fixture
-def settings(photos: Path, backbone: Path, tmp_path: Path) -> LinearTraining:
-    return LinearTraining(
-        report=False,
-        backbone=str(backbone),
-        data=photos,
-        out=tmp_path / "run",
-        engine="onnxruntime",
-        threads=1,
-        cache_dir=tmp_path / "cache",
-    )
+def settings(linear_training: LinearTraining) -> LinearTraining:
+    return linear_training
 
 
 @pytest.mark.parametrize("change", CHANGES)

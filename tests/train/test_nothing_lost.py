@@ -11,24 +11,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from edgetransfer import Classifier, LinearTraining, train_linear
+from edgetransfer import Classifier, train_linear
 from edgetransfer.errors import BackboneError, DataError, RunFolderError, UsageError
 from tests.photos import write_photos
 
 
 @pytest.fixture
-def settings(photos, backbone, tmp_path):
+def settings(linear_training, backbone, tmp_path):
     own = tmp_path / "net" / "net.onnx"
     own.parent.mkdir()
     shutil.copy(backbone, own)
-    return LinearTraining(
-        report=False,
-        backbone=str(own),
-        data=photos,
-        out=tmp_path / "run",
-        engine="onnxruntime",
-        cache_dir=tmp_path / "cache",
-    )
+    return replace(linear_training, backbone=str(own))
 
 
 def files(folder):

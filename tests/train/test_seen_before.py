@@ -7,23 +7,15 @@ from dataclasses import replace
 
 import pytest
 
-from edgetransfer import Classifier, LinearTraining, train_linear
+from edgetransfer import Classifier, train_linear
 from edgetransfer.data import Sample
 from edgetransfer.errors import DataError
 from edgetransfer.train.seen_before import seen_in_training
 
 
 @pytest.fixture
-def settings(photos, backbone, tmp_path):
-    return LinearTraining(
-        report=False,
-        backbone=str(backbone),
-        data=photos,
-        out=tmp_path / "run",
-        engine="onnxruntime",
-        cache_dir=tmp_path / "cache",
-        l2=0.01,
-    )
+def settings(linear_training):
+    return replace(linear_training, l2=0.01)
 
 
 def evaluated(settings, data, **how):

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 
+from edgetransfer.backbones.architectures.inverted import inverted_residual, rounded
 from edgetransfer.backbones.architectures.layers import (
     INPUT,
     Activation,
@@ -27,14 +28,13 @@ STAGES = (
 )
 STEM, HEAD = 32, 1280
 SQUEEZE = 4  # of a block's inputs to the channels inside its gate
-DIVISOR = 8
 TENSORFLOW = Conventions(padding="same", epsilon=1e-3)
 
 
 def efficientnet(name: str, *, width: float, depth: float, lite: bool) -> Architecture:
     """An EfficientNet of so many times B0's channels and blocks."""
     activation: Activation = "relu6" if lite else "silu"
-    stem = STEM if lite else _round_channels(STEM, width)
+    stem = STEM if lite else rounded(STEM * width)
     layers: list[Layer] = [
         ConvLayer(
             name="_conv_stem",
@@ -53,20 +53,20 @@ def efficientnet(name: str, *, width: float, depth: float, lite: bool) -> Archit
             layers += _block(
                 f"_blocks.{index}",
                 layers[-1].name,
-                channels=(channels, channels * expansion, _round_channels(outputs, width)),
+                channels=(channels, channels * expansion, rounded(outputs * width)),
                 kernel=kernel,
                 stride=stride if repetition == 0 else 1,
                 activation=activation,
                 gated=not lite,
             )
-            channels, index = _round_channels(outputs, width), index + 1
+            channels, index = rounded(outputs * width), index + 1
     layers.append(
         ConvLayer(
             name="_conv_head",
             norm="_bn1",
             source=layers[-1].name,
             inputs=channels,
-            outputs=HEAD if lite else _round_channels(HEAD, width),
+            outputs=HEAD if lite else rounded(HEAD * width),
             kernel=1,
             activation=activation,
         )
@@ -83,13 +83,6 @@ def repetitions(depth: float, *, lite: bool) -> tuple[int, ...]:
     )
 
 
-def _round_channels(channels: int, width: float) -> int:
-    """To the nearest multiple of 8, but never down by more than a tenth."""
-    wanted = channels * width
-    rounded = max(DIVISOR, int(wanted + DIVISOR / 2) // DIVISOR * DIVISOR)
-    return rounded + DIVISOR if rounded < 0.9 * wanted else rounded
-
-
 def _block(
     prefix: str,
     source: str,
@@ -100,58 +93,24 @@ def _block(
     activation: Activation,
     gated: bool,
 ) -> list[Layer]:
-    """An inverted residual block (Sandler et al., 2018), perhaps with a gate inside."""
-    inputs, hidden, outputs = channels
-    found: list[Layer] = []
-    if hidden != inputs:
-        found.append(
-            ConvLayer(
-                name=f"{prefix}._expand_conv",
-                norm=f"{prefix}._bn0",
-                source=source,
-                inputs=inputs,
-                outputs=hidden,
-                kernel=1,
-                activation=activation,
-            )
-        )
-    found.append(
-        ConvLayer(
-            name=f"{prefix}._depthwise_conv",
-            norm=f"{prefix}._bn1",
-            source=found[-1].name if found else source,
-            inputs=hidden,
-            outputs=hidden,
-            kernel=kernel,
-            stride=stride,
-            groups=hidden,
+    def gate(of: str, _before: int) -> GateLayer:
+        return GateLayer(
+            name=f"{prefix}._se",
+            reduce=f"{prefix}._se_reduce",
+            expand=f"{prefix}._se_expand",
+            source=of,
+            channels=channels[1],
+            hidden=channels[0] // SQUEEZE,
             activation=activation,
         )
+
+    norms = {"expand": "_bn0", "depthwise": "_bn1", "project": "_bn2"}
+    return inverted_residual(
+        source,
+        channels=channels,
+        kernel=kernel,
+        stride=stride,
+        activation=activation,
+        names=lambda part, _before: (f"{prefix}._{part}_conv", f"{prefix}.{norms[part]}"),
+        gate=gate if gated else None,
     )
-    if gated:
-        found.append(
-            GateLayer(
-                name=f"{prefix}._se",
-                reduce=f"{prefix}._se_reduce",
-                expand=f"{prefix}._se_expand",
-                source=found[-1].name,
-                channels=hidden,
-                hidden=inputs // SQUEEZE,
-                activation=activation,
-            )
-        )
-    same = stride == 1 and inputs == outputs
-    found.append(
-        ConvLayer(
-            name=f"{prefix}._project_conv",
-            norm=f"{prefix}._bn2",
-            source=found[-1].name,
-            inputs=hidden,
-            outputs=outputs,
-            kernel=1,
-            activation=None,
-            shortcut=source if same else None,
-            entry=source if stride == 1 and not same else None,
-        )
-    )
-    return found

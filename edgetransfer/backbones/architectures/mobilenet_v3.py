@@ -6,6 +6,7 @@ the one before it is part of the backbone.
 
 from __future__ import annotations
 
+from edgetransfer.backbones.architectures.inverted import inverted_residual, rounded
 from edgetransfer.backbones.architectures.layers import (
     INPUT,
     Activation,
@@ -18,7 +19,7 @@ from edgetransfer.backbones.architectures.layers import (
 )
 
 STEM = 16
-SQUEEZE, DIVISOR = 4, 8
+SQUEEZE = 4  # of a block's inner channels to those inside its gate, before they are rounded
 # Kernel, expanded channels, outputs, whether there is a gate, activation, stride of each block.
 Block = tuple[int, int, int, bool, Activation, int]
 LARGE: tuple[Block, ...] = (
@@ -85,67 +86,26 @@ def mobilenet_v3(name: str, blocks: tuple[Block, ...], *, features: int) -> Arch
 
 def _block(prefix: str, source: str, inputs: int, block: Block) -> list[Layer]:
     kernel, hidden, outputs, gated, activation, stride = block
-    found: list[Layer] = []
-    if hidden != inputs:
-        found.append(
-            ConvLayer(
-                name=f"{prefix}.0.0",
-                norm=f"{prefix}.0.1",
-                source=source,
-                inputs=inputs,
-                outputs=hidden,
-                kernel=1,
-                activation=activation,
-            )
-        )
-    at = f"{prefix}.{len(found)}"
-    found.append(
-        ConvLayer(
-            name=f"{at}.0",
-            norm=f"{at}.1",
-            source=found[-1].name if found else source,
-            inputs=hidden,
-            outputs=hidden,
-            kernel=kernel,
-            stride=stride,
-            groups=hidden,
-            activation=activation,
-        )
-    )
-    if gated:
-        at = f"{prefix}.{len(found)}"
-        found.append(
-            GateLayer(
-                name=at,
-                reduce=f"{at}.fc1",
-                expand=f"{at}.fc2",
-                source=found[-1].name,
-                channels=hidden,
-                hidden=_squeezed(hidden),
-                activation="relu",
-                gate="hardsigmoid",
-            )
-        )
-    at = f"{prefix}.{len(found)}"
-    same = stride == 1 and inputs == outputs
-    found.append(
-        ConvLayer(
-            name=f"{at}.0",
-            norm=f"{at}.1",
-            source=found[-1].name,
-            inputs=hidden,
-            outputs=outputs,
-            kernel=1,
-            activation=None,
-            shortcut=source if same else None,
-            entry=source if stride == 1 and not same else None,
-        )
-    )
-    return found
 
+    def gate(of: str, before: int) -> GateLayer:
+        at = f"{prefix}.{before}"
+        return GateLayer(
+            name=at,
+            reduce=f"{at}.fc1",
+            expand=f"{at}.fc2",
+            source=of,
+            channels=hidden,
+            hidden=rounded(hidden // SQUEEZE),
+            activation="relu",
+            gate="hardsigmoid",
+        )
 
-def _squeezed(channels: int) -> int:
-    """A quarter, to the nearest multiple of 8, but never down by more than a tenth."""
-    wanted = channels // SQUEEZE
-    rounded = max(DIVISOR, (wanted + DIVISOR // 2) // DIVISOR * DIVISOR)
-    return rounded + DIVISOR if rounded < 0.9 * wanted else rounded
+    return inverted_residual(
+        source,
+        channels=(inputs, hidden, outputs),
+        kernel=kernel,
+        stride=stride,
+        activation=activation,
+        names=lambda _part, before: (f"{prefix}.{before}.0", f"{prefix}.{before}.1"),
+        gate=gate if gated else None,
+    )

@@ -12,6 +12,7 @@ from threading import Event
 from typing import Any, Literal, Protocol, get_args
 
 from edgetransfer.data.labels import LONGEST_LABEL, checked_label
+from edgetransfer.data.samples import Stored
 from edgetransfer.errors import DataError
 from edgetransfer.names import is_file_name
 
@@ -37,7 +38,7 @@ class Arrival:
     id
         Of the sample: one that was accepted before is not learned again.
     source
-        The image file, or its bytes; None for a label that comes after its image.
+        The image file, its bytes, or where they are stored; None for a label that comes later.
     label
         A class name; None where it is not known yet.
     problem
@@ -51,7 +52,7 @@ class Arrival:
     """
 
     id: str
-    source: Path | bytes | None = None
+    source: Path | bytes | Stored | None = None
     label: str | None = None
     problem: str | None = None
     learn: bool = True
@@ -62,6 +63,8 @@ class Arrival:
         """The image file's bytes; an `OSError` if it cannot be read."""
         if isinstance(self.source, Path):
             return self.source.read_bytes()
+        if isinstance(self.source, Stored):
+            return self.source.read()
         return self.source or b""
 
 

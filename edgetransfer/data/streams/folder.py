@@ -13,9 +13,9 @@ from pathlib import Path
 from threading import Event
 from time import monotonic, time
 
+from edgetransfer.data.finding import ending_of, remarks_on
 from edgetransfer.data.labels import checked_label
 from edgetransfer.data.layouts import layout_of
-from edgetransfer.data.loading import ending_of, remarks_on
 from edgetransfer.data.manifests import read_manifest
 from edgetransfer.data.split_names import UNLABELLED, named_splits
 from edgetransfer.data.streams.arrivals import Arrival, Ledger

@@ -14,7 +14,7 @@ from threading import Event
 from edgetransfer.data.labels import checked_label
 from edgetransfer.data.streams.arrivals import Arrival, Ledger
 from edgetransfer.data.streams.shard_samples import NO_CLASS, ShardSample, ShardSamples
-from edgetransfer.data.streams.tar_members import tar_members
+from edgetransfer.data.tar_members import tar_members
 from edgetransfer.data.walking import passed_over
 from edgetransfer.errors import DataError
 from edgetransfer.names import readable

@@ -6,29 +6,20 @@ from typing import Any
 
 from edgetransfer.data.labels import LONGEST_LABEL
 from edgetransfer.data.streams.arrivals import LONGEST_ID
+from edgetransfer.web.descriptions import (
+    METRICS,
+    PROBLEM,
+    REFUSALS,
+    RETRY,
+    VERSION,
+    described,
+    query,
+)
 
-VERSION = "1"  # of the endpoint, not of the package
-
-
-def _answer(text: str, schema: dict[str, Any] | None = None) -> dict[str, Any]:
-    if schema is None:
-        schema = {"$ref": "#/components/schemas/Problem"}
-    return {"description": text, "content": {"application/json": {"schema": schema}}}
-
-
-_RETRY = {
-    **_answer("No room for more at the moment; send it again after Retry-After seconds."),
-    "headers": {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds."}},
-}
-_REFUSALS = {
-    "400": _answer("Not a request of this form."),
-    "401": _answer("The token is missing or wrong."),
-    "403": _answer("Host or Origin is not this server's."),
-    "411": _answer("No Content-Length."),
-    "413": _answer("The body is too large."),
-    "415": _answer("The body is neither JSON nor an image."),
-    "422": _answer("The sample cannot be used."),
-    "429": _RETRY,
+_SENT = {
+    **REFUSALS,
+    "415": described("The body is neither JSON nor an image."),
+    "422": described("The sample cannot be used."),
 }
 _ID = {"type": "string", "minLength": 1, "maxLength": LONGEST_ID}
 _LABEL = {"type": "string", "minLength": 1, "maxLength": LONGEST_LABEL}
@@ -39,16 +30,6 @@ _IMAGE_BODY = {
         "image/*": {"schema": {"type": "string", "format": "binary"}},
     },
 }
-
-
-def _query(name: str, schema: dict[str, Any], text: str, *, required: bool) -> dict[str, Any]:
-    return {
-        "name": name,
-        "in": "query",
-        "required": required,
-        "schema": schema,
-        "description": text,
-    }
 
 
 def openapi() -> dict[str, Any]:
@@ -67,36 +48,36 @@ def openapi() -> dict[str, Any]:
                     "description": "When it is answered with 200 it is on disk. An image may be "
                     "the body itself, with id and label in the query.",
                     "parameters": [
-                        _query("id", _ID, "Of an image body.", required=False),
-                        _query("label", _LABEL, "Of an image body.", required=False),
+                        query("id", _ID, "Of an image body."),
+                        query("label", _LABEL, "Of an image body."),
                     ],
                     "requestBody": _IMAGE_BODY,
                     "responses": {
-                        "200": _answer("What became of it.", receipt),
-                        "404": _answer("A label for an id that waits for none."),
-                        **_REFUSALS,
+                        "200": described("What became of it.", receipt),
+                        "404": described("A label for an id that waits for none."),
+                        **_SENT,
                     },
                 }
             },
             "/predict": {
                 "get": {
                     "summary": "Predict an accepted sample that has no label yet.",
-                    "parameters": [_query("id", _ID, "Of the sample.", required=True)],
+                    "parameters": [query("id", _ID, "Of the sample.", required=True)],
                     "responses": {
-                        "200": _answer("Probability by class.", prediction),
-                        "400": _REFUSALS["400"],
-                        "401": _REFUSALS["401"],
-                        "403": _REFUSALS["403"],
-                        "404": _answer("No unlabelled sample has this id."),
-                        "429": _RETRY,
+                        "200": described("Probability by class.", prediction),
+                        "400": REFUSALS["400"],
+                        "401": REFUSALS["401"],
+                        "403": REFUSALS["403"],
+                        "404": described("No unlabelled sample has this id."),
+                        "429": RETRY,
                     },
                 },
                 "post": {
                     "summary": "Predict an image without learning it.",
                     "requestBody": _IMAGE_BODY,
                     "responses": {
-                        "200": _answer("Probability by class.", prediction),
-                        **_REFUSALS,
+                        "200": described("Probability by class.", prediction),
+                        **_SENT,
                     },
                 },
             },
@@ -104,12 +85,9 @@ def openapi() -> dict[str, Any]:
                 "get": {
                     "summary": "How the stream goes, for Prometheus.",
                     "responses": {
-                        "200": {
-                            "description": "Text format 0.0.4.",
-                            "content": {"text/plain": {"schema": {"type": "string"}}},
-                        },
-                        "401": _REFUSALS["401"],
-                        "403": _REFUSALS["403"],
+                        "200": METRICS,
+                        "401": REFUSALS["401"],
+                        "403": REFUSALS["403"],
                     },
                 }
             },
@@ -117,8 +95,8 @@ def openapi() -> dict[str, Any]:
                 "get": {
                     "summary": "Whether the stream lives; needs no token.",
                     "responses": {
-                        "200": _answer("It lives, or is paused.", anything),
-                        "403": _REFUSALS["403"],
+                        "200": described("It lives, or is paused.", anything),
+                        "403": REFUSALS["403"],
                     },
                 }
             },
@@ -126,8 +104,8 @@ def openapi() -> dict[str, Any]:
                 "get": {
                     "summary": "This document; needs no token.",
                     "responses": {
-                        "200": _answer("OpenAPI 3.0.3.", anything),
-                        "403": _REFUSALS["403"],
+                        "200": described("OpenAPI 3.0.3.", anything),
+                        "403": REFUSALS["403"],
                     },
                 }
             },
@@ -166,11 +144,7 @@ def openapi() -> dict[str, Any]:
                         "classes": {"type": "object", "additionalProperties": {"type": "number"}},
                     },
                 },
-                "Problem": {
-                    "type": "object",
-                    "required": ["error"],
-                    "properties": {"error": {"type": "string"}},
-                },
+                "Problem": PROBLEM,
             },
         },
     }

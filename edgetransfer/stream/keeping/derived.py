@@ -15,6 +15,7 @@ from edgetransfer.runs import RunFolder
 from edgetransfer.runs.json_values import finite
 from edgetransfer.runs.run_folder import CURVE, HEAD, LABELS, METRICS, PAGE, REPORT
 from edgetransfer.stream.keeping.metrics_log import curve_point, read_curve, standing
+from edgetransfer.stream.keeping.staleness import stale_names
 from edgetransfer.stream.learning.learners import Learner
 
 MISTAKES = 10  # of all kinds, the most frequent that a report names
@@ -128,18 +129,3 @@ class DerivedFiles:
         if stale_names(self._run.path, derived_files(learner, self._head_metadata)):
             self.save(learner)
         self.position = learner.counts.position
-
-
-def stale_names(run: Path, files: dict[str, bytes]) -> list[str]:
-    """Those that are not as they should be, and a head that should not be there."""
-    names = [name for name, content in files.items() if _content(run / name) != content]
-    if HEAD not in files and (run / HEAD).exists():
-        names.append(HEAD)
-    return names
-
-
-def _content(path: Path) -> bytes | None:
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        return None

@@ -44,7 +44,7 @@ def compared(
     *,
     engine: str = "sparse",
     seed: int = 0,
-    counts: tuple[int, ...] = BATCHES,
+    counts: tuple[int, ...] = (*BATCHES, 7),
     threads: int = 1,
 ) -> Found:
     """Run noise through a graph, whole and in shorter batches."""

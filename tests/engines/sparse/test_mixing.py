@@ -98,6 +98,15 @@ def test_every_kind_that_mixes(isa: str, batch: int) -> None:
     np.testing.assert_allclose(got, expected(x.astype(np.float32)), rtol=0, atol=5e-5)
 
 
+@pytest.mark.parametrize("isa", INSTRUCTION_SETS)
+def test_however_images_fill_the_lanes_the_bits_are_the_same(isa: str) -> None:
+    x = np.random.default_rng(0).normal(size=(16, CHANNELS, ROWS, COLUMNS)).astype(np.float32)
+    with forced(isa):
+        whole = run_plan(everything(), x)
+        for n in range(1, 16):
+            np.testing.assert_array_equal(run_plan(everything(), x[:n], threads=2), whole[:n])
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_a_damaged_plan_is_refused_or_runs_within_its_memory(seed: int) -> None:
     """One word of the plan is another one: what opens must also run (sanitizers look on)."""

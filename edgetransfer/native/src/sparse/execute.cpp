@@ -118,11 +118,20 @@ void Run::retile(const Work& work, int y0, int y1) const {
     for (int x = 0; x < out.width; ++x) {
       const int64_t* offsets =
           retiling.from.data() + (static_cast<int64_t>(y) * out.width + x) * kLanes;
-      char* to = out.row(arena_, y) + x * out.pixel_bytes;
+      char* to = out.row(arena_, y) + x * out.pixel_bytes + work.channel * kVectorBytes;
       // Mostly all lanes come from one pixel, in another order.
       int64_t pixel = -1;
       int32_t order[kLanes];
       bool one = true, straight = true;
+      if (std::find(offsets, offsets + kLanes, kKept) != offsets + kLanes) {
+        for (int l = 0; l < kLanes; ++l) {
+          if (offsets[l] == kKept) continue;
+          const float* from = reinterpret_cast<const float*>(place(offsets[l]));
+          for (int c = 0; c < in.channels; ++c)
+            reinterpret_cast<float*>(to)[c * kLanes + l] = from[c * kLanes];
+        }
+        continue;
+      }
       for (int l = 0; l < kLanes; ++l) {
         const int64_t at = offsets[l];
         order[l] = at < 0 ? -1 : static_cast<int32_t>(at % kVectorBytes / sizeof(float));
@@ -133,14 +142,14 @@ void Run::retile(const Work& work, int y0, int y1) const {
         pixel = start;
       }
       if (one && pixel >= 0 && straight) {
-        std::memcpy(to, place(pixel), out.channels * kVectorBytes);
+        std::memcpy(to, place(pixel), in.channels * kVectorBytes);
       } else if (one && pixel >= 0) {
-        program_.network.kernels->permute(place(pixel), order, retiling.fill, out.channels, to);
+        program_.network.kernels->permute(place(pixel), order, retiling.fill, in.channels, to);
       } else {
         const float* from[kLanes];
         for (int l = 0; l < kLanes; ++l)
           from[l] = offsets[l] < 0 ? nullptr : reinterpret_cast<const float*>(place(offsets[l]));
-        program_.network.kernels->gather(from, retiling.fill, out.channels, kLanes, kVectorBytes,
+        program_.network.kernels->gather(from, retiling.fill, in.channels, kLanes, kVectorBytes,
                                          to);
       }
     }
@@ -295,13 +304,14 @@ void Run::step(const Step& step, int part, int parts) const {
       case Kind::copy:
         for (int y = rows.first; y < rows.last; ++y) copy(work, op, y);
         break;
-      default:
-        if (op.over_pixels) {
-          const Range groups = share(0, op.groups, part, parts);
-          normalise_plane(work, op, groups.first, groups.last);
-        } else {
-          for (int y = rows.first; y < rows.last; ++y) mix(work, op, y);
-        }
+      default: {
+        const bool shares_groups = parts > 1 && program_.shares_channels(step);
+        const Range groups = shares_groups ? share(0, op.groups, part, parts) : Range{0, op.groups};
+        const Range all = shares_groups ? Range{step.first_row, step.last_row} : rows;
+        if (op.over_pixels) normalise_plane(work, op, groups.first, groups.last);
+        else
+          for (int y = all.first; y < all.last; ++y) mix(work, op, y, groups.first, groups.last);
+      }
     }
   }
   for (int y = rows.first; y < rows.last; ++y) clear_edges(out, y);

@@ -54,10 +54,10 @@ class Run {
   void resample(const Work& work, const Operator& op, int y) const;
   void normalise_pixels(const Work& work, const Operator& op, int y) const;
   void normalise_plane(const Work& work, const Operator& op, int g0, int g1) const;
-  void softmax(const Work& work, const Operator& op, int y) const;
-  void product(const Work& work, const Operator& op, int y) const;
+  void softmax(const Work& work, const Operator& op, int y, int g0, int g1) const;
+  void product(const Work& work, const Operator& op, int y, int g0, int g1) const;
   void constant(const Work& work, const Operator& op, int y) const;
-  void mix(const Work& work, const Operator& op, int y) const;
+  void mix(const Work& work, const Operator& op, int y, int g0, int g1) const;
   void clear_edges(const Storage& storage, int y) const;
   float* lane(const Storage& s, int image, int channel, int y, int x) const;
 

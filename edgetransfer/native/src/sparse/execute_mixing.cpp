@@ -78,20 +78,21 @@ void Run::normalise_plane(const Work& work, const Operator& op, int g0, int g1) 
     program_.network.kernels->normalise(op.normalisation, g * own, (g + 1) * own, from, to);
 }
 
-void Run::softmax(const Work& work, const Operator& op, int y) const {
+void Run::softmax(const Work& work, const Operator& op, int y, int g0, int g1) const {
   const Storage &in = program_.storages[work.in], &out = program_.storages[work.out];
+  const int own = out.channels / op.groups;
+  const int64_t start = static_cast<int64_t>(g0) * own * kVectorBytes;
   for (int x = 0; x < out.width; ++x)
-    program_.network.kernels->softmax(in.row(arena_, y) + x * in.pixel_bytes, op.groups,
-                                      out.channels / op.groups,
-                                      out.row(arena_, y) + x * out.pixel_bytes);
+    program_.network.kernels->softmax(in.row(arena_, y) + x * in.pixel_bytes + start, g1 - g0, own,
+                                      out.row(arena_, y) + x * out.pixel_bytes + start);
 }
 
-void Run::product(const Work& work, const Operator& op, int y) const {
+void Run::product(const Work& work, const Operator& op, int y, int g0, int g1) const {
   const Storage &a = program_.storages[work.in], &b = program_.storages[work.second];
   const Storage& out = program_.storages[work.out];
   const int depth = a.channels / op.groups, columns = out.channels / op.groups;
   const int own = b.channels / op.groups;
-  for (int g = 0; g < op.groups; ++g) {
+  for (int g = g0; g < g1; ++g) {
     Product m{};
     m.a = a.row(arena_, y) + static_cast<int64_t>(g) * depth * kVectorBytes;
     m.b = b.row(arena_, 0) + static_cast<int64_t>(g) * own * kVectorBytes;
@@ -124,14 +125,14 @@ void Run::constant(const Work& work, const Operator& op, int y) const {
   }
 }
 
-void Run::mix(const Work& work, const Operator& op, int y) const {
+void Run::mix(const Work& work, const Operator& op, int y, int g0, int g1) const {
   switch (op.kind) {
     case Kind::combine: return combine(work, op, y);
     case Kind::move: return move(work, op, y);
     case Kind::resample: return resample(work, op, y);
     case Kind::normalise: return normalise_pixels(work, op, y);
-    case Kind::softmax: return softmax(work, op, y);
-    case Kind::product: return product(work, op, y);
+    case Kind::softmax: return softmax(work, op, y, g0, g1);
+    case Kind::product: return product(work, op, y, g0, g1);
     case Kind::constant: return constant(work, op, y);
     default: return;
   }

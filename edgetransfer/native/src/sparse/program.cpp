@@ -131,12 +131,8 @@ Program::Program(const Network& net, Lanes16 l, int t) : network(net), lanes(l),
     work.pad_top = op.pad_top;
     work.pad_left = op.pad_left;
     if (op.kind == Kind::constant) work.in = -1;
-    if (tiled() && (op.has_window() || op.kind == Kind::copy)) work.in = retiled(op, work);
-    if (tiled() && op.kind == Kind::combine) {
-      work.in = spread(op.in, op);
-      work.second = spread(op.second, op);
-    }
-    works.push_back(work);
+    if (tiled()) add_tiled(op, work);
+    else works.push_back(work);
   }
   output = net.output;
   reach_columns();

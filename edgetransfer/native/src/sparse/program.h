@@ -36,7 +36,8 @@ struct Storage {
 enum class Task : int32_t { pack, retile, compute };
 
 // Where each lane of each pixel of a retiled tensor comes from: bytes from the source's start, or
-// -1 for the fill.
+// kFilled for the fill, or kKept where what stands there stays.
+constexpr int64_t kFilled = -1, kKept = -2;
 struct Retiling {
   std::vector<int64_t> from;
   float fill = 0;
@@ -47,7 +48,7 @@ struct Work {
   int op = -1;                         // of the network, for compute
   int in = -1, second = -1, out = -1;  // storages
   int pad_top = 0, pad_left = 0;
-  int retiling = -1;
+  int retiling = -1, channel = 0;  // of a retiling: which, and the first channel that it writes
   int strip = 8, rows = 1;  // how a convolution walks: pixels and rows for each block of channels
 };
 
@@ -81,9 +82,18 @@ class Program {
  private:
   friend class Interleaving;
   void place(const Tensor& tensor);
+  void add_tiled(const Operator& op, Work work);
+  void add_whole(const Operator& op, Work work);
   int retiled(const Operator& op, Work& work);
   int spread(int tensor, const Operator& op);
-  int add_retiling(int tensor, Storage made, Retiling retiling);
+  int whole(int tensor);
+  void scatter(const Operator& op);
+  void gather(const Operator& op);
+  int add_storage(const Storage& made);
+  void add_retiling(int from, int to, Retiling retiling, int channel = 0);
+  template <typename F>
+  Retiling each_lane(const Storage& out, F from) const;
+  int64_t place_of(int tensor, int image, int row, int column) const;
   void reach_columns();
   void order();
   void choose_walks();

@@ -19,38 +19,22 @@ double now() {
 #endif
 }
 
-// What a window finds outside of the image differs from tile to tile only in what it divides by;
-// what sees all of an image finds parts of it in other lanes.
-bool can_tile(const Network& network) {
-  return std::none_of(network.operators.begin(), network.operators.end(), [](const Operator& op) {
-    return (op.kind == Kind::average_pool && !op.counts_padding) || op.leaves_rest() ||
-           (op.sees_everything() && op.kind != Kind::global_average);
-  });
-}
-
 }  // namespace
 
 Session::Session(std::unique_ptr<Network> network, int threads)
     : network_(std::move(network)),
       threads_(std::max(1, threads)),
-      tiles_(can_tile(*network_)),
+      filling_(*network_),
       arenas_(threads_.count()),
       seconds_(threads_.count(), std::vector<double>(network_->operators.size(), 0)) {}
 
-const Program& Session::program(Layout layout) {
-  constexpr Lanes16 kLanesOf[kLayouts] = {{16, 1, 1}, {16, 1, 1}, {4, 2, 2}, {1, 4, 4}};
-  if (!programs_[layout])
-    programs_[layout] = std::make_unique<Program>(*network_, kLanesOf[layout],
-                                                  layout == kWhole ? 1 : threads_.count());
-  const Program& made = *programs_[layout];
-  if (!zeros_ || zeros_->bytes() < made.zero_row_bytes)
-    zeros_ = std::make_unique<Arena>(made.zero_row_bytes);
-  return made;
-}
-
-Session::Layout Session::layout_for(int64_t images) const {
-  if (!tiles_ || images > 4) return threads_.count() > 1 ? kWholeShared : kWhole;
-  return images > 1 ? kQuarters : kSixteenths;
+const Program& Session::program(Filling::Way way, bool shared) {
+  std::unique_ptr<Program>& made = programs_[way][shared];
+  if (!made)
+    made = std::make_unique<Program>(*network_, filling_.lanes[way], shared ? threads_.count() : 1);
+  if (!zeros_ || zeros_->bytes() < made->zero_row_bytes)
+    zeros_ = std::make_unique<Arena>(made->zero_row_bytes);
+  return *made;
 }
 
 const Arena& Session::arena(int thread, const Program& program) {
@@ -96,7 +80,7 @@ void Session::run(const Batch& batch) {
   // takes fewer of them.
   const int64_t sets = batch.count / kLanes / parts * parts;
   if (sets) {
-    const Program& whole = program(kWhole);
+    const Program& whole = program(Filling::sixteen, false);
     for (int t = 0; t < parts; ++t) arena(t, whole);
     std::atomic<int64_t> next{0};
     threads_.run([&](int thread) {
@@ -107,7 +91,7 @@ void Session::run(const Batch& batch) {
   }
   // The rest one after the other, all threads on each.
   while (first < batch.count) {
-    const Program& rest = program(layout_for(batch.count - first));
+    const Program& rest = program(filling_.next(batch.count - first), true);
     arena(0, rest);
     together(rest, batch, first);
     first += rest.lanes.images;

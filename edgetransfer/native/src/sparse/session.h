@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "execute.h"
+#include "filling.h"
 #include "threads.h"
 
 namespace sparse {
@@ -22,18 +23,16 @@ class Session {
   int64_t memory() const;
 
  private:
-  enum Layout { kWhole, kWholeShared, kQuarters, kSixteenths, kLayouts };
-
-  const Program& program(Layout layout);
-  Layout layout_for(int64_t images) const;
+  // For one thread, or for all that share each step.
+  const Program& program(Filling::Way way, bool shared);
   const Arena& arena(int thread, const Program& program);
   void alone(const Program& program, const Batch& batch, int64_t first, int thread);
   void together(const Program& program, const Batch& batch, int64_t first);
 
   std::unique_ptr<Network> network_;
   Threads threads_;
-  bool tiles_;  // whether every operator can run on tiles
-  std::array<std::unique_ptr<Program>, kLayouts> programs_;
+  Filling filling_;
+  std::array<std::array<std::unique_ptr<Program>, 2>, Filling::kWays> programs_;
   std::vector<std::unique_ptr<Arena>> arenas_;
   std::unique_ptr<Arena> zeros_;
   bool profiling_ = false;

@@ -20,8 +20,9 @@ bool Program::shares_channels(const Step& step) const {
   if (work.task != Task::compute) return false;
   const Operator& op = network.operators[work.op];
   if (op.kind == Kind::global_average || op.over_pixels) return true;
-  return op.kind == Kind::convolution &&
-         (step.last_row - step.first_row < threads || op.code_bytes > kSharedCode);
+  const bool few_rows = step.last_row - step.first_row < threads;
+  if (op.kind == Kind::product || op.kind == Kind::softmax) return few_rows;
+  return op.kind == Kind::convolution && (few_rows || op.code_bytes > kSharedCode);
 }
 
 // Two parts a thread where each is large enough, so that a thread that is held up leaves one.
@@ -31,9 +32,9 @@ void Program::divide() {
     int most = step.last_row - step.first_row;
     if (shares_channels(step)) {
       const Operator& op = network.operators[work.op];
-      most = op.kind == Kind::convolution ? op.blocks_of(op.form)
-             : op.over_pixels             ? op.groups
-                                          : storages[work.out].channels;
+      most = op.kind == Kind::convolution      ? op.blocks_of(op.form)
+             : op.kind == Kind::global_average ? storages[work.out].channels
+                                               : op.groups;
     }
     const int wanted = most >= 4 * threads ? 2 * threads : threads;
     parts.push_back(static_cast<uint8_t>(std::clamp(std::min(wanted, most), 1, Relay::kMostParts)));

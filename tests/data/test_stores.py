@@ -1,0 +1,431 @@
+"""One data set in every form that photos are kept in: the same photos, or a clear refusal."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import sqlite3
+import tarfile
+import threading
+import zipfile
+from collections import Counter
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from edgetransfer.data import load_data
+from edgetransfer.data.stores.shelf import Shelf
+from edgetransfer.data.streams import DataSetSource
+from edgetransfer.errors import DataError, EdgeTransferError, UsageError
+from edgetransfer.images import SUFFIXES
+from tests.photos import write_photos
+
+pa = pytest.importorskip("pyarrow")
+pq = pytest.importorskip("pyarrow.parquet")
+
+SPLITS = {"train": 4, "test": 2}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    root = tmp_path_factory.mktemp("data") / "photos"
+    for seed, (split, n) in enumerate(SPLITS.items()):
+        write_photos(root / split, n, seed)
+    return root
+
+
+def rows_of(folder):
+    return [
+        {
+            "id": str(path.relative_to(folder)),
+            "image": path.read_bytes(),
+            "path": str(path),
+            "label": path.parent.name,
+            "split": path.parent.parent.name,
+        }
+        for path in sorted(folder.rglob("*.png"))
+    ]
+
+
+def seen(data):
+    splits = load_data(data, suffixes=SUFFIXES)
+    return Counter(
+        (name, splits.classes[sample.label], pickle.loads(pickle.dumps(sample)).read())
+        for name in ("train", "val", "test")
+        for sample in getattr(splits, name)
+    )
+
+
+def zipped(folder, out, *, above=""):
+    with zipfile.ZipFile(out / "photos.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in folder.rglob("*.png"):
+            archive.write(path, above + str(path.relative_to(folder)))
+        archive.writestr("__MACOSX/train/._a.png", b"no photo")
+    return out / "photos.zip"
+
+
+def tarred(folder, out, *, ending=".tar"):
+    with tarfile.open(out / f"photos{ending}", f"w:{ending[5:]}") as archive:
+        archive.add(folder, "photos")
+    return out / f"photos{ending}"
+
+
+def parquet(folder, out, **columns):
+    rows = rows_of(folder)
+    names = {"image": "image", "label": "label", "split": "split", **columns}
+    table = pa.table({to: [row[of] for row in rows] for of, to in names.items()})
+    pq.write_table(table, out / "photos.parquet", row_group_size=5)
+    return out / "photos.parquet"
+
+
+def structures(folder, out):
+    """As Hugging Face's hub has them: classes by number, a file a split."""
+    names = sorted({row["label"] for row in rows_of(folder)})
+    noted = {"info": {"features": {"label": {"names": names, "_type": "ClassLabel"}}}}
+    (out / "data").mkdir()
+    for split in SPLITS:
+        rows = [row for row in rows_of(folder) if row["split"] == split]
+        table = pa.table(
+            {
+                "image": [{"bytes": row["image"], "path": "image.png"} for row in rows],
+                "label": [names.index(row["label"]) for row in rows],
+            }
+        ).replace_schema_metadata({"huggingface": json.dumps(noted)})
+        pq.write_table(table, out / "data" / f"{split}-00000-of-00001.parquet")
+    return out
+
+
+def arrow(folder, out, *, stream):
+    table = pq.read_table(parquet(folder, out))
+    kind = pa.ipc.new_stream if stream else pa.ipc.new_file
+    with kind(str(out / "photos.arrow"), table.schema) as writer:
+        writer.write_table(table)
+    return out / "photos.arrow"
+
+
+def saved(folder, out):
+    datasets = pytest.importorskip("datasets")
+    features = datasets.Features(
+        {
+            "image": datasets.Image(),
+            "label": datasets.ClassLabel(names=sorted({r["label"] for r in rows_of(folder)})),
+        }
+    )
+    parts = {}
+    for split in SPLITS:
+        rows = [r for r in rows_of(folder) if r["split"] == split]
+        parts[split] = datasets.Dataset.from_dict(
+            {
+                "image": [{"bytes": r["image"], "path": None} for r in rows],
+                "label": [r["label"] for r in rows],
+            },
+            features=features,
+        )
+    datasets.DatasetDict(parts).save_to_disk(str(out / "saved"))
+    return out / "saved"
+
+
+def database(folder, out, *, column="image"):
+    pytest.importorskip("sqlalchemy")
+    with sqlite3.connect(out / "photos.db") as connection:
+        connection.execute("CREATE TABLE photos (id, image, path, label, split)")
+        connection.executemany(
+            "INSERT INTO photos VALUES (:id, :image, :path, :label, :split)", rows_of(folder)
+        )
+    (out / "photos.sql").write_text(
+        "-- database: sqlite:///photos.db\n"
+        f"SELECT id, {column}, label AS class, split FROM photos ORDER BY id\n"
+    )
+    return out / "photos.sql"
+
+
+def in_memory(make, folder, out):
+    """What ``make`` makes, put into a store that fsspec reaches."""
+    fsspec = pytest.importorskip("fsspec")
+    made = make(folder, out)
+    store = fsspec.filesystem("memory")
+    store.put(str(made), f"/{out.name}/{made.name}", recursive=True)
+    return Path(f"memory://{out.name}/{made.name}")
+
+
+def addresses(folder, out):
+    far = in_memory(lambda folder, _out: folder, folder, out)
+    lines = [
+        {
+            "path": f"memory://{out.name}/{far.name}/{row['id']}",
+            "label": row["label"],
+            "split": row["split"],
+        }
+        for row in rows_of(folder)
+    ]
+    (out / "photos.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return out / "photos.jsonl"
+
+
+FORMS = {
+    "zip": zipped,
+    "zip with a folder around all": partial(zipped, above="my photos/"),
+    "tar": tarred,
+    "tar.gz": partial(tarred, ending=".tar.gz"),
+    "parquet": parquet,
+    "parquet of paths": partial(parquet, image="nothing", path="path"),
+    "parquet under other names": partial(parquet, image="JPG", label="class", id="__key__"),
+    "parquet of structures": structures,
+    "arrow file": partial(arrow, stream=False),
+    "arrow stream": partial(arrow, stream=True),
+    "saved by datasets": saved,
+    "query of bytes": database,
+    "query of paths": partial(database, column="path"),
+    "folders far away": partial(in_memory, lambda folder, _out: folder),
+    "zip far away": partial(in_memory, zipped),
+    "tar far away": partial(in_memory, tarred),
+    "parquet far away": partial(in_memory, parquet),
+    "tables far away": partial(in_memory, structures),
+    "manifest of addresses": addresses,
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_the_same_photos_in_every_form(form, folder, tmp_path):
+    assert seen(FORMS[form](folder, tmp_path)) == seen(folder)
+
+
+def served(folder):
+    handler = partial(SimpleHTTPRequestHandler, directory=str(folder))
+    handler.func.log_message = lambda *_: None
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("make", [lambda folder, _out: folder, zipped, parquet])
+def test_over_http(make, folder, tmp_path):
+    pytest.importorskip("fsspec")
+    pytest.importorskip("aiohttp")
+    made = make(folder, tmp_path)
+    server = served(made.parent)
+    try:
+        assert seen(Path(f"http://127.0.0.1:{server.server_port}/{made.name}")) == seen(folder)
+        gone = Path(f"http://127.0.0.1:{server.server_port}/no-such.parquet")
+        with pytest.raises(DataError, match="nothing is there"):
+            load_data(gone, suffixes=SUFFIXES)
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.mark.slow
+def test_over_s3(folder, tmp_path, monkeypatch):
+    pytest.importorskip("s3fs")
+    moto = pytest.importorskip("moto.server")
+    import s3fs
+
+    server = moto.ThreadedMotoServer(port=0, verbose=False)
+    server.start()
+    _, port = server.get_host_and_port()
+    try:
+        for name, value in {
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
+            "AWS_ACCESS_KEY_ID": "any",
+            "AWS_SECRET_ACCESS_KEY": "any",
+            "AWS_DEFAULT_REGION": "us-east-1",
+        }.items():
+            monkeypatch.setenv(name, value)
+        store = s3fs.S3FileSystem()
+        store.mkdir("bucket")
+        store.put(str(folder), "bucket/photos", recursive=True)
+        store.put(str(zipped(folder, tmp_path)), "bucket/photos.zip")
+        assert seen(Path("s3://bucket/photos")) == seen(folder)
+        assert seen(Path("s3://bucket/photos.zip")) == seen(folder)
+        with pytest.raises(DataError, match="s3://no-such"):
+            load_data(Path("s3://no-such/photos"), suffixes=SUFFIXES)
+    finally:
+        server.stop()
+
+
+@pytest.mark.slow
+def test_s3_without_credentials(monkeypatch, tmp_path):
+    pytest.importorskip("s3fs")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    with pytest.raises(DataError, match="credentials"):
+        load_data(Path("s3://private/photos"), suffixes=SUFFIXES)
+
+
+# Bad input
+
+
+def cut(path):
+    content = path.read_bytes()
+    path.write_bytes(content[: 2 * len(content) // 3])
+    return path
+
+
+def with_rows(out, change, name="photos.parquet", schema=None):
+    rows = [
+        {"id": f"n{i}", "image": b"x%d" % i, "label": "ab"[i % 2], "split": "train"}
+        for i in range(6)
+    ]
+    rows = change(rows)
+    pq.write_table(pa.Table.from_pylist(rows, schema), out / name)
+    return out / name
+
+
+def torn_schema(_folder, out):
+    with_rows(out, list, "a.parquet")
+    with_rows(out, lambda rows: [{**r, "image": r["image"].decode()} for r in rows], "b.parquet")
+    return out
+
+
+def unfinished(_folder, out):
+    with_rows(out, list)
+    (out / "_temporary" / "0").mkdir(parents=True)
+    (out / "_temporary" / "0" / "part.parquet").write_bytes(b"PAR1")
+    return out
+
+
+def twice(_folder, out):
+    with zipfile.ZipFile(out / "a.zip", "w") as archive:
+        archive.writestr("cat/1.jpg", b"1")
+        with pytest.warns(UserWarning, match="Duplicate name"):
+            archive.writestr("cat/1.jpg", b"1")
+    return out / "a.zip"
+
+
+def changed(**values):
+    return lambda _folder, out: with_rows(out, lambda rows: [rows[0] | values, *rows[1:]])
+
+
+def without(name):
+    return lambda _folder, out: with_rows(
+        out, lambda rows: [{k: v for k, v in r.items() if k != name} for r in rows]
+    )
+
+
+def asking(text):
+    def make(_folder, out):
+        pytest.importorskip("sqlalchemy")
+        with sqlite3.connect(out / "photos.db") as connection:
+            connection.execute("CREATE TABLE photos (path, label)")
+        (out / "photos.sql").write_text(text)
+        return out / "photos.sql"
+
+    return make
+
+
+BAD = {
+    "cut parquet": (lambda f, o: cut(parquet(f, o)), "photos.parquet: damaged"),
+    "cut arrow": (lambda f, o: cut(arrow(f, o, stream=False)), "photos.arrow"),
+    "cut zip": (lambda f, o: cut(zipped(f, o)), "photos.zip: no zip archive"),
+    "cut tar": (lambda f, o: cut(tarred(f, o, ending=".tar.gz")), "no tar archive, or cut off"),
+    "empty parquet": (lambda f, o: with_rows(o, lambda rows: []), "no column of photos"),
+    "no photos": (without("image"), r"no column of photos .* there are id, label, split"),
+    "no labels": (without("label"), "no column of labels"),
+    "another schema midway": (torn_schema, r"b.parquet: its columns are .* those of a.parquet"),
+    "half written": (unfinished, "_temporary is there"),
+    "an id twice": (changed(id="n3"), r"photos.parquet#3: n3 is the id of photos.parquet#0 too"),
+    "no such split": (changed(split="practice"), "photos.parquet#0: split is train, val or test"),
+    "a label missing": (changed(label=None), "photos.parquet#0: it has no label"),
+    "a label of two lines": (changed(label="a\nb"), "photos.parquet#0: label 'a.*line break"),
+    "numbers for photos": (
+        lambda f, o: with_rows(o, lambda rows: [{**r, "image": 5} for r in rows]),
+        "a photo is the bytes of a file",
+    ),
+    "a name twice": (twice, "it has cat/1.jpg twice"),
+    "no address in a query": (asking("SELECT 1"), "its first line says where"),
+    "no such variable": (asking("-- database: mysql://${NO_SUCH_PW}@h/d\nSELECT 1"), "is not set"),
+    "no such database": (asking("-- database: sqlite:///no.db\nSELECT 1"), "no.db: no such data"),
+    "no such table": (asking("-- database: sqlite:///photos.db\nSELECT * FROM x"), "no such table"),
+    "no rows": (asking("-- database: sqlite:///photos.db\nSELECT * FROM photos"), "has no rows"),
+    "no driver": (asking("-- database: oracle://h/d\nSELECT 1"), "is not installed"),
+    "no such far folder": (lambda f, o: Path("memory://no/such/folder"), "memory://no/such"),
+    "no such protocol": (lambda f, o: Path("nosuch://a/b"), "nosuch://a/b: cannot be read"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_what_cannot_be_used_is_refused_by_name(case, folder, tmp_path):
+    make, message = BAD[case]
+    with pytest.raises(EdgeTransferError, match=f"(?s){message}") as refused:
+        load_data(make(folder, tmp_path), suffixes=SUFFIXES)
+    assert isinstance(refused.value, DataError | UsageError)
+
+
+def test_a_photo_that_is_missing_is_a_sample_all_the_same(tmp_path):
+    path = with_rows(tmp_path, lambda rows: [rows[0] | {"image": None}, *rows[1:]])
+    splits = load_data(path, suffixes=SUFFIXES)
+    assert [sample.read() for sample in splits.train] == [b"", *(b"x%d" % i for i in range(1, 6))]
+
+
+def test_unlabelled_test_rows_are_left_out_and_counted(tmp_path):
+    path = with_rows(tmp_path, lambda rows: [rows[0] | {"label": None, "split": "test"}, *rows[1:]])
+    splits = load_data(path, suffixes=SUFFIXES)
+    assert len(splits.train) == 5
+    assert splits.left_out == (("test photos without a label", 1),)
+
+
+def test_nothing_unpacked_is_left(tmp_path, monkeypatch):
+    """What a killed process left goes with the next one; what another one uses stays."""
+    monkeypatch.setenv("EDGETRANSFER_CACHE", str(tmp_path))
+    first = Shelf()
+    piece = first.add(b"one")
+    first.finish()
+    (tmp_path / "unpacked" / "4-left.photos").write_bytes(b"left by a kill")
+    second = Shelf()
+    assert not (tmp_path / "unpacked" / "4-left.photos").exists()
+    assert piece.read() == b"one"
+    second.finish()
+    assert len(list((tmp_path / "unpacked").iterdir())) == 2
+
+
+@pytest.mark.slow
+def test_a_row_group_of_a_gigabyte_takes_little_memory(tmp_path):
+    """64 rows of 16 MB in one row group: read a few at a time."""
+    import subprocess
+    import sys
+
+    path = tmp_path / "large.parquet"
+    row = bytes(range(256)) * (1 << 16)
+    schema = pa.schema([("image", pa.binary()), ("label", pa.string())])
+    with pq.ParquetWriter(path, schema, compression="none", use_dictionary=False) as writer:
+        table = pa.table(
+            {
+                "image": pa.array([i.to_bytes(4) + row for i in range(64)], pa.binary()),
+                "label": ["ab"[i % 2] for i in range(64)],
+            }
+        )
+        writer.write_table(table, row_group_size=64)
+    assert pq.ParquetFile(path).metadata.num_row_groups == 1
+    program = (
+        "import sys, resource; from pathlib import Path; "
+        "from edgetransfer.data import load_data; from edgetransfer.images import SUFFIXES; "
+        "import pyarrow.parquet; "
+        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss; "
+        "n = len(load_data(Path(sys.argv[1]), suffixes=SUFFIXES).train); "
+        "print(n, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(path)], capture_output=True, text=True, check=True
+    )
+    rows, grown = map(int, done.stdout.split())
+    assert rows == 64
+    assert grown < 400 * 1024  # KiB
+
+
+def test_a_stream_of_any_of_them(folder, tmp_path):
+    source = DataSetSource(zipped(folder, tmp_path), suffixes=SUFFIXES)
+    known = {"train/red/000.png"}
+    ledger = SimpleNamespace(known=known.__contains__, open_for_label=lambda _id: False)
+    found = list(source.arrivals(threading.Event(), ledger))
+    assert [arrival.id for arrival in found] == [
+        row["id"] for row in rows_of(folder) if row["split"] == "train" and row["id"] not in known
+    ]
+    assert all(arrival.read() == (folder / arrival.id).read_bytes() for arrival in found)
+    assert found == list(source.arrivals(threading.Event(), ledger))
