@@ -44,6 +44,8 @@ def run_tasks(
                 raise name
             progress("tables", done, len(tasks))
     except ImportError as error:
+        if on == "local":
+            raise
         extra = f"pip install 'edgetransfer[{on}]'"
         raise UsageError(f"--on {on}: {error.name or on} is not installed; {extra}") from error
     except (EdgeTransferError, OSError):

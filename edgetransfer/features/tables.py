@@ -10,7 +10,6 @@ import io
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,12 +37,15 @@ def check_arrow() -> None:
     Raises
     ------
     UsageError
-        If it is not installed.
+        If it is not installed, or does not go with what else is.
     """
-    if find_spec("pyarrow") is None:
+    try:
+        import pyarrow  # noqa: F401
+    except ImportError as error:
+        why = "" if error.name == "pyarrow" else f" ({error})"
         raise UsageError(
-            "tables of features need pyarrow: pip install 'edgetransfer[parquet]' brings it"
-        )
+            f"tables need pyarrow{why}: pip install 'edgetransfer[parquet]' brings it"
+        ) from error
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,6 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -62,10 +61,13 @@ def found_in_arrow(place: Path, files: Sequence[str] | None = None) -> Found:
     DataError
         If one is damaged, lacks a column, or has another schema than those before it.
     """
-    if find_spec("pyarrow") is None:
+    try:
+        import pyarrow  # noqa: F401
+    except ImportError as error:
+        why = "" if error.name == "pyarrow" else f" ({error})"
         raise UsageError(
-            f"{place}: it needs pyarrow: pip install 'edgetransfer[parquet]' brings it"
-        )
+            f"{place}: it needs pyarrow{why}: pip install 'edgetransfer[parquet]' brings it"
+        ) from error
     reader = RowReader(str(place), place if files is not None else place.parent)
     first: tuple[str, Columns, tuple[Any, ...]] | None = None
     for file in files if files is not None else ("",):
