@@ -23,6 +23,8 @@ CALLS = {
     "stream": "--source folder:{} --once --backbone net.onnx --out out",
     "evaluate": "{} photos",
     "predict": "{} photo.jpg",
+    "search": "{} photo.jpg",
+    "track": "{} --to tensorboard",
     "audit": "{} --backbone net.onnx",
     "report": "{}",
     "serve": "{} --port 0",
@@ -41,7 +43,18 @@ CALLS = {
     "import": "{} --out out.onnx",
 }
 TAKES_FOLDERS = {"train", "extract", "pretrain", "finetune", "stream", "evaluate", "predict"}
-TAKES_FOLDERS |= {"audit", "report", "serve", "export", "check", "rollback", "forget", "relabel"}
+TAKES_FOLDERS |= {
+    "audit",
+    "report",
+    "search",
+    "track",
+    "serve",
+    "export",
+    "check",
+    "rollback",
+    "forget",
+    "relabel",
+}
 PATHLESS = {"doctor", "demo"}
 NOT_HERE = {"teach"}  # makes its run where there is none
 
