@@ -23,6 +23,7 @@ CALLS = {
     "predict": "{} photos",
     "predict RUN": "{run} photos",
     "predict --backbone": "{run} photos --backbone {}",
+    "search": "{run} photos --backbone {}",
     "audit": "photos --backbone {}",
     "extract": "--data photos --backbone {} --out out",
     "report": "{run}",
@@ -40,7 +41,7 @@ CALLS = {
     "import": "{} --out out.onnx",
 }
 # They open a run's features or its statistics, or a bundled backbone, and no graph of others.
-NONE = {"doctor", "demo", "check", "rollback", "forget", "relabel", "backbones"}
+NONE = {"track", "doctor", "demo", "check", "rollback", "forget", "relabel", "backbones"}
 
 
 def test_every_command_is_here() -> None:
