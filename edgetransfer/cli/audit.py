@@ -56,7 +56,8 @@ def _show(result: AuditRecord) -> None:
     for pair in twice[:SHOWN]:
         turned = f", turned by {90 * pair['quarter_turns']}°" if pair["quarter_turns"] else ""
         mirrored = ", mirrored" if pair["mirrored"] else ""
-        print_line(f"  {' and '.join(pair['ids'])}{mirrored}{turned}")
+        part = ", one is a part of the other" if pair["part"] else ""
+        print_line(f"  {' and '.join(pair['ids'])}{mirrored}{turned}{part}")
     _more(len(twice))
     print_line(f"{len(far)} photos are like no other of their class")
     for outlier in far[:SHOWN]:

@@ -13,16 +13,19 @@ from numpy.typing import NDArray
 from edgetransfer.data import Sample
 from edgetransfer.errors import ImageError
 from edgetransfer.findings.duplicates import (
+    MOST_FITTED,
     Duplicates,
     candidates,
     copies_among,
+    part_candidates,
     pixel_candidates,
+    with_parts,
 )
 from edgetransfer.findings.label_errors import label_doubts
 from edgetransfer.findings.neighbours import nearest
 from edgetransfer.findings.outliers import FAR, outlier_scores
 from edgetransfer.findings.scored import Scored
-from edgetransfer.images import likeness_of
+from edgetransfer.images import Look, look_at
 from edgetransfer.metrics import Accuracy, accuracy_of
 from edgetransfer.reprs import short_repr
 from edgetransfer.types import Float32Array, IntArray, Progress, no_progress
@@ -111,8 +114,8 @@ def examined(
     """Look for wrong labels, copies and outliers in all splits.
 
     ``threads`` decode the photos that might be copies; they change no result. A ``thorough`` look
-    decodes every photo, so that copies are found that a backbone does not take for alike: turned,
-    upside down, in other colours.
+    decodes every photo, so that copies are found that a backbone does not take for alike (turned,
+    upside down, in other colours), and photos that show a part of another one.
     """
     samples = tuple(sample for part in parts for sample in part.samples)
     labels = np.fromiter((s.label for s in samples), np.int64, len(samples))
@@ -165,21 +168,28 @@ def _duplicates(
             break
         wanted.update({first: None, second: None})
     places = sorted(wanted)
-    likenesses: dict[int, Float32Array] = {}
+    looks: dict[int, Look] = {}
     with ThreadPoolExecutor(threads) as pool:
-        looked = pool.map(lambda place: _likeness(samples[place]), places)
-        for done, (place, likeness) in enumerate(zip(places, looked, strict=True)):
+        looked = pool.map(lambda place: _look(samples[place]), places)
+        for done, (place, look) in enumerate(zip(places, looked, strict=True)):
             progress("comparing photos", done + 1, len(places))
-            if likeness is not None:
-                likenesses[place] = likeness
+            if look is not None:
+                looks[place] = look
+    likenesses = {place: look.likeness for place, look in looks.items()}
     complete = len(np.setdiff1d(pairs, places)) == 0
-    if thorough:
-        pairs = np.unique(np.concatenate([pairs, pixel_candidates(likenesses, NEIGHBOURS)]), axis=0)
-    return copies_among(pairs, likenesses), complete
+    if not thorough:
+        return copies_among(pairs, likenesses), complete
+    pairs = np.unique(np.concatenate([pairs, pixel_candidates(likenesses, NEIGHBOURS)]), axis=0)
+    pictures = {place: look.small for place, look in looks.items()}
+    parts = part_candidates(found)
+    copies = with_parts(
+        copies_among(pairs, likenesses), np.unique(parts[:MOST_FITTED], axis=0), pictures, progress
+    )
+    return copies, complete and len(parts) <= MOST_FITTED
 
 
-def _likeness(sample: Sample) -> Float32Array | None:
+def _look(sample: Sample) -> Look | None:
     try:
-        return likeness_of(sample.content)
+        return look_at(sample.content)
     except (ImageError, OSError):  # it was there when its features were made
         return None

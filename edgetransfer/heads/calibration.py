@@ -10,6 +10,8 @@ from edgetransfer.types import IntArray
 BINS = 15
 ROWS = 5000  # more do not make one number better
 STEPS = 60
+CLOSE = 1e-4  # of log t
+PRECISE = 1 << 16  # numbers up to which they are in float64
 RANGE = (1e-4, 1e4)
 
 
@@ -20,8 +22,9 @@ def fitted_temperature(
 
     Guo et al., "On calibration of modern neural networks" (ICML 2017), section 4.2. With scores
     that each sample got from a head fitted without it, (N, K), it needs no held-out samples. The
-    cross-entropy is convex in t, so that its derivative is followed by bisection; a sample whose
-    own class has no finite score does not count, and without any the factor is 1.
+    cross-entropy is convex in t, so that Newton's steps by log t, and halves of what is left where
+    they lead too far, find its minimum; a sample whose own class has no finite score does not
+    count, and without any the factor is 1.
 
     Where all samples are right no factor is large enough, and a few that are say little: each of
     n samples is taken to be of its class in (n + 1) / (n + 2) of all cases alone, and else of the
@@ -38,35 +41,51 @@ def fitted_temperature(
     if not len(usable):
         return 1.0
     usable = usable[:: -(-len(usable) // ROWS)]
-    part = scores[usable].astype(np.float64)
+    part = scores[usable]
+    part = part.astype(np.float64 if part.size <= PRECISE else np.float32)
+    rows, own_class = np.arange(len(usable)), labels[usable]
     there = np.isfinite(part)
-    part[~there] = 0
-    part -= np.where(there, part, -np.inf).max(axis=1, keepdims=True)
-    unit = float(-part[there].mean()) or 1.0
+    part[~there] = -np.inf
+    part -= part.max(axis=1, keepdims=True)
     doubt = 1 / (len(usable) + 2)
-    own = part[np.arange(len(usable)), labels[usable]]
-    others = np.where(there, part, -np.inf)
-    others[np.arange(len(usable)), labels[usable]] = -np.inf
+    own = part[rows, own_class]
+    others = part.copy()
+    others[rows, own_class] = -np.inf
     other = others.max(axis=1)
     expected = np.where(np.isfinite(other), (1 - doubt) * own + doubt * other, own)
+    part[~there] = 0
+    unit = float(-part[there].mean(dtype=np.float64)) or 1.0
+    added = np.where(there, np.asarray(offset, part.dtype), -np.inf)
 
-    def slope(factor: float) -> float:
-        logits = np.where(there, part * factor + offset, -np.inf)
+    def slope(factor: float) -> tuple[float, float]:
+        """The derivative by the factor, and the second one."""
+        logits = part * part.dtype.type(factor)
+        logits += added
         logits -= logits.max(axis=1, keepdims=True)
-        probabilities = np.exp(logits)
-        probabilities /= probabilities.sum(axis=1, keepdims=True)
-        return float(np.mean(np.einsum("ij,ij->i", probabilities, part) - expected))
+        np.exp(logits, out=logits)
+        sums = logits.sum(axis=1)
+        logits *= part
+        means = logits.sum(axis=1) / sums
+        squares = np.einsum("ij,ij->i", logits, part) / sums
+        first = np.mean(means - expected, dtype=np.float64)
+        return float(first), float(np.mean(squares - means**2, dtype=np.float64))
 
     low, high = np.log(RANGE[0] / unit), np.log(RANGE[1] / unit)
+    at = -np.log(unit)
     for _ in range(STEPS):
-        middle = (low + high) / 2
-        if slope(float(np.exp(middle))) > 0:
-            high = middle
+        factor = float(np.exp(at))
+        first, second = slope(factor)
+        if first > 0:
+            high = at
         else:
-            low = middle
-        if high - low < 1e-4:
+            low = at
+        step = -first / (factor * second) if second > 0 else np.inf
+        if not low < at + step < high:  # beyond what is known of where the minimum lies
+            step = (low + high) / 2 - at
+        at += step
+        if abs(step) < CLOSE:
             break
-    return float(np.exp((low + high) / 2))
+    return float(np.exp(at))
 
 
 def calibration_error(probabilities: FloatArray, labels: IntArray) -> float:

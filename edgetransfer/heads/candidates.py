@@ -10,28 +10,29 @@ in too, where it was fitted; it asks where classes meet, and errs differently ag
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 
 from edgetransfer.heads.calibration import fitted_temperature
-from edgetransfer.heads.discriminant import discriminant_left_out, discriminant_weights
+from edgetransfer.heads.discriminant import discriminant_left_out
 from edgetransfer.heads.feature_maps import FeatureMap
 from edgetransfer.heads.folds import FOLDS
 from edgetransfer.heads.linear_head import LinearHead
 from edgetransfer.heads.logistic import PENALTY as EARLY
-from edgetransfer.heads.logistic import EarlyLogistic, is_worth_it, logistic_weights
+from edgetransfer.heads.logistic import EarlyLogistic, is_worth_it
 from edgetransfer.heads.loss import FloatArray
-from edgetransfer.heads.novelty import Novelty, left_out_distances, novelty_of, threshold_of
+from edgetransfer.heads.moments import Moments
+from edgetransfer.heads.novelty import left_out_distances, threshold_of
 from edgetransfer.heads.planes import Float64Array
-from edgetransfer.heads.ridge import ridge_left_out, ridge_weights
-from edgetransfer.heads.selection import BoolArray, Honest, Trial, Votes
-from edgetransfer.heads.spectrum import Products, Spectrum
+from edgetransfer.heads.products import Labelled, LabelledRows, Products, factored_products
+from edgetransfer.heads.ridge import ridge_left_out
+from edgetransfer.heads.selection import AnyMethod, BoolArray, Honest, Method, Trial, Votes
+from edgetransfer.heads.solution import ClosedForms
+from edgetransfer.heads.spectrum import Spectrum
 from edgetransfer.settings.train import ClassWeights
-
-Method = Literal["lda", "ridge"]
-AnyMethod = Literal["lda", "ridge", "logistic"]
+from edgetransfer.types import Float32Array, IntArray
 
 PENALTIES = (*(10.0 ** (e / 2) for e in range(-6, 5)), 1e4)  # the last: nearest class means
 # Best on the whole over four backbones, two data sets and 1 to 60 samples a class.
@@ -43,14 +44,9 @@ CLOSED = 2.0  # times what softmax regression counts in a blend, the closed form
 TRIED_ON = 8192  # samples: more say no more about a penalty, and take time at each
 FEW_SPREAD = 2.5  # of each method's logits where there are fewer
 
-LEFT_OUT: dict[Method, Callable[[Spectrum, Products], FloatArray]] = {
+LEFT_OUT: dict[Method, Callable[[Labelled, Products], FloatArray]] = {
     "ridge": ridge_left_out,
     "lda": discriminant_left_out,
-}
-WEIGHTS: dict[AnyMethod, Callable[[Spectrum, float], tuple[Float64Array, Float64Array]]] = {
-    "ridge": ridge_weights,
-    "lda": discriminant_weights,
-    "logistic": lambda spectrum, _penalty: logistic_weights(spectrum),
 }
 
 
@@ -98,11 +94,13 @@ class MapCandidates:
         present = self.counts[self.counts > 0]
         self.few = not len(self.labels) or float(np.median(present)) < ENOUGH
         self.votes = Votes.of(self.labels, self.counts, class_weights)
-        self._some = spectrum.every(-(-len(self.labels) // TRIED_ON) or 1)
+        self._some = spectrum.every(every(len(self.labels)))
         self._some_votes = Votes.of(self._some.labels, self.counts, class_weights)
         self.penalties_tried: list[Trial] = []
         self._penalty = penalty
         self._class_weights = class_weights
+        self._early: EarlyLogistic | None = None
+        self._usually_right: list[BoolArray] = []
         parts = self._best_penalties(methods)
         self.candidates: list[list[Part]] = [[part] for part in parts]
         if len(parts) > 1:
@@ -111,13 +109,15 @@ class MapCandidates:
     def _best_penalties(self, methods: Sequence[Method]) -> list[Part]:
         own = self._penalty
         penalties = PENALTIES if own is None else (own,)
-        rights: dict[Method, list[BoolArray]] = {method: [] for method in methods}
         some, votes = self._some, self._some_votes
-        for penalty in penalties:
-            products = some.products(penalty, threads=self._threads)
-            for method, right in rights.items():
-                scores = self._scores(method, some, products)
-                right.append(votes.right(scores + self._shares(method), some.labels))
+
+        def tried(penalty: float) -> list[BoolArray]:
+            products = some.products(penalty)
+            return rights_of(methods, some, products, votes, self._class_weights)
+
+        with ThreadPoolExecutor(self._threads) as pool:
+            found = list(pool.map(tried, penalties))
+        rights = {method: [one[i] for one in found] for i, method in enumerate(methods)}
         parts = []
         for method, right in rights.items():
             self.penalties_tried += [
@@ -130,58 +130,54 @@ class MapCandidates:
                 for penalty, one in zip(penalties, right, strict=True)
             ]
             usual = penalties.index(USUAL_PENALTY[method]) if own is None else 0
+            self._usually_right.append(right[usual])
             penalty = penalties[usual if self.few else votes.choose(right, usual)]
             parts.append(self._part(method, penalty))
         return parts
 
-    def _scores(self, method: Method, spectrum: Spectrum, products: Products) -> FloatArray:
-        scores = LEFT_OUT[method](spectrum, products)
-        scores *= scores.dtype.type(self._scale(method))
-        return scores
-
     def _part(self, method: Method, penalty: float) -> Part:
         products = self.spectrum.products(penalty, threads=self._threads)
-        scores = self._scores(method, self.spectrum, products)
+        scores = left_out_scores(method, self.spectrum, products)
         if self.few:
             factor = FEW_SPREAD / spread_of(scores)
         else:
             factor = fitted_temperature(scores, self.labels, self._shares(method))
         return Part(method=method, penalty=penalty, scores=scores, factor=factor)
 
-    def add_logistic(self, *, threads: int = 1) -> None:
+    def add_logistic(
+        self, copies: tuple[Float32Array, IntArray] | None = None, *, threads: int = 1
+    ) -> None:
         """Have softmax regression among the candidates, alone and in a blend with the best.
 
         Nothing is added where the samples are too few to see what it brings, or so many that it
-        would take minutes. ``threads`` change no bit.
+        would take minutes. ``copies`` and ``threads`` are as of `EarlyLogistic`.
         """
         spectrum = self.spectrum
         n, dimension = len(self.labels), len(spectrum.values)
         if self.few or not is_worth_it(n, dimension, len(self.counts)):
             return
-        scores = EarlyLogistic(spectrum, threads=threads).scores
+        self._early = EarlyLogistic(spectrum, copies, threads=threads)
+        scores = self._early.scores
         factor = fitted_temperature(scores, self.labels, self._shares("logistic"))
         part = Part(method="logistic", penalty=EARLY, scores=scores, factor=factor)
         closed = self.choose()
         together = [replace(one, counts=CLOSED / len(closed)) for one in closed]
         self.candidates += [[part], [*together, part]]
 
-    def _scale(self, method: AnyMethod) -> float:
-        """A discriminant's scores are of a scatter: times N they are of a covariance."""
-        return float(self.counts.sum()) if method == "lda" else 1.0
-
     def _shares(self, method: AnyMethod) -> FloatArray:
-        """(K,), added to calibrated scores: how often a class is seen, or that it is not to matter.
+        return shares_of(method, self.counts, self._class_weights)
 
-        Of the discriminant it must be said; least squares and the softmax loss know it by
-        themselves, and the latter, which has no weights, must be told to forget it.
+    def may_lose(self, rights: Sequence[BoolArray]) -> bool:
+        """Whether a map may be better whose methods got this right, all at the usual penalties.
+
+        That is whether it is better there, on the mean of the methods.
         """
-        shares = (self.counts / max(self.counts.sum(), 1)).astype(np.float32)
-        balanced = self._class_weights == "balanced"
-        with np.errstate(divide="ignore"):  # a class that has lost its samples
-            logarithms: FloatArray = np.log(shares)
-        if method == "logistic" and balanced:
-            return np.where(shares > 0, -logarithms, 0).astype(np.float32)
-        return logarithms if method == "lda" and not balanced else np.zeros_like(shares)
+        votes = self._some_votes
+        gains = [
+            votes.accuracy(right) - votes.accuracy(own)
+            for right, own in zip(rights, self._usually_right, strict=True)
+        ]
+        return sum(gains) > 0
 
     def choose(self) -> list[Part]:
         """The best candidate; the last one, unless it is clearly worse."""
@@ -233,24 +229,29 @@ class MapCandidates:
         return Honest(logits=logits, labels=self.labels, method=method)
 
     def head(
-        self, parts: Sequence[Part], spectrum: Spectrum, classes: tuple[str, ...]
+        self, parts: Sequence[Part], forms: ClosedForms, classes: tuple[str, ...]
     ) -> LinearHead:
-        """The head of a candidate, made from the spectrum of all samples."""
-        weights: Float64Array = np.zeros((len(spectrum.basis), len(classes)))
+        """The head of a candidate, made from what the closed forms make of all samples."""
+        weights: Float64Array = np.zeros((len(self.spectrum.basis), len(classes)))
         bias: Float64Array = np.zeros(len(classes))
         whole = self.blend_factor(parts) / sum(part.counts for part in parts)
         for part in parts:
-            own_weights, own_bias = WEIGHTS[part.method](spectrum, part.penalty)
+            if part.method == "logistic":
+                assert self._early is not None
+                own_weights, own_bias = self._early.weights()
+            else:
+                own_weights, own_bias = forms.of(part.method, part.penalty)
             factor = whole * part.counts
-            scale = part.factor * (spectrum.counts.sum() if part.method == "lda" else 1)
-            weights += own_weights * scale * factor
-            bias += (own_bias * scale + self._shares(part.method)) * factor
+            weights += own_weights * (part.factor * factor)
+            bias += (own_bias * part.factor + self._shares(part.method)) * factor
+        threshold = self.novelty_threshold()
+        novelty = None if threshold is None else forms.novelty(self.novelty_penalty, threshold)
         return LinearHead(
             weights=weights.astype(np.float32),
             bias=bias.astype(np.float32),
             classes=classes,
             map=self.mapping,
-            novelty=self._novelty(spectrum),
+            novelty=novelty,
         )
 
     @property
@@ -266,9 +267,71 @@ class MapCandidates:
         distances = left_out_distances(self._some, self.novelty_penalty)
         return threshold_of(distances, self._some_votes.tested)
 
-    def _novelty(self, spectrum: Spectrum) -> Novelty | None:
-        threshold = self.novelty_threshold()
-        return None if threshold is None else novelty_of(spectrum, self.novelty_penalty, threshold)
+
+def every(n: int) -> int:
+    """Of n rows each so many-th is one that penalties are tried on."""
+    return -(-n // TRIED_ON) or 1
+
+
+def rights_of(
+    methods: Sequence[Method],
+    rows: Labelled,
+    products: Products,
+    votes: Votes,
+    class_weights: ClassWeights,
+) -> list[BoolArray]:
+    """Which rows each method gets right, left out."""
+    return [
+        votes.right(
+            left_out_scores(method, rows, products) + shares_of(method, rows.counts, class_weights),
+            rows.labels,
+        )
+        for method in methods
+    ]
+
+
+def rights_at_usual(
+    methods: Sequence[Method],
+    penalty: float | None,
+    moments: Moments,
+    rows: Float32Array,
+    labels: IntArray,
+    class_weights: ClassWeights,
+) -> list[BoolArray]:
+    """As `rights_of`, at ``penalty`` or each method's usual one, in float32 by Cholesky factors."""
+    step = every(len(labels))
+    weights = np.ones(len(moments.counts)) if moments.weights is None else moments.weights
+    some = LabelledRows(labels=labels[::step], counts=moments.counts, weights=weights)
+    votes = Votes.of(some.labels, some.counts, class_weights)
+    rights = []
+    for method in methods:
+        at = USUAL_PENALTY[method] if penalty is None else penalty
+        products = factored_products(moments, rows[::step], at)
+        rights += rights_of([method], some, products, votes, class_weights)
+    return rights
+
+
+def left_out_scores(method: Method, rows: Labelled, products: Products) -> FloatArray:
+    """(N, K); a discriminant's are of a scatter: times N they are of a covariance."""
+    scores = LEFT_OUT[method](rows, products)
+    if method == "lda":
+        scores *= scores.dtype.type(rows.counts.sum())
+    return scores
+
+
+def shares_of(method: AnyMethod, counts: IntArray, class_weights: ClassWeights) -> FloatArray:
+    """(K,), added to calibrated scores: how often a class is seen, or that it is not to matter.
+
+    Of the discriminant it must be said; least squares and the softmax loss know it by themselves,
+    and the latter, which has no weights, must be told to forget it.
+    """
+    shares = (counts / max(counts.sum(), 1)).astype(np.float32)
+    balanced = class_weights == "balanced"
+    with np.errstate(divide="ignore"):  # a class that has lost its samples
+        logarithms: FloatArray = np.log(shares)
+    if method == "logistic" and balanced:
+        return np.where(shares > 0, -logarithms, 0).astype(np.float32)
+    return logarithms if method == "lda" and not balanced else np.zeros_like(shares)
 
 
 def spread_of(scores: FloatArray) -> float:

@@ -14,12 +14,16 @@ import numpy as np
 
 from edgetransfer.errors import UsageError
 from edgetransfer.heads.alike import first_alike
-from edgetransfer.heads.candidates import MapCandidates, Method
+from edgetransfer.heads.candidates import MapCandidates, rights_at_usual
 from edgetransfer.heads.feature_maps import FeatureMap
 from edgetransfer.heads.linear_head import LinearHead
 from edgetransfer.heads.memory import check_fits
-from edgetransfer.heads.selection import Honest, Trial, check_rows
-from edgetransfer.heads.spectrum import Spectrum
+from edgetransfer.heads.moments import Moments
+from edgetransfer.heads.planes import Float64Array
+from edgetransfer.heads.row_moments import moments_of, with_more
+from edgetransfer.heads.selection import BoolArray, Honest, Method, Trial, check_rows
+from edgetransfer.heads.solution import ClosedForms, FactoredForms, SpectralForms
+from edgetransfer.heads.spectrum import PRECISE, Spectrum
 from edgetransfer.reprs import short_repr
 from edgetransfer.settings.train import ClassWeights, MapName
 from edgetransfer.types import Float32Array, IntArray, Progress, no_progress
@@ -99,58 +103,134 @@ class ClosedFormSolver:
 
         Samples that are alike do not stand on both sides of a test (`first_alike`): what is scored
         and chosen by is the first of them, and the head is fitted to all. ``threads`` above 1 fits
-        two maps, or folds, at once; it changes no bit.
+        two maps, penalties or folds at once; it changes no bit.
         """
         from threadpoolctl import threadpool_limits
 
         check_rows(features, labels, len(classes))
-        at_once = min(threads, len(self.maps))
-        check_fits(len(features), features.shape[1], len(classes), at_once=at_once)
-        mappings = [FeatureMap.made(m, features.shape[1], seed=self.seed) for m in self.maps]
-        alike = first_alike(mappings[0](features), labels)
-        distinct = np.unique(alike)
-        progress("fitting heads", 0, len(mappings))
-        apart = threads // at_once  # threads of each map
-
-        def tried(mapping: FeatureMap) -> MapCandidates:
-            rows = mapping(features[distinct])
-            spectrum = self._decomposed(rows, labels[distinct], len(classes), apart)
-            return MapCandidates(
-                mapping, spectrum, self.methods, self.penalty, self.class_weights, threads=apart
-            )
-
+        check_fits(len(features), features.shape[1], len(classes), at_once=min(2, len(self.maps)))
+        progress("fitting heads", 0, len(self.maps))
         # A decomposition gains little from a second thread, and loses much beside other work.
-        with threadpool_limits(1), ThreadPoolExecutor(at_once) as pool:
-            searches = list(pool.map(tried, mappings))
-            choice = _Choice(searches)
-            if self.logistic:
-                choice.search.add_logistic(threads=threads)
-                choice = _Choice(searches, choice.search)
-            search, parts, place = choice.search, choice.parts, choice.place
-            spectrum = search.spectrum
-            if len(distinct) < len(labels):
-                rows = search.mapping(features)
-                spectrum = self._decomposed(rows, labels, len(classes), threads)
-            progress("fitting heads", len(mappings), len(mappings))
-            trials = choice.trials
-            return ClosedFormResult(
-                head=search.head(parts, spectrum, classes),
-                chosen=trials[place],
-                tried=(*trials, *(trial for s in searches for trial in s.penalties_tried)),
-                honest=replace(search.honest(parts), alike=alike),
-                uncalibrated=replace(
-                    search.honest([replace(part, factor=1.0) for part in parts], calibrated=False),
-                    alike=alike,
-                ),
-            )
+        with threadpool_limits(1):
+            result = _Search(self, features, labels, len(classes), threads).result(classes)
+        progress("fitting heads", len(self.maps), len(self.maps))
+        return result
 
-    def _decomposed(
-        self, rows: Float32Array, labels: IntArray, n_classes: int, threads: int
-    ) -> Spectrum:
-        weights = None
-        if self.class_weights == "balanced":
-            weights = 1 / np.bincount(labels, minlength=n_classes)
-        return Spectrum.of(rows, labels, n_classes, weights, threads=threads)
+
+class _Search:
+    """The candidates of all maps, and the best of them.
+
+    Where a decomposition takes long, maps beside the first are looked at by a Cholesky factor
+    before, at the usual penalties: one that is no better than the first there is given up, as it
+    would have to be better beyond doubt to be taken.
+    """
+
+    def __init__(
+        self,
+        solver: ClosedFormSolver,
+        features: Float32Array,
+        labels: IntArray,
+        n_classes: int,
+        threads: int,
+    ) -> None:
+        self._solver, self._threads = solver, threads
+        self._features, self._labels, self._n_classes = features, labels, n_classes
+        width = features.shape[1]
+        first, *others = [FeatureMap.made(m, width, seed=solver.seed) for m in solver.maps]
+        mapped = first(features)
+        self._alike = first_alike(mapped, labels)
+        self._distinct = np.unique(self._alike)
+        self._moments: dict[FeatureMap, Moments] = {}
+        with ThreadPoolExecutor(min(threads, 1 + len(others))) as pool:
+            usual = pool.submit(self._searched, first, mapped)
+            looks = [pool.submit(self._look, mapping) for mapping in others]
+            self._searches = [usual.result()]
+            for mapping, look in zip(others, looks, strict=True):
+                rights = look.result()
+                if rights is None or self._searches[0].may_lose(rights):
+                    self._searches.append(self._searched(mapping, mapping(features)))
+
+    def result(self, classes: tuple[str, ...]) -> ClosedFormResult:
+        """The head of the best candidate, of all samples."""
+        choice = _Choice(self._searches)
+        if self._solver.logistic:
+            choice.search.add_logistic(self._copies(choice.search), threads=self._threads)
+            choice = _Choice(self._searches, choice.search)
+        search, parts, trials = choice.search, choice.parts, choice.trials
+        plain = [replace(part, factor=1.0) for part in parts]
+        return ClosedFormResult(
+            head=search.head(parts, self._forms(search), classes),
+            chosen=trials[choice.place],
+            tried=(*trials, *(trial for s in self._searches for trial in s.penalties_tried)),
+            honest=replace(search.honest(parts), alike=self._alike),
+            uncalibrated=replace(search.honest(plain, calibrated=False), alike=self._alike),
+        )
+
+    def _searched(self, mapping: FeatureMap, mapped: Float32Array) -> MapCandidates:
+        rows, labels = self._rows_of_distinct(mapped), self._labels[self._distinct]
+        weights = self._weights(labels)
+        if rows.shape[1] > len(rows):
+            spectrum = Spectrum.of(rows, labels, self._n_classes, weights)
+        else:
+            moments = moments_of(rows, labels, self._n_classes, weights, threads=self._threads)
+            self._moments[mapping] = moments
+            spectrum = Spectrum.of_moments(moments, rows, labels, threads=self._threads)
+        solver = self._solver
+        return MapCandidates(
+            mapping,
+            spectrum,
+            solver.methods,
+            solver.penalty,
+            solver.class_weights,
+            threads=self._threads,
+        )
+
+    def _look(self, mapping: FeatureMap) -> list[BoolArray] | None:
+        """What the methods get right at the usual penalties; None where that saves little."""
+        n, dimension = len(self._distinct), self._features.shape[1]
+        if dimension > n or n * dimension <= PRECISE:
+            return None
+        rows, labels = self._rows_of_distinct(mapping(self._features)), self._labels[self._distinct]
+        moments = moments_of(rows, labels, self._n_classes, self._weights(labels), quick=True)
+        return rights_at_usual(
+            self._solver.methods,
+            self._solver.penalty,
+            moments,
+            rows,
+            labels,
+            self._solver.class_weights,
+        )
+
+    def _forms(self, search: MapCandidates) -> ClosedForms:
+        """What the closed forms make of all samples, also those that are alike."""
+        copies, moments = self._copies(search), self._moments.get(search.mapping)
+        if copies is None:
+            return SpectralForms(search.spectrum) if moments is None else FactoredForms(moments)
+        if moments is not None and self._solver.class_weights == "none":
+            return FactoredForms(with_more(moments, *copies))
+        rows, labels = search.mapping(self._features), self._labels
+        weights = self._weights(labels)
+        if rows.shape[1] > len(rows):
+            return SpectralForms(Spectrum.of(rows, labels, self._n_classes, weights))
+        return FactoredForms(
+            moments_of(rows, labels, self._n_classes, weights, threads=self._threads)
+        )
+
+    def _copies(self, search: MapCandidates) -> tuple[Float32Array, IntArray] | None:
+        """The (m, D) mapped rows that are alike to distinct ones, and their labels."""
+        others = np.delete(np.arange(len(self._labels)), self._distinct)
+        if not len(others):
+            return None
+        return search.mapping(self._features[others]), self._labels[others]
+
+    def _rows_of_distinct(self, mapped: Float32Array) -> Float32Array:
+        return mapped if len(self._distinct) == len(mapped) else mapped[self._distinct]
+
+    def _weights(self, labels: IntArray) -> Float64Array | None:
+        if self._solver.class_weights == "none":
+            return None
+        weights: Float64Array = 1 / np.bincount(labels, minlength=self._n_classes)
+        return weights
 
 
 class _Choice:

@@ -15,15 +15,15 @@ from __future__ import annotations
 import numpy as np
 
 from edgetransfer.heads.loss import FloatArray
-from edgetransfer.heads.moments import Moments
 from edgetransfer.heads.planes import Float64Array
-from edgetransfer.heads.spectrum import Products, Spectrum
+from edgetransfer.heads.products import Labelled, Products
+from edgetransfer.heads.spectrum import Spectrum
 from edgetransfer.types import IntArray
 
 SURE = 1e-9
 
 
-def discriminant_left_out(spectrum: Spectrum, products: Products) -> FloatArray:
+def discriminant_left_out(spectrum: Labelled, products: Products) -> FloatArray:
     """(N, K) scores of each row by the head fitted to all samples but it.
 
     The only sample of a class leaves none behind: it scores -inf there. All scores are N times
@@ -64,15 +64,7 @@ def discriminant_weights(spectrum: Spectrum, penalty: float) -> tuple[Float64Arr
     return weights, np.where(spectrum.counts > 0, bias, -np.inf)
 
 
-def discriminant_of(moments: Moments, penalty: float) -> tuple[Float64Array, Float64Array]:
-    """The same head from statistics alone."""
-    means = moments.class_means - moments.mean
-    weights = moments.solve(moments.within, penalty, means.T)
-    bias = -np.einsum("kd,dk->k", means, weights) / 2 - moments.mean @ weights
-    return weights, np.where(moments.counts > 0, bias, -np.inf)
-
-
-def grown_by(spectrum: Spectrum, squares: FloatArray) -> FloatArray:
+def grown_by(spectrum: Labelled, squares: FloatArray) -> FloatArray:
     """(N,), of each row: A grows by this times (A d)(A d)^T where the row is left out of S.
 
     d is the row less the mean of its class, and ``squares`` are d^T A d.
@@ -84,7 +76,7 @@ def grown_by(spectrum: Spectrum, squares: FloatArray) -> FloatArray:
     return growth
 
 
-def within(spectrum: Spectrum, products: Products) -> Products:
+def within(spectrum: Labelled, products: Products) -> Products:
     """The inner products of (S + penalty)^-1 from those of (T + penalty)^-1."""
     correction = correction_of(products.means, spectrum.totals)
     kind = products.rows_means.dtype

@@ -18,7 +18,7 @@ from edgetransfer.heads.folds import FOLDS, folds_of_distinct
 from edgetransfer.heads.loss import FloatArray
 from edgetransfer.heads.planes import Float64Array
 from edgetransfer.heads.softmax_fit import SoftmaxProblem, Solution
-from edgetransfer.types import IntArray
+from edgetransfer.types import Float32Array, IntArray
 
 if TYPE_CHECKING:
     from edgetransfer.heads.spectrum import Spectrum
@@ -37,41 +37,65 @@ def is_worth_it(n: int, dimension: int, n_classes: int) -> bool:
 
 
 class EarlyLogistic:
-    """The fits over all samples but those of each fold.
+    """The fits over all samples but those of each fold, and over all.
 
     Parameters
     ----------
     spectrum
-        Of the samples.
+        Of the samples that are distinct.
+    copies
+        (m, D) rows of others, which are alike to these, and their (m,) labels: the last fit has
+        them too.
     threads
-        Folds that are fitted at the same time; they change no bit.
+        Fits that are done at the same time; they change no bit.
+
+    Attributes
+    ----------
+    scores
+        (N, K) float32, of each distinct sample by the fit without it.
     """
 
-    def __init__(self, spectrum: Spectrum, *, threads: int = 1) -> None:
+    def __init__(
+        self,
+        spectrum: Spectrum,
+        copies: tuple[Float32Array, IntArray] | None = None,
+        *,
+        threads: int = 1,
+    ) -> None:
         labels = spectrum.labels
         self.folds = folds_of_distinct(np.arange(len(labels)), labels, seed=0)
-        rows = leading(spectrum)
         self.scores: FloatArray = np.full((len(labels), len(spectrum.counts)), -np.inf, np.float32)
+        self._basis = spectrum.basis[:, -WIDTH:]
+        self._mean = spectrum.mean
+        rows = leading(spectrum)
 
-        def fit(fold: int) -> None:
+        def fit(fold: int) -> Solution:
+            if fold == FOLDS:
+                return stopped_early(spectrum, *self._with(copies, rows, labels))
             inside, outside = np.flatnonzero(self.folds != fold), np.flatnonzero(self.folds == fold)
-            if len(outside):
-                solution = stopped_early(spectrum, rows[inside], labels[inside])
-                self.scores[outside] = solution.logits(rows[outside])
+            solution = stopped_early(spectrum, rows[inside], labels[inside])
+            self.scores[outside] = solution.logits(rows[outside])
+            return solution
 
         with ThreadPoolExecutor(threads) as pool:
-            list(pool.map(fit, range(FOLDS)))
+            # The longest first, so that no thread waits for it at the end.
+            self._whole, *_ = pool.map(fit, range(FOLDS, -1, -1))
         alone = np.flatnonzero(self.folds < 0)
         self.scores[alone] = 0
         self.scores[alone, labels[alone]] = -np.inf
 
+    def weights(self) -> tuple[Float64Array, Float64Array]:
+        """The (D, K) weights and (K,) bias, fitted to all samples."""
+        weights = self._basis @ self._whole.weights
+        return weights, self._whole.bias - self._mean @ weights
 
-def logistic_weights(spectrum: Spectrum) -> tuple[Float64Array, Float64Array]:
-    """The (D, K) weights and (K,) bias, fitted to all rows of a spectrum."""
-    rows = leading(spectrum)
-    solution = stopped_early(spectrum, rows, spectrum.labels)
-    weights = spectrum.basis[:, -rows.shape[1] :] @ solution.weights
-    return weights, solution.bias - spectrum.mean @ weights
+    def _with(
+        self, copies: tuple[Float32Array, IntArray] | None, rows: FloatArray, labels: IntArray
+    ) -> tuple[FloatArray, IntArray]:
+        if copies is None:
+            return rows, labels
+        more = (copies[0] - self._mean).astype(np.float32) @ self._basis.astype(np.float32)
+        return np.concatenate([rows, more]), np.concatenate([labels, copies[1]])
 
 
 def leading(spectrum: Spectrum) -> FloatArray:

@@ -27,12 +27,16 @@ class Moments:
         (D,) float64 over all samples.
     total
         (D, D) float64 scatter about ``mean``: the sum of (x - mean)(x - mean)^T.
+    weights
+        (K,) float64, what a sample of each class weighs in ``mean`` and ``total``; ones if None.
+        Their mean over the samples is 1.
     """
 
     counts: IntArray
     class_means: Float64Array
     mean: Float64Array
     total: Float64Array
+    weights: Float64Array | None = None
 
     @property
     def n(self) -> int:
@@ -40,9 +44,15 @@ class Moments:
         return int(self.counts.sum())
 
     @property
+    def totals(self) -> Float64Array:
+        """(K,), what the samples of each class weigh together."""
+        counts: Float64Array = self.counts.astype(np.float64)
+        return counts if self.weights is None else counts * self.weights
+
+    @property
     def within(self) -> Float64Array:
         """(D, D) float64 scatter of the samples about the mean of their own class."""
-        centred = (self.class_means - self.mean) * np.sqrt(self.counts)[:, None]
+        centred = (self.class_means - self.mean) * np.sqrt(self.totals)[:, None]
         within: Float64Array = self.total - centred.T @ centred
         return within
 
@@ -99,6 +109,15 @@ class ScatterFactor:
             (self.lower, True), right.astype(self.lower.dtype, copy=False), check_finite=False
         )
         return solution
+
+    def halfway(self, right: FloatArray) -> FloatArray:
+        """L^-1 right, of (D, n): products of two such are products by A^-1."""
+        from scipy.linalg import solve_triangular
+
+        half: FloatArray = solve_triangular(
+            self.lower, right.astype(self.lower.dtype), lower=True, check_finite=False
+        )
+        return half
 
 
 def penalty_unit(trace: float, dimension: int) -> float:

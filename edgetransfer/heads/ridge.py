@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from edgetransfer.heads.loss import FloatArray
-from edgetransfer.heads.moments import Moments
 from edgetransfer.heads.planes import Float64Array
-from edgetransfer.heads.spectrum import Products, Spectrum
+from edgetransfer.heads.products import Labelled, Products
+from edgetransfer.heads.spectrum import Spectrum
 
 SURE = 1e-9  # the least share that a sample leaves to the others
 
 
-def ridge_left_out(spectrum: Spectrum, products: Products) -> FloatArray:
+def ridge_left_out(spectrum: Labelled, products: Products) -> FloatArray:
     """(N, K) scores of each row by the head fitted to all samples but it.
 
     With F the fitted targets and h_i the leverage of sample i, its left-out residual is that of
@@ -37,10 +37,3 @@ def ridge_weights(spectrum: Spectrum, penalty: float) -> tuple[Float64Array, Flo
     inverse = 1 / (spectrum.values + penalty * spectrum.unit)
     weights = spectrum.basis @ ((spectrum.means * inverse).T * totals)
     return weights, totals / spectrum.counts.sum() - spectrum.mean @ weights
-
-
-def ridge_of(moments: Moments, penalty: float) -> tuple[Float64Array, Float64Array]:
-    """The same head from statistics alone, all samples weighing 1."""
-    cross = (moments.class_means - moments.mean).T * moments.counts
-    weights = moments.solve(moments.total, penalty, cross)
-    return weights, moments.counts / max(moments.n, 1) - moments.mean @ weights

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,9 @@ from edgetransfer.settings.train import ClassWeights
 from edgetransfer.types import Float32Array, IntArray
 
 BoolArray = NDArray[np.bool_]
+
+Method = Literal["lda", "ridge"]
+AnyMethod = Literal["lda", "ridge", "logistic"]
 
 
 @dataclass(frozen=True, kw_only=True)

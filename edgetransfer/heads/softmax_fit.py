@@ -11,21 +11,23 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from edgetransfer.heads.lbfgs_steps import minimised
 from edgetransfer.heads.loss import FloatArray, residual
 from edgetransfer.heads.planes import Float64Array
 from edgetransfer.types import IntArray
 
-MEMORY = 10  # pairs that L-BFGS keeps
-LINE_SEARCH = 30
-
 
 @dataclass(frozen=True, kw_only=True)
 class Solution:
-    """Weights (r, K) and bias (K,) on centred rows in the eigenbasis, both float64."""
+    """Weights (r, K) and bias (K,) on centred rows in the eigenbasis, both float64.
+
+    ``finished`` says whether they are as near to the minimum as was asked for.
+    """
 
     weights: Float64Array
     bias: Float64Array
     iterations: int = 0
+    finished: bool = False
 
     def logits(self, rows: FloatArray) -> FloatArray:
         """(n, r) rows to (n, K)."""
@@ -74,55 +76,47 @@ class SoftmaxProblem:
             Ends when the loss is nearer than this share of it to its minimum: that is about half
             the squared length of the gradient, where all curvatures are about 1.
         """
-        from scipy.optimize import minimize
+        kind, k = self.rows.dtype, self.n_classes
+        scale = 1 / np.sqrt(self.variances / k + l2)
+        bias_scale = np.sqrt(k)
+        # The last unknowns are the bias, as if each row had one more number.
+        scaled: FloatArray = np.empty((len(self.rows), len(scale) + 1), kind)
+        np.multiply(self.rows, scale.astype(kind), out=scaled[:, :-1])
+        scaled[:, -1] = bias_scale
+        shape = (len(scale) + 1, k)
+        penalty = np.append(l2 * scale**2, 0.0).astype(kind)[:, None]
 
-        shape = (len(self.variances), self.n_classes)
-        scale = 1 / np.sqrt(self.variances / self.n_classes + l2)
-        bias_scale = np.sqrt(self.n_classes)
-        done = False
+        def evaluate(x: FloatArray) -> tuple[float, FloatArray]:
+            unknowns = x.reshape(shape)
+            logits = scaled @ unknowns
+            value = residual(logits, self.labels)
+            gradient = scaled.T @ logits
+            penalised = penalty * unknowns
+            gradient += penalised
+            return value + float(np.vdot(unknowns, penalised)) / 2, gradient.ravel()
 
-        def unpacked(x: Float64Array) -> tuple[Float64Array, Float64Array]:
-            return scale[:, None] * x[self.n_classes :].reshape(shape), bias_scale * x[
-                : self.n_classes
-            ]
-
-        def evaluate(x: Float64Array) -> tuple[float, Float64Array]:
-            nonlocal done
-            weights, bias = unpacked(x)
-            logits = Solution(weights=weights, bias=bias).logits(self.rows)
-            value = residual(logits, self.labels) + l2 / 2 * float(np.vdot(weights, weights))
-            by_weights = (self.rows.T @ logits).astype(np.float64) + l2 * weights
-            by_bias = logits.sum(axis=0, dtype=np.float64)
-            gradient = np.concatenate([by_bias * bias_scale, (by_weights * scale[:, None]).ravel()])
+        def finished(_x: FloatArray, value: float, gradient: FloatArray) -> bool:
             if tolerance is not None:
+                parts = gradient.reshape(shape)
+                by_weights = parts[:-1] / scale[:, None]
                 longest = np.sqrt(np.einsum("ij,ij->j", by_weights, by_weights).max())
-                done = max(longest, np.abs(by_bias).max()) <= tolerance
-            if gap is not None:
-                done = done or float(gradient @ gradient) / 2 <= gap * value
-            return value, gradient
+                if max(longest, np.abs(parts[-1]).max() / bias_scale) <= tolerance:
+                    return True
+            return gap is not None and float(np.dot(gradient, gradient)) / 2 <= gap * value
 
-        def check(_x: Float64Array) -> None:
-            if done:
-                raise StopIteration
-
-        first = np.zeros(self.n_classes + shape[0] * shape[1])
+        first: FloatArray = np.zeros(shape, kind)
         if start is not None:
-            first[: self.n_classes] = start.bias / bias_scale
-            first[self.n_classes :] = (start.weights / scale[:, None]).ravel()
-        result = minimize(
-            evaluate,
-            first,
-            jac=True,
-            method="L-BFGS-B",
-            callback=check,
-            options={
-                "maxiter": max_iterations,
-                "maxfun": 2 * max_iterations,
-                "maxcor": MEMORY,
-                "maxls": LINE_SEARCH,
-                "ftol": 0.0,
-                "gtol": 0.0,
-            },
+            # A start may be of the directions of the most scatter alone, which are the last.
+            known = len(start.weights)
+            first[-1 - known : -1] = start.weights / scale[-known:, None]
+            first[-1] = start.bias / bias_scale
+        x, iterations, reached = minimised(
+            evaluate, first.ravel(), max_iterations=max_iterations, finished=finished
         )
-        weights, bias = unpacked(result.x)
-        return Solution(weights=weights, bias=bias, iterations=int(result.nit))
+        found = x.reshape(shape).astype(np.float64)
+        return Solution(
+            weights=scale[:, None] * found[:-1],
+            bias=bias_scale * found[-1],
+            iterations=iterations,
+            finished=reached,
+        )

@@ -2,48 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import TypeVar
 
 import numpy as np
 
+from edgetransfer.heads.blocks import in_blocks
 from edgetransfer.heads.loss import FloatArray
 from edgetransfer.heads.moments import Moments, penalty_unit
 from edgetransfer.heads.planes import Float64Array
+from edgetransfer.heads.products import Products
+from edgetransfer.heads.row_moments import class_means, is_nothing, mean_one, moments_of
 from edgetransfer.types import Float32Array, IntArray
 
-# Numbers above which rows are rotated in float32: leave-one-out scores are then good to 1e-4,
-# the heads stay in float64.
+# Numbers above which the basis and the rows in it are in float32: leave-one-out scores are then
+# good to 1e-4. Heads do not come from there (see `solution`).
 PRECISE = 1 << 21
 NOTHING = 1e-12  # of the largest eigenvalue: a direction without any feature in it
-ALL_EQUAL = 1e-24  # of the sum of squares: scatter that only rounding has made
-ROWS_AT_ONCE = 4096
-# Numbers above which the scatter of so many rows at once is summed in float32, and only these sums
-# in float64: what that loses, 1e-6 of the largest eigenvalue, is below the least penalty.
-MANY = 1 << 26
-
-T = TypeVar("T")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Products:
-    """Inner products at one penalty: <a, b> = (a - mean)^T (T + penalty)^-1 (b - mean).
-
-    Parameters
-    ----------
-    rows_means
-        (N, K), of each row and each class mean.
-    means
-        (K, K) float64, of the class means.
-    rows
-        (N,), of each row with itself.
-    """
-
-    rows_means: FloatArray
-    means: Float64Array
-    rows: FloatArray
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +31,7 @@ class Spectrum:
     values
         (r,) float64, not negative.
     basis
-        V, (D, r) float64, orthonormal columns.
+        V, (D, r), orthonormal columns; float64, or float32 where many were decomposed quickly.
     mean
         (D,) float64.
     rows
@@ -74,7 +48,7 @@ class Spectrum:
     """
 
     values: Float64Array
-    basis: Float64Array
+    basis: FloatArray
     mean: Float64Array
     rows: FloatArray
     means: Float64Array
@@ -91,33 +65,27 @@ class Spectrum:
         weights: Float64Array | None = None,
         *,
         threads: int = 1,
+        precise: bool = False,
     ) -> Spectrum:
         """Decompose (N, D) features; by their D x D scatter, or N x N products if D > N.
 
         ``weights``, (K,), of the samples of each class; ones if None. ``threads`` take blocks of
-        rows, and change no bit.
+        rows, and change no bit. If not ``precise``, the basis is in float32 where there are many.
         """
         n, d = features.shape
+        if d <= n:
+            quick = not precise and features.size > PRECISE
+            moments = moments_of(features, labels, n_classes, weights, threads=threads, quick=quick)
+            return cls.of_moments(moments, features, labels, threads=threads, precise=precise)
         counts = np.bincount(labels, minlength=n_classes).astype(np.int64)
-        if weights is None:
-            weights = np.ones(n_classes)
-        weights = weights * (n / (weights @ counts))
+        weights = mean_one(weights, counts)
         by_row = weights[labels]
         mean = (by_row @ features) / n
-        if d > n:
-            values, basis = _of_products(features, mean, by_row)
-        else:
-            values, basis = _of_scatter(features, mean, by_row, threads)
-        if values.sum() <= ALL_EQUAL * (by_row @ np.einsum("ij,ij->i", features, features)):
+        values, basis = _of_products(features, mean, by_row)
+        if is_nothing(float(values.sum()), features, by_row):
             values, basis = np.zeros(1), np.zeros((d, 1))
-        rows: FloatArray = np.empty((n, len(values)), _precision(features.shape))
-        rotation, centre = basis.astype(rows.dtype), mean.astype(rows.dtype)
-
-        def rotate(part: slice) -> None:
-            np.matmul(features[part] - centre, rotation, out=rows[part])
-
-        for _ in in_blocks(rotate, n, threads):
-            pass
+        kind = _precision(features.shape)
+        rows: FloatArray = (features - mean).astype(kind, copy=False) @ basis.astype(kind)
         return cls(
             values=values,
             basis=basis,
@@ -130,19 +98,40 @@ class Spectrum:
         )
 
     @classmethod
-    def of_moments(cls, moments: Moments, rows: Float32Array, labels: IntArray) -> Spectrum:
-        """Decompose what was summed up; ``rows``, (N, D), are some of those in it."""
-        values, basis = np.linalg.eigh(moments.total)
+    def of_moments(
+        cls,
+        moments: Moments,
+        rows: Float32Array,
+        labels: IntArray,
+        *,
+        threads: int = 1,
+        precise: bool = False,
+    ) -> Spectrum:
+        """Decompose what was summed up; ``rows``, (N, D), are some of those in it.
+
+        If not ``precise``, the basis is in float32 where the rows are many.
+        """
         kind = _precision(rows.shape)
+        values, basis = _eigenbasis(moments.total, np.float64 if precise else kind)
+        turned: FloatArray = np.empty((len(rows), len(values)), kind)
+        rotation: FloatArray = basis.astype(kind, copy=False)
+        centre: FloatArray = moments.mean.astype(kind)
+
+        def rotate(part: slice) -> None:
+            np.matmul(rows[part] - centre, rotation, out=turned[part])
+
+        for _ in in_blocks(rotate, len(rows), threads):
+            pass
+        weights = moments.weights
         return cls(
-            values=np.maximum(values, 0),
+            values=values,
             basis=basis,
             mean=moments.mean,
-            rows=(rows - moments.mean).astype(kind, copy=False) @ basis.astype(kind),
-            means=(moments.class_means - moments.mean) @ basis,
+            rows=turned,
+            means=(moments.class_means - moments.mean) @ basis * (moments.counts > 0)[:, None],
             labels=labels,
             counts=moments.counts,
-            weights=np.ones(len(moments.counts)),
+            weights=np.ones(len(moments.counts)) if weights is None else weights,
         )
 
     def exact_rows(self, features: Float32Array) -> Float64Array:
@@ -187,47 +176,16 @@ def _precision(shape: tuple[int, ...]) -> type[np.float32] | type[np.float64]:
     return np.float64 if shape[0] * shape[1] <= PRECISE else np.float32
 
 
-def class_means(rows: FloatArray, labels: IntArray, counts: IntArray) -> Float64Array:
-    """(K, r) float64 means of (N, r) rows by class; zeros for a class without rows."""
-    means: Float64Array = np.zeros((len(counts), rows.shape[1]))
-    order = np.argsort(labels, kind="stable")
-    present = np.flatnonzero(counts)
-    firsts = np.concatenate([[0], np.cumsum(counts[present])[:-1]]).astype(np.int64)
-    means[present] = np.add.reduceat(rows[order], firsts, axis=0, dtype=np.float64)
-    means[present] /= counts[present][:, None]
-    return means
+def _eigenbasis(
+    scatter: Float64Array, kind: type[np.float32] | type[np.float64]
+) -> tuple[Float64Array, FloatArray]:
+    """Eigenvalues, not negative, and eigenvectors."""
+    from scipy.linalg import eigh
 
-
-def in_blocks(work: Callable[[slice], T], n: int, threads: int) -> Iterator[T]:
-    """What ``work`` makes of each block of n rows, in order; in so many threads.
-
-    At most two blocks a thread are done and not yet asked for.
-    """
-    parts = [slice(first, first + ROWS_AT_ONCE) for first in range(0, n, ROWS_AT_ONCE)]
-    if threads < 2 or len(parts) < 2:
-        yield from map(work, parts)
-        return
-    with ThreadPoolExecutor(threads) as pool:
-        for first in range(0, len(parts), 2 * threads):
-            yield from pool.map(work, parts[first : first + 2 * threads])
-
-
-def _of_scatter(
-    features: Float32Array, mean: Float64Array, weights: Float64Array, threads: int
-) -> tuple[Float64Array, Float64Array]:
-    d = features.shape[1]
-    scatter: Float64Array = np.zeros((d, d))
-    kind = np.float32 if features.size > MANY else np.float64
-
-    def of(part: slice) -> FloatArray:
-        centred = (features[part] - mean.astype(kind)) * np.sqrt(weights[part], dtype=kind)[:, None]
-        product: FloatArray = centred.T @ centred
-        return product
-
-    for product in in_blocks(of, len(features), threads):
-        scatter += product
-    values, basis = np.linalg.eigh(scatter)
-    return np.maximum(values, 0), basis
+    values, basis = eigh(
+        scatter.astype(kind, order="F"), driver="evd", overwrite_a=True, check_finite=False
+    )
+    return np.maximum(values.astype(np.float64), 0), basis
 
 
 def _of_products(

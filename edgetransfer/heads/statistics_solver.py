@@ -16,27 +16,23 @@ from edgetransfer.heads.alike import first_alike
 from edgetransfer.heads.candidates import (
     FEW_SPREAD,
     USUAL_PENALTY,
-    AnyMethod,
     MapCandidates,
-    Method,
     Part,
     spread_of,
 )
-from edgetransfer.heads.discriminant import correction_of
 from edgetransfer.heads.feature_maps import FeatureMap
 from edgetransfer.heads.linear_head import LinearHead
 from edgetransfer.heads.loss import FloatArray
 from edgetransfer.heads.moments import Moments
-from edgetransfer.heads.novelty import Novelty
 from edgetransfer.heads.planes import Float64Array
-from edgetransfer.heads.selection import Honest
+from edgetransfer.heads.selection import Honest, Method
+from edgetransfer.heads.solution import FactoredForms, SpectralForms
 from edgetransfer.heads.spectrum import Spectrum
 from edgetransfer.types import Float32Array, IntArray
 
 METHODS: tuple[Method, ...] = ("lda", "ridge")
 CHOSEN_AMONG = 1024  # classes at most for which heads are compared: it takes K x K matrices
 FEW_ROWS = 256  # that show how far the scores of more classes are apart
-CLASSES_AT_ONCE = 1024  # bounds the memory of a solution
 NOWHERE = 100.0  # below the least bias: of a class that has lost all of its samples
 
 
@@ -44,7 +40,7 @@ NOWHERE = 100.0  # below the least bias: of a class that has lost all of its sam
 class Component:
     """One method in a head: its penalty, and the factor that its scores are multiplied by."""
 
-    method: AnyMethod
+    method: Method
     penalty: float
     factor: float
 
@@ -108,7 +104,7 @@ class StatisticsSolver:
         scored = replace(whole, rows=whole.rows[distinct], labels=labels[distinct])
         candidates = MapCandidates(self.map, scored, METHODS, None, "none")
         parts = candidates.choose()
-        head = candidates.head(parts, whole, classes)
+        head = candidates.head(parts, SpectralForms(whole), classes)
         return head, _choice(candidates, parts), candidates.honest(parts)
 
     def solve(
@@ -117,7 +113,7 @@ class StatisticsSolver:
         """The head of (K,) classes; if not precise, in half of the time, and good to 1e-3."""
         weights: Float32Array = np.zeros((len(moments.mean), len(classes)), np.float32)
         bias: Float64Array = np.zeros(len(classes))
-        solution = _Solution(moments, precise=precise)
+        solution = FactoredForms(moments, precise=precise)
         for part in choice.components:
             own_weights, own_bias = solution.of(part.method, part.penalty)
             scale = choice.factor / len(choice.components)
@@ -140,7 +136,7 @@ class StatisticsSolver:
         """
         rows = rows[:FEW_ROWS]
         components = []
-        solution = _Solution(moments, precise=False)
+        solution = FactoredForms(moments, precise=False)
         for method in METHODS:
             penalty = USUAL_PENALTY[method]
             weights, bias = solution.of(method, penalty)
@@ -153,66 +149,16 @@ def _choice(candidates: MapCandidates, parts: list[Part]) -> Choice:
     threshold = candidates.novelty_threshold()
     return Choice(
         components=tuple(
-            Component(method=p.method, penalty=p.penalty, factor=p.factor) for p in parts
+            Component(method=p.method, penalty=p.penalty, factor=p.factor)
+            for p in parts
+            if p.method != "logistic"  # which needs rows
         ),
         factor=candidates.blend_factor(parts),
         unknown=None if threshold is None else (candidates.novelty_penalty, threshold),
     )
 
 
-class _Solution:
-    """What each method, and the metric of the unknown, makes of moments.
-
-    All are of the class means times (T + penalty)^-1, which is solved once a penalty; but for the
-    discriminant of very many classes, whose K x K matrices would take more than S itself.
-    """
-
-    def __init__(self, moments: Moments, *, precise: bool) -> None:
-        self._moments = moments
-        self._precise = precise
-        self._projected: dict[float, FloatArray] = {}
-
-    def of(self, method: AnyMethod, penalty: float) -> tuple[FloatArray, Float64Array]:
-        """The (D, K) weights and (K,) bias; see `ridge_of` and `discriminant_of`."""
-        moments, n = self._moments, max(self._moments.n, 1)
-        if method == "ridge":
-            weights = self._at(penalty) * moments.counts.astype(np.float32)
-            return weights, moments.counts / n - moments.mean @ weights
-        means = moments.class_means - moments.mean
-        if len(moments.counts) > CHOSEN_AMONG:
-            weights = self._solved(moments.within, penalty) * np.float32(n)
-        else:
-            projected = self._at(penalty)
-            products = means @ projected
-            correction = correction_of(products, moments.counts) @ products
-            weights = projected @ ((correction + np.eye(len(correction))) * n)
-        own = np.einsum("kd,dk->k", means, weights)
-        return weights, own / -2 - moments.mean @ weights
-
-    def novelty(self, penalty: float, threshold: float) -> Novelty:
-        """What tells the unknown."""
-        moments = self._moments
-        means = moments.class_means - moments.mean
-        totals = moments.counts.astype(np.float64)
-        return Novelty.of(self._at(penalty), means, moments.mean, totals, threshold)
-
-    def _at(self, penalty: float) -> FloatArray:
-        """(D, K): (T + penalty)^-1 times the class means less the mean of all."""
-        if penalty not in self._projected:
-            self._projected[penalty] = self._solved(self._moments.total, penalty)
-        return self._projected[penalty]
-
-    def _solved(self, scatter: Float64Array, penalty: float) -> FloatArray:
-        moments = self._moments
-        factor = moments.factored(scatter, penalty, precise=self._precise)
-        solved: FloatArray = np.empty(moments.class_means.T.shape, factor.lower.dtype)
-        for first in range(0, len(moments.counts), CLASSES_AT_ONCE):
-            block = slice(first, first + CLASSES_AT_ONCE)
-            solved[:, block] = factor.solve((moments.class_means[block] - moments.mean).T)
-        return solved
-
-
-def _shares(moments: Moments, method: AnyMethod) -> FloatArray:
+def _shares(moments: Moments, method: Method) -> FloatArray:
     """(K,), added to calibrated scores: ridge knows of itself how often a class is seen."""
     shares: FloatArray = np.ones(len(moments.counts))
     if method == "lda":

@@ -38,6 +38,8 @@ class DuplicateRecord(TypedDict):
         Whether one is the mirror image of the other.
     quarter_turns
         By how many it is turned.
+    part
+        Whether one shows a part of the other: cut out of it, framed, on a screen.
     """
 
     ids: list[str]
@@ -46,6 +48,7 @@ class DuplicateRecord(TypedDict):
     likeness: float
     mirrored: bool
     quarter_turns: int
+    part: bool
 
 
 class OutlierRecord(TypedDict):

@@ -17,7 +17,7 @@ from edgetransfer.heads import (
     SoftmaxLoss,
     Trial,
 )
-from edgetransfer.heads.candidates import Method
+from edgetransfer.heads.selection import Method
 from edgetransfer.reports.train import HeadDetails, LBFGSRecord, TrialRecord
 from edgetransfer.settings.train import LinearTraining, MapName
 from edgetransfer.train.epochs import Scaling
@@ -61,7 +61,12 @@ def fit_head(
     features = table.features if scaling is None else scaling(table.features)
     if settings.solver == "lbfgs":
         result = LBFGSSolver(l2=settings.l2).fit(
-            features, table.labels, classes, seed=settings.seed, progress=progress
+            features,
+            table.labels,
+            classes,
+            seed=settings.seed,
+            threads=settings.threads or available_cores(),
+            progress=progress,
         )
         lbfgs: LBFGSRecord = {
             "l2": result.l2,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 import io
 import logging
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, parse_qs, urlsplit
@@ -97,7 +98,8 @@ class Handler(BaseHTTPRequestHandler):
         self.request_version = self.protocol_version  # what it is may not have been read
         status = {501: 405, 505: 400}.get(code, code)
         self.close_connection = True
-        self._send(json_answer({"error": message or "bad request"}, status=status))
+        answer = json_answer({"error": message or "bad request"}, status=status)
+        self._send(self._allowing(answer))
 
     def _answer(self, method: str) -> None:
         self._body_read = False
@@ -125,7 +127,18 @@ class Handler(BaseHTTPRequestHandler):
 
     def _refuse(self, status: int, text: str) -> None:
         self.close_connection = True
-        self._send(json_answer({"error": text}, status=status))
+        self._send(self._allowing(json_answer({"error": text}, status=status)))
+
+    def _allowing(self, answer: Answer) -> Answer:
+        """With the methods that a path has, where it was asked by another one (RFC 9110)."""
+        if answer.status != 405:
+            return answer
+        try:
+            asked = _split(self.path).path
+        except Refusal:
+            return answer
+        allowed = sorted(method for method, path in self.server.routes if path == asked)
+        return replace(answer, headers={**answer.headers, "Allow": ", ".join(allowed)})
 
     def _request(self, route: Route, query: str) -> Request:
         return Request(

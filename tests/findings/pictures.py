@@ -64,3 +64,20 @@ COPIES = {
     "grey": lambda image: jpeg(image.convert("L")),
     "all at once": lambda image: jpeg(ImageOps.mirror(scaled(image, 0.5)), 40),
 }
+
+
+def cut(image, keep, x, y):
+    """A part of a picture; ``x`` and ``y`` say where, 0 to 1."""
+    width, height = round(image.width * keep), round(image.height * keep)
+    left, top = round((image.width - width) * x), round((image.height - height) * y)
+    return image.crop((left, top, left + width, top + height))
+
+
+def on_a_page(image, width, height, x, y, colour):
+    """A picture on a larger page of one colour, with bars as a program has them."""
+    page = Image.new("RGB", (round(image.width * width), round(image.height * height)), colour)
+    page.paste((40, 44, 52), (0, 0, page.width, page.height // 15))
+    page.paste(
+        image, (round((page.width - image.width) * x), round((page.height - image.height) * y))
+    )
+    return page

@@ -9,10 +9,10 @@ from sklearn.linear_model import RidgeCV
 
 from edgetransfer.heads.discriminant import (
     discriminant_left_out,
-    discriminant_of,
     discriminant_weights,
 )
-from edgetransfer.heads.ridge import ridge_left_out, ridge_of, ridge_weights
+from edgetransfer.heads.ridge import ridge_left_out, ridge_weights
+from edgetransfer.heads.solution import FactoredForms, SpectralForms
 from edgetransfer.heads.spectrum import Spectrum
 from edgetransfer.heads.statistics import Statistics
 
@@ -98,12 +98,9 @@ def test_heads_from_statistics_are_those_from_rows(data, penalty):
     rows, labels, k = data
     rows = np.round(rows * 256) / 256  # statistics hold these without any loss
     spectrum, moments = Spectrum.of(rows, labels, k), Statistics.of(rows, labels, k).moments()
-    for by_rows, by_statistics in (
-        (ridge_weights, ridge_of),
-        (discriminant_weights, discriminant_of),
-    ):
-        weights, bias = by_rows(spectrum, penalty)
-        same_weights, same_bias = by_statistics(moments, penalty)
+    for method in ("ridge", "lda"):
+        weights, bias = SpectralForms(spectrum).of(method, penalty)
+        same_weights, same_bias = FactoredForms(moments).of(method, penalty)
         scores = rows @ weights + bias
         close = 1e-6 * max(np.abs(scores).max(), 1e-6)
         np.testing.assert_allclose(rows @ same_weights + same_bias, scores, atol=close)

@@ -6,7 +6,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgetransfer.errors import DataError, UsageError
-from edgetransfer.heads import ClosedFormSolver, calibration_error, spectrum
+from edgetransfer.heads import (
+    ClosedFormSolver,
+    calibration_error,
+    closed_form,
+    row_moments,
+    spectrum,
+)
 from edgetransfer.heads.selection import Votes
 from tests.heads.blobs import blobs
 
@@ -84,7 +90,7 @@ def test_float32_sums_of_very_many_rows_are_good_enough(monkeypatch):
     features = features.astype(np.float32)
     solver = ClosedFormSolver(maps=("raw",))
     exact = solver.fit(features, labels, CLASSES)
-    monkeypatch.setattr(spectrum, "MANY", 0)
+    monkeypatch.setattr(row_moments, "MANY", 0)
     quick = solver.fit(features, labels, CLASSES)
     np.testing.assert_allclose(
         quick.head.predict_proba(features), exact.head.predict_proba(features), atol=1e-3
@@ -114,6 +120,64 @@ def test_every_shape_gives_a_finite_head(seed, per_class, d, class_weights, map_
     distinct = np.bincount(labels[np.unique(result.honest.alike)])
     assert len(result.honest.tested) == distinct[distinct > 1].sum()
     assert map_name != "raw" or distinct.tolist() == per_class
+
+
+def wide(seed, n=400, d=90, k=4):
+    """Variances that fall like those of a backbone's features; some rows are there twice."""
+    rng = np.random.default_rng(seed)
+    labels = np.arange(n) % k
+    features = rng.standard_normal((n, d), np.float32) * np.arange(1, d + 1) ** -0.5
+    features[:, :k] += 0.7 * np.eye(k)[labels]
+    features[-8:] = features[:8]
+    return np.abs(features).astype(np.float32), labels.astype(np.int64)
+
+
+def test_a_basis_in_float32_chooses_alike_and_the_head_is_exact(monkeypatch):
+    """Also with copies, which are in the head and not in the basis."""
+    features, labels = wide(0)
+    solver, classes = ClosedFormSolver(maps=("raw",), penalty=0.1), tuple("abcd")
+    exact = solver.fit(features, labels, classes)
+    for module in (spectrum, closed_form):
+        monkeypatch.setattr(module, "PRECISE", 0)
+    quick = solver.fit(features, labels, classes)
+    assert quick.honest.logits.dtype == np.float32 != exact.honest.logits.dtype
+    assert quick.chosen.solver == exact.chosen.solver
+    np.testing.assert_allclose(quick.honest.logits, exact.honest.logits, atol=2e-3)
+    np.testing.assert_allclose(
+        quick.head.logits(features), exact.head.logits(features), rtol=2e-3, atol=2e-3
+    )
+
+
+def test_a_map_that_is_no_better_at_the_usual_penalties_is_given_up(monkeypatch):
+    """Where that saves a decomposition; a better one is tried and taken."""
+    for module in (spectrum, closed_form):
+        monkeypatch.setattr(module, "PRECISE", 0)
+    features, labels = wide(1)
+    classes = tuple("abcd")
+    lengths = np.random.default_rng(0).uniform(0.2, 30, (len(features), 1)).astype(np.float32)
+    tried = {}
+    for name, rows in (("plain", features), ("scaled", features * lengths)):
+        result = ClosedFormSolver(maps=("raw", "l2")).fit(rows, labels, classes, threads=2)
+        tried[name] = {trial.map for trial in result.tried}, result.chosen.map
+    assert tried["scaled"] == ({"raw", "l2"}, "l2")
+    given_up = ClosedFormSolver(maps=("l2", "raw")).fit(features * lengths, labels, classes)
+    assert {trial.map for trial in given_up.tried} == {"l2"}
+
+
+@given(seed=st.integers(0, 10**6), n=st.integers(4, 40), m=st.integers(0, 12))
+def test_moments_of_samples_and_more_are_those_of_all(seed, n, m):
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, 3, n + m)
+    rows = (rng.standard_normal((n + m, 6)) * 3 + 5).astype(np.float32)
+    all_at_once = row_moments.moments_of(rows, labels, 3)
+    joined = row_moments.with_more(
+        row_moments.moments_of(rows[:n], labels[:n], 3), rows[n:], labels[n:]
+    )
+    assert np.array_equal(joined.counts, all_at_once.counts)
+    for part in ("class_means", "mean", "total"):
+        np.testing.assert_allclose(
+            getattr(joined, part), getattr(all_at_once, part), rtol=1e-6, atol=1e-4
+        )
 
 
 def test_equal_features_give_the_shares_of_the_classes():

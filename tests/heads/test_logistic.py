@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgetransfer.heads import ClosedFormSolver, FeatureMap
-from edgetransfer.heads.candidates import MapCandidates
+from edgetransfer.heads.candidates import MapCandidates, shares_of
 from edgetransfer.heads.logistic import (
     STEPS,
     WIDTH,
@@ -13,7 +13,6 @@ from edgetransfer.heads.logistic import (
     EarlyLogistic,
     is_worth_it,
     leading,
-    logistic_weights,
     stopped_early,
 )
 from edgetransfer.heads.spectrum import Spectrum
@@ -58,7 +57,7 @@ def test_threads_change_no_bit():
 def test_the_head_is_that_of_the_rows():
     features, labels = blobs(seed=4, n=120, spread=1.0)
     spectrum = Spectrum.of(features, labels, 3)
-    weights, bias = logistic_weights(spectrum)
+    weights, bias = EarlyLogistic(spectrum).weights()
     rows = leading(spectrum)
     solution = stopped_early(spectrum, rows, labels)
     assert solution.iterations <= STEPS
@@ -105,7 +104,7 @@ def test_balanced_weights_move_the_border_for_all_parts():
             for parts in searched(solver, features, labels).candidates
             if [part.method for part in parts] == ["logistic"]
         ]
-        shares = searched(solver, features, labels)._shares("logistic")
+        shares = shares_of("logistic", np.bincount(labels), weights)
         logits = part.scores * part.factor + shares
         recall[weights] = (logits[labels == 1].argmax(axis=1) == 1).mean()
     assert recall["balanced"] > recall["none"] + 0.1

@@ -12,7 +12,7 @@ from edgetransfer.reports.audit import FindingsRecord
 
 COLUMNS = (
     *("path", "label", "split", "doubtful", "suggested", "confidence"),
-    *("copy_of", "likeness", "mirrored", "quarter_turns", "outlier"),
+    *("copy_of", "likeness", "mirrored", "quarter_turns", "part", "outlier"),
 )
 
 
@@ -37,11 +37,13 @@ def findings_of(found: Examination) -> FindingsRecord:
                 "likeness": float(likeness),
                 "mirrored": orientation >= 4,
                 "quarter_turns": orientation % 4,
+                "part": part,
             }
-            for (first, second), likeness, orientation in zip(
+            for (first, second), likeness, orientation, part in zip(
                 found.duplicates.pairs.tolist(),
                 found.duplicates.likeness,
                 found.duplicates.orientations.tolist(),
+                found.duplicates.parts.tolist(),
                 strict=True,
             )
         ],
@@ -67,11 +69,12 @@ def manifest_rows(found: Examination, folder: Path) -> list[dict[str, Any]]:
     wrong = set(found.wrong.tolist())
     outliers = set(found.outliers.tolist())
     likest = {
-        pair: (float(likeness), orientation)
-        for pair, likeness, orientation in zip(
+        pair: (float(likeness), orientation, part)
+        for pair, likeness, orientation, part in zip(
             map(tuple, found.duplicates.pairs.tolist()),
             found.duplicates.likeness,
             found.duplicates.orientations.tolist(),
+            found.duplicates.parts.tolist(),
             strict=True,
         )
     }
@@ -79,7 +82,7 @@ def manifest_rows(found: Examination, folder: Path) -> list[dict[str, Any]]:
     rows = []
     for place, sample in enumerate(found.samples):
         first = original.get(place)
-        likeness, orientation = likest.get((first, place), (None, 0))
+        likeness, orientation, part = likest.get((first, place), (None, 0, False))
         rows.append(
             {
                 "path": _seen_from(folder, sample),
@@ -92,6 +95,7 @@ def manifest_rows(found: Examination, folder: Path) -> list[dict[str, Any]]:
                 "likeness": "" if likeness is None else f"{likeness:.4f}",
                 "mirrored": _mark(orientation >= 4),
                 "quarter_turns": orientation % 4 or "",
+                "part": _mark(part),
                 "outlier": _mark(place in outliers),
             }
         )

@@ -107,6 +107,36 @@ def test_however_images_fill_the_lanes_the_bits_are_the_same(isa: str) -> None:
             np.testing.assert_array_equal(run_plan(everything(), x[:n], threads=2), whole[:n])
 
 
+@pytest.mark.parametrize("side", [1, 2, 5, 13])
+def test_any_part_of_an_image_of_any_size(side: int) -> None:
+    """However few images there are, and however they are cut into tiles."""
+    x = np.random.default_rng(0).normal(size=(4, 2, side, side + 3)).astype(np.float32)
+    for first in {0, 1 % side, side // 2}:
+        for last in range(first + 1, side + 1):
+            plan = Plan()
+            plan.input, copied = plan.tensor(x.shape[1:]), plan.tensor(x.shape[1:])
+            plan.output = plan.tensor((2, last - first, last - first))
+            plan.add(Operator(
+                kind=Kind.CONVOLUTION, source=plan.input, out=copied, bias=np.zeros(2),
+                weights=np.eye(2).reshape(2, 2, 1, 1),
+            ))  # fmt: skip
+            kept = range(first, last)
+            places = (
+                axis((1, 0, 0), (0, 0, 0)) if last % 2 else axis((0, 0, 0), (1, 0, 0)),
+                axis(*((0, i, 0) for i in kept)),
+                axis(*((0, 0, i + 3) for i in kept))
+                if first % 2
+                else axis(*((0, 0, i) for i in kept)),
+            )
+            plan.add(Operator(
+                kind=Kind.MOVE, source=copied, out=plan.output, mixing=Mixing(places=places)
+            ))  # fmt: skip
+            columns = [column for _, _, column in places[2]]
+            wanted = x[:, [c for c, _, _ in places[0]], first:last][..., columns]
+            for n in (1, 3, 4):
+                np.testing.assert_array_equal(run_plan(plan, x[:n]), wanted[:n])
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_a_damaged_plan_is_refused_or_runs_within_its_memory(seed: int) -> None:
     """One word of the plan is another one: what opens must also run (sanitizers look on)."""

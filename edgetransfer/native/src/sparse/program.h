@@ -87,6 +87,7 @@ class Program {
   int retiled(const Operator& op, Work& work);
   int spread(int tensor, const Operator& op);
   int whole(int tensor);
+  bool same_tiles(const Operator& op) const;
   void scatter(const Operator& op);
   void gather(const Operator& op);
   int add_storage(const Storage& made);

@@ -54,7 +54,7 @@ void Program::add_tiled(const Operator& op, Work work) {
       break;
     case Kind::product: work.second = whole(op.second); break;
     case Kind::move:
-      if (within_pixels(op.moving)) break;
+      if (same_tiles(op) && within_pixels(op.moving)) break;
       return whole_pixels(op.moving) ? gather(op) : add_whole(op, work);
     case Kind::resample: return add_whole(op, work);
     case Kind::normalise:
@@ -63,6 +63,11 @@ void Program::add_tiled(const Operator& op, Work work) {
     default: break;
   }
   works.push_back(work);
+}
+
+bool Program::same_tiles(const Operator& op) const {
+  const Storage &in = storages[op.in], &out = storages[op.out];
+  return in.height == out.height && in.width == out.width;
 }
 
 // For each lane of each pixel of a storage, where `from` says for an image's row and column that it
