@@ -27,7 +27,6 @@ FORMS = {
     "picture": lambda path: Image.open(path).copy(),
     "array": lambda path: np.asarray(Image.open(path)),
     "reversed array": lambda path: np.asarray(Image.open(path))[::-1][::-1],
-    "open file": lambda path: path.open("rb"),
     "upload": lambda path: io.BytesIO(path.read_bytes()),
     "sample": lambda path: Sample(id="x", source=path),
 }
