@@ -114,7 +114,8 @@ class LBFGSSolver:
         from threadpoolctl import threadpool_limits
 
         check_rows(features, labels, len(classes))
-        check_descent_fits(*features.shape, len(classes), pairs=MEMORY, at_once=threads)
+        n, dimension = features.shape
+        check_descent_fits(n, dimension, len(classes), pairs=MEMORY, at_once=threads)
         # Beside other work a second thread of linear algebra costs more than it brings.
         small = features.size * len(classes) < WORTH_THREADS
         with threadpool_limits(limits=1 if small else None):
