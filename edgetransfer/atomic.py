@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
+import shutil
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from time import time
 
+TRIES = 2  # deleting may fail for a moment: another program looks at the file
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+POSIX = os.name == "posix"
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 _LEFT = re.compile(r"\..+\.[0-9a-f]{8}\.tmp")
 
 
@@ -38,24 +44,125 @@ def write_together(files: Mapping[Path, Sequence[bytes | memoryview]]) -> None:
     OSError
         As `write_atomically`.
     """
-    temporary = {path: path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp") for path in files}
-    try:
+    temporary: dict[Path, _Temporary] = {}
+    with contextlib.ExitStack() as left:
         for path, content in files.items():
-            with _named(path), temporary[path].open("wb") as file:
-                file.writelines(content)
-                file.flush()
-                os.fsync(file.fileno())
-        for path in files:
-            with _named(path):
-                os.replace(temporary[path], path)
+            with naming(path):
+                temporary[path] = made = _Temporary(path)
+                left.callback(made.remove)
+                made.write(content)
+        for path, made in temporary.items():
+            with naming(path):
+                made.rename(path)
+
+
+class _Temporary:
+    """A file under a temporary name.
+
+    That is the same for each writing of a file, so what a killed process has left there makes way
+    for the next one, in whatever folder that is; who writes holds a lock (flock), by which a name
+    that is in use is known: then, and where there are no locks, it is one that nobody else has.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path.with_name(f".{path.name}.{'0' * 8}.tmp")
+        handle = _opened_new(self._path) if POSIX and _make_way(self._path) else None
+        if handle is None:
+            self._path = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
+            handle = os.open(self._path, _NEW, 0o666)
+        self._file = os.fdopen(handle, "wb")
+        self._renamed = False
+
+    def write(self, content: Sequence[bytes | memoryview]) -> None:
+        """Write the whole content, and flush it to disk."""
+        self._file.writelines(content)
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+    def rename(self, path: Path) -> None:
+        """Give it its name; from then on it is no temporary file."""
+        if not POSIX:  # Windows renames no open file
+            self._file.close()
+        os.replace(self._path, path)
+        self._renamed = True
+        self._file.close()
+
+    def remove(self) -> None:
+        """Take away what was not renamed; what failed before it is what counts."""
+        if self._renamed:
+            return
+        if not POSIX:
+            self._close()
+        try:
+            for _ in range(TRIES):
+                with contextlib.suppress(OSError):
+                    self._path.unlink(missing_ok=True)
+                    break
+        finally:
+            self._close()  # only now: whoever has the lock may use the name
+
+    def _close(self) -> None:
+        with contextlib.suppress(OSError):
+            self._file.close()
+
+
+def _opened_new(path: Path) -> int | None:
+    """A new file, locked; None if another process has the name, or there are no locks."""
+    try:
+        handle = os.open(path, _NEW, 0o666)
+    except FileExistsError:
+        return None
+    locked = _lock(handle)
+    if locked and _is_at(handle, path):
+        return handle
+    os.close(handle)
+    if locked is None:
+        path.unlink(missing_ok=True)
+    return None
+
+
+def _make_way(path: Path) -> bool:
+    """Whether nothing is of this name any more: what a dead process has left is taken away."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    try:
+        if not (_lock(handle) and _is_at(handle, path)):
+            return False
+        path.unlink()
+    except OSError:
+        return False
     finally:
-        for left in temporary.values():
-            with contextlib.suppress(OSError):  # what failed before it is what counts
-                left.unlink(missing_ok=True)
+        os.close(handle)
+    return True
+
+
+def _lock(handle: int) -> bool | None:
+    """Whether a file is locked now; None if that cannot be."""
+    import fcntl
+
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return None
+    return True
+
+
+def _is_at(handle: int, path: Path) -> bool:
+    """Whether an open file is still the one of a name."""
+    try:
+        return os.path.samestat(os.fstat(handle), path.lstat())
+    except FileNotFoundError:
+        return False
 
 
 @contextlib.contextmanager
-def _named(path: Path) -> Iterator[None]:
+def naming(path: Path) -> Iterator[None]:
     """Errors name the file that was to be written: the system names a temporary one, or none."""
     try:
         yield
@@ -69,10 +176,33 @@ def sync_folder(folder: Path) -> None:
     """Make new names in a folder survive a loss of power."""
     handle = os.open(folder, os.O_RDONLY)
     try:
-        with _named(folder):
+        with naming(folder):
             os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def remove_folder(folder: Path) -> None:
+    """Delete a folder that is of no use any more, as far as that can be done."""
+    for _ in range(TRIES):
+        if os.path.lexists(folder):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """A folder that is gone afterwards; a disk that is full within is named by it."""
+    import tempfile
+
+    folder = Path(tempfile.mkdtemp(prefix="edgetransfer-"))
+    try:
+        yield folder
+    except OSError as error:
+        if error.errno not in NO_ROOM or error.filename is not None:
+            raise
+        raise OSError(error.errno, error.strerror, str(folder)) from error
+    finally:
+        remove_folder(folder)
 
 
 def is_leftover(name: str) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
 import tomllib
 from collections.abc import Mapping
 from dataclasses import replace
@@ -13,7 +12,7 @@ from types import MappingProxyType
 
 import onnx
 
-from edgetransfer.atomic import write_together
+from edgetransfer.atomic import temporary_folder, write_together
 from edgetransfer.backbones.backbone import Backbone
 from edgetransfer.backbones.card import METADATA_KEY, BackboneCard, card_path
 from edgetransfer.errors import BackboneError, TakenError, UsageError
@@ -85,8 +84,8 @@ def write_backbone(
     model.metadata_props.extend(kept)
     content = model.SerializeToString(deterministic=True)
     card = replace(card, sha256=hashlib.sha256(content).hexdigest(), assumed=False)
-    with tempfile.TemporaryDirectory(prefix="edgetransfer-") as folder:
-        path = Path(folder) / "backbone.onnx"
+    with temporary_folder() as folder:
+        path = folder / "backbone.onnx"
         path.write_bytes(content)
         card_path(path).write_text(card.to_toml(), encoding="utf-8")
         try:

@@ -13,11 +13,11 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import numpy as np
 import onnx
 
+from edgetransfer.atomic import temporary_folder
 from edgetransfer.engines.protocol import EngineChoice, failing_as, padded
 from edgetransfer.errors import EngineError
 from edgetransfer.types import Float32Array
@@ -67,9 +67,9 @@ class DeepSparseEngine:
         silence_telemetry()
         value = model.graph.input[0].type.tensor_type.shape.dim
         batch, channels, height, width = (d.dim_value for d in value)
-        with tempfile.TemporaryDirectory(prefix="edgetransfer-") as folder:
+        with temporary_folder() as folder:
             # A copy of the graph, because DeepSparse may write into the file that it is given.
-            path = Path(folder) / "frozen.onnx"
+            path = folder / "frozen.onnx"
             onnx.save(model, str(path))
             with native_diagnostics() as diagnostics:
                 try:

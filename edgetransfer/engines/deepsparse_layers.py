@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
-
 import numpy as np
 import onnx
 
+from edgetransfer.atomic import temporary_folder
 from edgetransfer.engines.deepsparse_engine import native_diagnostics, silence_telemetry
 from edgetransfer.engines.protocol import Engine, LayerTime
 from edgetransfer.errors import EngineError
@@ -29,8 +27,8 @@ def layer_times(
     """
     silence_telemetry()
     images = np.random.default_rng(0).standard_normal(engine.input_shape, np.float32)
-    with tempfile.TemporaryDirectory(prefix="edgetransfer-") as folder:
-        path = Path(folder) / "layers.onnx"
+    with temporary_folder() as folder:
+        path = folder / "layers.onnx"
         onnx.save(model, str(path))
         with native_diagnostics():
             try:

@@ -13,13 +13,12 @@ import platform
 import signal
 import subprocess
 import sys
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import onnx
 
-from edgetransfer.atomic import write_atomically
+from edgetransfer.atomic import temporary_folder, write_atomically
 from edgetransfer.engines.registry import engine_kind
 
 TIMEOUT = 300.0  # seconds: a ResNet50 compiles in four
@@ -53,8 +52,8 @@ def probe(
             return ProbeResult(works=True, detail=json.loads(remembered.read_text())["detail"])
         except (OSError, ValueError, KeyError, TypeError):
             pass  # unreadable: probe again and overwrite it
-    with tempfile.TemporaryDirectory(prefix="edgetransfer-") as folder:
-        path = Path(folder) / "probe.onnx"
+    with temporary_folder() as folder:
+        path = folder / "probe.onnx"
         path.write_bytes(serialised)
         result = _run_child(path, engine, threads)
     if result.works and remembered is not None:

@@ -12,6 +12,7 @@ from PIL import Image, UnidentifiedImageError, features
 
 from edgetransfer.errors import ImageError
 from edgetransfer.images import heif, limits
+from edgetransfer.images.avif_boxes import coded_pixels
 from edgetransfer.images.file_kinds import is_heif, refuse_what_is_no_photo
 from edgetransfer.images.mending import mended, png_pixels_damaged
 from edgetransfer.images.pillow_gaps import check_bmp, heed_png_depth
@@ -164,7 +165,11 @@ def _decoded(data: bytes, shrink: Shrink | None) -> Image.Image:
             heed_byte_order(image)
         stored = 0 if layout is None else layout.samples * -(-max(layout.bits) // 8)
         needed = limits.bytes_needed(image, stored=stored)
+        if layout is not None:
+            needed += stored * layout.tile
         limits.check(needed, image)
+        if image.format == "AVIF":
+            limits.check_coded(coded_pixels(data))
         if image.format == "PNG" and png_pixels_damaged(data):
             raise ImageError("its pixels are damaged (checksum)")
         if image.format == "BMP":

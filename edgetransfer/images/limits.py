@@ -40,6 +40,7 @@ _BYTES = {
 }
 _SIXTEEN_BIT = 10
 _DECODER = {"WEBP": 16, "AVIF": 20, "HEIF": 5}  # what the decoder holds beside that
+_CODED = 6  # a pixel of an AV1 frame at most: twelve bits without subsampling
 _COEFFICIENTS = 6  # of a progressive JPEG without subsampling, 2 bytes each
 
 large = threading.Lock()
@@ -86,6 +87,21 @@ def check(needed: int, image: Image.Image) -> None:
             f"{width} x {height} pixels ({image.format}, {image.mode}) would take "
             f"{needed / 2**30:.1f} GiB of memory, and a photo may take "
             f"{PHOTO_BYTES >> 20} MiB: scale it down"
+        )
+
+
+def check_coded(pixels: int) -> None:
+    """Refuse a file whose coded frames are larger than the picture that it claims to be.
+
+    Raises
+    ------
+    ImageError
+        If so many pixels take more than `PHOTO_BYTES`.
+    """
+    if pixels * _CODED > PHOTO_BYTES:
+        raise ImageError(
+            f"its frames hold {pixels / 1e6:.0f} megapixels, and would take "
+            f"{pixels * _CODED / 2**30:.1f} GiB of memory: scale it down"
         )
 
 

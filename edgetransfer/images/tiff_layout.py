@@ -65,7 +65,10 @@ class Directory:
 
 @dataclass(frozen=True, kw_only=True)
 class TiffLayout:
-    """The tags that say how samples are held; see TIFF 6.0, sections 3 to 24."""
+    """The tags that say how samples are held; see TIFF 6.0, sections 3 to 24.
+
+    ``tile`` is how many pixels a tile has, whatever the size of the picture; 0 without tiles.
+    """
 
     photometric: int | None
     bits: tuple[int, ...]
@@ -78,6 +81,7 @@ class TiffLayout:
     subsampled: bool
     inks: int
     raw: bool
+    tile: int = 0
 
     def __str__(self) -> str:
         bits = "/".join(str(b) for b in sorted(set(self.bits)))
@@ -136,6 +140,7 @@ def layout_of(data: bytes) -> TiffLayout | None:
         inks=values(332, (1,))[0],
         raw=(reduced and 330 in tags)
         or (50706 in tags and photometric[:1] in ((32803,), (34892,))),
+        tile=values(322, (0,))[0] * values(323, (0,))[0],
     )
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import onnx
 
+from edgetransfer.atomic import temporary_folder
 from edgetransfer.backbones import Backbone
 from edgetransfer.errors import BackboneError, HeadError
 from edgetransfer.graphs.freeze import INPUT, OUTPUT
@@ -87,8 +87,8 @@ def read_merged(path: Path) -> MergedFile:
     except (BackboneError, HeadError) as error:
         raise BackboneError(f"{path}: a damaged export: {error}") from error
     if inside:
-        with tempfile.TemporaryDirectory(prefix="edgetransfer-") as folder:
-            apart = Path(folder) / "body.onnx"
+        with temporary_folder() as folder:
+            apart = folder / "body.onnx"
             apart.write_bytes(body.SerializeToString(deterministic=True))
             backbone = Backbone.open(apart, features=OUTPUT)
         backbone = replace(backbone, path=path, sha256=read.sha256)

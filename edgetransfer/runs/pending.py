@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import re
 import shutil
@@ -21,9 +22,13 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from time import sleep
 
-from edgetransfer.atomic import remove_leftovers, sync_folder, write_atomically
-from edgetransfer.errors import DataError
+from edgetransfer.atomic import remove_folder, remove_leftovers, sync_folder, write_atomically
+from edgetransfer.errors import DataError, RunFolderError
+from edgetransfer.runs.owning import TRIES, WAIT, FolderOwner
+
+logger = logging.getLogger(__name__)
 
 RECORD, STAGE, ASIDE = "pending.json", ".pending", "set-aside"
 FORMAT = "edgetransfer-pending-1"
@@ -56,13 +61,14 @@ class Change:
 class Staged:
     """A change in the making: nothing of the run is touched before `commit`.
 
-    Whoever makes it holds the run's lock. ``written`` are the names given to `write`.
+    Whoever makes it holds the run's lock. ``written`` are the names given to `write`. Made within
+    a ``with`` it goes, and leaves the run as it was, unless it was committed.
     """
 
     def __init__(self, run: Path) -> None:
         self._run = run
         self._stage = run / STAGE
-        shutil.rmtree(self._stage, ignore_errors=True)
+        remove_folder(self._stage)
         self.written: list[str] = []
 
     def write(self, name: str, *content: bytes | memoryview) -> None:
@@ -94,13 +100,21 @@ class Staged:
             aside=aside,
         )
         write_atomically(self._run / RECORD, _encoded(change))
-        sync_folder(self._run)
-        finish(self._run)
+        try:
+            sync_folder(self._run)
+            finish(self._run)
+        except OSError:
+            logger.warning(
+                "%s: the %s counts, and is finished when the run is next opened", self._run, what
+            )
+            raise
 
-    def discard(self) -> None:
-        """Leave the run as it was, unless the change counts already."""
+    def __enter__(self) -> Staged:
+        return self
+
+    def __exit__(self, *_: object) -> None:
         if not (self._run / RECORD).exists():
-            shutil.rmtree(self._stage, ignore_errors=True)
+            remove_folder(self._stage)
 
 
 def pending(run: Path) -> str | None:
@@ -123,11 +137,13 @@ def finish(run: Path) -> str | None:
     ------
     DataError
         If the record is damaged.
+    OSError
+        If the disk does not let it be done; it stays pending.
     """
     record, stage = run / RECORD, run / STAGE
     remove_leftovers(run)
     if not record.exists():
-        shutil.rmtree(stage, ignore_errors=True)  # of a change that was killed before it counted
+        remove_folder(stage)  # of a change that was killed before it counted
         return None
     change = _decoded(record)
     touched = {run}
@@ -141,7 +157,7 @@ def finish(run: Path) -> str | None:
         touched.add((run / name).parent)
         (run / name).unlink(missing_ok=True)
     if change.aside is None:
-        shutil.rmtree(run / ASIDE, ignore_errors=True)
+        _delete_for_good(run / ASIDE)
     elif (stage / ASIDE).exists():
         (run / ASIDE).mkdir(exist_ok=True)
         os.replace(stage / ASIDE, run / ASIDE / change.aside)
@@ -151,8 +167,39 @@ def finish(run: Path) -> str | None:
             sync_folder(folder)
     record.unlink()
     sync_folder(run)
-    shutil.rmtree(stage, ignore_errors=True)
+    remove_folder(stage)
     return change.what
+
+
+def finish_before_reading(run: Path) -> None:
+    """Carry out what is pending in a run that is only to be read, so that its files fit together.
+
+    Where it cannot be done, for another process is at it or nothing may be written there, the run
+    is as far as it has come.
+
+    Raises
+    ------
+    DataError
+        If the record is damaged.
+    """
+    for _ in range(TRIES):
+        if not (run / RECORD).exists():
+            return
+        with contextlib.suppress(RunFolderError, OSError):
+            owner = FolderOwner(run, "finish")
+            try:
+                finish(run)
+            finally:
+                owner.release()
+            return
+        sleep(WAIT)
+
+
+def _delete_for_good(folder: Path) -> None:
+    """Delete what is to be forgotten; the change is not done before it is gone."""
+    remove_folder(folder)
+    if folder.exists():
+        shutil.rmtree(folder)  # says which file, and why
 
 
 def _encoded(change: Change) -> bytes:

@@ -11,11 +11,10 @@ which it is clear what is to be done with it.
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
-from edgetransfer.atomic import remove_leftovers, sync_folder, write_atomically
+from edgetransfer.atomic import remove_folder, remove_leftovers, sync_folder, write_atomically
 
 PREVIOUS, RETURNING, STAGED, DROPPED = ".previous", ".returning", ".staged", ".dropped"
 
@@ -57,13 +56,13 @@ def drop(run: Path) -> None:
     remove_leftovers(run)
     if (run / PREVIOUS).exists():
         os.replace(run / PREVIOUS, run / DROPPED)
-    shutil.rmtree(run / DROPPED, ignore_errors=True)
+    remove_folder(run / DROPPED)
 
 
 def settle(run: Path, names: Iterable[str]) -> None:
     """Do to its end what a killed process began."""
     for left in (STAGED, DROPPED):
-        shutil.rmtree(run / left, ignore_errors=True)
+        remove_folder(run / left)
     _return(run, names)
 
 
@@ -98,7 +97,7 @@ def _return(run: Path, names: Iterable[str]) -> None:
             (run / name).unlink(missing_ok=True)
     sync_folder(run)
     os.replace(returning, run / DROPPED)
-    shutil.rmtree(run / DROPPED, ignore_errors=True)
+    remove_folder(run / DROPPED)
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -31,6 +31,7 @@ from edgetransfer.names import json_text, readable
 from edgetransfer.runs.json_values import finite
 from edgetransfer.runs.owning import NAME as LOCK
 from edgetransfer.runs.owning import is_empty, make_folder
+from edgetransfer.runs.pending import finish_before_reading
 from edgetransfer.runs.previous import (
     drop,
     give_back,
@@ -163,18 +164,27 @@ class RunFolder:
         return any(self.file(name).exists() for name in (HEAD, CHECKPOINT, REPORT))
 
     @classmethod
-    def open(cls, path: Path) -> RunFolder:
+    def open(cls, path: Path, *, finish: bool = True) -> RunFolder:
         """Enter a folder that a training left, to read it.
 
         While a new run replaces an old one, that is the old one until the new one is finished.
+
+        Parameters
+        ----------
+        finish
+            Whether a change that was cut off is finished before.
 
         Raises
         ------
         RunFolderError
             If it is not a run folder, or holds what leads out of it.
+        DataError
+            If a change was cut off, and what was to be done cannot be read.
         """
         if path.is_dir():
             refuse_strange_entries(path)
+            if finish:
+                finish_before_reading(path)
         run = cls(whole_run(path, config=CONFIG, report=REPORT))
         if not run.is_run:
             kind = "not a run folder (it has no config.toml)" if path.is_dir() else "no such folder"

@@ -55,7 +55,7 @@ def check(run: Path) -> Check:
     RunFolderError
         If it is no stream's run.
     """
-    folder = stream_folder(run)
+    folder = stream_folder(run, finish=False)
     running = _is_running(run)
     findings: list[str] = []
     if (change := _pending(run, findings)) is not None:

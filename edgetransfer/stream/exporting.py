@@ -11,7 +11,7 @@ from edgetransfer.errors import DataError, RunFolderError
 from edgetransfer.runs import RunFolder
 from edgetransfer.runs.owning import owned
 from edgetransfer.runs.run_folder import HEAD, REPORT
-from edgetransfer.stream.keeping.history import Moment, settled, stream_folder
+from edgetransfer.stream.keeping.history import Moment, stream_folder
 from edgetransfer.stream.keeping.recovery import look
 from edgetransfer.stream.learner import blas_on_one_thread
 from edgetransfer.stream.learning.prequential import Prequential
@@ -68,7 +68,6 @@ def _confusion(scores: Prequential, n_classes: int) -> dict[str, Any]:
 
 def _now(folder: RunFolder) -> Moment:
     """The run as it stands: its newest checkpoint, and what the journal holds after it."""
-    settled(folder.path)
     problem: Exception | None = None
     for _ in range(TRIES):
         try:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from edgetransfer.errors import RunFolderError, UsageError
 from edgetransfer.reports.rewind import ForgetRecord
+from edgetransfer.runs.pending import Staged
 from edgetransfer.runs.run_folder import PAGE
 from edgetransfer.stream.keeping.checkpoints import CheckpointFolder
 from edgetransfer.stream.keeping.derived import report_of
@@ -123,13 +124,10 @@ def _keep_only(
     checkpoint = moment.checkpoint(
         revision=moment.run["revision"] + 1, forgotten=forgotten[-REMEMBERED:]
     )
-    staged, gone = stage_moment(run, moment, checkpoint)
-    try:
+    with Staged(run) as staged:
+        gone = stage_moment(staged, run, moment, checkpoint)
         gone += stage_erasure(staged, run, ids, classes, keys or frozenset())
         names = CheckpointFolder(run / CHECKPOINTS).names()
         gone += [f"{CHECKPOINTS}/{path.name}" for path in names]
         gone += [] if keys is not None else [*journal_names(run), *all_thumbnails(run)]
         staged.commit("forget", remove=[*gone, PAGE, STEPS], aside=None)
-    except BaseException:
-        staged.discard()
-        raise

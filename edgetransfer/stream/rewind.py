@@ -12,7 +12,7 @@ from typing import TypeVar
 from edgetransfer.errors import UsageError
 from edgetransfer.reprs import short_repr
 from edgetransfer.runs import RunFolder
-from edgetransfer.runs.pending import ASIDE
+from edgetransfer.runs.pending import ASIDE, Staged
 from edgetransfer.runs.run_folder import PAGE
 from edgetransfer.stream.keeping.checkpoints import Checkpoint, CheckpointFolder, read_checkpoint
 from edgetransfer.stream.keeping.history import Moment, held, stage_moment, stream_folder
@@ -181,8 +181,8 @@ def _moment(
 def _go_back(run: Path, back: Moment) -> Path:
     """Make a moment the run's last one; returns where what was there is now."""
     checkpoint = back.checkpoint(revision=back.run["revision"] + 1)
-    staged, gone = stage_moment(run, back, checkpoint)
-    try:
+    with Staged(run) as staged:
+        gone = stage_moment(staged, run, back, checkpoint)
         earlier = []
         for path in segments(run / JOURNAL):
             if first_position(path) >= back.position:
@@ -200,9 +200,6 @@ def _go_back(run: Path, back: Moment) -> Path:
         staged.commit(
             f"rollback to {back.accepted} samples", remove=[*gone, PAGE, STEPS], aside=name
         )
-    except BaseException:
-        staged.discard()
-        raise
     return run / ASIDE / name
 
 

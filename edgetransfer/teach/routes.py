@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
+from edgetransfer.atomic import temporary_folder
 from edgetransfer.data.streams import Arrival
 from edgetransfer.errors import DataError, EdgeTransferError
 from edgetransfer.features.gathering import BusyError
@@ -131,8 +130,8 @@ class TeachRoutes:
     def _export(self, request: Request) -> Answer:
         request.answering()
         run = self._room.learner.durable.run.path
-        with tempfile.TemporaryDirectory(prefix="edgetransfer-") as folder:
-            out = Path(folder) / "model.onnx"
+        with temporary_folder() as folder:
+            out = folder / "model.onnx"
             try:
                 export(run, out)
             except EdgeTransferError as error:

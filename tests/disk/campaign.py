@@ -97,7 +97,9 @@ class Trial:
         if done.status == 0:
             return None
         again = stage.commands.run(*(scene.again or scene.argv)(stage.world))
-        if again.status != 0:
+        # Killed after all was done, the command refuses to do it once more.
+        done_before = "is there already" in again.error and self._is_new()
+        if again.status != 0 and not done_before:
             return f"again: {again.status}: {again.error or again.said[-500:]}"
         found = outcome(self._work, scene.makes)
         if found != self._new:
@@ -121,6 +123,9 @@ class Trial:
                 if found.get(name) != self._new.get(name) and Path(name).name not in done.said:
                     return f"ended well without a word of {name}"
         return None
+
+    def _is_new(self) -> bool:
+        return outcome(self._work, self._scene.makes) == self._new
 
     def _names_a_file(self, sentence: str) -> bool:
         return str(self._stage.folder) in sentence

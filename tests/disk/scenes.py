@@ -9,10 +9,15 @@ import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+
+from safetensors import safe_open
+from safetensors.numpy import save
 
 from edgetransfer.atomic import is_leftover
 from edgetransfer.errors import RunFolderError
 from edgetransfer.runs import RunFolder
+from edgetransfer.runs.run_folder import CHECKPOINT
 from tests.disk.commands import Commands
 from tests.graphs_made import tiny
 from tests.photos import write_photos
@@ -259,8 +264,25 @@ def outcome(work: Path, makes: Iterable[str]) -> dict[str, str]:
             relative = str(path.relative_to(work))
             if path.is_file() and path.name not in PASSING and not _of_its_own(relative):
                 timed = path.suffix in TIMED and "sorted" not in relative
-                found[relative] = "" if timed else hashlib.sha256(path.read_bytes()).hexdigest()
+                found[relative] = "" if timed else hashlib.sha256(_untimed(path)).hexdigest()
     return found
+
+
+def _untimed(path: Path) -> bytes:
+    """What a file holds; of a training's checkpoint without the seconds that things took."""
+    if path.name != CHECKPOINT:
+        return path.read_bytes()
+    with safe_open(str(path), framework="numpy") as file:
+        state = json.loads(file.metadata()["state"])
+        arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    return save(arrays, metadata={"state": json.dumps(_without_seconds(state))})
+
+
+def _without_seconds(value: Any) -> Any:
+    if isinstance(value, dict):
+        timed = ("seconds", "stages", "images_per_second")
+        return {k: _without_seconds(v) for k, v in value.items() if k not in timed}
+    return [_without_seconds(v) for v in value] if isinstance(value, list) else value
 
 
 def _of_its_own(name: str) -> bool:
@@ -276,7 +298,9 @@ def leftovers(work: Path) -> list[str]:
         str(path.relative_to(work))
         for path in work.rglob("*")
         if is_leftover(path.name)
-        or path.name.startswith((".edgetransfer-", ".staged", ".dropped", ".pending"))
+        or path.name.startswith((".edgetransfer-", ".staged", ".dropped"))
+        # A change that counts stands there until somebody opens the run; one that does not, goes.
+        or (path.name == ".pending" and not (path.parent / "pending.json").exists())
         or (path.parent == work / "tmp" and path.name.startswith("edgetransfer-"))
     ]
 

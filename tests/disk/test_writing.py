@@ -6,10 +6,12 @@ import json
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from edgetransfer.atomic import write_atomically, write_together
 from tests.disk.commands import SOURCE, why_not
 
 pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
@@ -17,6 +19,7 @@ pytestmark = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
 # Writes two files that belong together, again and again, and tells what came of each time.
 PROGRAM = """
 import ctypes, errno, json, os, sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from edgetransfer.atomic import write_together
 disk = ctypes.CDLL(None)
@@ -48,6 +51,7 @@ print(json.dumps({"calls": calls, "told": told}))
 """
 KILLED = """
 import ctypes, sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from edgetransfer.atomic import write_together
 folder = Path(sys.argv[1])
@@ -76,7 +80,7 @@ def test_a_write_that_fails_leaves_the_old_files(
         check=True,
     )
     result = json.loads(done.stdout)
-    assert result["calls"] >= 12  # two files: opened, written, synced, renamed
+    assert result["calls"] >= 10  # two files: opened, written, synced, renamed
     failed = 0
     for at, mode, said, found, names in result["told"]:
         assert names == ["first", "second"], (at, mode)
@@ -104,3 +108,52 @@ def test_a_write_that_is_killed_leaves_whole_files(
         for name in ("first", "second"):
             assert (tmp_path / name).read_text() in ("old", "new", "new!")
     assert killed == 8
+
+
+def test_what_a_killed_write_left_makes_way_for_the_next(
+    tmp_path: Path, environment: dict[str, str]
+) -> None:
+    """In a folder of the user's, which nobody clears: not one more with each kill."""
+    for at in (2, 3, 4, 7):
+        command = [sys.executable, "-c", KILLED, str(tmp_path), str(at)]
+        assert subprocess.run(command, env=environment, check=False).returncode == -9
+        assert 1 <= len(list(tmp_path.glob(".*.tmp"))) <= 2
+    write_together({tmp_path / "first": [b"a"], tmp_path / "second": [b"b"]})
+    assert sorted(os.listdir(tmp_path)) == ["first", "second"]
+
+
+def test_many_writers_of_one_file_do_not_mix(tmp_path: Path) -> None:
+    """Threads, and a name that is taken by a link, a pipe, a folder or a file of another's."""
+    path = tmp_path / "file"
+    contents = [bytes([n]) * 50_000 for n in range(64)]
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(lambda content: write_atomically(path, content), contents))
+    assert path.read_bytes() in contents
+    assert os.listdir(tmp_path) == ["file"]
+
+
+@pytest.mark.parametrize("kind", ["link", "dangling", "second name", "pipe", "folder", "locked"])
+def test_a_temporary_name_that_is_taken_is_not_followed(tmp_path: Path, kind: str) -> None:
+    import fcntl
+
+    mine = tmp_path / "mine"
+    mine.write_text("mine")
+    taken = tmp_path / ".file.00000000.tmp"
+    with mine.open() as file:
+        if kind == "link":
+            taken.symlink_to(mine)
+        elif kind == "dangling":
+            taken.symlink_to(tmp_path / "new")
+        elif kind in ("second name", "locked"):
+            taken.hardlink_to(mine)
+        elif kind == "pipe":
+            os.mkfifo(taken)
+        else:
+            taken.mkdir()
+        if kind == "locked":
+            fcntl.flock(file, fcntl.LOCK_EX)
+        write_atomically(tmp_path / "file", b"new")
+    assert mine.read_text() == "mine"
+    assert (tmp_path / "file").read_text() == "new"
+    assert not (tmp_path / "new").exists()
+    assert (taken.exists() or taken.is_symlink()) == (kind not in ("second name", "pipe"))

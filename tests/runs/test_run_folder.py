@@ -108,8 +108,14 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_other(
     if fails == "write":
         if not Path("/dev/full").exists():
             pytest.skip("no /dev/full here")
-        real = Path.open
-        monkeypatch.setattr(Path, "open", lambda self, *a, **k: real(Path("/dev/full"), *a, **k))
+        real = os.open
+
+        def on_a_full_disk(path: Path, flags: int, *more: int) -> int:
+            return (
+                real("/dev/full", os.O_WRONLY) if flags & os.O_CREAT else real(path, flags, *more)
+            )
+
+        monkeypatch.setattr(os, "open", on_a_full_disk)
     else:
         monkeypatch.setattr(os, fails, full)
     with pytest.raises(OSError, match="No space left"):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from edgetransfer.atomic import temporary_folder
 from edgetransfer.backbones import Backbone
 from edgetransfer.backbones.writing import write_backbone
 from edgetransfer.errors import TakenError
@@ -60,8 +60,8 @@ def write_folder(
     EdgeTransferError
         If they would not say what the run says; nothing is written then.
     """
-    with tempfile.TemporaryDirectory(prefix="edgetransfer-") as temporary:
-        staged = RunFolder(Path(temporary))
+    with temporary_folder() as temporary:
+        staged = RunFolder(temporary)
         backbone = _write_backbone(run, staged)
         _write_head(run, backbone, staged, unknown_below)
         staged.write_labels(run.head.classes)

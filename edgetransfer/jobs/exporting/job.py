@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 
 import onnx
 
-from edgetransfer.atomic import write_together
+from edgetransfer.atomic import temporary_folder, write_together
 from edgetransfer.errors import EdgeTransferError, EngineError, RunFolderError, TakenError
 from edgetransfer.jobs.exporting.checking import (
     Evidence,
@@ -129,8 +128,8 @@ def _opened(run: Path, backbone: str | None) -> Iterator[tuple[OpenedRun, dict[s
     if folder.is_stream:
         from edgetransfer.stream import export as snapshot
 
-        with tempfile.TemporaryDirectory(prefix="edgetransfer-") as temporary:
-            moment = Path(temporary) / "run"
+        with temporary_folder() as temporary:
+            moment = temporary / "run"
             report = snapshot(run, moment)
             yield open_run(moment, backbone=backbone), report
         return
@@ -167,8 +166,8 @@ def _checked(
     )
     difference = check_whole(model, run, evidence, inside=inside)
     content = _bytes_of(model, run)
-    with tempfile.TemporaryDirectory(prefix="edgetransfer-") as folder:
-        path = Path(folder) / MODEL
+    with temporary_folder() as folder:
+        path = folder / MODEL
         path.write_bytes(content)
         read = read_merged(path)
         verified = check_parts(read.backbone, read.head, run, evidence)

@@ -74,12 +74,14 @@ def draw_curve(learner: Learner, run: RunFolder) -> list[dict[str, Any]]:
     now = curve_point(learner)
     if now["window"] is not None and (not curve or curve[-1]["learned"] < now["learned"]):
         curve.append(now)
-    try:
-        if curve:
-            run.write(CURVE, stream_curve(curve))
-        run.write(PAGE, page_of(learner, run.path, curve))
-    except OSError as error:  # a picture is not worth the run
-        logger.warning("%s: curve and page are not drawn: %s", run.path, error.strerror)
+    drawn = {PAGE: page_of(learner, run.path, curve)}
+    if curve:
+        drawn[CURVE] = stream_curve(curve)
+    for name, content in drawn.items():
+        try:
+            run.write(name, content)
+        except OSError as error:  # a picture is not worth the run
+            logger.warning("%s: not drawn: %s", run.file(name), error.strerror)
     return curve
 
 

@@ -217,8 +217,7 @@ class DurableLearner(KeptLearner):
         """
         self._revision += 1
         checkpoint = self.standing()
-        staged = Staged(self.run.path)
-        try:
+        with Staged(self.run.path) as staged:
             staged.write(f"{CHECKPOINTS}/{checkpoint.name}", *checkpoint.encoded())
             for name, content in derived_files(self.learner, self._head_metadata).items():
                 staged.write(name, content)
@@ -227,9 +226,6 @@ class DurableLearner(KeptLearner):
             self._journal.close()  # its file is about to be another one
             older = [f"{CHECKPOINTS}/{path.name}" for path in self.checkpoints.names()]
             staged.commit("forget", remove=[*older, *gone, PAGE], aside=None)
-        except BaseException:
-            staged.discard()
-            raise
         self._journal.reopened()
         self._saved_position = self._derived.position = self.position
         self._uncovered = 0

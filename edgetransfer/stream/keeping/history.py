@@ -13,7 +13,7 @@ from typing import Any
 from edgetransfer.errors import RunFolderError
 from edgetransfer.runs import RunFolder
 from edgetransfer.runs.owning import FolderOwner
-from edgetransfer.runs.pending import RECORD, Staged, finish
+from edgetransfer.runs.pending import Staged, finish
 from edgetransfer.runs.run_folder import HEAD, METRICS
 from edgetransfer.settings.config import load
 from edgetransfer.settings.learning import LearningSettings
@@ -121,7 +121,7 @@ def held(run: Path, command: str) -> Iterator[tuple[RunFolder, str | None]]:
     RunFolderError
         If it is no stream's run, or the stream is running.
     """
-    folder = stream_folder(run)
+    folder = stream_folder(run, finish=False)
     owner = FolderOwner(folder.path, command)
     try:
         yield folder, finish(folder.path)
@@ -129,42 +129,30 @@ def held(run: Path, command: str) -> Iterator[tuple[RunFolder, str | None]]:
         owner.release()
 
 
-def settled(run: Path) -> None:
-    """Finish what is pending in a run that is only to be read; whoever writes to it does as well.
-
-    Raises
-    ------
-    RunFolderError
-        If somebody else is at it just now.
-    """
-    if (run / RECORD).exists():
-        owner = FolderOwner(run, "export")
-        try:
-            finish(run)
-        finally:
-            owner.release()
-
-
-def stream_folder(run: Path) -> RunFolder:
+def stream_folder(run: Path, *, finish: bool = True) -> RunFolder:
     """The folder of a stream's run.
+
+    Parameters
+    ----------
+    finish
+        As of `RunFolder.open`.
 
     Raises
     ------
     RunFolderError
         If it is none.
     """
-    folder = RunFolder.open(run)
+    folder = RunFolder.open(run, finish=finish)
     if stream_config(folder) is None:
         raise RunFolderError(f"{run}: not the run of a stream")
     return folder
 
 
-def stage_moment(run: Path, moment: Moment, checkpoint: Checkpoint) -> tuple[Staged, list[str]]:
-    """Write a moment beside the run as it is; returns that, and the files that hold later ones.
+def stage_moment(staged: Staged, run: Path, moment: Moment, checkpoint: Checkpoint) -> list[str]:
+    """Write a moment beside the run as it is; returns the files that hold later ones.
 
     Of the journal stays what lies before the moment.
     """
-    staged = Staged(run)
     staged.write(f"{CHECKPOINTS}/{checkpoint.name}", *checkpoint.encoded())
     staged.write(IDS, moment.ids)
     staged.write(MARK, encode_mark(moment.position))
@@ -179,7 +167,7 @@ def stage_moment(run: Path, moment: Moment, checkpoint: Checkpoint) -> tuple[Sta
         for path in CheckpointFolder(run / CHECKPOINTS).names()
         if path.name > checkpoint.name
     ]
-    return staged, gone
+    return gone
 
 
 def journal_names(run: Path) -> list[str]:

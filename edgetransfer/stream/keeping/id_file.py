@@ -6,6 +6,7 @@ import os
 import zlib
 from pathlib import Path
 
+from edgetransfer.atomic import naming
 from edgetransfer.stream.keeping.opened import open_file, write_all
 from edgetransfer.stream.learning.ids import ID_BYTES, IdSet
 
@@ -66,12 +67,14 @@ class IdFile:
         data = b"".join(self._unsaved)
         handle = open_file(self.path, os.O_RDWR | os.O_CREAT)
         try:
-            os.ftruncate(handle, size)
-            os.lseek(handle, size, os.SEEK_SET)
-            write_all(handle, data)
-            os.fsync(handle)
+            with naming(self.path):
+                os.ftruncate(handle, size)
+                os.lseek(handle, size, os.SEEK_SET)
+                write_all(handle, data)
+                os.fsync(handle)
         except OSError:
-            os.ftruncate(handle, size)
+            with naming(self.path):
+                os.ftruncate(handle, size)
             raise
         finally:
             os.close(handle)

@@ -19,9 +19,10 @@ from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 
-from edgetransfer.atomic import write_atomically
+from edgetransfer.atomic import naming, write_atomically
 from edgetransfer.data.streams import Arrival
 from edgetransfer.images.alone import survives_alone
+from edgetransfer.stream.keeping.opened import write_all
 from edgetransfer.stream.learning.ids import ID_BYTES, id_key
 
 logger = logging.getLogger(__name__)
@@ -63,7 +64,8 @@ class InHand:
             # Written, not only made longer: a mapped page without a block on a full disk is a kill.
             left = os.read(place, size).ljust(size, b"\0")
             os.lseek(place, 0, os.SEEK_SET)
-            os.write(place, left)
+            with naming(run / SLOTS_FILE):
+                write_all(place, left)
             self._slots = mmap.mmap(place, size)
         finally:
             os.close(place)

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgetransfer.atomic import sync_folder
+from edgetransfer.atomic import naming, sync_folder
 from edgetransfer.errors import DataError
 from edgetransfer.stream.keeping.mark import Mark
 from edgetransfer.stream.keeping.opened import open_file, write_all
@@ -107,9 +107,10 @@ class Journal:
         if reading.last is not None:
             handle = open_file(reading.last, os.O_RDWR)
             try:
-                if reading.torn:
-                    os.ftruncate(handle, reading.whole)
-                os.fsync(handle)  # what a killed process wrote may not be on disk yet
+                with naming(reading.last):
+                    if reading.torn:
+                        os.ftruncate(handle, reading.whole)
+                    os.fsync(handle)  # what a killed process wrote may not be on disk yet
             finally:
                 os.close(handle)
             if reading.records or first_position(reading.last) == reading.position:
@@ -130,12 +131,14 @@ class Journal:
             if self._file is None:
                 self._begin()
             assert self._file is not None
-            write_all(self._file, data)
-            os.fsync(self._file)
+            with naming(self._segment):
+                write_all(self._file, data)
+                os.fsync(self._file)
         except OSError as error:
             if self._file is not None:
-                os.ftruncate(self._file, self._size)
-                os.lseek(self._file, self._size, os.SEEK_SET)
+                with naming(self._segment):
+                    os.ftruncate(self._file, self._size)
+                    os.lseek(self._file, self._size, os.SEEK_SET)
             if error.errno in FULL:
                 raise JournalFullError(str(error)) from error
             raise
@@ -181,9 +184,10 @@ class Journal:
         self._measure()
 
     def _begin(self) -> None:
-        path = self.folder / segment_name(self.position)
-        self._file = open_file(path, os.O_RDWR | os.O_CREAT)
-        os.ftruncate(self._file, 0)
+        self._segment = self.folder / segment_name(self.position)
+        self._file = open_file(self._segment, os.O_RDWR | os.O_CREAT)
+        with naming(self._segment):
+            os.ftruncate(self._file, 0)
         self._size = 0
         sync_folder(self.folder)
         self._measure()
@@ -192,6 +196,7 @@ class Journal:
         self._total = sum(path.stat().st_size for path in segments(self.folder))
 
     def _continue(self, path: Path) -> None:
+        self._segment = path
         self._file = open_file(path, os.O_RDWR)
         self._size = os.lseek(self._file, 0, os.SEEK_END)
 

@@ -16,6 +16,7 @@ import struct
 import zlib
 from pathlib import Path
 
+from edgetransfer.atomic import naming
 from edgetransfer.stream.keeping.opened import open_file
 
 NAME = "acknowledged"
@@ -50,19 +51,25 @@ class Mark:
     """
 
     def __init__(self, path: Path, position: int) -> None:
+        self._position: int | None = None  # what could not be written
         self._file = open_file(path, os.O_RDWR | os.O_CREAT)
         if os.fstat(self._file).st_size != _MARK.size:
-            os.ftruncate(self._file, 0)
+            with naming(path):
+                os.ftruncate(self._file, 0)
         self.set(position)
 
     def set(self, position: int) -> None:
         """Say that so many records were acknowledged; a mark that cannot be written is too low."""
+        self._position = position
         with contextlib.suppress(OSError):
             os.lseek(self._file, 0, os.SEEK_SET)
-            os.write(self._file, encode_mark(position))
+            if os.write(self._file, encode_mark(position)) == _MARK.size:
+                self._position = None
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Let go of the file; what could not be written is tried once more."""
+        if self._position is not None:
+            self.set(self._position)
         os.close(self._file)
 
 
