@@ -17,6 +17,8 @@ PAGES = [
         "data",
         "train",
         "extract",
+        "cost",
+        "track",
         "report",
         "backbones",
         "sparsify",

@@ -59,6 +59,7 @@ if TYPE_CHECKING:
         StreamReport as StreamReport,
         TrainingReport as TrainingReport,
     )
+    from edgetransfer.api.searching import search_photos as search_photos
     from edgetransfer.api.servers import (
         serve_run as serve_run,
         teach_classifier as teach_classifier,
@@ -71,6 +72,7 @@ if TYPE_CHECKING:
         rollback_stream as rollback_stream,
         run_stream as run_stream,
     )
+    from edgetransfer.api.tracking import track_run as track_run
     from edgetransfer.backbones import Backbone as Backbone
     from edgetransfer.errors import EdgeTransferError as EdgeTransferError
     from edgetransfer.estimators import (
@@ -94,10 +96,12 @@ if TYPE_CHECKING:
         LearningSettings as LearningSettings,
     )
     from edgetransfer.settings.pretrain import Pretraining as Pretraining
+    from edgetransfer.settings.search import SearchSettings as SearchSettings
     from edgetransfer.settings.serve import ServeSettings as ServeSettings
     from edgetransfer.settings.sparsify import Sparsification as Sparsification
     from edgetransfer.settings.stream import StreamSettings as StreamSettings
     from edgetransfer.settings.teach import TeachSettings as TeachSettings
+    from edgetransfer.settings.track import TrackSettings as TrackSettings
     from edgetransfer.settings.train import LinearTraining as LinearTraining
     from edgetransfer.stream import OnlineLearner as OnlineLearner
     from edgetransfer.train import (
@@ -131,6 +135,7 @@ _NAMES = {
         ),
         *("SparsityReport", "StreamReport", "TrainingReport"),
     ),
+    "edgetransfer.api.searching": ("search_photos",),
     "edgetransfer.api.servers": ("serve_run", "teach_classifier"),
     "edgetransfer.api.streams": (
         *(
@@ -142,6 +147,7 @@ _NAMES = {
         ),
         *("run_stream",),
     ),
+    "edgetransfer.api.tracking": ("track_run",),
     "edgetransfer.backbones": ("Backbone",),
     "edgetransfer.errors": ("EdgeTransferError",),
     "edgetransfer.estimators": ("BackboneFeatures", "HeadClassifier"),
@@ -156,10 +162,12 @@ _NAMES = {
     "edgetransfer.settings.import_": ("ImportSettings",),
     "edgetransfer.settings.learning": ("KeepingSettings", "LearningSettings"),
     "edgetransfer.settings.pretrain": ("Pretraining",),
+    "edgetransfer.settings.search": ("SearchSettings",),
     "edgetransfer.settings.serve": ("ServeSettings",),
     "edgetransfer.settings.sparsify": ("Sparsification",),
     "edgetransfer.settings.stream": ("StreamSettings",),
     "edgetransfer.settings.teach": ("TeachSettings",),
+    "edgetransfer.settings.track": ("TrackSettings",),
     "edgetransfer.settings.train": ("LinearTraining",),
     "edgetransfer.stream": ("OnlineLearner",),
     "edgetransfer.train": ("Classifier", "Prediction", "Predictions"),

@@ -31,12 +31,11 @@ def compare(
     edgetransfer compare --baseline dense.onnx --backbone sparse.onnx \
         --data photos --out compared
 
-    edgetransfer compare --baseline mobilenet-v2 --backbone efficientnet-lite0-50 \
-        --backbone tinyresnet-90 --data flowers --data pets --seeds 3 \
-        --out compared
+    edgetransfer compare --baseline mobilenet-v2 --backbone tinyresnet-90 \
+        --data flowers --data pets --seeds 3 --out compared
 
-    edgetransfer compare --baseline dense.onnx --backbone sparse.onnx --data photos \
-        --transfer both --epochs 20 --out compared --json
+    edgetransfer compare --baseline dense.onnx --backbone sparse.onnx \
+        --data photos --transfer both --epochs 20 --out compared --json
     """
     from edgetransfer.compare import compare as run
 

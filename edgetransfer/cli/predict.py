@@ -10,13 +10,13 @@ import typer
 
 from edgetransfer.cli.meant import check_order
 from edgetransfer.cli.options import JsonOption, QuietOption
+from edgetransfer.cli.photos_given import photos_given
 from edgetransfer.cli.terminal import print_json, print_line, say, show_log
-from edgetransfer.errors import DataError, ImageError, UsageError
+from edgetransfer.errors import ImageError, UsageError
 from edgetransfer.names import readable
 from edgetransfer.settings.shared import Engine, MovedBackbone, Threads, TrainedRun, UnknownBelow
 
 if TYPE_CHECKING:
-    from edgetransfer.data import Sample
     from edgetransfer.train import Prediction
 
 
@@ -65,7 +65,7 @@ def predict(
         raise UsageError("--json and --csv exclude each other")
     show_log(json_output or quiet)
     check_order("predict", run, images)
-    sources = _sources(images)
+    sources = photos_given(images)
     if sort_into is not None and "-" in images:
         raise UsageError("--sort-into copies files, and standard input (-) is none")
     with Classifier.load(
@@ -128,24 +128,3 @@ class _Table:
         found += [""] * (2 * self._top - len(found))
         unknown = "" if prediction.error is not None else str(prediction.unknown).lower()
         self._writer.writerow([readable(prediction.id), *found, unknown, prediction.error or ""])
-
-
-def _sources(images: list[str]) -> list[Sample | Path | bytes]:
-    from edgetransfer.data import Sample, find_images
-    from edgetransfer.images import SUFFIXES
-
-    sources: list[Sample | Path | bytes] = []
-    for image in images:
-        path = Path(image)
-        if image == "-":
-            sources.append(Sample(id="standard input", source=sys.stdin.buffer.read()))
-        elif path.is_dir():
-            found = list(find_images(path, suffixes=SUFFIXES))
-            if not found:
-                raise DataError(f"{path}: no images in this folder")
-            sources.extend(found)
-        elif path.exists():
-            sources.append(path)
-        else:
-            raise DataError(f"{path}: no such file or folder")
-    return sources

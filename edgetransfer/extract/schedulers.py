@@ -7,6 +7,7 @@ be one that every worker sees.
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -15,6 +16,9 @@ from edgetransfer.errors import EdgeTransferError, UsageError
 from edgetransfer.extract.part import PartTask, run_task
 from edgetransfer.settings.extract import Scheduler
 from edgetransfer.types import Progress
+
+TRIES = 4  # of a task whose worker dies
+logger = logging.getLogger(__name__)
 
 Done = Iterator[str | EdgeTransferError]
 Run = Callable[[Sequence[PartTask], int | None, Progress], Done]
@@ -30,7 +34,7 @@ def run_tasks(
     UsageError
         If the scheduler is not installed.
     EdgeTransferError
-        What a task raised.
+        What a task raised, or how the scheduler failed.
     """
     if not tasks:
         return
@@ -42,6 +46,19 @@ def run_tasks(
     except ImportError as error:
         extra = f"pip install 'edgetransfer[{on}]'"
         raise UsageError(f"--on {on}: {error.name or on} is not installed; {extra}") from error
+    except (EdgeTransferError, OSError):
+        raise
+    except Exception as error:  # each scheduler has errors of its own
+        if on == "local":
+            raise
+        raise EdgeTransferError(
+            f"--on {on}: it failed: {_first(error)}; tables that were made stay, and the same call "
+            "goes on"
+        ) from error
+
+
+def _first(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
 
 
 def _local(tasks: Sequence[PartTask], _threads: int | None, progress: Progress) -> Done:
@@ -56,7 +73,7 @@ def _ray(tasks: Sequence[PartTask], threads: int | None, _progress: Progress) ->
 
     if not ray.is_initialized():
         ray.init(include_dashboard=False)
-    remote = ray.remote(num_cpus=threads or 1, max_retries=3)(run_task)
+    remote = ray.remote(num_cpus=threads or 1, max_retries=TRIES - 1)(run_task)
     waiting = [remote.remote(task) for task in tasks]
     while waiting:
         ready, waiting = ray.wait(waiting)
@@ -65,10 +82,22 @@ def _ray(tasks: Sequence[PartTask], threads: int | None, _progress: Progress) ->
 
 def _spark(tasks: Sequence[PartTask], _threads: int | None, _progress: Progress) -> Done:
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # another one may lack this package
+    from py4j.protocol import Py4JJavaError
     from pyspark.sql import SparkSession
 
     context = SparkSession.builder.getOrCreate().sparkContext
-    yield from context.parallelize(tasks, len(tasks)).map(run_task).collect()
+    left = list(tasks)
+    for tries in range(1, TRIES + 1):
+        try:
+            yield from context.parallelize(left, len(left)).map(run_task).collect()
+            return
+        except Py4JJavaError as error:  # on one machine Spark gives up when a worker dies
+            made = {t.part.name for t in left if t.part.table(t.folder).exists()}
+            yield from sorted(made)
+            left = [task for task in left if task.part.name not in made]
+            if tries == TRIES or not left:
+                raise
+            logger.warning("--on spark: it failed, and goes on with the rest: %s", _first(error))
 
 
 def _dask(tasks: Sequence[PartTask], threads: int | None, _progress: Progress) -> Done:
@@ -79,7 +108,7 @@ def _dask(tasks: Sequence[PartTask], threads: int | None, _progress: Progress) -
     except ValueError:  # none is there
         client, own = Client(threads_per_worker=threads or 1, dashboard_address=None), True
     try:
-        futures = [client.submit(run_task, task, pure=False, retries=3) for task in tasks]
+        futures = [client.submit(run_task, task, pure=False, retries=TRIES - 1) for task in tasks]
         for future in as_completed(futures):
             yield future.result()
     finally:

@@ -19,8 +19,10 @@ from edgetransfer.reports import (
     pretrain,
     report,
     rewind,
+    search,
     sparsify,
     stream,
+    track,
     train,
 )
 
@@ -32,8 +34,10 @@ REPORTS: dict[str, tuple[Any, ...]] = {
     "stream": (stream.StreamRecord,),
     "evaluate": (evaluate.EvaluateRecord, evaluate.ClassifierRecord),
     "predict": (predict.PredictRecord,),
+    "search": (search.SearchRecord,),
     "audit": (audit.AuditRecord,),
     "report": (report.PageRecord, report.ComparisonRecord),
+    "track": (track.TrackRecord,),
     "serve": (stream.AddressRecord, stream.ServeRecord),
     "teach": (stream.AddressRecord, stream.TeachRecord),
     "inspect": (backbones.InspectRecord,),

@@ -35,8 +35,9 @@ class StreamSettings(BackboneReading):
     backbone
         An ONNX file, or the name of a bundled backbone.
     source
-        ``folder:DIR``, ``jsonl:-``, ``tar:GLOB``, ``data:FILE``, ``http:[HOST:]PORT`` or
-        ``video:FILE``; or several, which are taken in together.
+        ``folder:DIR``, ``jsonl:-``, ``tar:GLOB``, ``data:FILE``, ``http:[HOST:]PORT``,
+        ``video:FILE``, ``redis://…``, ``kafka://…`` or ``mqtt://…``; or several, which are taken in
+        together.
     out
         The run folder; made if it is not there, gone on with if it is.
     from_run
@@ -63,7 +64,8 @@ class StreamSettings(BackboneReading):
     repeat
         Begin tar shards anew at their end, each time with new augmented views.
     once
-        End when all that is in a watched folder has been seen.
+        End when all that is in a watched folder, a stream of Redis or a topic of Kafka has been
+        seen.
     token
         That HTTP clients must show; needed where the port is not bound to loopback.
     host_names
@@ -82,7 +84,8 @@ class StreamSettings(BackboneReading):
         tuple[str, ...],
         Opt(
             "folder:DIR, jsonl:- (or a file), tar:GLOB, data:FILE (whatever --data of train "
-            "takes), http:[HOST:]PORT or video:FILE; may be repeated.",
+            "takes), http:[HOST:]PORT, video:FILE, redis://HOST/STREAM, kafka://HOST/TOPIC or "
+            "mqtt://HOST/TOPIC; may be repeated.",
             metavar="KIND:WHAT",
         ),
     ]
@@ -107,7 +110,8 @@ class StreamSettings(BackboneReading):
     ] = None
     repeat: Annotated[bool, Opt("Begin tar shards anew, for ever.", panel=SOURCE)] = False
     once: Annotated[
-        bool, Opt("End when all that is in the folder has been seen.", panel=SOURCE)
+        bool,
+        Opt("End when all that is in the folder, or at the broker, has been seen.", panel=SOURCE),
     ] = False
     label: Annotated[str | None, Opt("Of a video's frames.", metavar="CLASS", panel=SOURCE)] = None
     every: Annotated[

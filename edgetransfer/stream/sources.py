@@ -23,7 +23,11 @@ from edgetransfer.images import SUFFIXES
 from edgetransfer.settings.stream import StreamSettings
 from edgetransfer.stream.snapshot import Throughput
 
-FORMS = "folder:DIR, jsonl:-, tar:GLOB, data:FILE, http:[HOST:]PORT or video:FILE"
+FORMS = (
+    "folder:DIR, jsonl:-, tar:GLOB, data:FILE, http:[HOST:]PORT, video:FILE, redis://HOST/STREAM, "
+    "kafka://HOST/TOPIC or mqtt://HOST/TOPIC"
+)
+BROKERS = ("redis", "rediss", "kafka", "mqtt", "mqtts")
 NAMING = ("folder", "tar", "data", "video")
 
 
@@ -36,7 +40,7 @@ def open_source(settings: StreamSettings, board: Throughput, reply: Reply = no_r
     Parameters
     ----------
     reply
-        Told what becomes of each JSON line.
+        Told what becomes of each JSON line, and of each message of a broker.
 
     Raises
     ------
@@ -57,6 +61,8 @@ def open_source(settings: StreamSettings, board: Throughput, reply: Reply = no_r
 
 def _open_one(text: str, settings: StreamSettings, board: Throughput, reply: Reply) -> Source:
     kind, colon, rest = text.partition(":")
+    if kind in BROKERS:
+        return _broker(text, settings, reply)
     makers: dict[str, Callable[[], Source]] = {
         "folder": lambda: FolderSource(Path(rest), suffixes=SUFFIXES, once=settings.once),
         "jsonl": lambda: _json_lines(rest, settings, reply),
@@ -80,6 +86,24 @@ def _json_lines(rest: str, settings: StreamSettings, reply: Reply) -> Source:
         except OSError as error:
             raise DataError(f"{rest}: cannot be read: {error.strerror}") from error
     return JsonLinesSource(stream, longest=settings.max_body, reply=reply)
+
+
+def _broker(text: str, settings: StreamSettings, reply: Reply) -> Source:
+    from edgetransfer.data.streams import brokers
+
+    address = brokers.BrokerAddress.read(text)
+    name, longest = brokers.reader_name(settings.out), settings.max_body
+    if address.kind == "kafka":
+        return brokers.KafkaSource(
+            address, group=name, longest=longest, once=settings.once, reply=reply
+        )
+    if address.kind in ("redis", "rediss"):
+        return brokers.RedisSource(
+            address, group=name, longest=longest, once=settings.once, reply=reply
+        )
+    if settings.once:
+        raise UsageError("--once: nobody can tell when a topic of MQTT has ended; --limit may do")
+    return brokers.MqttSource(address, client=name, longest=longest, reply=reply)
 
 
 def _http(rest: str, settings: StreamSettings, board: Throughput) -> Source:

@@ -48,6 +48,8 @@ COMMANDS = {
     "import": "import_backbone",
     "audit": "audit_photos",
     "extract": "extract_features",
+    "search": "search_photos",
+    "track": "track_run",
     "report": "write_page",
     "serve": "serve_run",
     "teach": "teach_classifier",
@@ -67,6 +69,8 @@ OF_SETTINGS = {
     "compare_backbones": ("ComparisonSettings",),
     "audit_photos": ("AuditSettings",),
     "extract_features": ("Extraction",),
+    "search_photos": ("SearchSettings",),
+    "track_run": ("TrackSettings",),
     "serve_run": ("ServeSettings",),
     "teach_classifier": ("TeachSettings",),
 }

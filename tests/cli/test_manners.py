@@ -23,6 +23,8 @@ CALLS = {
     "stream": "--source folder:{} --once --backbone net.onnx --out out",
     "evaluate": "{} photos",
     "predict": "{} photo.jpg",
+    "search": "{} photo.jpg",
+    "track": "{} --to tensorboard",
     "audit": "{} --backbone net.onnx",
     "report": "{}",
     "serve": "{} --port 0",
@@ -41,7 +43,18 @@ CALLS = {
     "import": "{} --out out.onnx",
 }
 TAKES_FOLDERS = {"train", "extract", "pretrain", "finetune", "stream", "evaluate", "predict"}
-TAKES_FOLDERS |= {"audit", "report", "serve", "export", "check", "rollback", "forget", "relabel"}
+TAKES_FOLDERS |= {
+    "audit",
+    "report",
+    "search",
+    "track",
+    "serve",
+    "export",
+    "check",
+    "rollback",
+    "forget",
+    "relabel",
+}
 PATHLESS = {"doctor", "demo"}
 NOT_HERE = {"teach"}  # makes its run where there is none
 
@@ -107,6 +120,8 @@ def test_an_interruption_is_a_sentence_and_a_code(
 ) -> None:
     home = HOMES.get(name, name).partition(":")[0]
     module = importlib.import_module(f"edgetransfer.cli.{home}")
+    if not hasattr(module, "show_log"):  # servers share what logs
+        module = importlib.import_module("edgetransfer.cli.serving")
 
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt

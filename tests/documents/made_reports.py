@@ -64,6 +64,8 @@ def commands(folder: Path) -> Iterator[tuple[str, list[str]]]:
     yield "evaluate", [str(folder / "cached"), str(photos / "test")]
     classifier = ["--classifier", "--backbone", str(backbone), "--data", str(photos / "test")]
     yield "evaluate", [*classifier, "--labels", str(folder / "labels")]
+    yield "search", [str(folder / "features"), str(photos / "test" / "red" / "000.png")]
+    yield "track", [str(folder / "online"), "--to", "tensorboard", *out("events")]
     yield "audit", [str(doubtful(folder)), "--backbone", str(backbone), "--max-bad", "0.2"]
     yield "report", [str(folder / "cached")]
     yield "report", [str(folder / "cached"), str(folder / "lbfgs"), "--compare"]

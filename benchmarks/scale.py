@@ -1,0 +1,136 @@
+"""Many photos through `extract`: here, on Ray, on Spark and on Dask, and with a worker killed.
+
+Each makes the same tables of the same photos; they are compared byte for byte with those of one
+process with two threads, which is also what rates are relative to. In a second turn of each a
+worker gets SIGKILL after the first table; the call is repeated if it ends in an error.
+
+    python benchmarks/scale.py --sheets tiny-imagenet-200/train --photos 20000 --out /tmp/scale
+
+``--python`` names the interpreter of an environment that has Ray, Spark and Dask.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+from PIL import Image
+
+TILE = 64
+BASE = "local"
+WORKERS = {"local": "extract", "ray": "ray::run_task", "spark": "pyspark", "dask": "spawn_main"}
+
+
+def write_tiles(sheets: Path, out: Path, photos: int) -> None:
+    """Cut sheets into JPEG files, one folder a class, the same number of each."""
+    paths = sorted(sheets.glob("*.jpg"))
+    each = -(-photos // len(paths))
+    for path in paths:
+        folder = out / path.stem
+        if folder.is_dir() and len(list(folder.iterdir())) == each:
+            continue
+        folder.mkdir(parents=True, exist_ok=True)
+        sheet = Image.open(path).convert("RGB")
+        columns = sheet.width // TILE
+        for i in range(each):
+            left, top = i % columns * TILE, i // columns * TILE
+            tile = sheet.crop((left, top, left + TILE, top + TILE))
+            tile.save(folder / f"{i:03d}.jpg", quality=90)
+
+
+def digests(folder: Path) -> dict[str, str]:
+    return {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.glob("part-*"))
+    }
+
+
+def command(args: argparse.Namespace, photos: Path, on: str, out: Path) -> list[str]:
+    return [
+        *(args.python, "-m", "edgetransfer", "extract", "--data", str(photos), "--out", str(out)),
+        *("--backbone", args.backbone, "--rows", str(args.rows), "--on", on, "--json"),
+        *("--threads", "2" if on == BASE else "1"),
+    ]
+
+
+def ended(process: subprocess.Popen[bytes]) -> dict[str, object]:
+    out, err = process.communicate()
+    if process.returncode:
+        return {"failed": process.returncode, "stderr": err.decode()[-300:]}
+    report = json.loads(out.splitlines()[-1])
+    return {"photos": report["photos"], "tables_made": report["tables_made"]}
+
+
+def start(call: list[str]) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(call, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+def kill_a_worker(process: subprocess.Popen[bytes], on: str, out: Path) -> str | None:
+    """Kill one worker once there is a table; what was killed, or None if it had ended."""
+    while process.poll() is None:
+        if any(out.glob("part-*.parquet")):
+            for one in [*psutil.Process(process.pid).children(recursive=True), process]:
+                found = psutil.Process(one.pid)
+                line = " ".join(found.cmdline())
+                if WORKERS[on] in line and (on != "dask" or "forkserver" not in line):
+                    os.kill(one.pid, signal.SIGKILL)
+                    return line[:80]
+        time.sleep(0.05)
+    return None
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--sheets", type=Path, required=True)
+    parser.add_argument("--photos", type=int, default=20000)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--on", default="local,ray,spark,dask")
+    parser.add_argument("--backbone", default="tinyresnet-90")
+    parser.add_argument("--rows", type=int, default=2048)
+    parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--no-kills", action="store_true")
+    parser.add_argument("--python", default=sys.executable)
+    args = parser.parse_args()
+    photos = args.out / "photos"
+    write_tiles(args.sheets, photos, args.photos)
+    reference: dict[str, str] | None = None
+    rates: dict[str, list[float]] = {}
+    for _ in range(args.rounds):
+        for on in args.on.split(","):
+            out = args.out / on
+            shutil.rmtree(out, ignore_errors=True)
+            began = time.monotonic()
+            row = ended(start(command(args, photos, on, out)))
+            seconds = time.monotonic() - began
+            rates.setdefault(on, []).append(args.photos / seconds)
+            reference = reference or digests(out)
+            same = digests(out) == reference
+            relative = rates[on][-1] / rates[BASE][-1] if BASE in rates else None
+            row |= {"on": on, "seconds": round(seconds, 1), "relative": relative, "same": same}
+            print(json.dumps(row), flush=True)
+    for on in [] if args.no_kills else args.on.split(","):
+        out = args.out / f"{on}-killed"
+        shutil.rmtree(out, ignore_errors=True)
+        process = start(command(args, photos, on, out))
+        killed = kill_a_worker(process, on, out)
+        row = ended(process)
+        again = 0
+        while "failed" in row and again < 3:
+            again += 1
+            row = {**ended(start(command(args, photos, on, out))), "first": row}
+        same = digests(out) == reference
+        print(json.dumps({**row, "on": on, "killed": killed, "again": again, "same": same}))
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

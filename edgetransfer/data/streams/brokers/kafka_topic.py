@@ -1,0 +1,193 @@
+"""Samples from a topic of Kafka, or of what speaks its protocol."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from threading import Event
+from time import monotonic
+from typing import Any
+
+from edgetransfer.data.streams.arrivals import Arrival, Ledger, Reply, no_reply
+from edgetransfer.data.streams.brokers.acknowledging import InHand
+from edgetransfer.data.streams.brokers.address import BrokerAddress
+from edgetransfer.data.streams.brokers.messages import arrival_of, text_of
+from edgetransfer.errors import DataError, UsageError
+
+logger = logging.getLogger(__name__)
+
+AT_ONCE = 64
+TICK = 0.25
+LOOK_SECONDS = 60.0  # between looks for further partitions
+FIRST_SECONDS = 10.0  # to reach the broker
+
+
+class KafkaSource:
+    """Messages of all partitions of a topic; offsets are committed behind the journal.
+
+    A message is a photo, with ``label`` and ``id`` in its headers, or a JSON object with
+    ``base64``, ``label`` and ``id``. Without an id it is ``topic/partition/offset``. Of each
+    partition the offset is committed up to which all messages are in the journal; those behind it
+    come again after a restart, and are known. The partitions are taken, not handed out by the
+    group: a run has one reader, which need not wait until the broker believes a killed one dead.
+
+    Parameters
+    ----------
+    address
+        Its topic; options: ``group``, ``start=new``, and any of librdkafka's settings.
+    group
+        Of consumers, where the address names none.
+    longest
+        Bytes of one message.
+    once
+        End when all partitions are read to their ends.
+    reply
+        Told what became of each.
+
+    Raises
+    ------
+    UsageError
+        If confluent-kafka is not installed, or a setting is none.
+    DataError
+        If the broker cannot be reached, or has no such topic.
+    """
+
+    def __init__(
+        self,
+        address: BrokerAddress,
+        *,
+        group: str,
+        longest: int,
+        once: bool = False,
+        reply: Reply = no_reply,
+    ) -> None:
+        try:
+            import confluent_kafka as kafka
+        except ImportError as error:
+            raise UsageError(
+                f"{address}: it needs confluent-kafka: pip install 'edgetransfer[kafka]' brings it"
+            ) from error
+        self._kafka = kafka
+        self._address = address
+        self._longest = longest
+        self._once = once
+        self._reply = reply
+        self._in_hand: dict[int, InHand[int]] = {}
+        self._ends: set[int] = set()
+        self._partitions: set[int] = set()
+        self._looked = 0.0
+        self._consumer = self._opened(group)
+
+    def _opened(self, group: str) -> Any:
+        address = self._address
+        options = dict(address.options)
+        start = "latest" if options.pop("start", "") == "new" else "earliest"
+        login = {} if address.user is None else {"sasl.username": address.user}
+        if address.password is not None:
+            login["sasl.password"] = address.password
+        settings = {
+            "group.id": options.pop("group", group),
+            "auto.offset.reset": start,
+            "log_level": 2,
+            **login,
+            **options,
+            "bootstrap.servers": f"{address.host}:{address.port}",
+            "enable.auto.commit": False,
+            "enable.partition.eof": True,
+            "error_cb": self._failed,
+        }
+        try:
+            consumer = self._kafka.Consumer(settings)
+        except (self._kafka.KafkaException, ValueError) as error:
+            raise UsageError(f"{address}: {error}") from error
+        try:
+            found = consumer.list_topics(address.topic, timeout=FIRST_SECONDS)
+        except self._kafka.KafkaException as error:
+            consumer.close()
+            raise DataError(
+                f"{address}: cannot be reached: {error.args[0].str()}; check the address, that the "
+                "broker runs, and the credentials"
+            ) from error
+        topic = found.topics[address.topic]
+        if topic.error is not None or not topic.partitions:
+            consumer.close()
+            raise DataError(f"{address}: no such topic: {topic.error}")
+        return consumer
+
+    def arrivals(self, stop: Event, ledger: Ledger) -> Iterator[Arrival]:
+        """See `Source.arrivals`."""
+        del ledger
+        consumer = self._consumer
+        try:
+            while not stop.is_set():
+                self._take_partitions()
+                self._commit()
+                for message in consumer.consume(AT_ONCE, TICK):
+                    if message.error() is None:
+                        self._ends.discard(message.partition())
+                        yield self._arrival(message)
+                    elif message.error().code() == self._kafka.KafkaError._PARTITION_EOF:
+                        self._ends.add(message.partition())
+                    elif message.error().fatal():
+                        raise DataError(f"{self._address}: {message.error().str()}")
+                if self._once and self._ends >= self._partitions:
+                    return
+        finally:
+            for in_hand in self._in_hand.values():
+                in_hand.finish(self._commit)
+            consumer.close()
+
+    def _arrival(self, message: Any) -> Arrival:
+        partition, offset = message.partition(), message.offset()
+        in_hand = self._in_hand.setdefault(partition, InHand(self._reply))
+        reply = in_hand.take(offset)
+        name = f"{self._address.topic}/{partition}/{offset}"
+        said = dict(message.headers() or ())
+        try:
+            label = text_of(said.get("label"), "label")
+            sample_id = text_of(said.get("id"), "id")
+        except DataError as error:
+            return Arrival(id=name, problem=str(error), reply=reply)
+        return arrival_of(
+            message.value() or b"",
+            name,
+            reply,
+            longest=self._longest,
+            label=label,
+            sample_id=sample_id,
+        )
+
+    def _commit(self) -> None:
+        """Commit up to where all is in the journal."""
+        places = []
+        for partition, in_hand in self._in_hand.items():
+            if kept := in_hand.kept(in_order=True):
+                topic = self._address.topic
+                places.append(self._kafka.TopicPartition(topic, partition, kept[-1] + 1))
+        if not places:
+            return
+        try:
+            self._consumer.commit(offsets=places, asynchronous=False)
+        except self._kafka.KafkaException as error:  # they come again, and are known
+            logger.info("%s: offsets were not committed: %s", self._address, error)
+
+    def _take_partitions(self) -> None:
+        """Read all partitions from where the group stands; a topic may get more of them."""
+        if self._partitions and monotonic() - self._looked < LOOK_SECONDS:
+            return
+        self._looked = monotonic()
+        topic = self._address.topic
+        try:
+            there = set(self._consumer.list_topics(topic, FIRST_SECONDS).topics[topic].partitions)
+        except self._kafka.KafkaException:  # the broker is away
+            return
+        new = sorted(there - self._partitions)
+        self._partitions |= there
+        if new:
+            self._consumer.incremental_assign(
+                [self._kafka.TopicPartition(topic, number) for number in new]
+            )
+
+    def _failed(self, error: Any) -> None:
+        if error.code() == self._kafka.KafkaError._ALL_BROKERS_DOWN:
+            logger.warning("%s: cannot be reached, and is waited for", self._address)

@@ -1,0 +1,107 @@
+"""Real brokers on the loopback address, for as long as a test; skipped where there are none."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+
+def free_port() -> int:
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        return int(listening.getsockname()[1])
+
+
+class Server:
+    """A server program that can be killed and started again at the same place."""
+
+    def __init__(self, command: list[str], port: int, log: Path) -> None:
+        self.port = port
+        self._command = command
+        self._log = log
+        self.start()
+
+    def start(self) -> None:
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(self._command, stdout=log, stderr=log)
+        until = time.monotonic() + 20
+        while True:
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port)):
+                return
+            assert time.monotonic() < until, self._log.read_text()
+            assert self._process.poll() is None, self._log.read_text()
+            time.sleep(0.02)
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+    def stop(self) -> None:
+        self._process.terminate()
+        self._process.wait(10)
+
+
+def found(program: str) -> str:
+    path = shutil.which(program) or shutil.which(program, path="/usr/sbin:/usr/local/sbin")
+    if path is None:
+        pytest.skip(f"{program} is not installed")
+    return path
+
+
+@contextlib.contextmanager
+def redis_server(folder: Path) -> Iterator[Server]:
+    pytest.importorskip("redis")
+    port = free_port()
+    command = [found("redis-server"), "--port", str(port), "--bind", "127.0.0.1"]
+    # Each change is on disk before it is answered: what a killed server acknowledged is there.
+    command += [
+        "--dir",
+        str(folder),
+        "--save",
+        "",
+        "--appendonly",
+        "yes",
+        "--appendfsync",
+        "always",
+    ]
+    server = Server(command, port, folder / "redis.log")
+    try:
+        yield server
+    finally:
+        server.kill()
+
+
+@contextlib.contextmanager
+def mosquitto(folder: Path) -> Iterator[Server]:
+    pytest.importorskip("paho.mqtt")
+    port = free_port()
+    settings = folder / "mosquitto.conf"
+    settings.write_text(
+        f"listener {port} 127.0.0.1\nallow_anonymous true\npersistence true\n"
+        f"persistence_location {folder}/\nautosave_interval 1\nautosave_on_changes true\n"
+        "max_queued_messages 100000\nuser root\n"
+    )
+    server = Server([found("mosquitto"), "-c", str(settings)], port, folder / "mosquitto.log")
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+@contextlib.contextmanager
+def kafka_mock() -> Iterator[str]:
+    """The mock broker of librdkafka: its groups and offsets are real, its storage is not."""
+    kafka = pytest.importorskip("confluent_kafka")
+    holder = kafka.Producer(
+        {"test.mock.num.brokers": 1, "bootstrap.servers": "none", "log_level": 2}
+    )
+    (broker,) = holder.list_topics(timeout=10).brokers.values()
+    yield f"{broker.host}:{broker.port}"
+    holder.flush(1)
