@@ -10,9 +10,11 @@ import numpy as np
 
 from edgetransfer.errors import UsageError
 from edgetransfer.heads.folds import FOLDS, folds_of
+from edgetransfer.heads.lbfgs_steps import MEMORY
 from edgetransfer.heads.linear_head import LinearHead
 from edgetransfer.heads.logistic import WIDTH
 from edgetransfer.heads.loss import FloatArray, SoftmaxLoss, residual
+from edgetransfer.heads.memory import check_descent_fits
 from edgetransfer.heads.selection import Honest, check_rows
 from edgetransfer.heads.softmax_fit import SoftmaxProblem, Solution
 from edgetransfer.heads.spectrum import PRECISE, Spectrum
@@ -112,6 +114,8 @@ class LBFGSSolver:
         from threadpoolctl import threadpool_limits
 
         check_rows(features, labels, len(classes))
+        n, dimension = features.shape
+        check_descent_fits(n, dimension, len(classes), pairs=MEMORY, at_once=threads)
         # Beside other work a second thread of linear algebra costs more than it brings.
         small = features.size * len(classes) < WORTH_THREADS
         with threadpool_limits(limits=1 if small else None):
