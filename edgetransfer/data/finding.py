@@ -7,6 +7,7 @@ import os
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from difflib import get_close_matches
 from pathlib import Path
 
 from edgetransfer.data.found import Found, FoundPhoto, Remark
@@ -91,11 +92,22 @@ def _is_here(path: Path) -> bool:
         return False
 
 
+def _like(path: Path) -> str:
+    """What is there under nearly that name."""
+    try:
+        near = get_close_matches(
+            path.name, [file.name for file in path.parent.iterdir()], n=1, cutoff=0.7
+        )
+    except (OSError, ValueError):
+        return ""
+    return f"; did you mean {readable(str(path.parent / near[0]))}?" if near else ""
+
+
 def _found_here(path: Path, suffixes: frozenset[str]) -> Found:
     try:
         path.stat()
     except (FileNotFoundError, NotADirectoryError):
-        raise DataError(f"{path}: no such folder or file") from None
+        raise DataError(f"{path}: no such folder or file{_like(path)}") from None
     except (OSError, ValueError) as error:
         raise DataError(f"{readable(str(path))}: cannot be read: {error}") from error
     if (path / INDEX).is_file():

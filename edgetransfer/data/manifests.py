@@ -212,7 +212,8 @@ class _Table:
         if missing:
             raise DataError(
                 f"{self._path}: the first line must name the columns path and label, separated "
-                f"by {self._delimiter!r}; {' and '.join(missing)} missing"
+                f"by {self._delimiter!r}; {' and '.join(missing)} missing (it names "
+                f"{readable(', '.join(header)[:100]) or 'nothing'})"
             )
         twice = [name for name in ("path", "label", "split") if header.count(name) > 1]
         if twice:

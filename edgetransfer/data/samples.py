@@ -141,7 +141,10 @@ def check_classes(where: str, classes: Sequence[str], train: Sequence[Sample]) -
         If there are fewer than two classes, or a class has no training image.
     """
     if not train:
-        raise DataError(f"{where}: no training images found; expected one folder a class")
+        raise DataError(
+            f"{where}: no training images found; expected one folder a class (if these photos are "
+            "all of one class, give the folder above)"
+        )
     if len(classes) < 2:
         raise DataError(
             f"{where}: only one class ({classes[0]!r}); a classifier needs at least two"

@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 import logging
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 
 from edgetransfer.errors import UsageError
 from edgetransfer.heads.folds import FOLDS, folds_of
+from edgetransfer.heads.lbfgs_steps import MEMORY
 from edgetransfer.heads.linear_head import LinearHead
+from edgetransfer.heads.logistic import WIDTH
 from edgetransfer.heads.loss import FloatArray, SoftmaxLoss, residual
+from edgetransfer.heads.memory import check_descent_fits
 from edgetransfer.heads.selection import Honest, check_rows
 from edgetransfer.heads.softmax_fit import SoftmaxProblem, Solution
-from edgetransfer.heads.spectrum import Spectrum
+from edgetransfer.heads.spectrum import PRECISE, Spectrum
 from edgetransfer.reprs import short_repr
 from edgetransfer.types import Float32Array, IntArray, Progress, no_progress
 
 logger = logging.getLogger(__name__)
 
-DECADES = (-1.0, -2.0, -3.0, -4.0, -5.0, -6.0)
+SOME = 2  # folds
+DECADES = (-2, -4, -6, -8, -10, -12)  # halves of one
 WITHOUT_CHOICE = 1e-3  # where there is nothing to hold out
 TRIAL_ITERATIONS = 300
-TRIAL_GAP = 0.01  # of a fold's loss: how near it comes to its minimum
+TRIAL_GAP = 1e-3  # of a fold's loss: how near it comes to its minimum
 WORTH_IT = 0.99  # of the best loss so far: what a weaker penalty must reach to go on
 AS_GOOD = 1.005  # times the least loss: the strongest of these is taken
 # Multiply-adds of one product below which threads cost linear algebra more than they bring:
@@ -98,19 +103,23 @@ class LBFGSSolver:
         classes: tuple[str, ...],
         *,
         seed: int = 0,
+        threads: int = 1,
         progress: Progress = no_progress,
     ) -> LBFGSResult:
         """Fit a head to (N, D) features and (N,) labels.
 
-        ``seed`` decides the folds by which the strength is chosen.
+        ``seed`` decides the folds by which the strength is chosen; ``threads`` fit them at once,
+        and change no bit.
         """
         from threadpoolctl import threadpool_limits
 
         check_rows(features, labels, len(classes))
+        n, dimension = features.shape
+        check_descent_fits(n, dimension, len(classes), pairs=MEMORY, at_once=threads)
         # Beside other work a second thread of linear algebra costs more than it brings.
         small = features.size * len(classes) < WORTH_THREADS
         with threadpool_limits(limits=1 if small else None):
-            return self._fit(features, labels, classes, seed, progress)
+            return self._fit(features, labels, classes, seed, threads, progress)
 
     def _fit(
         self,
@@ -118,9 +127,10 @@ class LBFGSSolver:
         labels: IntArray,
         classes: tuple[str, ...],
         seed: int,
+        threads: int,
         progress: Progress,
     ) -> LBFGSResult:
-        spectrum = Spectrum.of(features, labels, len(classes))
+        spectrum = Spectrum.of(features, labels, len(classes), threads=threads)
         l2, start = self.l2, None
         tried: dict[float, float] = {}
         honest = None
@@ -129,23 +139,17 @@ class LBFGSSolver:
             logger.warning("one image a class: none to choose l2 with, taking %g", WITHOUT_CHOICE)
             l2 = WITHOUT_CHOICE
         if l2 is None:
-            choice = _Choice(spectrum, folds, progress)
+            choice = _Choice(spectrum, folds, progress, threads)
             l2, start = choice.l2, choice.start
             tried = choice.tried
             honest = Honest(logits=choice.left_out, labels=labels, method=f"{FOLDS}-fold")
-        exact = self.precise and spectrum.rows.dtype != np.float64
-        rows = spectrum.exact_rows(features) if exact else spectrum.rows
-        if not self.precise:
-            rows = rows.astype(np.float32)
-        solution = _problem(spectrum, rows, labels).minimise(
-            l2, start, max_iterations=self.max_iterations, tolerance=self.tolerance
-        )
+        solution = self._minimised(spectrum, features, l2, start)
         weights = spectrum.basis @ solution.weights
         bias = solution.bias - spectrum.mean @ weights
         head = LinearHead(
             weights=weights.astype(np.float32), bias=bias.astype(np.float32), classes=classes
         )
-        loss = SoftmaxLoss(l2).value(rows, labels, solution.weights, solution.bias)
+        loss = SoftmaxLoss(l2).value(features, labels, weights, bias)
         return LBFGSResult(
             head=head,
             l2=l2,
@@ -155,72 +159,135 @@ class LBFGSSolver:
             honest=honest,
         )
 
+    def _minimised(
+        self, spectrum: Spectrum, features: Float32Array, l2: float, start: Solution | None
+    ) -> Solution:
+        """In float32 as far as that goes; where it is not far enough, from there in float64."""
+        rows, labels = spectrum.rows, spectrum.labels
+        solution = start
+        if rows.dtype == np.float32 or not self.precise:
+            quick = _problem(spectrum, rows.astype(np.float32, copy=False), labels)
+            solution = quick.minimise(
+                l2, start, max_iterations=self.max_iterations, tolerance=self.tolerance
+            )
+            if solution.finished or not self.precise:
+                return solution
+            rows = spectrum.exact_rows(features)
+        return _problem(spectrum, rows, labels).minimise(
+            l2, solution, max_iterations=self.max_iterations, tolerance=self.tolerance
+        )
+
 
 class _Choice:
     """The penalty with the least cross-entropy on samples that were left out, fold by fold.
 
     Strengths go from strong to weak, each fold starting from its own last solution, until that
     brings nothing any more; then the half-decades beside the best are tried. Of strengths that
-    are as good the strongest is taken.
+    are as good the strongest is taken. Where there are many numbers it is chosen in some of the
+    folds, and all others are left out at that strength alone.
     """
 
-    def __init__(self, spectrum: Spectrum, folds: IntArray, progress: Progress) -> None:
-        self.spectrum = spectrum
-        self.folds = folds
-        self.tried: dict[float, float] = {}
-        self._found: dict[float, tuple[list[Solution], FloatArray]] = {}
-        rows = spectrum.rows.astype(np.float32)
-        self._parts = []
-        for fold in range(FOLDS):
-            inside, outside = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
-            problem = _problem(spectrum, rows[inside], spectrum.labels[inside])
-            self._parts.append((problem, rows[outside], outside))
+    def __init__(
+        self, spectrum: Spectrum, folds: IntArray, progress: Progress, threads: int
+    ) -> None:
+        some = SOME if spectrum.rows.size > PRECISE else FOLDS
+        looked_in = _Folds(spectrum, folds, range(some), threads)
         total = len(DECADES) + 2
         least = np.inf
-        for exponent in DECADES:
-            progress("choosing l2", len(self.tried), total)
-            score = self._score(10.0**exponent)
+        for done, halves in enumerate(DECADES):
+            progress("choosing l2", done, total)
+            score = looked_in.score(strength(halves))
             if score > WORTH_IT * least:
                 break
             least = score
-        best = min(self.tried, key=self.tried.__getitem__)
-        for strength in (best * 10**0.5, best / 10**0.5):
-            progress("choosing l2", len(self.tried), total)
-            self._score(strength)
+        tried = self.tried = looked_in.tried
+        best = min(DECADES[: len(tried)], key=lambda halves: tried[strength(halves)])
+        for halves in (best + 1, best - 1):
+            progress("choosing l2", len(tried), total)
+            looked_in.score(strength(halves))
+        least = min(tried.values())
+        self.l2 = max(l2 for l2, loss in tried.items() if loss <= AS_GOOD * least)
+        all_folds = looked_in
+        if some < FOLDS:
+            all_folds = _Folds(spectrum, folds, range(FOLDS), threads)
+            all_folds.score(self.l2, looked_in)
         progress("choosing l2", total, total)
-        least = min(self.tried.values())
-        self.l2 = max(l2 for l2, loss in self.tried.items() if loss <= AS_GOOD * least)
-        solutions, self.left_out = self._found[self.l2]
+        solutions = all_folds.solutions[self.l2]
+        self.left_out = all_folds.left_out(self.l2)
         self.start = Solution(
             weights=np.mean([s.weights for s in solutions], axis=0),
             bias=np.mean([s.bias for s in solutions], axis=0),
         )
 
-    def _score(self, l2: float) -> float:
-        starts: list[Solution | None] = [None] * FOLDS
-        if self._found:
-            near = min(self._found, key=lambda known: abs(np.log(known / l2)))
-            starts = list(self._found[near][0])
-        labels = self.spectrum.labels
-        left_out = np.empty((len(labels), len(self.spectrum.counts)), np.float32)
-        solutions = []
-        for (problem, rows, outside), start in zip(self._parts, starts, strict=True):
-            solution = problem.minimise(l2, start, max_iterations=TRIAL_ITERATIONS, gap=TRIAL_GAP)
-            solutions.append(solution)
-            left_out[outside] = solution.logits(rows)
-        tested = np.flatnonzero(self.folds >= 0)
-        self.tried[l2] = residual(left_out[tested], labels[tested])
-        alone = np.flatnonzero(self.folds < 0)
-        left_out[alone, :] = 0
-        left_out[alone, labels[alone]] = -np.inf
-        self._found[l2] = solutions, left_out
+
+class _Folds:
+    """Fits that leave a fold out, by strength: their solutions, and the loss on what was left out.
+
+    Parameters
+    ----------
+    which
+        Folds that are fitted.
+    threads
+        Fit folds at once, and change no bit.
+    """
+
+    def __init__(self, spectrum: Spectrum, folds: IntArray, which: range, threads: int) -> None:
+        self.tried: dict[float, float] = {}
+        self.solutions: dict[float, list[Solution]] = {}
+        self._labels, self._n_classes = spectrum.labels, len(spectrum.counts)
+        self._folds, self._which, self._threads = folds, which, threads
+        self._spectrum = spectrum
+        self._rows = spectrum.rows.astype(np.float32, copy=False)
+
+    def score(self, l2: float, others: _Folds | None = None) -> float:
+        """The cross-entropy on left-out samples; starts from ``others`` if there is none here."""
+        known = self if self.solutions or others is None else others
+        starts: dict[int, Solution] = {}
+        if known.solutions:
+            near = min(known.solutions, key=lambda other: abs(np.log(other / l2)))
+            # Of its own fold alone: any other has seen the samples that are left out.
+            starts = dict(zip(known._which, known.solutions[near], strict=True))
+
+        def fit(fold: int) -> Solution:
+            inside, start = np.flatnonzero(self._folds != fold), starts.get(fold)
+            rows, labels = self._rows[inside], self._labels[inside]
+            if start is None and rows.shape[1] > WIDTH:
+                start = self._minimised(rows[:, -WIDTH:], labels, l2, None)
+            return self._minimised(rows, labels, l2, start)
+
+        with ThreadPoolExecutor(self._threads) as pool:
+            self.solutions[l2] = list(pool.map(fit, self._which))
+        tested = np.flatnonzero(np.isin(self._folds, self._which))
+        self.tried[l2] = residual(self.left_out(l2)[tested], self._labels[tested])
         return self.tried[l2]
+
+    def _minimised(
+        self, rows: FloatArray, labels: IntArray, l2: float, start: Solution | None
+    ) -> Solution:
+        problem = _problem(self._spectrum, rows, labels)
+        return problem.minimise(l2, start, max_iterations=TRIAL_ITERATIONS, gap=TRIAL_GAP)
+
+    def left_out(self, l2: float) -> FloatArray:
+        """(N, K) logits by the fits without each sample; one that is in all has none of its own."""
+        labels = self._labels
+        logits: FloatArray = np.zeros((len(labels), self._n_classes), np.float32)
+        for fold, solution in zip(self._which, self.solutions[l2], strict=True):
+            outside = np.flatnonzero(self._folds == fold)
+            logits[outside] = solution.logits(self._rows[outside])
+        alone = np.flatnonzero(self._folds < 0)
+        logits[alone, labels[alone]] = -np.inf
+        return logits
+
+
+def strength(halves: int) -> float:
+    """So many half decades from 1."""
+    return float(10.0 ** (halves / 2))
 
 
 def _problem(spectrum: Spectrum, rows: FloatArray, labels: IntArray) -> SoftmaxProblem:
     return SoftmaxProblem(
         rows=rows,
         labels=labels,
-        variances=spectrum.values / len(spectrum.labels),
+        variances=spectrum.values[-rows.shape[1] :] / len(spectrum.labels),
         n_classes=len(spectrum.counts),
     )

@@ -24,8 +24,8 @@ def minimised(
     *,
     max_iterations: int,
     finished: Callable[[FloatArray, float, FloatArray], bool],
-) -> tuple[FloatArray, int]:
-    """The minimiser of a convex function, and the iterations taken.
+) -> tuple[FloatArray, int, bool]:
+    """The minimiser of a convex function, the iterations taken, and whether it will do.
 
     Nocedal & Wright, "Numerical optimization" (2006), algorithm 7.5. Ends where no step makes the
     value smaller, too.
@@ -47,14 +47,14 @@ def minimised(
     kept = 0
     for iteration in range(max_iterations):
         if finished(at, value, gradient):
-            return at, iteration
+            return at, iteration, True
         newest_first = [(kept - 1 - back) % MEMORY for back in range(min(kept, MEMORY))]
         direction = _direction(gradient, steps, changes, curvatures, newest_first)
         # The first step is short: beyond it little is known of the curvature.
         length = 1.0 if newest_first else min(1.0, 1 / float(np.sqrt(np.dot(gradient, gradient))))
         found = _along(evaluate, at, value, gradient, direction, length)
         if found is None:
-            return at, iteration
+            return at, iteration, False
         length, then, below, slope = found
         place = kept % MEMORY
         np.multiply(direction, length, out=steps[place])
@@ -64,7 +64,7 @@ def minimised(
             curvatures[place] = curvature
             kept += 1
         at, value, gradient = then, below, slope
-    return at, max_iterations
+    return at, max_iterations, finished(at, value, gradient)
 
 
 def _direction(

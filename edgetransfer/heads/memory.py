@@ -31,7 +31,19 @@ def check_fits(n: int, dimension: int, n_classes: int, *, at_once: int) -> None:
     needed = number * n * (ROWS * small + SCORES * n_classes)
     needed += 8 * SQUARES * (small * small + n_classes * n_classes)
     needed += 8 * 2 * dimension * (small + n_classes)
-    needed *= at_once
+    refuse_beyond(needed * at_once, n, dimension, n_classes)
+
+
+def check_descent_fits(n: int, dimension: int, n_classes: int, *, pairs: int, at_once: int) -> None:
+    """As `check_fits`, of ``at_once`` descents that each keep ``pairs`` of steps and changes."""
+    width = min(n, dimension)
+    each = n * (ROWS * width + 2 * n_classes) + (2 * pairs + 6) * (width + 1) * n_classes
+    needed = 4 * each * at_once + 8 * (SQUARES * width * width + 2 * dimension * n_classes)
+    refuse_beyond(needed, n, dimension, n_classes)
+
+
+def refuse_beyond(needed: int, n: int, dimension: int, n_classes: int) -> None:
+    """Refuse what takes more bytes than this machine gives; see `check_fits`."""
     there = psutil.virtual_memory().total
     if needed > SHARE * there:
         raise DataError(

@@ -19,11 +19,15 @@ from edgetransfer.types import IntArray
 
 @dataclass(frozen=True, kw_only=True)
 class Solution:
-    """Weights (r, K) and bias (K,) on centred rows in the eigenbasis, both float64."""
+    """Weights (r, K) and bias (K,) on centred rows in the eigenbasis, both float64.
+
+    ``finished`` says whether they are as near to the minimum as was asked for.
+    """
 
     weights: Float64Array
     bias: Float64Array
     iterations: int = 0
+    finished: bool = False
 
     def logits(self, rows: FloatArray) -> FloatArray:
         """(n, r) rows to (n, K)."""
@@ -102,9 +106,11 @@ class SoftmaxProblem:
 
         first: FloatArray = np.zeros(shape, kind)
         if start is not None:
-            first[:-1] = start.weights / scale[:, None]
+            # A start may be of the directions of the most scatter alone, which are the last.
+            known = len(start.weights)
+            first[-1 - known : -1] = start.weights / scale[-known:, None]
             first[-1] = start.bias / bias_scale
-        x, iterations = minimised(
+        x, iterations, reached = minimised(
             evaluate, first.ravel(), max_iterations=max_iterations, finished=finished
         )
         found = x.reshape(shape).astype(np.float64)
@@ -112,4 +118,5 @@ class SoftmaxProblem:
             weights=scale[:, None] * found[:-1],
             bias=bias_scale * found[-1],
             iterations=iterations,
+            finished=reached,
         )

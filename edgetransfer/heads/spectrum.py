@@ -74,7 +74,8 @@ class Spectrum:
         """
         n, d = features.shape
         if d <= n:
-            moments = moments_of(features, labels, n_classes, weights, threads=threads)
+            quick = not precise and features.size > PRECISE
+            moments = moments_of(features, labels, n_classes, weights, threads=threads, quick=quick)
             return cls.of_moments(moments, features, labels, threads=threads, precise=precise)
         counts = np.bincount(labels, minlength=n_classes).astype(np.int64)
         weights = mean_one(weights, counts)

@@ -61,7 +61,12 @@ def fit_head(
     features = table.features if scaling is None else scaling(table.features)
     if settings.solver == "lbfgs":
         result = LBFGSSolver(l2=settings.l2).fit(
-            features, table.labels, classes, seed=settings.seed, progress=progress
+            features,
+            table.labels,
+            classes,
+            seed=settings.seed,
+            threads=settings.threads or available_cores(),
+            progress=progress,
         )
         lbfgs: LBFGSRecord = {
             "l2": result.l2,

@@ -110,7 +110,9 @@ def test_a_single_class_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("names", [(), ("1.png",), ("a/1.txt",)])
 def test_no_images_are_refused(names: tuple[str, ...], tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="no training images found; expected one folder a class"):
+    with pytest.raises(
+        DataError, match=r"no training images found; expected one folder a class .*above"
+    ):
         load(make(tmp_path, *names))
 
 
@@ -122,6 +124,19 @@ def test_a_test_split_alone_is_refused(tmp_path: Path) -> None:
 def test_what_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="nowhere: no such folder or file"):
         load(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize(
+    ("there", "typed"),
+    [("photos", "photo"), ("photos", "phtos"), ("Ménage 1", "Menage 1"), ("pets.csv", "pets.cvs")],
+)
+def test_a_slip_is_answered_by_what_is_there(there: str, typed: str, tmp_path: Path) -> None:
+    (tmp_path / there).mkdir()
+    with pytest.raises(DataError, match="no such folder or file; did you mean") as told:
+        load(tmp_path / typed)
+    assert str(told.value).endswith(f"{tmp_path / there}?")
+    with pytest.raises(DataError, match=r"no such folder or file$"):
+        load(tmp_path / "quite another")
 
 
 def test_a_file_that_is_no_manifest_is_refused(tmp_path: Path) -> None:

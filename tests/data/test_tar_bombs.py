@@ -6,7 +6,6 @@ import bz2
 import gzip
 import json
 import lzma
-import resource
 import subprocess
 import sys
 import time
@@ -107,13 +106,15 @@ def main() -> None:
         for arrival in read(path):
             samples += arrival.problem is None
             problems += arrival.problem is not None
+        # Not getrusage's peak: a child begins with that of the process it was forked from.
+        status = Path("/proc/self/status").read_text()
         print(
             json.dumps(
                 {
                     "samples": samples,
                     "problems": problems,
                     "seconds": time.process_time() - begun,
-                    "peak": 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
+                    "peak": 1024 * int(status.partition("VmHWM:")[2].split()[0]),
                 }
             ),
             flush=True,
@@ -121,6 +122,7 @@ def main() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="the peak is counted in other units")
 def test_bombs_stay_within_memory_and_time(tmp_path: Path) -> None:
     for number, make in enumerate(BOMBS.values()):
         (tmp_path / f"{number}.tar").write_bytes(make() + END)

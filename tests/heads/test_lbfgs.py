@@ -5,7 +5,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from edgetransfer.errors import UsageError
-from edgetransfer.heads import LBFGSSolver, SoftmaxLoss
+from edgetransfer.heads import LBFGSSolver, SoftmaxLoss, lbfgs, spectrum
 from edgetransfer.heads.folds import FOLDS, folds_of
 from edgetransfer.sampling import stratified_holdout
 from tests.heads.blobs import blobs
@@ -77,10 +77,32 @@ def test_auto_takes_the_best_of_those_tried_and_noise_wants_more_penalty():
     assert noise.l2 > clean.l2
 
 
-def test_same_seed_same_head():
+@pytest.mark.parametrize("many", [False, True])
+def test_same_seed_same_head_whatever_the_threads(many, monkeypatch):
+    if many:
+        as_if_there_were_many(monkeypatch)
     features, labels = blobs(seed=4)
-    first, second = (LBFGSSolver().fit(features, labels, CLASSES, seed=5) for _ in range(2))
+    first, second = (
+        LBFGSSolver().fit(features, labels, CLASSES, seed=5, threads=threads) for threads in (1, 2)
+    )
     assert np.array_equal(first.head.weights, second.head.weights)
+    assert np.array_equal(first.honest.logits, second.honest.logits)
+
+
+def as_if_there_were_many(monkeypatch):
+    for module in (spectrum, lbfgs):
+        monkeypatch.setattr(module, "PRECISE", 0)
+
+
+@pytest.mark.parametrize("tolerance", [1e-5, 1e-7])
+def test_what_begins_in_float32_ends_at_the_same_minimum(tolerance, monkeypatch):
+    features, labels = blobs(seed=6, spread=1.5)
+    solver = LBFGSSolver(l2=1e-3, tolerance=tolerance)
+    exact = solver.fit(features, labels, CLASSES)
+    as_if_there_were_many(monkeypatch)
+    quick = solver.fit(features, labels, CLASSES)
+    assert quick.loss == pytest.approx(exact.loss, abs=1e-6)
+    np.testing.assert_allclose(quick.head.weights, exact.head.weights, atol=300 * tolerance)
 
 
 def test_folds_take_equal_samples_together_and_leave_each_out_once():
@@ -97,7 +119,11 @@ def test_folds_take_equal_samples_together_and_leave_each_out_once():
         assert sizes.max() - sizes.min() <= 1
 
 
-def test_left_out_scores_are_honest_about_noise():
+@pytest.mark.parametrize("many", [False, True])
+def test_left_out_scores_are_honest_about_noise(many, monkeypatch):
+    """Also where the strength is chosen in some folds alone: no other may begin from their fits."""
+    if many:
+        as_if_there_were_many(monkeypatch)
     rng = np.random.default_rng(0)
     features = rng.standard_normal((120, 60)).astype(np.float32)
     labels = rng.integers(0, 3, 120)

@@ -18,6 +18,7 @@ from edgetransfer.stream.keeping.metrics_log import curve_point, read_curve, sta
 from edgetransfer.stream.keeping.staleness import stale_names
 from edgetransfer.stream.learning.learners import Learner
 
+DERIVED = (HEAD, LABELS, REPORT)
 MISTAKES = 10  # of all kinds, the most frequent that a report names
 
 logger = logging.getLogger(__name__)

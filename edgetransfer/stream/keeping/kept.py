@@ -18,7 +18,7 @@ from edgetransfer.settings.config import dump
 from edgetransfer.settings.learning import KeepingSettings, LearningSettings
 from edgetransfer.stream.keeping.admission import Admission
 from edgetransfer.stream.keeping.checkpoints import Checkpoint, CheckpointFolder
-from edgetransfer.stream.keeping.derived import DerivedFiles
+from edgetransfer.stream.keeping.derived import DERIVED, DerivedFiles
 from edgetransfer.stream.keeping.id_file import IdFile
 from edgetransfer.stream.keeping.journal import FULL, Journal
 from edgetransfer.stream.keeping.mark import NAME as MARK
@@ -178,7 +178,10 @@ class KeptLearner:
                 if error.errno not in FULL:
                     raise
                 logger.warning(
-                    "%s: no room for a checkpoint; the journal holds everything", self.run.path
+                    "%s: no room for it, though the journal holds everything; until there is "
+                    "room %s are of an earlier moment: the next start writes them",
+                    error.filename or self.run.path,
+                    ", ".join((CHECKPOINTS, *DERIVED)),
                 )
 
     def save_if_due(self) -> None:
