@@ -29,7 +29,8 @@ class NewestHead:
     solve
         Makes the head from what was learned by now; called in any thread, one at a time.
     prepare
-        What may take longer, and is done beside solutions: called in the thread alone.
+        What may take longer, and is done beside solutions, in a thread of its own, one at a time:
+        samples that come meanwhile are in the heads as soon as ever.
     """
 
     def __init__(self, solve: Callable[[], LinearHead], prepare: Callable[[], None]) -> None:
@@ -44,6 +45,7 @@ class NewestHead:
         self._took: deque[float] = deque([0.0] * 3, maxlen=3)
         self._error: BaseException | None = None
         self._thread: Thread | None = None
+        self._preparing: Thread | None = None
 
     def changed(self) -> None:
         """Say that a sample was learned."""
@@ -79,8 +81,9 @@ class NewestHead:
         with self._changed:
             self._closed = True
             self._changed.notify()
-        if self._thread is not None:
-            self._thread.join()
+        for thread in (self._thread, self._preparing):
+            if thread is not None:
+                thread.join()
 
     def _made(self) -> LinearHead:
         with self._changed:
@@ -104,10 +107,20 @@ class NewestHead:
                     return
             begun = monotonic()
             try:
-                self._prepare()
+                if self._preparing is None or not self._preparing.is_alive():
+                    self._preparing = Thread(
+                        target=self._prepared, name="edgetransfer-choose", daemon=True
+                    )
+                    self._preparing.start()
                 with self._solving:
                     if self._lacks:
                         self._made()
             except BaseException as error:  # raised where the head is asked for
                 self._error = error
                 return
+
+    def _prepared(self) -> None:
+        try:
+            self._prepare()
+        except BaseException as error:  # as above
+            self._error = error
