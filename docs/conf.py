@@ -29,6 +29,7 @@ PAGES = [
         "serve",
         "export",
         "benchmark",
+        "compare",
         "engines",
     ),
     *("runs", "python", "commands", "json"),

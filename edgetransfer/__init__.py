@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         predict as predict,
         train_linear as train_linear,
     )
+    from edgetransfer.api.comparing import compare_backbones as compare_backbones
     from edgetransfer.api.comparing import run_benchmark as run_benchmark
     from edgetransfer.api.extracting import extract_features as extract_features
     from edgetransfer.api.judging import (
@@ -86,6 +87,7 @@ if TYPE_CHECKING:
         SyntheticFamily as SyntheticFamily,
     )
     from edgetransfer.settings.compact import Compaction as Compaction
+    from edgetransfer.settings.compare import ComparisonSettings as ComparisonSettings
     from edgetransfer.settings.extract import Extraction as Extraction
     from edgetransfer.settings.finetune import FinetuneSettings as FinetuneSettings
     from edgetransfer.settings.import_ import ImportSettings as ImportSettings
@@ -118,7 +120,7 @@ _NAMES = {
         *("evaluate", "evaluate_backbone", "export", "finetune_backbone", "predict"),
         *("train_linear",),
     ),
-    "edgetransfer.api.comparing": ("run_benchmark",),
+    "edgetransfer.api.comparing": ("compare_backbones", "run_benchmark"),
     "edgetransfer.api.extracting": ("extract_features",),
     "edgetransfer.api.judging": ("audit_photos", "compare_runs", "write_page"),
     "edgetransfer.api.machine": ("describe_machine", "run_demo"),
@@ -153,6 +155,7 @@ _NAMES = {
     "edgetransfer.settings.address": ("AddressSettings",),
     "edgetransfer.settings.audit": ("AuditSettings",),
     "edgetransfer.settings.benchmark": ("BenchmarkSettings", "SyntheticFamily"),
+    "edgetransfer.settings.compare": ("ComparisonSettings",),
     "edgetransfer.settings.compact": ("Compaction",),
     "edgetransfer.settings.extract": ("Extraction",),
     "edgetransfer.settings.finetune": ("FinetuneSettings",),

@@ -73,11 +73,16 @@ def _short(value: Any) -> str:
 
 
 def _sequence(values: tuple[Any, ...] | list[Any]) -> str:
-    shown = [_short(value) for value in values[:SHOWN]]
+    shown = [_digits(v) if isinstance(v, float) else _short(v) for v in values[:SHOWN]]
     if len(values) > SHOWN:
         shown.append("…")
     text = f"({', '.join(shown)}{',' if len(values) == 1 else ''})"
     return text if len(text) <= LONGEST_VALUE else f"<{len(values):,} items>"
+
+
+def _digits(value: float) -> str:
+    text = repr(value)
+    return text if len(text) <= len("-1.0000") else f"{value:.4g}"
 
 
 def _cut(text: str) -> str:

@@ -109,6 +109,8 @@ def test_what_was_set_is_shown_and_nothing_else() -> None:
     assert repr(found) == (
         "Prediction(id='a.jpg', classes=('cat', 'dog'), probabilities=(0.75, 0.25))"
     )
+    found = Prediction(id="a.jpg", classes=("cat",) * 5, probabilities=(0.97640800, 1.0, 1 / 300))
+    assert "probabilities=(0.9764, 1.0, 0.003333)" in repr(found)
 
 
 @given(st.lists(st.tuples(st.text(), st.text(min_size=1), st.booleans()), max_size=60))
@@ -119,5 +121,5 @@ def test_many_predictions_are_one_short_line(rows: list[tuple[str, str, bool]]) 
     )
     assert len(repr(found)) <= LONGEST
     assert "\n" not in repr(found)
-    assert repr(found).startswith(f"Predictions({len(rows)} photos")
+    assert repr(found).startswith(f"Predictions({len(rows)} photo{'s' * (len(rows) != 1)}")
     assert found == list(found)

@@ -11,7 +11,7 @@ from edgetransfer.api.reports import Evaluation, ExportReport, TrainingReport
 from edgetransfer.errors import UsageError
 from edgetransfer.settings.assembling import assembled, check_names
 from edgetransfer.settings.finetune import FinetuneSettings, TrainingToo
-from edgetransfer.settings.shared import EngineName
+from edgetransfer.settings.shared import MAX_BAD, TOP, EngineName
 from edgetransfer.settings.train import LinearTraining
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ def predict(
     run: str | Path,
     images: Photo | Iterable[Photo],
     *,
-    top: int = 5,
+    top: int = TOP,
     backbone: str | None = None,
     engine: EngineName = "auto",
     threads: int | None = None,
@@ -173,7 +173,7 @@ def evaluate(
     *,
     training_photos: bool = False,
     page: str | Path | None = None,
-    max_bad: float = 0.05,
+    max_bad: float = MAX_BAD,
     backbone: str | None = None,
     engine: EngineName = "auto",
     threads: int | None = None,
@@ -231,7 +231,7 @@ def evaluate_backbone(
     data: str | Path,
     *,
     labels: str | Path | None = None,
-    max_bad: float = 0.05,
+    max_bad: float = MAX_BAD,
     engine: EngineName = "auto",
     threads: int | None = None,
     progress: Progress | None = None,

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from edgetransfer.api.calling import settings_by_name, taken
-from edgetransfer.api.reports import BenchmarkReport
+from edgetransfer.api.reports import BenchmarkReport, Report
 from edgetransfer.settings.benchmark import BenchmarkSettings
+from edgetransfer.settings.compare import ComparisonSettings
 
 if TYPE_CHECKING:
     from edgetransfer.types import Progress
@@ -49,3 +50,45 @@ def run_benchmark(
 
     asked = taken(BenchmarkSettings, settings, given)
     return BenchmarkReport(measure(asked, overwrite=overwrite, progress=told(progress)))
+
+
+@settings_by_name(ComparisonSettings)
+def compare_backbones(
+    settings: ComparisonSettings | None = None,
+    *,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+    **given: Any,
+) -> Report:
+    """Find out which backbone transfers best to some data sets, and how sure that is.
+
+    ``OUT/report.html`` shows it. Runs that are there are taken; one that was interrupted goes on.
+
+    Parameters
+    ----------
+    settings
+        What to compare on what; or the settings below by name.
+    overwrite
+        Delete the runs that are in the folder, and begin anew.
+    progress
+        Told (what is being done, how much is done, of how much).
+
+    Raises
+    ------
+    EdgeTransferError
+        If a backbone, a data set, the folder or a training cannot be used.
+
+    Examples
+    --------
+    >>> import edgetransfer
+    >>> report = edgetransfer.compare_backbones(
+    ...     baseline="small.onnx", backbones="tinyresnet-90", data="photos", out="compared"
+    ... )
+    >>> [result["backbone"] for result in report["results"]]
+    ['small', 'tinyresnet-90']
+    """
+    from edgetransfer.api.progress import told
+    from edgetransfer.compare import compare
+
+    asked = taken(ComparisonSettings, settings, given)
+    return Report(compare(asked, overwrite=overwrite, progress=told(progress)))

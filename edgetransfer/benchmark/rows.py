@@ -17,12 +17,9 @@ from edgetransfer.benchmark.doubts import (
     is_disturbed,
 )
 from edgetransfer.benchmark.paired import paired_test, seed_interval
-from edgetransfer.benchmark.statistics import (
-    mean_and_standard_error,
-    median_interval,
-    relative_error_increase,
-)
+from edgetransfer.benchmark.statistics import median_interval
 from edgetransfer.metrics import STAGES
+from edgetransfer.metrics.transfer import mean_and_standard_error, relative_error_increase
 from edgetransfer.reports.train import MetricName
 from edgetransfer.settings.shared import EngineName
 

@@ -8,15 +8,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from edgetransfer.charts.benchmark_figures import Report
+from edgetransfer.charts.tex import tex
 
 FIRST = ("data", "backbone", "engine", "sparsity", "baseline", "synthetic", "reason")
-# What TeX takes for commands, and what stands for it.
-_TEX = {
-    **{c: rf"\{c}" for c in "&%$#_{}"},
-    "\\": r"\textbackslash{}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-}
 
 
 def results_csv(report: Report) -> str:
@@ -90,10 +84,10 @@ def _comment(text: str) -> str:
 
 
 def _line(row: Mapping[str, Any]) -> str:
-    cells = [_tex(row["backbone"]), _tex(row["engine"]), f"{100 * row['sparsity']:.1f}"]
+    cells = [tex(row["backbone"]), tex(row["engine"]), f"{100 * row['sparsity']:.1f}"]
     time = row["seconds_per_epoch"]
     if time is None:
-        reason = _tex(row["reason"] or "not measured")
+        reason = tex(row["reason"] or "not measured")
         return " & ".join([*cells, rf"\multicolumn{{5}}{{l}}{{{reason}}}"]) + r" \\"
     busy = "$^\\dagger$" if row.get("doubts") else ""
     cells += [
@@ -116,8 +110,3 @@ def _accuracy(row: Mapping[str, Any], name: str) -> str:
 
 def _number(value: float | None, times: float, digits: int) -> str:
     return "--" if value is None else f"{times * value:.{digits}f}"
-
-
-def _tex(text: str) -> str:
-    one_line = " ".join(text.split())
-    return "".join(_TEX.get(character, character) for character in one_line)

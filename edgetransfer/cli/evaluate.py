@@ -11,7 +11,7 @@ from edgetransfer.cli.meant import check_order
 from edgetransfer.cli.options import JsonOption
 from edgetransfer.cli.terminal import print_json, say, show_log, shown_progress
 from edgetransfer.errors import UsageError
-from edgetransfer.settings.shared import Engine, MaxBad, Threads
+from edgetransfer.settings.shared import MAX_BAD, Engine, MaxBad, Threads
 
 WORST = 5
 
@@ -62,7 +62,7 @@ def evaluate(
             help="Write an HTML page there, with the mistakes and what is doubtful. Of a run.",
         ),
     ] = None,
-    max_bad: MaxBad = 0.05,
+    max_bad: MaxBad = MAX_BAD,
     backbone: Annotated[
         str | None,
         typer.Option(

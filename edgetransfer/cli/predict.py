@@ -14,7 +14,15 @@ from edgetransfer.cli.photos_given import photos_given
 from edgetransfer.cli.terminal import print_json, print_line, say, show_log
 from edgetransfer.errors import ImageError, UsageError
 from edgetransfer.names import readable
-from edgetransfer.settings.shared import Engine, MovedBackbone, Threads, TrainedRun, UnknownBelow
+from edgetransfer.settings.shared import (
+    TOP,
+    Engine,
+    MovedBackbone,
+    Threads,
+    Top,
+    TrainedRun,
+    UnknownBelow,
+)
 
 if TYPE_CHECKING:
     from edgetransfer.train import Prediction
@@ -26,7 +34,7 @@ def predict(
         list[str],
         typer.Argument(metavar="IMAGE…", help="Files or folders; - reads one image from stdin."),
     ],
-    top: Annotated[int, typer.Option("--top", metavar="N", min=1, help="Classes to name.")] = 3,
+    top: Top = TOP,
     csv: Annotated[
         bool, typer.Option("--csv", help="Print a table with commas to stdout, a photo a line.")
     ] = False,

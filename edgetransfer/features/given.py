@@ -6,7 +6,7 @@ import io
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import IO, Any, TypeAlias
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -16,8 +16,8 @@ from edgetransfer.errors import DataError
 from edgetransfer.images import SUFFIXES
 from edgetransfer.types import UInt8Array
 
-Photo: TypeAlias = Sample | str | os.PathLike[str] | bytes | Image.Image | UInt8Array
-"""A file, the bytes of one, a picture of Pillow's, or an array (H, W, 3) uint8 RGB."""
+Photo: TypeAlias = Sample | str | os.PathLike[str] | bytes | IO[bytes] | Image.Image | UInt8Array
+"""A file, the bytes of one, an open one, a picture of Pillow's, or an array (H, W, 3) uint8 RGB."""
 
 # What PNG holds as it is, but for what Pillow calls otherwise.
 _KEPT_MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "I;16")
@@ -27,6 +27,8 @@ def is_one_photo(given: Any) -> bool:
     """Whether something is one photo, not several."""
     if isinstance(given, np.ndarray):
         return given.ndim != 4
+    if hasattr(given, "read"):  # an open file
+        return True
     return isinstance(given, Sample | str | os.PathLike | bytes | bytearray | Image.Image)
 
 
@@ -65,10 +67,27 @@ def sample_of(photo: Photo, place: int = 0) -> Sample:
         return Sample(id=name, source=_png(Image.fromarray(np.ascontiguousarray(photo))))
     if isinstance(photo, Image.Image):
         return Sample(id=getattr(photo, "filename", "") or name, source=_png(_upright(photo)))
+    if hasattr(photo, "read"):
+        return _of_open_file(photo, name)
     raise DataError(
-        f"{name}: {type(photo).__name__} is no photo; give a path, bytes, a picture of Pillow's "
-        "or an array"
+        f"{name}: {type(photo).__name__} is no photo; give a path, bytes, an open file, a picture "
+        "of Pillow's or an array"
     )
+
+
+def _of_open_file(file: Any, name: str) -> Sample:
+    """From its beginning where it can go back, as Pillow does; an upload may have no name."""
+    own = getattr(file, "name", None)
+    name = own if isinstance(own, str) and own else name
+    try:
+        if hasattr(file, "seekable") and file.seekable():
+            file.seek(0)
+        data = file.read()
+    except (OSError, ValueError) as error:  # closed, or text that cannot be decoded
+        raise DataError(f"{name}: cannot be read: {error}; open it anew, with 'rb'") from error
+    if not isinstance(data, bytes | bytearray):
+        raise DataError(f"{name}: is open as text; open it with 'rb'")
+    return Sample(id=name, source=bytes(data))
 
 
 def photos_in(folder: Path) -> list[Sample]:

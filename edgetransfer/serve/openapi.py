@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from edgetransfer.settings.shared import TOP
 from edgetransfer.web.descriptions import (
     ASKED,
     METRICS,
@@ -70,7 +71,7 @@ def openapi() -> dict[str, Any]:
                         query(
                             "top",
                             {"type": "integer", "minimum": 1, "maximum": 10_000},
-                            "Classes to name; 5 if it is not given.",
+                            f"Classes to name; {TOP} if it is not given.",
                         )
                     ],
                     "requestBody": PHOTO_BODY,

@@ -15,14 +15,14 @@ from edgetransfer.features.gathering import BusyError
 from edgetransfer.reprs import short_repr
 from edgetransfer.serve.openapi import openapi
 from edgetransfer.serve.predictor import Predictor
+from edgetransfer.settings.shared import TOP
 from edgetransfer.train import Prediction
 from edgetransfer.web import Answer, Refusal, Request, Route, Routes, json_answer
 from edgetransfer.web.exposition import CONTENT_TYPE, Family, exposition, quantiles
 from edgetransfer.web.photos import SentPhoto, photos_in
 
 LONGEST_WAIT = 30.0  # seconds until a client is told to come again
-MOST_CLASSES = 10_000  # that can be asked for
-CLASSES = 5  # that are named if nobody says how many
+MOST_TOP = 10_000  # that can be asked for
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,9 +122,9 @@ class PredictionRoutes:
 
 def _top(text: str | None) -> int:
     if text is None:
-        return CLASSES
-    if not (text.isascii() and text.isdecimal() and 1 <= int(text[:9]) <= MOST_CLASSES):
-        raise Refusal(400, f"top is a number from 1 to {MOST_CLASSES}")
+        return TOP
+    if not (text.isascii() and text.isdecimal() and 1 <= int(text[:9]) <= MOST_TOP):
+        raise Refusal(400, f"top is a number from 1 to {MOST_TOP}")
     return int(text[:9])
 
 

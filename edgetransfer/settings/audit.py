@@ -9,7 +9,14 @@ from typing import Annotated
 from edgetransfer.errors import UsageError
 from edgetransfer.reprs import short_repr
 from edgetransfer.settings.option import Opt, settle
-from edgetransfer.settings.shared import DEFAULT_BACKBONE, CacheDir, Engine, MaxBad, Threads
+from edgetransfer.settings.shared import (
+    DEFAULT_BACKBONE,
+    MAX_BAD,
+    CacheDir,
+    Engine,
+    MaxBad,
+    Threads,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +75,7 @@ class AuditSettings:
             metavar="FILE|NAME",
         ),
     ] = None
-    max_bad: MaxBad = 0.05
+    max_bad: MaxBad = MAX_BAD
     engine: Engine = "auto"
     threads: Threads = None
     cache_dir: CacheDir = None

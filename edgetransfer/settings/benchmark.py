@@ -13,6 +13,7 @@ from edgetransfer.settings.config import dump
 from edgetransfer.settings.forms import WORDS
 from edgetransfer.settings.option import Form, Opt, settings_of, settle
 from edgetransfer.settings.shared import (
+    MAX_BAD,
     Augmentation,
     BatchSize,
     CardOverrides,
@@ -233,7 +234,7 @@ class BenchmarkSettings(Augmentation, Machine, CardOverrides):
     learning_rate: LearningRate = None
     recipe: Recipe = "default"
     metric: Metric = "auto"
-    max_bad: MaxBad = 0.05
+    max_bad: MaxBad = MAX_BAD
 
     __repr__ = short_repr
 

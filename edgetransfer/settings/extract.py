@@ -12,6 +12,7 @@ from edgetransfer.settings.option import Form, Opt, settle
 from edgetransfer.settings.shared import (
     DEFAULT_BACKBONE,
     MACHINE,
+    MAX_BAD,
     BackboneName,
     BackboneReading,
     Data,
@@ -88,7 +89,7 @@ class Extraction(BackboneReading):
         Scheduler,
         Opt("Who runs it: this process, or the workers of Ray, Spark or Dask.", panel=MACHINE),
     ] = "local"
-    max_bad: MaxBad = 0.05
+    max_bad: MaxBad = MAX_BAD
     engine: Engine = "auto"
     threads: Threads = None
 

@@ -16,6 +16,7 @@ from edgetransfer.settings.policies import CRAM, OPTIONS, POLICIES, PolicyName
 from edgetransfer.settings.policy_options import PolicyOptions, levels_of, percents, phases_of
 from edgetransfer.settings.shared import (
     MACHINE,
+    MAX_BAD,
     Augmentation,
     Data,
     Descent,
@@ -184,7 +185,7 @@ class Pretraining(PolicyOptions, Losses, Descent, Augmentation):
     checkpoint_seconds: Annotated[
         float, Opt("Between two checkpoints.", metavar="S", panel=_RESULT, above=0, free=True)
     ] = 60.0
-    max_bad: MaxBad = 0.05
+    max_bad: MaxBad = MAX_BAD
     seed: Seed = 0
     precision: Annotated[
         Precision, Opt("auto: bfloat16 where the processor has it.", panel=MACHINE)

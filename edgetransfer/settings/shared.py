@@ -22,6 +22,8 @@ ENGINES: tuple[EngineName, ...] = get_args(EngineName)
 """What ``--engine`` takes; a test holds it against the registry, which is heavy."""
 
 DEFAULT_BACKBONE = "efficientnet-lite0-50"
+MAX_BAD = 0.05
+TOP = 5
 
 BACKBONE = "Backbone: how it is read"
 MACHINE = "Machine"
@@ -73,6 +75,7 @@ MaxBad = Annotated[
         free=True,
     ),
 ]
+Top = Annotated[int, Opt("Classes to name.", metavar="N", least=1)]
 Engine = Annotated[
     EngineName,
     Opt(

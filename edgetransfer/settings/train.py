@@ -16,6 +16,7 @@ from edgetransfer.settings.option import NoOption, Opt, settle
 from edgetransfer.settings.sgd import SGDSettings
 from edgetransfer.settings.shared import (
     DEFAULT_BACKBONE,
+    MAX_BAD,
     Augmentation,
     BackboneName,
     BackboneReading,
@@ -175,7 +176,7 @@ class LinearTraining(Descent, Augmentation, Machine, BackboneReading):
         float,
         Opt("Share of each class to hold out for validation, if there is no val/.", metavar="X"),
     ] = 0.0
-    max_bad: MaxBad = 0.05
+    max_bad: MaxBad = MAX_BAD
     metric: Metric = "auto"
     engine: Engine = "auto"
     checkpoint_seconds: Annotated[

@@ -23,6 +23,7 @@ from edgetransfer.images import (
     render,
     view_rng,
 )
+from edgetransfer.settings.shared import MAX_BAD
 from edgetransfer.types import (
     Float32Array,
     Preprocessing,
@@ -37,7 +38,6 @@ FEWEST = 16
 HELD_OUT = 8  # one photo of so many
 MOST_HELD_OUT = 64
 LEAST_AREA = 0.35  # of a photo that an augmented calibration view covers
-MAX_BAD = 0.05
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,6 +19,7 @@ from edgetransfer.images import SUFFIXES
 from edgetransfer.merging.metadata import check_threshold
 from edgetransfer.metrics import Accuracy, StageClock
 from edgetransfer.reports.evaluate import EvaluateRecord
+from edgetransfer.settings.shared import MAX_BAD, TOP
 from edgetransfer.train.opened_run import open_run
 from edgetransfer.train.opening import limited_threads
 from edgetransfer.train.prediction import Prediction
@@ -147,13 +148,15 @@ class Classifier(Closing):
 
     @overload  # a str, too, can be gone through
     def predict(  # type: ignore[overload-overlap]
-        self, images: Photo, *, top: int = 5
+        self, images: Photo, *, top: int = TOP
     ) -> Prediction: ...
 
     @overload
-    def predict(self, images: Iterable[Photo], *, top: int = 5) -> Predictions: ...
+    def predict(self, images: Iterable[Photo], *, top: int = TOP) -> Predictions: ...
 
-    def predict(self, images: Photo | Iterable[Photo], *, top: int = 5) -> Prediction | Predictions:
+    def predict(
+        self, images: Photo | Iterable[Photo], *, top: int = TOP
+    ) -> Prediction | Predictions:
         """What photos show.
 
         Parameters
@@ -179,7 +182,7 @@ class Classifier(Closing):
             return next(self.predict_each([images], top=top))  # type: ignore[list-item]
         return Predictions(self.predict_each(images, top=top))  # type: ignore[arg-type]
 
-    def predict_each(self, images: Iterable[Photo], *, top: int = 5) -> Iterator[Prediction]:
+    def predict_each(self, images: Iterable[Photo], *, top: int = TOP) -> Iterator[Prediction]:
         """As `predict` of several, one prediction at a time, in order."""
         samples = samples_of(images)
         for index, result, unknown in self._each(samples):
@@ -212,7 +215,7 @@ class Classifier(Closing):
         data: Path,
         *,
         training_photos: bool = False,
-        max_bad: float = 0.05,
+        max_bad: float = MAX_BAD,
         page: Path | None = None,
         progress: Progress = no_progress,
     ) -> EvaluateRecord:

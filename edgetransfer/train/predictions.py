@@ -35,7 +35,7 @@ class Predictions(list[Prediction]):
         for found in self:
             counts[_said(found)] = counts.get(_said(found), 0) + 1
         often = sorted(counts.items(), key=lambda pair: -pair[1])
-        text = f"Predictions({len(self):,} photos"
+        text = f"Predictions({len(self):,} photo{'' if len(self) == 1 else 's'}"
         for name, times in often:
             part = f"; {name[:40]!r} {times:,}"
             if len(text) + len(part) > LONGEST - len("; …)"):

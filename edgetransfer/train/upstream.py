@@ -21,6 +21,7 @@ from edgetransfer.features import FeatureExtractor, default_cache_folder
 from edgetransfer.images import SUFFIXES
 from edgetransfer.metrics import Accuracy
 from edgetransfer.reports.evaluate import ClassifierRecord
+from edgetransfer.settings.shared import MAX_BAD
 from edgetransfer.train.class_names import match_classes, wnid_of
 from edgetransfer.train.opening import limited_threads
 from edgetransfer.train.skipping import SkippedImages
@@ -53,7 +54,7 @@ class UpstreamTest:
     engine: str = AUTO
     threads: int | None = None
     batch_size: int = 64
-    max_bad: float = 0.05
+    max_bad: float = MAX_BAD
 
     def __post_init__(self) -> None:
         if self.batch_size < 1:

@@ -1,15 +1,11 @@
-"""Intervals and the relative error increase, by hand."""
+"""Intervals, by hand."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from edgetransfer.benchmark.statistics import (
-    mean_and_standard_error,
-    median_interval,
-    relative_error_increase,
-)
+from edgetransfer.benchmark.statistics import median_interval
 
 
 def test_one_value_is_its_own_interval():
@@ -35,18 +31,3 @@ def test_the_interval_covers_the_true_median_about_as_often_as_it_says():
 def test_the_interval_is_the_same_each_time():
     values = np.random.default_rng(1).normal(size=9).tolist()
     assert median_interval(values) == median_interval(values)
-
-
-def test_relative_error_increase():
-    # 15 % error against 10 %: half as much again.
-    assert relative_error_increase(0.85, 0.90) == pytest.approx(0.5)
-    assert relative_error_increase(0.95, 0.90) == pytest.approx(-0.5)
-    assert relative_error_increase(0.9, 1.0) is None
-
-
-def test_standard_error():
-    mean, error = mean_and_standard_error([1.0, 2.0, 3.0, 6.0])
-    assert mean == 3.0
-    # Deviations -2, -1, 0, 3: variance 14 / 3, over four values.
-    assert error == pytest.approx((14 / 3 / 4) ** 0.5)
-    assert mean_and_standard_error([1.0]) == (1.0, None)

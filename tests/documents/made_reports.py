@@ -57,6 +57,8 @@ def commands(folder: Path) -> Iterator[tuple[str, list[str]]]:
     yield "train", [*trained, *out("lbfgs"), "--solver", "lbfgs"]
     online = ["--online", "--epochs", "1", "--val-fraction", "0.2"]
     yield "train", [*trained, *out("online"), *online]
+    data = ["--data", str(photos), "--backbone", str(backbone), "--max-bad", "0.2"]
+    yield "compare", [*data, *out("compared"), "--baseline", "tinyresnet-90"]
     yield "extract", [*trained, *out("features")]
     yield "train", ["--data", str(folder / "features"), *out("from-tables"), "--max-bad", "0.2"]
     yield "evaluate", [str(folder / "cached"), str(photos / "test")]

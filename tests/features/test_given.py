@@ -27,6 +27,7 @@ FORMS = {
     "picture": lambda path: Image.open(path).copy(),
     "array": lambda path: np.asarray(Image.open(path)),
     "reversed array": lambda path: np.asarray(Image.open(path))[::-1][::-1],
+    "upload": lambda path: io.BytesIO(path.read_bytes()),
     "sample": lambda path: Sample(id="x", source=path),
 }
 
@@ -45,6 +46,19 @@ def test_a_picture_of_any_mode_is_what_its_file_is(mode: str) -> None:
         assert decode_image(sample.read()).shape == expected.shape
     else:
         np.testing.assert_array_equal(decode_image(sample.read()), expected)
+
+
+def test_a_file_that_gives_no_bytes_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_text("text")
+    with (
+        (tmp_path / "a.jpg").open(encoding="utf-8") as file,
+        pytest.raises(DataError, match="'rb'"),
+    ):
+        sample_of(file)  # type: ignore[arg-type]
+    closed = io.BytesIO(b"x")
+    closed.close()
+    with pytest.raises(DataError, match="image 3: cannot be read"):
+        sample_of(closed, 3)
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
