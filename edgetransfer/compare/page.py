@@ -7,12 +7,16 @@ from collections.abc import Sequence
 from edgetransfer.charts.svg import Axis, Chart
 from edgetransfer.metrics.conventions import TITLES
 from edgetransfer.pages.html import count, framed, head, plain, share, table, text
-from edgetransfer.pages.style import STYLE
+from edgetransfer.pages.style import CHART_STYLE, STYLE
 from edgetransfer.reports.compare import AlphaRecord, CompareRecord, ResultRecord
 from edgetransfer.reports.train import MetricName
 
 NAMES = {"linear": "Linear heads", "full": "Full finetuning"}
-COLOURS = "".join(f"--series-{i}:var(--k{i});" for i in range(8))
+LEGEND = """
+td small{display:block}figure{margin:0}
+figure ul{list-style:none;display:flex;flex-wrap:wrap;gap:2px 14px;padding:0;margin:6px 0;
+font-size:13px}figure .dot{display:inline;width:12px;margin:0}
+"""
 
 
 def comparison_page(report: CompareRecord) -> str:
@@ -35,7 +39,7 @@ def comparison_page(report: CompareRecord) -> str:
             f"{_alpha_chart(report, alphas)}{_difficulty_chart(report, results)}</section>"
         )
     body += f"<section><h2>Backbones</h2>{_backbones(report)}</section></main>"
-    return framed("Backbones compared", body, f"{STYLE}\n.chart{{{COLOURS}}}\n", "")
+    return framed("Backbones compared", body, STYLE + CHART_STYLE + LEGEND, "")
 
 
 def _accuracies(report: CompareRecord, results: Sequence[ResultRecord]) -> str:
@@ -48,7 +52,7 @@ def _accuracies(report: CompareRecord, results: Sequence[ResultRecord]) -> str:
     for backbone in report["backbones"]:
         own = [found[data["name"], backbone["name"]] for data in report["data"]]
         body += f'<tr><th scope="row">{text(backbone["name"])}</th>'
-        body += "".join(f"<td>{_accuracy(result)}</td>" for result in own)
+        body += "".join(f"<td>{_accuracy(result, report['baseline'])}</td>" for result in own)
         times = ", ".join(f"{result['seconds_per_epoch']:,.2f}" for result in own)
         body += f"<td>{times}</td></tr>"
     return table("Accuracies", heads, body)
@@ -59,8 +63,9 @@ def _metric(name: str) -> str:
     return TITLES[metric]
 
 
-def _accuracy(result: ResultRecord) -> str:
-    error, alpha = result["standard_error"], result["alpha"]
+def _accuracy(result: ResultRecord, baseline: str) -> str:
+    error = result["standard_error"]
+    alpha = None if result["backbone"] == baseline else result["alpha"]
     said = share(result["mean"]) + ("" if error is None else f" ± {100 * error:.1f}")
     return said + ("" if alpha is None else f"<small>alpha {100 * alpha:+.1f}&#8239;%</small>")
 
@@ -127,7 +132,7 @@ def _difficulty_chart(report: CompareRecord, results: Sequence[ResultRecord]) ->
         series = order.index(backbone)
         chart.point(x, y, series=series, tooltip=f"{backbone} on {data}: {y:+.1f} %")
     legend = "".join(
-        f'<li><svg viewBox="0 0 12 12" width="12" height="12" aria-hidden="true"><circle cx="6" '
+        f'<li><svg class="dot" viewBox="0 0 12 12" aria-hidden="true"><circle cx="6" '
         f'cy="6" r="5" fill="var(--series-{i % 8})"/></svg> {text(name)}</li>'
         for i, name in enumerate(order)
     )

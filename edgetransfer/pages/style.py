@@ -71,12 +71,16 @@ dl.facts dd{margin-bottom:6px}.photos{grid-template-columns:repeat(auto-fill,min
 @media print{:root{color-scheme:light}.wide{overflow:visible}nav{display:none}}
 """ + "".join(f".f{i}{{fill:var(--k{i})}}" for i in range(8))
 
-CHART_STYLE = """
+CHART_STYLE = (
+    """
 .chart svg{display:block;width:100%;height:auto;max-width:640px;margin-top:10px}
 .chart text{fill:currentColor;font-size:12px}.chart .title{fill:var(--muted)}
 .chart .grid{stroke:var(--rule);stroke-width:1}.chart .axis{stroke:var(--muted);fill:none}
-.chart{--series-0:var(--k0);--series-1:var(--k1)}
-"""
+.chart .reference{stroke:var(--muted)}
+.chart{"""
+    + "".join(f"--series-{i}:var(--k{i});" for i in range(8))
+    + "}\n"
+)
 
 # A point of the map says which photo it is: its picture is shown beside the pointer, or where the
 # keyboard has gone. Without the script the browser shows the point's title.

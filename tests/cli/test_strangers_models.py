@@ -36,6 +36,8 @@ CALLS = {
     "compact": "{} --out out.onnx",
     "benchmark": "--baseline {} --backbone net.onnx --data photos --out out",
     "benchmark --backbone": "--baseline net.onnx --backbone {} --data photos --out out",
+    "compare": "--baseline {} --backbone net.onnx --data photos --out out",
+    "compare --backbone": "--baseline net.onnx --backbone {} --data photos --out out",
     "tune": "{}",
     "export": "{run} --out out.onnx",
     "import": "{} --out out.onnx",

@@ -24,7 +24,8 @@ from pathlib import Path
 
 from edgetransfer.errors import EdgeTransferError
 from tests.disk.commands import Done, Mode
-from tests.disk.scenes import SCENES, Scene, Stage, leftovers, outcome, readable_state
+from tests.disk.outcomes import leftovers, outcome, readable_state
+from tests.disk.scenes import SCENES, Scene, Stage
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,7 +19,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.disk.commands import Done, Mode
-from tests.disk.scenes import SCENES, Argv, Scene, Stage, outcome, streamed, trained
+from tests.disk.outcomes import outcome
+from tests.disk.scenes import SCENES, Argv, Scene, Stage, streamed, trained
 
 NAMED = {scene.name: scene for scene in SCENES}
 OVER_RUN = ("train --overwrite", "finetune --overwrite", "report RUN")

@@ -222,6 +222,19 @@ def test_usual_candidate_stays_unless_another_is_better_beyond_doubt():
     assert votes.choose([usual, little, much], 0) == 2
 
 
+@pytest.mark.parametrize("many", [False, True])
+@pytest.mark.parametrize("shots", [1, 2, 4])
+def test_the_map_of_few_photos_is_the_one_that_costs_least(shots, many, monkeypatch):
+    if many:
+        for module in (spectrum, closed_form):
+            monkeypatch.setattr(module, "PRECISE", 0)
+    rng = np.random.default_rng(shots)
+    labels = np.repeat(np.arange(6), shots)
+    rows = np.abs(rng.standard_normal((len(labels), 4)) + 2 * np.eye(6, 4)[labels])
+    chosen = ClosedFormSolver().fit(rows.astype(np.float32), labels, tuple("abcdef")).chosen
+    assert (chosen.solver, chosen.map) == ("lda+ridge", "l2")
+
+
 def test_few_photos_are_no_worse_than_nearest_means():
     differences = []
     for seed in range(10):

@@ -9,12 +9,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from edgetransfer.data.streams import Arrival
 from edgetransfer.errors import RunFolderError, UsageError
 from edgetransfer.heads import LinearHead
 from edgetransfer.stream import OnlineLearner, export, forget, rollback, run_stream, saved_states
 from edgetransfer.stream.keeping.checkpoints import CheckpointFolder
+from edgetransfer.stream.rewind import _end
 from tests.stream.stream_pictures import fake_eyes, final_state, label_of, picture, settings_for
 
 EVERY = {"checkpoint_seconds": 0.0, "checkpoints": 100}
@@ -237,3 +240,21 @@ def test_the_page_is_of_the_run_as_it_is(tmp_path: Path) -> None:
     assert not (run / "report.html").exists()
     learn(run, 45, 48)
     assert f"<bdi>{label_of(0)}</bdi>" not in (run / "report.html").read_text(encoding="utf-8")
+
+
+@given(
+    st.lists(st.integers(0, 9), max_size=8),
+    st.integers(-1, 10),
+)
+def test_a_time_is_one_place_or_is_refused(times: list[int], moment: int) -> None:
+    """However the clock jumped: before the place all is earlier, behind it all is later."""
+    places = [
+        place
+        for place in range(len(times) + 1)
+        if all(t <= moment for t in times[:place]) and all(t > moment for t in times[place:])
+    ]
+    if places:
+        assert [_end(times, float, moment, Path("run"))] == places
+    else:
+        with pytest.raises(UsageError, match="the clock was set back"):
+            _end(times, float, moment, Path("run"))
