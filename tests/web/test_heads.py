@@ -170,6 +170,17 @@ def test_strange_request_lines(bare: Bare, line: bytes, status: int) -> None:
     assert answered[:1] == ([status] if status else [])
 
 
+@pytest.mark.parametrize(
+    ("request_line", "allowed"), [(b"POST /", b"GET"), (b"GET /body", b"POST"), (b"PUT /", b"GET")]
+)
+def test_who_asks_by_another_method_is_told_which(
+    bare: Bare, request_line: bytes, allowed: bytes
+) -> None:
+    answer = bare.raw(request_line + b" HTTP/1.1\r\n" + HOST + b"Content-Length: 0\r\n\r\n")
+    assert statuses(answer) == [405]
+    assert b"\r\nAllow: " + allowed + b"\r\n" in answer
+
+
 def test_an_upgrade_is_not_followed(bare: Bare) -> None:
     more = b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
     key = b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
