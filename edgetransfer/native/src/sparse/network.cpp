@@ -177,15 +177,18 @@ Operator read_operator(Reader& reader, const std::vector<Tensor>& tensors) {
   return op;
 }
 
-// Each tensor is written before it is read; the input never.
+// Each tensor is written before it is read, and not after; the input never.
 void check_order(const Network& network) {
-  std::vector<bool> written(network.tensors.size(), false);
+  std::vector<bool> written(network.tensors.size(), false), read(network.tensors.size(), false);
   written[network.input] = true;
   for (const Operator& op : network.operators) {
     require(written[op.in] && (op.second < 0 || written[op.second]),
             "an operator reads a tensor that nothing has written");
     require(op.out != network.input, "an operator writes the network's input");
     require(op.kind == Kind::copy || !written[op.out], "a tensor is written twice");
+    require(!read[op.out], "a tensor is written after it was read");
+    read[op.in] = true;
+    if (op.second >= 0) read[op.second] = true;
     written[op.out] = true;
   }
   require(written[network.output], "nothing writes the output");
