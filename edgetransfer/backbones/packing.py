@@ -136,10 +136,10 @@ def unpack(packed: bytes) -> bytes:
         raise BackboneError("is a packed backbone of another version: update edgetransfer")
     try:
         header, parts = _read(packed)
-        content = _joined(header, parts)
+        content, checksum = _joined(header, parts), header["sha256"]
     except (ValueError, KeyError, TypeError, IndexError, struct.error, zlib.error) as error:
         raise BackboneError(f"is damaged ({error}): install edgetransfer again") from error
-    if hashlib.sha256(content).hexdigest() != header["sha256"]:
+    if hashlib.sha256(content).hexdigest() != checksum:
         raise BackboneError("is damaged (its checksum differs): install edgetransfer again")
     return content
 

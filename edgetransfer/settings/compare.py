@@ -109,7 +109,7 @@ class ComparisonSettings(Machine, CardOverrides):
         named = (self.baseline, *self.backbones)
         if len(set(named)) < len(named):
             raise UsageError("a backbone is named twice")
-        if len({path.resolve() for path in self.data}) < len(self.data):
+        if len({path.absolute() for path in self.data}) < len(self.data):
             raise UsageError("a data set is named twice")
         self.training(self.baseline, self.data[0], self.out, seed=0, held_out=0)
 

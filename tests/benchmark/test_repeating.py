@@ -12,9 +12,7 @@ from edgetransfer.benchmark import BenchmarkSettings, run_benchmark
 from edgetransfer.benchmark.provenance import benchmark_command
 from edgetransfer.benchmark.repeating import compared_with, read_report, repeated
 from edgetransfer.errors import DataError, UsageError
-from tests.benchmark.test_run import Turns, settings
-
-__all__ = ["settings"]
+from tests.benchmark.turns import Turns
 
 
 def interval(median, low, high):

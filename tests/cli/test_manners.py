@@ -34,6 +34,7 @@ CALLS = {
     "sparsify": "{} --method magnitude --out out.onnx",
     "compact": "{} --out out.onnx",
     "benchmark": "--baseline {} --data photos --out out",
+    "compare": "--data {} --baseline net.onnx --backbone tinyresnet-90 --out out",
     "tune": "{}",
     "export": "{} --out out.onnx",
     "check": "{}",
@@ -46,6 +47,7 @@ TAKES_FOLDERS = {"train", "extract", "pretrain", "finetune", "stream", "evaluate
 TAKES_FOLDERS |= {
     "audit",
     "report",
+    "compare",
     "search",
     "track",
     "serve",

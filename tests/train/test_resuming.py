@@ -56,7 +56,7 @@ def test_killed_and_resumed_run_is_bit_identical(settings, tmp_path):
         "from edgetransfer import LinearTraining, train_linear\n"
         "train_linear(LinearTraining(backbone=sys.argv[1], data=Path(sys.argv[2]), "
         "out=Path(sys.argv[3]), cache_dir=Path(sys.argv[4]), mode='online', solver='sgd', "
-        "epochs=40, batch_size=8, engine='onnxruntime', learning_rate=0.1, "
+        "epochs=40, batch_size=8, engine='onnxruntime', learning_rate=0.1, threads=1, "
         "checkpoint_seconds=0.0))\n"
     )
     arguments = [settings.backbone, settings.data, settings.out, settings.cache_dir]

@@ -132,6 +132,9 @@ Operator read_operator(Reader& reader, const std::vector<Tensor>& tensors) {
   for (int* field : {&op.stride_y, &op.stride_x}) *field = reader.number(1, 64, "a stride");
   for (int* field : {&op.dilation_y, &op.dilation_x}) *field = reader.number(1, 64, "a dilation");
   for (int* field : {&op.pad_top, &op.pad_left}) *field = reader.number(0, 4096, "a padding");
+  require(op.has_window() || (op.kernel_h * op.kernel_w == 1 && op.stride_y * op.stride_x == 1 &&
+                              op.dilation_y * op.dilation_x == 1 && !op.pad_top && !op.pad_left),
+          "an operator has a window that needs none");
   op.channel_offset = reader.number(0, 1 << 20, "a channel offset");
   op.row_offset = reader.number(0, 4096, "a row offset");
   op.column_offset = reader.number(0, 4096, "a column offset");
