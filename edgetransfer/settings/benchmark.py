@@ -17,6 +17,8 @@ from edgetransfer.settings.shared import (
     Augmentation,
     BatchSize,
     CardOverrides,
+    ComparedBackbones,
+    DataSets,
     EngineName,
     LearningRate,
     Machine,
@@ -138,26 +140,12 @@ class BenchmarkSettings(Augmentation, Machine, CardOverrides):
     out: Annotated[
         Path, Opt("Where measurements and report go.", metavar="DIR", flag="--out -o", free=True)
     ]
-    data: Annotated[
-        tuple[Path, ...],
-        Opt(
-            "Labelled photos, as for train; may be given more than once.",
-            metavar="DIR|MANIFEST",
-            flag="--data -d",
-        ),
-    ] = ()
+    data: DataSets = ()
     baseline: Annotated[
         str | None,
         Opt("The dense backbone that the others are compared with.", metavar="FILE|NAME"),
     ] = None
-    backbones: Annotated[
-        tuple[str, ...],
-        Opt(
-            "A backbone to compare; may be given more than once.",
-            metavar="FILE|NAME",
-            flag="--backbone",
-        ),
-    ] = ()
+    backbones: ComparedBackbones = ()
     synthetic: Annotated[
         tuple[SyntheticFamily, ...],
         Opt(

@@ -12,6 +12,8 @@ from edgetransfer.settings.option import Opt, settle
 from edgetransfer.settings.shared import (
     DEFAULT_BACKBONE,
     CardOverrides,
+    ComparedBackbones,
+    DataSets,
     Engine,
     Machine,
     MaxBad,
@@ -64,26 +66,12 @@ class ComparisonSettings(Machine, CardOverrides):
         Path,
         Opt("Where runs and report go.", metavar="DIR", flag="--out -o", free=True),
     ]
-    data: Annotated[
-        tuple[Path, ...],
-        Opt(
-            "Labelled photos, as for train; may be given more than once.",
-            metavar="DIR|MANIFEST",
-            flag="--data -d",
-        ),
-    ] = ()
+    data: DataSets = ()
     baseline: Annotated[
         str,
         Opt("The dense backbone that errors are related to.", metavar="FILE|NAME"),
     ] = DEFAULT_BACKBONE
-    backbones: Annotated[
-        tuple[str, ...],
-        Opt(
-            "A backbone to compare; may be given more than once.",
-            metavar="FILE|NAME",
-            flag="--backbone",
-        ),
-    ] = ()
+    backbones: ComparedBackbones = ()
     transfer: Annotated[
         Transfers, Opt("A head on fixed features, all non-zero weights, or both.")
     ] = "linear"

@@ -43,6 +43,22 @@ Data = Annotated[
     ),
 ]
 TestData = Annotated[Path | None, Opt("Images to test on at the end.", metavar="DIR|MANIFEST")]
+DataSets = Annotated[
+    tuple[Path, ...],
+    Opt(
+        "Labelled photos, as for train; may be given more than once.",
+        metavar="DIR|MANIFEST",
+        flag="--data -d",
+    ),
+]
+ComparedBackbones = Annotated[
+    tuple[str, ...],
+    Opt(
+        "A backbone to compare; may be given more than once.",
+        metavar="FILE|NAME",
+        flag="--backbone",
+    ),
+]
 Recipe = Annotated[
     RecipeName,
     Opt(
