@@ -125,11 +125,23 @@ def _check(out: Path) -> None:
         raise TakenError(f"{out}: not empty, and not a comparison's folder; choose another --out")
 
 
+def _delete(runs: Path) -> None:
+    """All of them, or none is trained: one that stayed would be taken for one of these settings."""
+    try:
+        if runs.exists():
+            shutil.rmtree(runs)
+    except OSError as error:
+        raise RunFolderError(
+            f"{error.filename or runs}: cannot be deleted: {error.strerror or error}; delete it, "
+            "or choose another --out"
+        ) from error
+
+
 def _begin(settings: ComparisonSettings, *, overwrite: bool) -> None:
     path = settings.out / CONFIG
     now = json.loads(json.dumps(dump(settings)))
     if path.is_file() and overwrite:
-        shutil.rmtree(settings.out / RUNS, ignore_errors=True)
+        _delete(settings.out / RUNS)
     elif path.is_file():
         try:
             before = json.loads(path.read_text(encoding="utf-8"))

@@ -16,7 +16,13 @@ from edgetransfer.compare.contestants import Contestant, Task
 from edgetransfer.compare.judging import Result, Results, advice, alpha_of
 from edgetransfer.compare.running import cells, is_done
 from edgetransfer.compare.writing import results_tex
-from edgetransfer.errors import DataError, EdgeTransferError, TakenError, UsageError
+from edgetransfer.errors import (
+    DataError,
+    EdgeTransferError,
+    RunFolderError,
+    TakenError,
+    UsageError,
+)
 from edgetransfer.metrics.conventions import Metric
 from edgetransfer.reports.compare import CompareRecord
 from edgetransfer.settings.compare import ComparisonSettings, Transfer
@@ -160,6 +166,19 @@ def test_a_strange_folder_is_left_alone(settings: ComparisonSettings) -> None:
         with pytest.raises(TakenError, match="not a comparison's folder"):
             compare(settings, overwrite=overwrite)
     assert [path.name for path in settings.out.iterdir()] == ["letters.txt"]
+
+
+def test_runs_that_cannot_be_deleted_are_not_taken_for_new_ones(
+    settings: ComparisonSettings, tmp_path: Path
+) -> None:
+    settings.out.mkdir()
+    (settings.out / "compare.json").write_text('{"solver": "lda"}')
+    (tmp_path / "elsewhere").mkdir()
+    (settings.out / "runs").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(RunFolderError, match="runs: cannot be deleted"):
+        compare(settings, overwrite=True)
+    assert (settings.out / "compare.json").read_text() == '{"solver": "lda"}'
+    assert (tmp_path / "elsewhere").is_dir()
 
 
 @pytest.mark.slow
