@@ -39,8 +39,11 @@ if TYPE_CHECKING:
         predict as predict,
         train_linear as train_linear,
     )
-    from edgetransfer.api.comparing import compare_backbones as compare_backbones
-    from edgetransfer.api.comparing import run_benchmark as run_benchmark
+    from edgetransfer.api.comparing import (
+        analyse_networks as analyse_networks,
+        compare_backbones as compare_backbones,
+        run_benchmark as run_benchmark,
+    )
     from edgetransfer.api.extracting import extract_features as extract_features
     from edgetransfer.api.judging import (
         audit_photos as audit_photos,
@@ -81,6 +84,7 @@ if TYPE_CHECKING:
     )
     from edgetransfer.features.columns import PhotoFeatures as PhotoFeatures
     from edgetransfer.settings.address import AddressSettings as AddressSettings
+    from edgetransfer.settings.analyse import AnalysisSettings as AnalysisSettings
     from edgetransfer.settings.audit import AuditSettings as AuditSettings
     from edgetransfer.settings.benchmark import (
         BenchmarkSettings as BenchmarkSettings,
@@ -123,7 +127,7 @@ _NAMES = {
         *("evaluate", "evaluate_backbone", "export", "finetune_backbone", "predict"),
         *("train_linear",),
     ),
-    "edgetransfer.api.comparing": ("compare_backbones", "run_benchmark"),
+    "edgetransfer.api.comparing": ("analyse_networks", "compare_backbones", "run_benchmark"),
     "edgetransfer.api.extracting": ("extract_features",),
     "edgetransfer.api.judging": ("audit_photos", "compare_runs", "write_page"),
     "edgetransfer.api.machine": ("describe_machine", "run_demo"),
@@ -156,6 +160,7 @@ _NAMES = {
     "edgetransfer.estimators": ("BackboneFeatures", "HeadClassifier"),
     "edgetransfer.features.columns": ("PhotoFeatures",),
     "edgetransfer.settings.address": ("AddressSettings",),
+    "edgetransfer.settings.analyse": ("AnalysisSettings",),
     "edgetransfer.settings.audit": ("AuditSettings",),
     "edgetransfer.settings.benchmark": ("BenchmarkSettings", "SyntheticFamily"),
     "edgetransfer.settings.compare": ("ComparisonSettings",),
