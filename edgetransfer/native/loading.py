@@ -17,6 +17,8 @@ TOLD = (
     "step_weight_decay_at",
     "most_batch",
     "column_multiple",
+    "walk_bytes",
+    "norm_bytes",
 )
 
 
