@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import onnx
 import torch
@@ -21,7 +21,7 @@ from edgetransfer.finetune.module import Step
 from edgetransfer.graphs.graph import attribute
 from edgetransfer.masked import TrainingThreads
 
-Value = Tensor | Laned
+Value: TypeAlias = Tensor | Laned
 
 ALONE = frozenset(
     [
@@ -170,9 +170,7 @@ def _batch_norm(
         share: float | None = None,
     ) -> Value:
         if not isinstance(x, Laned):
-            return call(
-                x, scale, shift, mean, var, training=training, again=again, share=share
-            )
+            return call(x, scale, shift, mean, var, training=training, again=again, share=share)
         count = x.images * x.map.shape[1] * x.map.shape[2]
         if not (training and scale.requires_grad and count > 1):
             factor = scale / torch.sqrt(var + epsilon)

@@ -53,9 +53,7 @@ def from_lanes(x: Laned, threads: TrainingThreads) -> Tensor:
     return found[:, :, 0, 0] if x.flat else found
 
 
-def convolved(
-    x: Laned, weights: Tensor, bias: Tensor | None, layer: MaskedConvolution
-) -> Laned:
+def convolved(x: Laned, weights: Tensor, bias: Tensor | None, layer: MaskedConvolution) -> Laned:
     """A convolution at a fixed mask; weights are (O, C / groups, kh, kw)."""
     return x.with_map(_Convolution.apply(x.map, weights, bias, layer))
 

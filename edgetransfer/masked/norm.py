@@ -1,9 +1,9 @@
 """Batch-norm over maps in lanes, with the ReLU behind it, in the native library; without torch.
 
-y = scale * z + shift with z = (x - mean) / sqrt(variance + epsilon), over all images and pixels of a
-channel. Its gradients are those of Ioffe and Szegedy (ICML 2015), section 3: with means over the
-same numbers, x' = scale / sqrt(variance + epsilon) * (y' - mean(y') - z * mean(y' * z)). What a ReLU
-lets through is computed again, so nothing but x is kept.
+y = scale * z + shift with z = (x - mean) / sqrt(variance + epsilon), over all images and pixels of
+a channel. Its gradients are those of Ioffe and Szegedy (ICML 2015), section 3: with means over the
+same numbers, x' = scale / sqrt(variance + epsilon) * (y' - mean(y') - z * mean(y' * z)). What a
+ReLU lets through is computed again, so nothing but x is kept.
 """
 
 from __future__ import annotations

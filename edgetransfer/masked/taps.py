@@ -1,8 +1,8 @@
 """Which numbers each non-zero weight of a convolution multiplies, as lists that kernels walk.
 
-A list has an entry a non-zero weight: how far its input lies from where a window begins, and the
-place of its value among all weights. Masks do not change in a training, so lists are made once; the
-values are gathered anew for each pass. The backward passes are walks over the same taps, as in
+A list has an entry for each non-zero weight: how far its input lies from where a window begins, and
+the place of its value among all weights. Masks do not change in a training, so lists are made once;
+the values are gathered anew for each pass. The backward passes are walks over the same taps, as in
 Nikdan et al., "SparseProp" (ICML 2023), section 3: by the input a sparse convolution over
 transposed taps, by the weights a product of two maps at each non-zero weight alone.
 """
@@ -43,9 +43,7 @@ class Window:
 
     def padded(self, size: tuple[int, int]) -> tuple[int, int]:
         """The size of a map with its zeros."""
-        first, second = (
-            s + b + e for s, b, e in zip(size, self.begins, self.ends, strict=True)
-        )
+        first, second = (s + b + e for s, b, e in zip(size, self.begins, self.ends, strict=True))
         return first, second
 
     def made(self, size: tuple[int, int]) -> tuple[int, int]:
@@ -99,8 +97,10 @@ class Taps:
 
 @dataclass(frozen=True, kw_only=True)
 class Entries:
-    """The non-zero weights of a mask, (n,) int64 each: output and input channel, row and column in
-    the window, and place among the weights."""
+    """The non-zero weights of a mask, (n,) int64 each.
+
+    Output and input channel, row and column in the window, and place among the weights.
+    """
 
     output: Places
     input: Places
@@ -139,18 +139,14 @@ def _looks(entries: Entries, window: Window, width: int, channels: int) -> Place
     return (pixels * channels + entries.input) * LANES
 
 
-def for_outputs(
-    entries: Entries, window: Window, width: int, channels: int, outputs: int
-) -> Taps:
+def for_outputs(entries: Entries, window: Window, width: int, channels: int, outputs: int) -> Taps:
     """Taps of the forward pass: a row an output channel, over a map padded to this width."""
     return Taps.ordered(
         entries.output, outputs, _looks(entries, window, width, channels), entries.place
     )
 
 
-def for_weights(
-    entries: Entries, window: Window, width: int, channels: int, outputs: int
-) -> Taps:
+def for_weights(entries: Entries, window: Window, width: int, channels: int, outputs: int) -> Taps:
     """The same for the gradients of the weights, by groups of input channels.
 
     A strip of the inputs of one group stays in the first cache while all output channels go over
@@ -215,9 +211,7 @@ class _Axis:
     taps: dict[int, int]
 
 
-def _axes(
-    size: int, kernel: int, stride: int, dilation: int, begin: int
-) -> Iterator[_Axis]:
+def _axes(size: int, kernel: int, stride: int, dilation: int, begin: int) -> Iterator[_Axis]:
     """Pixel i took part through tap k in output (i + begin - k * dilation) / stride."""
     for remainder in range(stride):
         first = (remainder - begin) % stride
@@ -268,9 +262,7 @@ def for_inputs(
                     taps=Taps.ordered(own.input, channels, offsets, own.place),
                 )
             )
-    return InputWalk(
-        begins=(begins[0], begins[1]), ends=(ends[0], ends[1]), phases=tuple(phases)
-    )
+    return InputWalk(begins=(begins[0], begins[1]), ends=(ends[0], ends[1]), phases=tuple(phases))
 
 
 def _table(taps: dict[int, int], kernel: int, low: int) -> Places:

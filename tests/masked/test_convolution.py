@@ -88,7 +88,7 @@ def cases(draw: st.DrawFn) -> dict[str, Any]:
     }
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(cases())
 def test_it_is_the_convolution_of_the_weights_that_are_kept(case: dict[str, Any]) -> None:
     rng = np.random.default_rng(case["seed"])

@@ -14,7 +14,7 @@ constexpr int64_t kLanes = 16;
 // over `in`. No pixel needs a question: what is looked at beyond a map is there, as zeros.
 struct Walk {
   const float* in;
-  float* out;         // written by `convolve`, read by `correlate`
+  float* out;  // written by `convolve`, read by `correlate`
   int64_t in_size, out_size;
   int64_t in_block, in_row, in_pixel;
   int64_t out_block, out_row, out_pixel;
@@ -34,13 +34,13 @@ struct Norm {
   const float* gradient;  // by the output
   float* out;             // the output, or the gradient by x
   int64_t blocks, pixels, channels;
-  int64_t images;         // at most 16 * blocks
+  int64_t images;               // at most 16 * blocks
   const float *mean, *inverse;  // of each channel: mean, 1 / sqrt(variance + epsilon)
   const float *scale, *shift;
   double *first, *second;  // (channels) each: sums of x - x0, (x - x0)^2; or of g, g (x - mean)
   const float* origin;     // x0 of each channel
   const float *by_shift, *by_scale;  // of the backward pass: means of g and of g times normalised x
-  int64_t rectified;       // whether a ReLU follows
+  int64_t rectified;                 // whether a ReLU follows
 };
 
 struct Kernels {

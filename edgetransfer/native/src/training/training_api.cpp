@@ -41,8 +41,7 @@ void share(Threads& threads, int64_t parts, const Part& part) {
 template <typename Part>
 void share_channels(Threads& threads, int64_t channels, int64_t wanted, const Part& part) {
   const int64_t parts = std::max<int64_t>(1, std::min(wanted, channels));
-  share(threads, parts,
-        [&](int64_t i) { part(channels * i / parts, channels * (i + 1) / parts); });
+  share(threads, parts, [&](int64_t i) { part(channels * i / parts, channels * (i + 1) / parts); });
 }
 
 bool fits(int64_t blocks, int64_t rows, int64_t pixels, int64_t block, int64_t row, int64_t pixel,
@@ -64,8 +63,8 @@ bool valid(const Walk& w) {
   }
   return (!w.weights || fits(w.blocks, w.rows, w.pixels, w.in_block, w.in_row, w.in_pixel,
                              last + kLanes, w.in_size)) &&
-         fits(w.blocks, w.rows, w.pixels, w.out_block, w.out_row, w.out_pixel,
-              w.channels * kLanes, w.out_size);
+         fits(w.blocks, w.rows, w.pixels, w.out_block, w.out_row, w.out_pixel, w.channels * kLanes,
+              w.out_size);
 }
 
 bool valid(const Norm& n) {
@@ -114,9 +113,9 @@ EXPORTED int training_correlate(sparse::Threads* threads, const training::Walk* 
   if (!training::valid(w)) return 1;
   std::fill_n(w.values, w.weights, 0.0f);
   const int64_t parts = threads->count() > 1 ? 2 * threads->count() : 1;
-  training::share_channels(
-      *threads, w.channels, parts,
-      [&](int64_t first, int64_t last) { training::kernels().correlate(w, first, last); });
+  training::share_channels(*threads, w.channels, parts, [&](int64_t first, int64_t last) {
+    training::kernels().correlate(w, first, last);
+  });
   return 0;
 }
 

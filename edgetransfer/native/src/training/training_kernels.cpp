@@ -9,7 +9,9 @@ typedef float Vector __attribute__((vector_size(SPARSE_VECTOR_BYTES), aligned(4)
 constexpr int kWidth = SPARSE_VECTOR_BYTES / sizeof(float);
 constexpr int kParts = kLanes / kWidth;
 // Pixels of a strip, whose sums stay in registers beside a weight; seven divide most images' sides.
-constexpr int kStrip = SPARSE_REGISTERS / kParts >= 16 ? 14 : SPARSE_REGISTERS / kParts >= 8 ? 7 : 3;
+constexpr int kStrip = SPARSE_REGISTERS / kParts >= 16  ? 14
+                       : SPARSE_REGISTERS / kParts >= 8 ? 7
+                                                        : 3;
 
 inline Vector load(const float* from) { return *reinterpret_cast<const Vector*>(from); }
 inline void store(float* to, Vector v) { *reinterpret_cast<Vector*>(to) = v; }
@@ -53,8 +55,8 @@ inline float total(Vector v) {
 
 // One strip of every row of weights [first, last): the sum over pixels and lanes of in times out.
 template <int P>
-void correlate_strip(const Walk& w, const float* in, const float* out, int64_t group,
-                     int64_t first, int64_t last) {
+void correlate_strip(const Walk& w, const float* in, const float* out, int64_t group, int64_t first,
+                     int64_t last) {
   const int64_t step = w.in_pixel;
   for (int64_t c = first; c < last; ++c) {
     const int64_t row = group * w.channels + c;
@@ -73,7 +75,8 @@ void correlate_strip(const Walk& w, const float* in, const float* out, int64_t g
 #pragma GCC unroll 16
       for (int p = 0; p < P; ++p)
 #pragma GCC unroll 4
-        for (int j = 0; j < kParts; ++j) sums[j] += gradients[p][j] * load(x + p * step + j * kWidth);
+        for (int j = 0; j < kParts; ++j)
+          sums[j] += gradients[p][j] * load(x + p * step + j * kWidth);
       for (int half = kParts / 2; half; half /= 2)
         for (int j = 0; j < half; ++j) sums[j] += sums[j + half];
       w.values[i] += total(sums[0]);
@@ -183,11 +186,10 @@ void sum_channels(const Norm& n, int64_t first, int64_t last, const Terms& terms
 }
 
 void moments(const Norm& n, int64_t first, int64_t last) {
-  sum_channels(n, first, last,
-               [&](int64_t c, int64_t place, Vector filled, Vector& x, Vector& y) {
-                 x = (load(n.in + place) - n.origin[c]) * filled;
-                 y = x * x;
-               });
+  sum_channels(n, first, last, [&](int64_t c, int64_t place, Vector filled, Vector& x, Vector& y) {
+    x = (load(n.in + place) - n.origin[c]) * filled;
+    y = x * x;
+  });
 }
 
 // The gradient as it comes through the ReLU.
@@ -202,12 +204,11 @@ inline Vector normal(const Norm& n, int64_t c, int64_t place) {
 }
 
 void gradient_sums(const Norm& n, int64_t first, int64_t last) {
-  sum_channels(n, first, last,
-               [&](int64_t c, int64_t place, Vector, Vector& x, Vector& y) {
-                 const Vector z = normal(n, c, place);
-                 x = let_through(n, c, place, z);
-                 y = x * z;
-               });
+  sum_channels(n, first, last, [&](int64_t c, int64_t place, Vector, Vector& x, Vector& y) {
+    const Vector z = normal(n, c, place);
+    x = let_through(n, c, place, z);
+    y = x * z;
+  });
 }
 
 template <typename Made>
