@@ -28,7 +28,7 @@ class TeachRoutes:
 
     def __init__(self, room: Classroom) -> None:
         self._room = room
-        self._stream = StreamRoutes(room.board, room.intake)
+        self._stream = StreamRoutes(room.board, room.desk)
 
     def table(self) -> Routes:
         """All of them."""
