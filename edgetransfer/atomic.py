@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from time import time
+from typing import BinaryIO
 
 TRIES = 2  # deleting may fail for a moment: another program looks at the file
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
@@ -79,6 +80,25 @@ def copy_to_free(source: Path, target: Path) -> bool:
         return made.take(target)
 
 
+@contextlib.contextmanager
+def opened_atomically(path: Path) -> Iterator[BinaryIO]:
+    """A file that is written bit by bit, and has its name once the block has ended.
+
+    Raises
+    ------
+    OSError
+        As `write_atomically`. Where the block ends in an error the old file stays.
+    """
+    with contextlib.ExitStack() as left:
+        with naming(path):
+            made = _Temporary(path)
+        left.callback(made.remove)
+        yield made.file
+        with naming(path):
+            made.write(())
+            made.rename(path)
+
+
 class _Temporary:
     """A file under a temporary name.
 
@@ -93,20 +113,20 @@ class _Temporary:
         if handle is None:
             self._path = _temporary_name(path, uuid.uuid4().hex[:8])
             handle = os.open(self._path, _NEW, 0o666)
-        self._file = os.fdopen(handle, "wb")
+        self.file = os.fdopen(handle, "wb")
         self._renamed = False
 
     def write(self, content: Sequence[bytes | memoryview]) -> None:
         """Write the whole content, and flush it to disk."""
-        self._file.writelines(content)
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        self.file.writelines(content)
+        self.file.flush()
+        os.fsync(self.file.fileno())
 
     def copy(self, source: Path) -> None:
         """Write what a file holds, and give it that file's times and mode where that can be."""
         with source.open("rb") as file:
-            shutil.copyfileobj(file, self._file)
-        self._file.flush()
+            shutil.copyfileobj(file, self.file)
+        self.file.flush()
         with contextlib.suppress(OSError):
             shutil.copystat(source, self._path)
 
@@ -125,10 +145,10 @@ class _Temporary:
     def rename(self, path: Path) -> None:
         """Give it its name; from then on it is no temporary file."""
         if not POSIX:  # Windows renames no open file
-            self._file.close()
+            self.file.close()
         os.replace(self._path, path)
         self._renamed = True
-        self._file.close()
+        self.file.close()
 
     def remove(self) -> None:
         """Take away what was not renamed; what failed before it is what counts."""
@@ -143,7 +163,7 @@ class _Temporary:
 
     def _close(self) -> None:
         with contextlib.suppress(OSError):
-            self._file.close()
+            self.file.close()
 
 
 def _temporary_name(path: Path, mark: str = "0" * 8) -> Path:

@@ -4,6 +4,7 @@
     ├── UsageError             2   the call itself does not fit together
     │   └── TakenError         2   --out names something that is there (also a RunFolderError)
     ├── RunFolderError         1   a run folder that is missing, not one, or another process's
+    │   └── OwnedError         1   another process has it
     ├── DataError              3   what was given to learn from cannot be used
     │   ├── ImageError         3   one image that cannot be decoded
     │   ├── BackboneError      3   an ONNX file or card that cannot be used
@@ -40,6 +41,20 @@ class UsageError(EdgeTransferError):
 
 class RunFolderError(EdgeTransferError):
     """A run folder that is missing, owned by another process, or not a run folder."""
+
+
+class OwnedError(RunFolderError):
+    """A folder that another process has.
+
+    Parameters
+    ----------
+    listens
+        Whether that process can be asked to change it; see `edgetransfer.runs.asking`.
+    """
+
+    def __init__(self, message: str, *, listens: bool = False) -> None:
+        super().__init__(message)
+        self.listens = listens
 
 
 class TakenError(UsageError, RunFolderError):

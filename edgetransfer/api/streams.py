@@ -133,6 +133,8 @@ def forget_samples(
 ) -> Report:
     """Remove samples, or whole classes, from a stream's memory for good.
 
+    A stream that is running is asked to do it.
+
     Parameters
     ----------
     run
@@ -147,7 +149,7 @@ def forget_samples(
     UsageError
         If nothing is named, or a class is not known.
     RunFolderError
-        If it is no stream's run, or the stream is running.
+        If it is no stream's run, or in use by a process that cannot be asked.
 
     Examples
     --------
@@ -163,7 +165,9 @@ def forget_samples(
 
 
 def relabel_samples(run: str | Path, ids: Iterable[str], label: str) -> Report:
-    """Give samples of a stopped stream another label, as if they had always had it.
+    """Give samples of a stream another label, as if they had always had it.
+
+    A stream that is running is asked to do it.
 
     Parameters
     ----------
@@ -184,7 +188,7 @@ def relabel_samples(run: str | Path, ids: Iterable[str], label: str) -> Report:
     UsageError
         If no id is named, or the run learns by ``replay``.
     RunFolderError
-        If it is no stream's run, or the stream is running.
+        If it is no stream's run, or in use by a process that cannot be asked.
 
     Examples
     --------

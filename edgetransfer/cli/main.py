@@ -43,6 +43,7 @@ COMMANDS = {
         "Compare backbones with a dense one: seconds per epoch and accuracy, here, on your photos."
     ),
     "compare": "Find out which backbone transfers best to your data sets, and how sure that is.",
+    "analyse": "Show how networks were trained, how alike they answer, and how they take pruning.",
     "tune": "Measure which engine, and how much of everything, is fastest for a backbone here.",
     "doctor": "Show versions, the processor, and which engine runs here and why.",
     "demo": (
@@ -52,7 +53,7 @@ COMMANDS = {
     "check": "Look whether all of a stream's run is whole, and change nothing.",
     "rollback": "Return a stream's run to an earlier moment; later samples may be sent again.",
     "forget": "Remove samples from a stream's memory for good, and fit the head to what stays.",
-    "relabel": "Give samples of a stopped stream another label, as if they had always had it.",
+    "relabel": "Give samples of a stream another label, as if they had always had it.",
     "import": "Make an ONNX backbone, with a card, of a checkpoint or of another tool's ONNX file.",
     "backbones": "List the backbones that have a name, and bring one here.",
 }

@@ -88,6 +88,8 @@ def forget(
 ) -> None:
     """Remove samples from a stream's memory for good, and fit the head to what stays.
 
+    A stream that is running does it itself, between two samples, if it learns by statistics.
+
     Examples:
 
     edgetransfer forget run --id camera/0017.jpg
@@ -112,7 +114,9 @@ def relabel(
     ] = None,
     json_output: JsonOption = False,
 ) -> None:
-    """Give samples of a stopped stream another label, as if they had always had it.
+    """Give samples of a stream another label, as if they had always had it.
+
+    A stream that is running does it itself, if it learns by statistics.
 
     It ends in 3 if a sample stays as it was, which is named; the others are changed.
 

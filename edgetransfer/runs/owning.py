@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from time import sleep
 
-from edgetransfer.errors import RunFolderError, TakenError
+from edgetransfer.errors import OwnedError, RunFolderError, TakenError
 
 NAME = "lock"
 WAIT, TRIES = 0.02, 25  # seconds, how often: until an owner that has just begun has said who it is
@@ -21,7 +21,7 @@ class FolderOwner:
     """Owns a folder as long as the process lives; the system lets go of it however that ends.
 
     The file ``lock`` in the folder is locked (flock), and says in JSON who holds it: ``pid``,
-    ``command`` and ``since``. It goes away when the folder is let go of.
+    ``command``, ``since`` and ``listens``. It goes away when the folder is let go of.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ class FolderOwner:
 
     Raises
     ------
-    RunFolderError
+    OwnedError
         If another owner is there: which command, which process, since when.
     """
 
@@ -48,7 +48,14 @@ class FolderOwner:
             if self._is_in_place():
                 break
             os.close(self._handle)  # whoever had it took it away as it went
-        self._say_who(command)
+        now = datetime.now().astimezone().isoformat(timespec="seconds")
+        self._who = {"pid": os.getpid(), "command": command, "since": now}
+        self._say_who()
+
+    def listen(self) -> None:
+        """Say that others may ask for changes, as this process looks for what they ask."""
+        self._who["listens"] = True
+        self._say_who()
 
     def _lock(self, folder: Path) -> None:
         try:
@@ -60,9 +67,11 @@ class FolderOwner:
         except OSError as error:
             if error.errno in (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP):
                 return  # a file system that has no locks
-            raise RunFolderError(
-                f"{folder}: {_owner(self._path)} is running here; wait until it ends, or stop it "
-                "(SIGTERM or Ctrl-C: it goes on later where it stood), or choose another folder"
+            words, listens = _owner(self._path)
+            raise OwnedError(
+                f"{folder}: {words} is running here; wait until it ends, or stop it "
+                "(SIGTERM or Ctrl-C: it goes on later where it stood), or choose another folder",
+                listens=listens,
             ) from None
 
     def _is_in_place(self) -> bool:
@@ -73,9 +82,8 @@ class FolderOwner:
             return False
         return os.path.samestat(there, os.fstat(self._handle))
 
-    def _say_who(self, command: str) -> None:
-        now = datetime.now().astimezone().isoformat(timespec="seconds")
-        text = json.dumps({"pid": os.getpid(), "command": command, "since": now})
+    def _say_who(self) -> None:
+        text = json.dumps(self._who)
         with contextlib.suppress(OSError):  # on a full disk it is owned all the same
             os.ftruncate(self._handle, 0)
             os.lseek(self._handle, 0, os.SEEK_SET)
@@ -141,18 +149,27 @@ def is_empty(folder: Path) -> bool:
     return all(entry.name == NAME for entry in folder.iterdir())
 
 
-def _owner(path: Path) -> str:
-    """The process that holds a lock, in words."""
+def owner_lives(folder: Path) -> bool:
+    """Whether a process says in a folder that it owns it, and is there."""
+    try:
+        return _lives(int(json.loads((folder / NAME).read_text())["pid"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def _owner(path: Path) -> tuple[str, bool]:
+    """The process that holds a lock, in words, and whether it can be asked."""
     for _ in range(TRIES):
         try:
             who = json.loads(path.read_text())
             pid = int(who["pid"])
             if _lives(pid):
-                return f"`edgetransfer {who['command']}` (process {pid}, since {who['since']})"
+                words = f"`edgetransfer {who['command']}` (process {pid}, since {who['since']})"
+                return words, who.get("listens") is True
         except (OSError, ValueError, KeyError, TypeError):
             pass
         sleep(WAIT)  # it has just begun, and what stands there is of one before it
-    return "another process"
+    return "another process", False
 
 
 def _lives(pid: int) -> bool:

@@ -18,15 +18,12 @@ from edgetransfer.features import FeatureBatch, ViewBatch
 from edgetransfer.metrics import peak_memory_bytes
 from edgetransfer.reports.stream import LearnedRecord
 from edgetransfer.settings.stream import StreamSettings
+from edgetransfer.stream.asked import AskedChanges
 from edgetransfer.stream.full_disk import once_there_is_room
 from edgetransfer.stream.intake import TICK, Intake
 from edgetransfer.stream.keeping.derived import draw_curve
 from edgetransfer.stream.keeping.journal import JournalFullError
-from edgetransfer.stream.learner import (
-    OnlineLearner,
-    gather,
-    why_unreadable,
-)
+from edgetransfer.stream.learner import OnlineLearner, gather, why_unreadable
 from edgetransfer.stream.learning.offers import Offer, Receipt
 from edgetransfer.stream.pausing import Manners
 from edgetransfer.stream.refusals import Refusals
@@ -92,6 +89,7 @@ class StreamJob:
         self._manners = Manners(
             pause_on_battery=settings.pause_on_battery, max_memory=settings.max_memory
         )
+        self._asked = AskedChanges(learner)
         self._refusals = Refusals(self.durable.run)
         self._spellings = Spellings(self.durable.learner.classes)
 
@@ -167,6 +165,8 @@ class StreamJob:
         reason = self._manners.reason_to_pause()
         self._board.paused = reason or self._no_room
         self._show()
+        if self._asked.due():  # done by the thread that learns, between two groups
+            self._behind.append((0, self._learning.submit(self._do_asked)))
         if reason is not None:
             if wait:
                 self._stop.wait(TICK)
@@ -253,6 +253,10 @@ class StreamJob:
         with self._lock, self.learner.clock.measure("head"):
             self._take_in(group)
         self._failed = False
+
+    def _do_asked(self) -> None:
+        with self._lock:
+            self._asked.do()
 
     def _take_in(self, group: _Group) -> None:
         rows, problems = gather(group.batches)

@@ -20,6 +20,7 @@ from edgetransfer.images import SUFFIXES
 from edgetransfer.metrics import Accuracy, StageClock
 from edgetransfer.reports.shared import Accuracies
 from edgetransfer.runs import RunFolder
+from edgetransfer.runs.asking import LetterBox
 from edgetransfer.runs.owning import FolderOwner, make_folder
 from edgetransfer.settings.config import differs, dump, load
 from edgetransfer.settings.learning import LearningSettings
@@ -77,6 +78,7 @@ class OnlineLearner:
         except BaseException:
             owner.release()
             raise
+        self._owner = owner
         self.clock = StageClock()
         self.durable = DurableLearner(
             run,
@@ -124,6 +126,11 @@ class OnlineLearner:
         self.in_hand.close()
         self.engine.close()
         self.durable.close()
+
+    def letters(self) -> LetterBox:
+        """What others ask to be done to the run, which this process looks for from now on."""
+        self._owner.listen()
+        return LetterBox(self.durable.run.path)
 
     def learn(
         self,

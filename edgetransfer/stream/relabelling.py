@@ -1,4 +1,4 @@
-"""Giving samples of a stopped stream another label, as if they had always had it."""
+"""Giving samples of a stream another label, as if they had always had it."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from edgetransfer.errors import RunFolderError, UsageError
+from edgetransfer.runs.asking import done_in
 from edgetransfer.runs.owning import FolderOwner
 from edgetransfer.runs.pending import finish
 from edgetransfer.settings.learning import KeepingSettings
+from edgetransfer.stream.asked import relabelled
 from edgetransfer.stream.keeping.checkpoints import CheckpointFolder
 from edgetransfer.stream.keeping.durable import DurableLearner
 from edgetransfer.stream.keeping.history import learning_of, stream_folder
@@ -23,10 +25,10 @@ ALL = KeepingSettings(journal_bytes=2**62, checkpoints=10**9, max_classes=2**31)
 def relabel(run: Path, ids: Sequence[str], label: str) -> dict[str, Any]:
     """Give samples another label, by the same records as a running stream; returns a report.
 
-    It has ``changed``, how many have another label now, ``unchanged``, how many had this one,
-    and ``refused``, why the others stayed as they were, by id. What is done is on disk;
-    `rollback` to before the last sample, or by time, goes back behind it. An unlabelled sample gets
-    its label.
+    A stream that is running is asked to do it. The report has ``changed``, how many have another
+    label now, ``unchanged``, how many had this one, and ``refused``, why the others stayed as they
+    were, by id. What is done is on disk; `rollback` to before the last sample, or by time, goes
+    back behind it. An unlabelled sample gets its label.
 
     Raises
     ------
@@ -35,10 +37,16 @@ def relabel(run: Path, ids: Sequence[str], label: str) -> dict[str, Any]:
     DataError
         If no class can be called so.
     RunFolderError
-        If it is no stream's run, or the stream is running.
+        If it is no stream's run, or in use by a process that cannot be asked.
     """
     if not ids:
         raise UsageError("which samples? give --id")
+    asked = {"do": "relabel", "ids": list(ids), "label": label}
+    return done_in(run, lambda: _relabel(run, ids, label), asked)
+
+
+def _relabel(run: Path, ids: Sequence[str], label: str) -> dict[str, Any]:
+    """As `relabel`, in a run that nobody else has."""
     folder = stream_folder(run)
     owner = FolderOwner(folder.path, "relabel")
     try:
@@ -66,11 +74,4 @@ def relabel(run: Path, ids: Sequence[str], label: str) -> dict[str, Any]:
             report = durable.report()
         finally:
             durable.close()
-    refused = {
-        r.id: r.reason or "no such sample was accepted"
-        for r in receipts
-        if r.status in ("rejected", "unknown")
-    }
-    unchanged = sum(r.status == "duplicate" for r in receipts)
-    done = len(receipts) - unchanged - len(refused)
-    return {"changed": done, "unchanged": unchanged, "refused": refused, **report}
+    return {**relabelled(receipts), **report}

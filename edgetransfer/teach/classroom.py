@@ -15,6 +15,7 @@ from edgetransfer.stream.keeping.recovery import JOURNAL
 from edgetransfer.stream.snapshot import Throughput
 from edgetransfer.teach.album import Album
 from edgetransfer.teach.confirmed import Confirmed
+from edgetransfer.teach.desk import Desk
 from edgetransfer.teach.intake import Intake
 from edgetransfer.teach.lesson import Lesson
 from edgetransfer.teach.review import MOST, Honest, Review, newest, review
@@ -66,6 +67,7 @@ class Classroom:
         )
         self.speed = Speed(learner.settings, learner.engine.name)
         self.lesson = Lesson(learner, self.album, self.thumbnails, self.intake, self.lock)
+        self.desk = Desk(learner, self.lesson, self.intake)
         self._stop = Event()
         self._ticks = Thread(target=self._tick, name="edgetransfer-teach", daemon=True)
         self._ticks.start()
@@ -157,6 +159,8 @@ class Classroom:
         flush = self.learner.settings.keeping.flush_seconds
         while not self._stop.wait(TICK):
             try:
+                if self.desk.answer_letters():
+                    self.reviewer.changed()
                 with self.lock:
                     if durable.waited > flush:
                         durable.flush()

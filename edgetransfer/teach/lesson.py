@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from threading import RLock
 from typing import Any
 
@@ -160,6 +160,35 @@ class Lesson:
             self._give(list(before), new)
             self._steps.add(Step(text=f"renamed {old} to {new}", given=new, labels=before))
             return len(before)
+
+    def forget_for_good(self, ids: Iterable[str], classes: Iterable[str]) -> int:
+        """Remove photos and whole classes, with no way back; returns how many.
+
+        What is not here, or not any more, is none of them.
+        """
+        with self._lock:
+            named = [self._current(i) for i in ids]
+            for label in classes:
+                named += self._album.of_class(label)
+            gone = [i for i in dict.fromkeys(named) if self._album.get(i) is not None]
+            if gone:
+                self._steps.save(without=frozenset(gone))
+                self._forget(gone)
+            return len(gone)
+
+    def relabel(self, ids: Iterable[str], label: str) -> tuple[int, int, list[str]]:
+        """Give photos another label: how many have another one now, had it, and are not here.
+
+        Raises
+        ------
+        DataError
+            If no class can be called so.
+        """
+        with self._lock:
+            named = list(dict.fromkeys(ids))
+            here = [i for i in named if self._album.get(self._current(i)) is not None]
+            changed = self.label(here, label) if here else 0
+            return changed, len(here) - changed, [i for i in named if i not in here]
 
     def forget_class(self, label: str) -> int:
         """Remove a class with all its photos; errors as of `forget`."""

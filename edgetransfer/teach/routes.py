@@ -10,6 +10,7 @@ from edgetransfer.data.streams import Arrival
 from edgetransfer.errors import DataError, EdgeTransferError
 from edgetransfer.features.gathering import BusyError
 from edgetransfer.jobs.exporting import export
+from edgetransfer.settings.export import ExportSettings
 from edgetransfer.stream.http import StreamRoutes
 from edgetransfer.teach.classroom import Classroom
 from edgetransfer.teach.openapi import openapi
@@ -29,7 +30,7 @@ class TeachRoutes:
 
     def __init__(self, room: Classroom) -> None:
         self._room = room
-        self._stream = StreamRoutes(room.board, room.intake)
+        self._stream = StreamRoutes(room.board, room.desk)
 
     def table(self) -> Routes:
         """All of them."""
@@ -134,7 +135,7 @@ class TeachRoutes:
         with temporary_folder() as folder:
             out = folder / "model.onnx"
             try:
-                export(run, out)
+                export(ExportSettings(run=run, out=out))
             except EdgeTransferError as error:
                 raise Refusal(409, str(error)) from None
             content = out.read_bytes()

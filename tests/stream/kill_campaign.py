@@ -82,6 +82,7 @@ BACK: dict[str, Any] = {"call": "rollback", "to": "24"}
 GONE, DARK = frozenset(["n0", "n9"]), frozenset(["dark"])
 FORGET: dict[str, Any] = {"call": "forget", "ids": [*GONE], "classes": [*DARK]}
 CORRECTIONS: dict[str, Any] = {"relabel": (["n3", "n6"], "blue"), "forget": (["n5", "n8"], None)}
+ASKED = {"do": "forget", "ids": [*GONE], "classes": [*DARK]}
 PHASES = {
     "replay": ("learning", "refit", "checkpoint", "rotation", "head"),
     "statistics": ("learning", "solve", "checkpoint", "rotation", "head"),
@@ -100,6 +101,15 @@ def scenes(learner: str) -> tuple[Scene, ...]:
             Scene(name=name, phase=name, order=correcting, begins="begun")
             for name in ("relabel", "live forget")
             if learner == "statistics"
+        ),
+        *(
+            Scene(
+                name="asked to forget",
+                phase="asked",
+                order=learning(0, RARELY, learner, asked=ASKED),
+                begins="begun",
+            )
+            for _ in range(learner == "statistics")
         ),
         Scene(name="rollback", phase="rollback", order=BACK, begins="begun"),
         Scene(name="forget", phase="forget", order=FORGET, begins="begun"),
@@ -229,7 +239,7 @@ class Campaign:
 
     def _start(self, scene: Scene) -> dict[str, Any]:
         """A start that learns nothing; no sample may leave the journal that is to be corrected."""
-        seconds = RARELY if "corrections" in scene.order else EACH
+        seconds = RARELY if {"corrections", "asked"} & scene.order.keys() else EACH
         return learning(0, seconds, self._learner)
 
     def _counted(self, phase: str) -> tuple[int, list[int]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import sys
 import traceback
@@ -21,7 +22,9 @@ import sklearn.linear_model  # noqa: F401  (imported before the forks, not in ea
 import threadpoolctl  # noqa: F401
 import watchdog.observers  # noqa: F401
 
+from edgetransfer.runs.asking import FOLDER
 from edgetransfer.stream import OnlineLearner, forget, rollback, run_stream
+from edgetransfer.stream.asked import AskedChanges
 from edgetransfer.stream.http import HttpSource  # noqa: F401
 from tests.stream.stream_faults import kill_before
 from tests.stream.stream_phases import Moments
@@ -56,6 +59,8 @@ def carry_out(what: str, run: Path, order: dict[str, object]) -> None:
             acknowledged(Path(str(order["acks"])), f"n{i}")
         for ids, label in dict(order.get("corrections", {})).values():  # type: ignore[call-overload]
             correct(learner, ids, label, Path(str(order["acks"])))
+        if "asked" in order:
+            do_asked(learner, run, json.dumps(order["asked"]))
         learner.durable.save()
         learner.close()
 
@@ -67,6 +72,15 @@ def correct(learner: OnlineLearner, ids: list[str], label: str | None, acks: Pat
     for receipt in receipts:
         if receipt.status in ("relabelled", "forgotten"):
             acknowledged(acks, f"{receipt.status} {receipt.id}")
+
+
+def do_asked(learner: OnlineLearner, run: Path, request: str) -> None:
+    """Do what another process asks for, which has left it in the run's letter box."""
+    folder = run / FOLDER
+    folder.mkdir(exist_ok=True)
+    (folder / "0.json").write_text(request)
+    AskedChanges(learner).do()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def acknowledged(acks: Path, sample_id: str) -> None:

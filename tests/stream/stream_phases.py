@@ -21,6 +21,7 @@ from typing import Any
 
 import edgetransfer
 from edgetransfer.stream import learner as online_learner
+from edgetransfer.stream.asked import AskedChanges
 from edgetransfer.stream.keeping import derived, durable, id_file, journal
 from edgetransfer.stream.keeping.checkpoints import CheckpointFolder
 from edgetransfer.stream.keeping.corrections import Corrections
@@ -43,6 +44,7 @@ INNER: dict[str, tuple[tuple[Any, str], ...]] = {
     "solve": ((NewestHead, "_made"), (SolvedHeads, "_choose_anew")),
     "relabel": ((Corrections, "relabel"),),
     "live forget": ((Corrections, "forget"),),
+    "asked": ((AskedChanges, "do"),),
     "checkpoint": (
         (durable.DurableLearner, "standing"),
         (id_file.IdFile, "save"),

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from edgetransfer.errors import UsageError
-from edgetransfer.stream import forget
+from edgetransfer.stream import forget, relabel
 from edgetransfer.stream.learning.ids import id_key
 from tests.stream.stream_pictures import label_of, picture
 from tests.teach.taught import Taught
@@ -237,6 +237,36 @@ def test_a_command_that_forgets_or_goes_back_leaves_no_steps(tmp_path: Path) -> 
     for path in taught.run.rglob("*.json"):
         assert found[0]["id"] not in path.read_text(), path
         assert "secret" not in path.read_text(), path
+
+
+def test_commands_reach_a_page_that_is_open(taught: Taught) -> None:
+    """Its photos and its steps back are those of the run, whoever changed it."""
+    found = [one["id"] for one in taught.give(*[picture(i) for i in range(6)], label="red")]
+    taught.give(picture(6), picture(7), label="blue")
+    taught.lesson.label(found[4:], "green")
+    run, album = taught.run, taught.room.album
+    report = forget(run, ids=frozenset([found[0], "never"]), classes=frozenset(["blue"]))
+    assert (report["removed"], len(album)) == (3, 5)
+    assert forget(run, ids=frozenset(), classes=frozenset(["blue"]))["removed"] == 0
+    with pytest.raises(UsageError, match="no class 'pink'"):
+        forget(run, ids=frozenset(), classes=frozenset(["pink"]))
+    moved = relabel(run, [found[1], found[4], "never"], "green")
+    assert (moved["changed"], moved["unchanged"]) == (1, 1)
+    assert list(moved["refused"]) == ["never"]
+    for sent, status, said in (
+        ({"id": found[2], "forget": True}, 200, "forgotten"),
+        ({"id": found[2], "forget": True}, 404, None),
+        ({"id": found[3], "label": "green", "relabel": True}, 200, "relabelled"),
+        ({"id": found[3], "label": "green", "relabel": True}, 200, "duplicate"),
+        ({"class": "pink", "forget": True}, 422, None),
+        ({"id": "never", "label": "green", "relabel": True}, 404, None),
+    ):
+        answer = taught.post("/samples", sent)
+        assert (answer[0], answer[1].get("status")) == (status, said)
+    assert album.counts == taught.learner.durable.learner.class_counts == {"green": 4}
+    assert taught.post("/samples", {"class": "green", "forget": True})[1]["removed"] == 4
+    assert len(album) == 0
+    assert taught.lesson.undo() is None  # there is no way back to what a command forgot
 
 
 def test_a_forgotten_photo_leaves_nothing_in_the_run_folder(taught: Taught) -> None:

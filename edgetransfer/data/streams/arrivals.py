@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
-from typing import Any, Literal, Protocol, get_args
+from typing import Any, Literal, Protocol
 
 from edgetransfer.data.labels import LONGEST_LABEL, checked_label
 from edgetransfer.data.samples import Stored
@@ -19,7 +19,10 @@ from edgetransfer.names import is_file_name
 LONGEST_ID = 1000  # characters
 LONGEST_PATH = 4096
 
-Correction = Literal["relabel", "forget"]
+Correction = Literal["relabel", "forget", "forget class"]
+
+_CORRECTIONS: tuple[Correction, ...] = ("relabel", "forget")  # fields of their names
+_OF_SAMPLES = ("path", "base64", "label", "id")
 
 Reply = Callable[[Mapping[str, Any]], None]
 """Told what became of a sample, as JSON values with ``id`` and ``status`` at least."""
@@ -46,7 +49,8 @@ class Arrival:
     learn
         False if it is only to be predicted.
     correction
-        What is to be done to an earlier sample of this id; None if this is a sample itself.
+        What is to be done to an earlier sample of this id, or to all of the class that the id
+        names; None if this is a sample itself.
     reply
         Told what became of it once that is on disk; called from another thread.
     """
@@ -94,7 +98,8 @@ def read_fields(record: Mapping[str, Any], *, files: bool) -> Arrival:
 
     Without ``id`` it is the path, or the sha256 of the bytes. A record with ``id`` and ``label``
     alone gives an earlier sample its label; with ``"relabel": true`` beside them another one than
-    it has, and ``id`` with ``"forget": true`` takes it away again. A path may hold bytes that are
+    it has, and ``id`` with ``"forget": true`` takes it away again; so does ``class`` with all
+    samples of a class. A path may hold bytes that are
     not UTF-8, as Python and this program write them: each as a surrogate escape. A label is what
     `checked_label` takes.
 
@@ -108,10 +113,12 @@ def read_fields(record: Mapping[str, Any], *, files: bool) -> Arrival:
     DataError
         If it is anything else.
     """
-    unknown = sorted(set(record) - {"path", "base64", "label", "id", "relabel", "forget"})
+    unknown = sorted(set(record) - {"path", "base64", "label", "id", "class", *_CORRECTIONS})
     if unknown:
         raise DataError(f"unknown field {str(unknown[0])[:50]!r}")
     correction = _correction(record)
+    if record.get("class") is not None:
+        return _class_forgotten(record, correction)
     label = _text(record, "label", LONGEST_LABEL)
     sample_id = _text(record, "id", LONGEST_ID)
     path = _text(record, "path", LONGEST_PATH)
@@ -139,9 +146,17 @@ def read_fields(record: Mapping[str, Any], *, files: bool) -> Arrival:
     return Arrival(id=sample_id, source=source, label=label, correction=correction)
 
 
+def _class_forgotten(record: Mapping[str, Any], correction: Correction | None) -> Arrival:
+    if correction != "forget" or any(record.get(n) is not None for n in _OF_SAMPLES):
+        raise DataError('a class is only forgotten: {"class": …, "forget": true}, and no more')
+    label = _text({"label": record["class"]}, "label", LONGEST_LABEL)
+    assert label is not None
+    return Arrival(id=label, correction="forget class")
+
+
 def _correction(record: Mapping[str, Any]) -> Correction | None:
     asked: list[Correction] = []
-    for name in get_args(Correction):
+    for name in _CORRECTIONS:
         if record.get(name, False) not in (True, False, "true", "false"):
             raise DataError(f"{name} is true or false")
         if record.get(name, False) in (True, "true"):

@@ -23,6 +23,7 @@ _SENT = {
 }
 _ID = {"type": "string", "minLength": 1, "maxLength": LONGEST_ID}
 _LABEL = {"type": "string", "minLength": 1, "maxLength": LONGEST_LABEL}
+_TRUE = {"type": "boolean", "description": "Of an earlier sample, by its id."}
 _IMAGE_BODY = {
     "required": True,
     "content": {
@@ -44,9 +45,10 @@ def openapi() -> dict[str, Any]:
         "paths": {
             "/samples": {
                 "post": {
-                    "summary": "Give a sample, or the label of an earlier one.",
+                    "summary": "Give a sample, or label, relabel or forget an earlier one.",
                     "description": "When it is answered with 200 it is on disk. An image may be "
-                    "the body itself, with id and label in the query.",
+                    "the body itself, with id and label in the query. With class and forget alone "
+                    "all samples of a class are forgotten.",
                     "parameters": [
                         query("id", _ID, "Of an image body."),
                         query("label", _LABEL, "Of an image body."),
@@ -120,6 +122,9 @@ def openapi() -> dict[str, Any]:
                         "base64": {"type": "string", "format": "byte"},
                         "label": _LABEL,
                         "id": _ID,
+                        "relabel": _TRUE,
+                        "forget": _TRUE,
+                        "class": _LABEL,
                     },
                 },
                 "Receipt": {
@@ -129,10 +134,18 @@ def openapi() -> dict[str, Any]:
                         "id": {"type": "string"},
                         "status": {
                             "type": "string",
-                            "enum": ["accepted", "labelled", "duplicate"],
+                            "enum": [
+                                "accepted",
+                                "labelled",
+                                "relabelled",
+                                "forgotten",
+                                "duplicate",
+                            ],
                         },
                         "predicted": {"type": "string"},
                         "probability": {"type": "number"},
+                        "unknown": {"type": "boolean"},
+                        "removed": {"type": "integer"},
                     },
                 },
                 "Prediction": {

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 from edgetransfer.data import checked_label
 from edgetransfer.errors import UsageError
+from edgetransfer.stream.keeping.erasing import Removed
 from edgetransfer.stream.keeping.journal import FULL, JournalFullError
 from edgetransfer.stream.keeping.kept_rows import BEYOND, learned_samples
+from edgetransfer.stream.keeping.removing import named_classes, removable
 from edgetransfer.stream.learning.ids import id_key
 from edgetransfer.stream.learning.offers import Offer, Receipt
 from edgetransfer.stream.learning.records import Learned, Record
@@ -28,12 +30,14 @@ def corrected(durable: DurableLearner, offer: Offer) -> Receipt:
     """
     try:
         corrections = Corrections(durable)
-    except UsageError as error:
-        return Receipt(id=offer.id, status="rejected", reason=str(error))
-    try:
+        if offer.correction == "forget class":
+            removed = corrections.remove(frozenset(), frozenset([offer.id]))
+            return Receipt(id=offer.id, status="forgotten", removed=removed)
         if offer.correction == "forget":
             return corrections.forget([offer.id])[0]
         return corrections.relabel([offer.id], offer.label or "")[0]
+    except UsageError as error:
+        return Receipt(id=offer.id, status="rejected", reason=str(error))
     except OSError as error:
         if error.errno in FULL:
             raise JournalFullError(str(error)) from error
@@ -125,11 +129,39 @@ class Corrections:
             self._take_away(samples, frozenset(), gone)
         return receipts
 
+    def remove(self, ids: frozenset[str], classes: frozenset[str]) -> int:
+        """Take samples and whole classes away, as `forget` does; returns how many samples.
+
+        What was forgotten before, or never came, is none of them. A class goes from the head; it
+        is born anew should it come again.
+
+        Raises
+        ------
+        UsageError
+            If a class was never learned, or the features of a sample are not kept any more.
+        OSError
+            If there is no room to do it; then nothing was changed.
+        """
+        run, learner = self._durable.run.path, self._learner
+        classes, forgotten = named_classes(
+            run, classes, learner.classes, self._durable.forgotten_classes
+        )
+        samples = removable(run, self._durable.ids.__contains__, learner, ids=ids, classes=classes)
+        if samples or classes & set(learner.classes):
+            self._take_away(samples, classes, ids, forgotten)
+        return len(samples)
+
     def drop_empty_classes(self) -> frozenset[str]:
         """See `DurableLearner.drop_empty_classes`."""
         empty = frozenset(name for name, n in self._learner.class_counts.items() if not n)
         if empty:
-            self._take_away({}, empty, frozenset())
+            _, forgotten = named_classes(
+                self._durable.run.path,
+                empty,
+                self._learner.classes,
+                self._durable.forgotten_classes,
+            )
+            self._take_away({}, empty, frozenset(), forgotten)
         return empty
 
     def _take_away(
@@ -137,11 +169,14 @@ class Corrections:
         samples: dict[bytes, Learned | None],
         classes: frozenset[str],
         ids: frozenset[str],
+        forgotten: Sequence[str] | None = None,
     ) -> None:
         before = self._learner.state()
         try:
             self._learner.forget(samples, classes)
-            self._durable.keep_only_this(ids)
+            self._durable.keep_only_this(
+                Removed(keys=frozenset(samples), ids=ids, classes=classes), forgotten
+            )
         except BaseException:
             self._learner.restore(before)
             raise

@@ -12,7 +12,7 @@ from edgetransfer.runs.run_folder import PAGE
 from edgetransfer.stream.keeping.admission import Taken
 from edgetransfer.stream.keeping.corrections import Corrections, corrected
 from edgetransfer.stream.keeping.derived import derived_files, report_of
-from edgetransfer.stream.keeping.erasing import stage_erasure
+from edgetransfer.stream.keeping.erasing import Removed, stage_erasure
 from edgetransfer.stream.keeping.kept import KeptLearner
 from edgetransfer.stream.keeping.recovery import CHECKPOINTS
 from edgetransfer.stream.learning.ids import id_key
@@ -125,6 +125,11 @@ class DurableLearner(KeptLearner):
         with self._lock:
             return Corrections(self).forget(ids)
 
+    def remove(self, ids: frozenset[str], classes: frozenset[str]) -> int:
+        """Take samples and whole classes away; see `Corrections`."""
+        with self._lock:
+            return Corrections(self).remove(ids, classes)
+
     def drop_empty_classes(self) -> frozenset[str]:
         """Let go of classes that no sample has any more; returns their names.
 
@@ -210,19 +215,21 @@ class DurableLearner(KeptLearner):
         else:
             self.save_if_due()
 
-    def keep_only_this(self, forgotten: frozenset[str]) -> None:
+    def keep_only_this(self, removed: Removed, forgotten: Sequence[str] | None = None) -> None:
         """Make the learner, as it is now, all that there is of the run: see `forget`.
 
-        An `OSError` leaves the run on disk as it was.
+        ``forgotten`` are the `forgotten_classes` from now on; as they were if None. An `OSError`
+        leaves the run on disk as it was.
         """
         self._revision += 1
+        if forgotten is not None:
+            self._forgotten = list(forgotten)
         checkpoint = self.standing()
         with Staged(self.run.path) as staged:
             staged.write(f"{CHECKPOINTS}/{checkpoint.name}", *checkpoint.encoded())
             for name, content in derived_files(self.learner, self._head_metadata).items():
                 staged.write(name, content)
-            keys = frozenset(map(id_key, forgotten))
-            gone = stage_erasure(staged, self.run.path, forgotten, frozenset(), keys)
+            gone = stage_erasure(staged, self.run.path, removed)
             self._journal.close()  # its file is about to be another one
             older = [f"{CHECKPOINTS}/{path.name}" for path in self.checkpoints.names()]
             staged.commit("forget", remove=[*older, *gone, PAGE], aside=None)

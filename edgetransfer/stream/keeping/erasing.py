@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from edgetransfer.runs.pending import Staged
@@ -12,26 +13,37 @@ from edgetransfer.stream.keeping.thumbnails import thumbnail
 from edgetransfer.stream.learning.ids import id_key
 
 
-def stage_erasure(
-    staged: Staged,
-    run: Path,
-    ids: frozenset[str],
-    classes: frozenset[str],
-    keys: frozenset[bytes],
-) -> list[str]:
+@dataclass(frozen=True, kw_only=True)
+class Removed:
+    """What leaves a run.
+
+    Parameters
+    ----------
+    keys
+        Of the samples.
+    ids, classes
+        Of the samples that were named, and the classes that go whole.
+    """
+
+    keys: frozenset[bytes]
+    ids: frozenset[str]
+    classes: frozenset[str]
+
+
+def stage_erasure(staged: Staged, run: Path, removed: Removed) -> list[str]:
     """Write the journal without the samples of some keys, and predictions without ids and classes.
 
     Of the records in the journal only the places stay. Returns what else has to be removed: the
     samples' thumbnails.
     """
     for path in segments(run / JOURNAL):
-        content = _without(path, keys)
+        content = _without(path, removed.keys)
         if content is not None:
             staged.write(f"{JOURNAL}/{path.name}", content)
     for name in (NAME, OLDER):
         if (run / name).exists():
-            staged.write(name, without(run / name, ids, classes))
-    return [name for key in sorted(keys) if (run / (name := thumbnail(key))).exists()]
+            staged.write(name, without(run / name, removed.ids, removed.classes))
+    return [name for key in sorted(removed.keys) if (run / (name := thumbnail(key))).exists()]
 
 
 def _without(segment: Path, keys: frozenset[bytes]) -> bytes | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from threading import RLock
@@ -106,7 +107,8 @@ class KeptLearner:
         begun_with = None if checkpoint is None else checkpoint.run.get("learning", {})
         self.learner: Learner = learner_for(dimension, learning.resolved(begun_with))
         self._held.callback(self.learner.close)
-        self._revision, self._forgotten = 0, []
+        self._revision = 0
+        self._forgotten: list[str] = []
         if checkpoint is not None:
             self._check(checkpoint, dimension)
             restore(self.learner, checkpoint, run.path)
@@ -219,6 +221,11 @@ class KeptLearner:
                 "head": self._head_metadata,
             },
         )
+
+    @property
+    def forgotten_classes(self) -> Sequence[str]:
+        """Keys of the names of classes that were forgotten."""
+        return self._forgotten
 
     @property
     def journal_folder(self) -> Path:

@@ -21,7 +21,8 @@ class Offer:
     Parameters
     ----------
     id
-        Of the sample; one that was accepted before is not learned again.
+        Of the sample; one that was accepted before is not learned again. The name of a class that
+        is to be forgotten.
     label
         A class name; None where it is not known yet.
     rows
@@ -58,6 +59,8 @@ class Receipt:
         Of that class, 0 to 1.
     unknown
         Whether it probably shows none of the classes; None where the head cannot tell.
+    removed
+        Samples of a class that was forgotten.
     """
 
     id: str
@@ -66,6 +69,7 @@ class Receipt:
     probability: float | None = None
     unknown: bool | None = None
     reason: str | None = None
+    removed: int | None = None
 
     __repr__ = short_repr
 
