@@ -92,9 +92,11 @@ if TYPE_CHECKING:
     )
     from edgetransfer.settings.compact import Compaction as Compaction
     from edgetransfer.settings.compare import ComparisonSettings as ComparisonSettings
+    from edgetransfer.settings.export import ExportSettings as ExportSettings
     from edgetransfer.settings.extract import Extraction as Extraction
     from edgetransfer.settings.finetune import FinetuneSettings as FinetuneSettings
     from edgetransfer.settings.import_ import ImportSettings as ImportSettings
+    from edgetransfer.settings.inspect import Inspection as Inspection
     from edgetransfer.settings.learning import (
         KeepingSettings as KeepingSettings,
         LearningSettings as LearningSettings,
@@ -107,6 +109,7 @@ if TYPE_CHECKING:
     from edgetransfer.settings.teach import TeachSettings as TeachSettings
     from edgetransfer.settings.track import TrackSettings as TrackSettings
     from edgetransfer.settings.train import LinearTraining as LinearTraining
+    from edgetransfer.settings.tune import Tuning as Tuning
     from edgetransfer.stream import OnlineLearner as OnlineLearner
     from edgetransfer.train import (
         Classifier as Classifier,
@@ -162,9 +165,11 @@ _NAMES = {
     "edgetransfer.settings.benchmark": ("BenchmarkSettings", "SyntheticFamily"),
     "edgetransfer.settings.compare": ("ComparisonSettings",),
     "edgetransfer.settings.compact": ("Compaction",),
+    "edgetransfer.settings.export": ("ExportSettings",),
     "edgetransfer.settings.extract": ("Extraction",),
     "edgetransfer.settings.finetune": ("FinetuneSettings",),
     "edgetransfer.settings.import_": ("ImportSettings",),
+    "edgetransfer.settings.inspect": ("Inspection",),
     "edgetransfer.settings.learning": ("KeepingSettings", "LearningSettings"),
     "edgetransfer.settings.pretrain": ("Pretraining",),
     "edgetransfer.settings.search": ("SearchSettings",),
@@ -174,6 +179,7 @@ _NAMES = {
     "edgetransfer.settings.teach": ("TeachSettings",),
     "edgetransfer.settings.track": ("TrackSettings",),
     "edgetransfer.settings.train": ("LinearTraining",),
+    "edgetransfer.settings.tune": ("Tuning",),
     "edgetransfer.stream": ("OnlineLearner",),
     "edgetransfer.train": ("Classifier", "Prediction", "Predictions"),
 }
