@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from time import time
+from typing import BinaryIO
 
 TRIES = 2  # deleting may fail for a moment: another program looks at the file
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
@@ -56,6 +57,25 @@ def write_together(files: Mapping[Path, Sequence[bytes | memoryview]]) -> None:
                 made.rename(path)
 
 
+@contextlib.contextmanager
+def opened_atomically(path: Path) -> Iterator[BinaryIO]:
+    """A file that is written bit by bit, and has its name once the block has ended.
+
+    Raises
+    ------
+    OSError
+        As `write_atomically`. Where the block ends in an error the old file stays.
+    """
+    with contextlib.ExitStack() as left:
+        with naming(path):
+            made = _Temporary(path)
+        left.callback(made.remove)
+        yield made.file
+        with naming(path):
+            made.write(())
+            made.rename(path)
+
+
 class _Temporary:
     """A file under a temporary name.
 
@@ -70,22 +90,22 @@ class _Temporary:
         if handle is None:
             self._path = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
             handle = os.open(self._path, _NEW, 0o666)
-        self._file = os.fdopen(handle, "wb")
+        self.file = os.fdopen(handle, "wb")
         self._renamed = False
 
     def write(self, content: Sequence[bytes | memoryview]) -> None:
         """Write the whole content, and flush it to disk."""
-        self._file.writelines(content)
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        self.file.writelines(content)
+        self.file.flush()
+        os.fsync(self.file.fileno())
 
     def rename(self, path: Path) -> None:
         """Give it its name; from then on it is no temporary file."""
         if not POSIX:  # Windows renames no open file
-            self._file.close()
+            self.file.close()
         os.replace(self._path, path)
         self._renamed = True
-        self._file.close()
+        self.file.close()
 
     def remove(self) -> None:
         """Take away what was not renamed; what failed before it is what counts."""
@@ -103,7 +123,7 @@ class _Temporary:
 
     def _close(self) -> None:
         with contextlib.suppress(OSError):
-            self._file.close()
+            self.file.close()
 
 
 def _opened_new(path: Path) -> int | None:
