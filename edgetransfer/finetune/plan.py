@@ -16,6 +16,7 @@ from edgetransfer.errors import BackboneError
 from edgetransfer.features import FeatureExtractor
 from edgetransfer.finetune.batchnorm import Statistics, bare_convolutions, restore
 from edgetransfer.finetune.initializers import with_initializers
+from edgetransfer.finetune.lane_choice import check_asked
 from edgetransfer.finetune.masks import WeightMasks
 from edgetransfer.finetune.memory import check_memory, training_bytes
 from edgetransfer.finetune.module import OnnxModule
@@ -104,6 +105,7 @@ def make_plan(backbone: Backbone, training: LinearTraining, own: FinetuneSetting
         bfloat16=wanted or own.precision == "bfloat16",
         micro_batch=min(own.micro_batch or usual, training.batch_size),
     )
+    check_asked(own, parts.trained, masks, device)
     if device.type == "cpu":
         check_memory(
             memory_of(plan, training, own),
@@ -207,9 +209,13 @@ def convolution_statistics(
         return output_moments(plan.model, outputs, batches(extractor))
 
 
-def trained_module(plan: Plan, own: FinetuneSettings, statistics: Statistics) -> OnnxModule:
+def trained_graph(plan: Plan, statistics: Statistics) -> onnx.ModelProto:
+    """The trained part, with the batch-norm that is put back."""
+    return restore(plan.parts.trained, statistics) if statistics else plan.parts.trained
+
+
+def trained_module(model: onnx.ModelProto, own: FinetuneSettings) -> OnnxModule:
     """The trained part in torch."""
-    model = restore(plan.parts.trained, statistics) if statistics else plan.parts.trained
     module = OnnxModule(model, overwrite=not own.checkpointing)
     choose_trainable(module, own)
     return module

@@ -19,6 +19,7 @@ BatchNorm = Literal["auto", "keep", "restore", "tune"]
 Normalisation = Literal["auto", "data", "augmented", "card"]
 Precision = Literal["auto", "float32", "bfloat16"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
+TrainingEngine = Literal["auto", "torch", "sparse"]
 Optimizer = Literal["sgd", "adam"]
 Schedule = Literal["auto", "step", "cosine"]
 
@@ -102,6 +103,13 @@ class FinetuneSettings(Losses):
     precision
         ``auto``: bfloat16 where the processor multiplies it, else float32. Weights, gradients
         of weights and momentum are float32 in any case.
+    training_engine
+        What computes the gradients. ``sparse``: in layers of which 75 % of the weights are zero,
+        kernels of the project's own for which a zero is no work; torch does the rest. ``torch``:
+        all in torch. ``auto``: measured at the start, layer by layer and then a whole step, and the
+        faster one is taken (torch where a training is too short to measure, or on a GPU). What was
+        measured is kept on the machine, and in the run, which goes on with it: the two differ in
+        rounding.
     micro_batch
         Images that go through torch at once; a batch is the sum of several. 16 if None, or 32
         where batch-norm learns from them; the whole batch by the paper's recipe.
@@ -210,6 +218,14 @@ class FinetuneSettings(Losses):
     ] = 0.0
     precision: Annotated[
         Precision, Opt("auto: bfloat16 where the processor has it.", panel=_TORCH)
+    ] = "auto"
+    training_engine: Annotated[
+        TrainingEngine,
+        Opt(
+            "sparse: kernels for which a zero weight is no work, in layers that are 75 % zero. "
+            "auto: where a measurement at the start says that it is faster.",
+            panel=_TORCH,
+        ),
     ] = "auto"
     micro_batch: Annotated[
         int | None,
