@@ -12,6 +12,7 @@ worker gets SIGKILL after the first table; the call is repeated if it ends in an
 from __future__ import annotations
 
 import argparse
+import contextlib
 import hashlib
 import json
 import os
@@ -27,7 +28,12 @@ from PIL import Image
 
 TILE = 64
 BASE = "local"
-WORKERS = {"local": "extract", "ray": "ray::run_task", "spark": "pyspark", "dask": "spawn_main"}
+WORKERS = {
+    "local": "extract",
+    "ray": "ray::run_task",
+    "spark": "pyspark.daemon",
+    "dask": "spawn_main",
+}
 
 
 def write_tiles(sheets: Path, out: Path, photos: int) -> None:
@@ -78,12 +84,13 @@ def kill_a_worker(process: subprocess.Popen[bytes], on: str, out: Path) -> str |
     """Kill one worker once there is a table; what was killed, or None if it had ended."""
     while process.poll() is None:
         if any(out.glob("part-*.parquet")):
-            for one in [*psutil.Process(process.pid).children(recursive=True), process]:
-                found = psutil.Process(one.pid)
-                line = " ".join(found.cmdline())
-                if WORKERS[on] in line and (on != "dask" or "forkserver" not in line):
-                    os.kill(one.pid, signal.SIGKILL)
-                    return line[:80]
+            own = psutil.Process(process.pid)
+            for one in [*reversed(own.children(recursive=True)), own]:  # forks before their parents
+                with contextlib.suppress(psutil.Error):
+                    line = " ".join(one.cmdline())
+                    if WORKERS[on] in line and (on != "dask" or "forkserver" not in line):
+                        os.kill(one.pid, signal.SIGKILL)
+                        return line[:80]
         time.sleep(0.05)
     return None
 

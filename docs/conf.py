@@ -30,6 +30,7 @@ PAGES = [
         "export",
         "benchmark",
         "compare",
+        "analyse",
         "engines",
     ),
     *("runs", "python", "commands", "json"),

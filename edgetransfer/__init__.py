@@ -39,8 +39,11 @@ if TYPE_CHECKING:
         predict as predict,
         train_linear as train_linear,
     )
-    from edgetransfer.api.comparing import compare_backbones as compare_backbones
-    from edgetransfer.api.comparing import run_benchmark as run_benchmark
+    from edgetransfer.api.comparing import (
+        analyse_networks as analyse_networks,
+        compare_backbones as compare_backbones,
+        run_benchmark as run_benchmark,
+    )
     from edgetransfer.api.extracting import extract_features as extract_features
     from edgetransfer.api.judging import (
         audit_photos as audit_photos,
@@ -81,6 +84,7 @@ if TYPE_CHECKING:
     )
     from edgetransfer.features.columns import PhotoFeatures as PhotoFeatures
     from edgetransfer.settings.address import AddressSettings as AddressSettings
+    from edgetransfer.settings.analyse import AnalysisSettings as AnalysisSettings
     from edgetransfer.settings.audit import AuditSettings as AuditSettings
     from edgetransfer.settings.benchmark import (
         BenchmarkSettings as BenchmarkSettings,
@@ -88,9 +92,11 @@ if TYPE_CHECKING:
     )
     from edgetransfer.settings.compact import Compaction as Compaction
     from edgetransfer.settings.compare import ComparisonSettings as ComparisonSettings
+    from edgetransfer.settings.export import ExportSettings as ExportSettings
     from edgetransfer.settings.extract import Extraction as Extraction
     from edgetransfer.settings.finetune import FinetuneSettings as FinetuneSettings
     from edgetransfer.settings.import_ import ImportSettings as ImportSettings
+    from edgetransfer.settings.inspect import Inspection as Inspection
     from edgetransfer.settings.learning import (
         KeepingSettings as KeepingSettings,
         LearningSettings as LearningSettings,
@@ -103,6 +109,7 @@ if TYPE_CHECKING:
     from edgetransfer.settings.teach import TeachSettings as TeachSettings
     from edgetransfer.settings.track import TrackSettings as TrackSettings
     from edgetransfer.settings.train import LinearTraining as LinearTraining
+    from edgetransfer.settings.tune import Tuning as Tuning
     from edgetransfer.stream import OnlineLearner as OnlineLearner
     from edgetransfer.train import (
         Classifier as Classifier,
@@ -120,7 +127,7 @@ _NAMES = {
         *("evaluate", "evaluate_backbone", "export", "finetune_backbone", "predict"),
         *("train_linear",),
     ),
-    "edgetransfer.api.comparing": ("compare_backbones", "run_benchmark"),
+    "edgetransfer.api.comparing": ("analyse_networks", "compare_backbones", "run_benchmark"),
     "edgetransfer.api.extracting": ("extract_features",),
     "edgetransfer.api.judging": ("audit_photos", "compare_runs", "write_page"),
     "edgetransfer.api.machine": ("describe_machine", "run_demo"),
@@ -153,13 +160,16 @@ _NAMES = {
     "edgetransfer.estimators": ("BackboneFeatures", "HeadClassifier"),
     "edgetransfer.features.columns": ("PhotoFeatures",),
     "edgetransfer.settings.address": ("AddressSettings",),
+    "edgetransfer.settings.analyse": ("AnalysisSettings",),
     "edgetransfer.settings.audit": ("AuditSettings",),
     "edgetransfer.settings.benchmark": ("BenchmarkSettings", "SyntheticFamily"),
     "edgetransfer.settings.compare": ("ComparisonSettings",),
     "edgetransfer.settings.compact": ("Compaction",),
+    "edgetransfer.settings.export": ("ExportSettings",),
     "edgetransfer.settings.extract": ("Extraction",),
     "edgetransfer.settings.finetune": ("FinetuneSettings",),
     "edgetransfer.settings.import_": ("ImportSettings",),
+    "edgetransfer.settings.inspect": ("Inspection",),
     "edgetransfer.settings.learning": ("KeepingSettings", "LearningSettings"),
     "edgetransfer.settings.pretrain": ("Pretraining",),
     "edgetransfer.settings.search": ("SearchSettings",),
@@ -169,6 +179,7 @@ _NAMES = {
     "edgetransfer.settings.teach": ("TeachSettings",),
     "edgetransfer.settings.track": ("TrackSettings",),
     "edgetransfer.settings.train": ("LinearTraining",),
+    "edgetransfer.settings.tune": ("Tuning",),
     "edgetransfer.stream": ("OnlineLearner",),
     "edgetransfer.train": ("Classifier", "Prediction", "Predictions"),
 }

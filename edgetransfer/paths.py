@@ -15,15 +15,22 @@ def default_cache_folder() -> Path:
     return Path(named) if named else Path(platformdirs.user_cache_dir("edgetransfer"))
 
 
+STREAMED = "datasets:"
+"""What stands before the name of a data set that Hugging Face's datasets streams."""
+
 _ADDRESS = re.compile(r"((?:[a-z0-9]+::)*[a-z][a-z0-9+.-]+):/+(?=[^/])")  # one letter is a drive
 
 
 def address_of(path: Path | str) -> str | None:
     """The address that is meant, such as ``s3://bucket/photos``; None if it is a file's path.
 
+    ``datasets:NAME`` is one too.
+
     A `Path` makes one slash of two, so that two in a row further behind are lost.
     """
     text = str(path)
+    if text.startswith(STREAMED):
+        return text
     found = _ADDRESS.match(text)
     if found is None:
         return None

@@ -9,9 +9,10 @@ from edgetransfer.api.calling import settings_by_name, taken
 from edgetransfer.api.reports import BackboneReport, PretrainingReport, Report, SparsityReport
 from edgetransfer.settings.compact import Compaction
 from edgetransfer.settings.import_ import ImportSettings
+from edgetransfer.settings.inspect import Inspection
 from edgetransfer.settings.pretrain import Pretraining
-from edgetransfer.settings.shared import EngineName
 from edgetransfer.settings.sparsify import Sparsification
+from edgetransfer.settings.tune import Tuning
 
 if TYPE_CHECKING:
     from edgetransfer.types import Progress
@@ -183,33 +184,18 @@ def import_backbone(
     return BackboneReport(bring(asked, cache=cache, progress=told(progress)))
 
 
+@settings_by_name(Inspection)
 def inspect_backbone(
-    backbone: str | Path,
-    *,
-    features: str | None = None,
-    size: int | None = None,
-    engine: EngineName = "auto",
-    threads: int | None = None,
-    batch_size: int = 64,
-    cache_dir: str | Path | None = None,
-    compare: bool = True,
+    backbone: str | Path, *, progress: Progress | None = None, **given: Any
 ) -> BackboneReport:
-    """Say all of a backbone that can be said without data: features, sparsity, speed here.
+    """Say all of a backbone that can be said: features, sparsity, speed here.
 
     Parameters
     ----------
     backbone
-        An ONNX file, or the name of a bundled backbone.
-    features
-        The tensor to cut at; found in the graph if None.
-    size
-        Side of the model input, in pixels; as the card says if None.
-    batch_size
-        Of the speed trial.
-    cache_dir
-        Where plans and trials are kept; your cache folder if None.
-    compare
-        Whether a sparse backbone's speed is compared with that of the same network without zeros.
+        An ONNX file, or the name of a bundled backbone; the other settings are below.
+    progress
+        Told (what is being done, how much is done, of how much).
 
     Raises
     ------
@@ -225,32 +211,16 @@ def inspect_backbone(
     >>> report["engine"]["images_per_second"] > 0
     True
     """
+    from edgetransfer.api.progress import told
     from edgetransfer.jobs.inspection import inspect_backbone as look
 
-    return BackboneReport(
-        look(
-            str(backbone),
-            features=features,
-            size=size,
-            engine=engine,
-            threads=threads,
-            batch_size=batch_size,
-            cache=None if cache_dir is None else Path(cache_dir),
-            compare=compare,
-        )
-    )
+    asked = taken(Inspection, None, {"backbone": backbone, **given})
+    return BackboneReport(look(asked, told(progress)))
 
 
+@settings_by_name(Tuning)
 def tune_backbone(
-    backbone: str | Path,
-    *,
-    data: str | Path | None = None,
-    seconds: float = 50.0,
-    features: str | None = None,
-    size: int | None = None,
-    threads: int | None = None,
-    cache_dir: str | Path | None = None,
-    progress: Progress | None = None,
+    backbone: str | Path, *, progress: Progress | None = None, **given: Any
 ) -> Report:
     """Measure which engine, and how much of everything, is fastest for a backbone here.
 
@@ -259,13 +229,9 @@ def tune_backbone(
     Parameters
     ----------
     backbone
-        An ONNX file, or the name of a bundled backbone.
-    data
-        A folder of photos to measure with; small made ones if None.
-    seconds
-        When to stop trying; what is running then is finished.
-    threads
-        How many cores may be used; all if None.
+        An ONNX file, or the name of a bundled backbone; the other settings are below.
+    progress
+        Told (what is being done, how much is done, of how much).
 
     Raises
     ------
@@ -281,18 +247,7 @@ def tune_backbone(
     from edgetransfer.api.progress import told
     from edgetransfer.jobs.tune import tune_backbone as tune
 
-    return Report(
-        tune(
-            str(backbone),
-            features=features,
-            size=size,
-            threads=threads,
-            data=None if data is None else Path(data),
-            seconds=seconds,
-            cache=None if cache_dir is None else Path(cache_dir),
-            progress=told(progress),
-        )
-    )
+    return Report(tune(taken(Tuning, None, {"backbone": backbone, **given}), told(progress)))
 
 
 def list_backbones() -> list[Report]:

@@ -33,12 +33,18 @@ def settings_by_name(*kinds: Any) -> Callable[[Function], Function]:
     """Let help and completion know the settings that a function takes in its ``**given``."""
 
     def with_settings(function: Function) -> Function:
-        known = {setting.name: setting for kind in kinds for setting in every_setting(kind)}
         own = [
             parameter
             for parameter in inspect.signature(function).parameters.values()
             if parameter.kind is not inspect.Parameter.VAR_KEYWORD
         ]
+        names = {parameter.name for parameter in own}
+        known = {
+            setting.name: setting
+            for kind in kinds
+            for setting in every_setting(kind)
+            if setting.name not in names
+        }
         named = [
             inspect.Parameter(
                 setting.name,
@@ -49,7 +55,7 @@ def settings_by_name(*kinds: Any) -> Callable[[Function], Function]:
         ]
         function.__signature__ = inspect.Signature([*own, *named])  # type: ignore[attr-defined]
         text = inspect.cleandoc(function.__doc__ or "")
-        function.__doc__ = f"{text}\n\nSettings\n--------\n{described(*kinds)}\n"
+        function.__doc__ = f"{text}\n\nSettings\n--------\n{described(*kinds, without=names)}\n"
         return function
 
     return with_settings

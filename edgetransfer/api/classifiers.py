@@ -10,6 +10,7 @@ from edgetransfer.api.calling import settings_by_name, taken
 from edgetransfer.api.reports import Evaluation, ExportReport, TrainingReport
 from edgetransfer.errors import UsageError
 from edgetransfer.settings.assembling import assembled, check_names
+from edgetransfer.settings.export import ExportSettings
 from edgetransfer.settings.finetune import FinetuneSettings, TrainingToo
 from edgetransfer.settings.shared import MAX_BAD, TOP, EngineName
 from edgetransfer.settings.train import LinearTraining
@@ -275,15 +276,8 @@ def evaluate_backbone(
     return Evaluation(evaluate_upstream(backbone, test, told(progress)))
 
 
-def export(
-    run: str | Path,
-    out: str | Path,
-    *,
-    merge_head: bool = False,
-    preprocessing_inside: bool = False,
-    unknown_below: float | None = None,
-    backbone: str | None = None,
-) -> ExportReport:
+@settings_by_name(ExportSettings)
+def export(run: str | Path, out: str | Path, **given: Any) -> ExportReport:
     """Write what a run learned as one ONNX file, or as a folder, to be given away.
 
     It is compared with the run on the run's own photos first, in every engine that can run it.
@@ -294,15 +288,7 @@ def export(
         A folder of `train_linear`, `finetune_backbone` or `run_stream`; or an export.
     out
         ``FILE.onnx`` for one graph from images to probabilities, with a script beside it; else a
-        new folder.
-    merge_head
-        Of a folder: also ``model.onnx`` and the script.
-    preprocessing_inside
-        The graph takes (n, S, S, 3) uint8 and normalises by itself.
-    unknown_below
-        Below which probability, 0 to 1, a photo shows none of the classes; the run's own if None.
-    backbone
-        Where the run's backbone is now, if it was moved.
+        new folder. The other settings are below.
 
     Raises
     ------
@@ -318,13 +304,4 @@ def export(
     """
     from edgetransfer.jobs.exporting import export as export_run
 
-    return ExportReport(
-        export_run(
-            run,
-            out,
-            merge_head=merge_head,
-            preprocessing_inside=preprocessing_inside,
-            unknown_below=unknown_below,
-            backbone=backbone,
-        )
-    )
+    return ExportReport(export_run(taken(ExportSettings, None, {"run": run, "out": out, **given})))

@@ -1,4 +1,4 @@
-"""Backbones compared with a dense one."""
+"""Backbones compared with a dense one, and with one another."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgetransfer.api.calling import settings_by_name, taken
 from edgetransfer.api.reports import BenchmarkReport, Report
+from edgetransfer.settings.analyse import AnalysisSettings
 from edgetransfer.settings.benchmark import BenchmarkSettings
 from edgetransfer.settings.compare import ComparisonSettings
 
@@ -92,3 +93,37 @@ def compare_backbones(
 
     asked = taken(ComparisonSettings, settings, given)
     return Report(compare(asked, overwrite=overwrite, progress=told(progress)))
+
+
+@settings_by_name(AnalysisSettings)
+def analyse_networks(
+    settings: AnalysisSettings | None = None, *, progress: Progress | None = None, **given: Any
+) -> Report:
+    """Show how networks were trained, how alike they answer, and how they take pruning.
+
+    Parameters
+    ----------
+    settings
+        Which networks, and on what; or the settings below by name.
+    progress
+        Told (what is being done, how much is done, of how much).
+
+    Raises
+    ------
+    EdgeTransferError
+        If a network, the photos, the engine or a training's report cannot be used.
+
+    Examples
+    --------
+    >>> import edgetransfer
+    >>> report = edgetransfer.analyse_networks(
+    ...     networks=["small.onnx", "tinyresnet-90"], data="photos"
+    ... )
+    >>> 0 <= report["agreement"][0]["agreement"] <= 1
+    True
+    """
+    from edgetransfer.api.progress import told
+    from edgetransfer.jobs.analysing import analyse
+
+    asked = taken(AnalysisSettings, settings, given)
+    return Report(analyse(asked, progress=told(progress)))

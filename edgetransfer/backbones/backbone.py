@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import onnx
 
@@ -101,19 +102,36 @@ class Backbone:
             If the file cannot be used as a backbone.
         """
         path = resolve(backbone)
-        read = read_canonical(path)
+        return cls.of(
+            path,
+            read_canonical(path),
+            features=features,
+            size=size,
+            resize=resize,
+            mean=mean,
+            std=std,
+            interpolation=interpolation,
+            normalisation=normalisation,
+        )
+
+    @classmethod
+    def of(cls, path: Path, read: CanonicalFile, **given: Any) -> Backbone:
+        """The backbone in a file that was read already.
+
+        Parameters
+        ----------
+        path
+            Of the file: its card may lie beside it.
+        given
+            As of `open`.
+
+        Raises
+        ------
+        BackboneError
+            If the file cannot be used as a backbone.
+        """
         try:
-            return cls._from_model(
-                path,
-                read,
-                features,
-                size=size,
-                resize=resize,
-                mean=mean,
-                std=std,
-                interpolation=interpolation,
-                normalisation=normalisation,
-            )
+            return cls._from_model(path, read, **given)
         except BackboneError as error:
             named = str(error).startswith(str(path.with_suffix("")))
             raise error if named else BackboneError(f"{path}: {error}") from error
@@ -123,14 +141,14 @@ class Backbone:
         cls,
         path: Path,
         read: CanonicalFile,
-        features: str | None,
         *,
-        size: int | None,
-        resize: int | None,
-        mean: tuple[float, float, float] | None,
-        std: tuple[float, float, float] | None,
-        interpolation: Interpolation | None,
-        normalisation: str | None,
+        features: str | None = None,
+        size: int | None = None,
+        resize: int | None = None,
+        mean: tuple[float, float, float] | None = None,
+        std: tuple[float, float, float] | None = None,
+        interpolation: Interpolation | None = None,
+        normalisation: str | None = None,
     ) -> Backbone:
         model, digest = read.model, read.sha256
         layout, fixed_size = input_layout(model)

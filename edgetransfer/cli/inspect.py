@@ -2,50 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
-
-from edgetransfer.cli.options import (
-    JsonOption,
-)
+from edgetransfer.cli.options import JsonOption
 from edgetransfer.cli.terminal import print_json, say, show_log, shown_progress
-from edgetransfer.settings.shared import CacheDir, Engine, Features, Size, Threads
+from edgetransfer.settings.inspect import Inspection
 
 if TYPE_CHECKING:
     from edgetransfer.reports.backbones import InspectRecord, NormalisationRecord, SpeedRecord
 
 
-def inspect(
-    backbone: Annotated[
-        str, typer.Argument(metavar="BACKBONE", help="ONNX file, or a bundled backbone.")
-    ],
-    batch_size: Annotated[
-        int, typer.Option("--batch-size", metavar="N", min=1, help="Of the speed trial.")
-    ] = 64,
-    features: Features = None,
-    size: Size = None,
-    engine: Engine = "auto",
-    threads: Threads = None,
-    cache_dir: CacheDir = None,
-    compare: Annotated[
-        bool,
-        typer.Option(
-            "--compare/--no-compare", help="Compare a sparse backbone's speed with dense."
-        ),
-    ] = True,
-    data: Annotated[
-        Path | None,
-        typer.Option(
-            *("--data", "-d"),
-            metavar="DIR|MANIFEST",
-            help="A few labelled photos: says which usual normalisation of the input separates "
-            "them best.",
-        ),
-    ] = None,
-    json_output: JsonOption = False,
-) -> None:
+def inspect(settings: Inspection, *, json_output: JsonOption = False) -> None:
     """Show a backbone's features, sparsity, dead channels, and what its zeros gain here.
 
     Examples:
@@ -56,37 +23,15 @@ def inspect(
 
     edgetransfer inspect net.onnx --data photos
     """
-    from edgetransfer.jobs.inspection import compare_conventions, inspect_backbone
+    from edgetransfer.jobs.inspection import inspect_backbone
 
     show_log(json_output)
-    result = inspect_backbone(
-        backbone,
-        features=features,
-        size=size,
-        engine=engine,
-        threads=threads,
-        batch_size=batch_size,
-        cache=cache_dir,
-        compare=compare,
-    )
-    if data is not None:
-        with shown_progress() as progress:
-            result["normalisations"] = compare_conventions(
-                backbone,
-                data,
-                features=features,
-                size=size,
-                engine=engine,
-                threads=threads,
-                cache=cache_dir,
-                progress=progress,
-            )
+    with shown_progress() as progress:
+        result = inspect_backbone(settings, progress)
     if json_output:
         print_json(result)
     else:
         _show(result)
-        if data is not None:
-            _show_normalisations(result["normalisations"])
 
 
 def _show(result: InspectRecord) -> None:
@@ -141,6 +86,8 @@ def _show(result: InspectRecord) -> None:
             f"{layer['sparsity']:9.1%}  {gone:>13}  {dead:>11}  {cut:>10}  "
             f"{million:13,.2f}  {layer['name']} ({shape})"
         )
+    if "normalisations" in result:
+        _show_normalisations(result["normalisations"])
 
 
 def _show_normalisations(rows: list[NormalisationRecord]) -> None:

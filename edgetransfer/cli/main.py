@@ -43,6 +43,7 @@ COMMANDS = {
         "Compare backbones with a dense one: seconds per epoch and accuracy, here, on your photos."
     ),
     "compare": "Find out which backbone transfers best to your data sets, and how sure that is.",
+    "analyse": "Show how networks were trained, how alike they answer, and how they take pruning.",
     "tune": "Measure which engine, and how much of everything, is fastest for a backbone here.",
     "doctor": "Show versions, the processor, and which engine runs here and why.",
     "demo": (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,7 +14,6 @@ from edgetransfer.cli.options import JsonOption, QuietOption
 from edgetransfer.cli.photos_given import photos_given
 from edgetransfer.cli.terminal import print_json, print_line, say, show_log
 from edgetransfer.errors import ImageError, UsageError
-from edgetransfer.names import readable
 from edgetransfer.settings.shared import (
     TOP,
     Engine,
@@ -38,6 +38,15 @@ def predict(
     csv: Annotated[
         bool, typer.Option("--csv", help="Print a table with commas to stdout, a photo a line.")
     ] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            metavar="FILE",
+            help="Write them there, as its ending says: .parquet, .jsonl or .csv.",
+        ),
+    ] = None,
     sort_into: Annotated[
         Path | None,
         typer.Option(
@@ -63,47 +72,72 @@ def predict(
 
     edgetransfer predict run folder/ --csv > table.csv
 
+    edgetransfer predict run folder/ --out predictions.parquet
+
     edgetransfer predict pets.onnx folder/ --sort-into sorted
 
     curl -s https://example.org/cat.jpg | edgetransfer predict run -
     """
-    from edgetransfer.train import Classifier, PhotoSorter
+    from edgetransfer.train import (
+        Classifier,
+        CommaTable,
+        PhotoSorter,
+        check_ending,
+        prediction_file,
+    )
 
     if json_output and csv:
         raise UsageError("--json and --csv exclude each other")
     show_log(json_output or quiet)
     check_order("predict", run, images)
+    if out is not None:
+        check_ending("--out", out)
     sources = photos_given(images)
     if sort_into is not None and "-" in images:
         raise UsageError("--sort-into copies files, and standard input (-) is none")
-    with Classifier.load(
-        run,
-        backbone=backbone,
-        engine=engine,
-        threads=threads,
-        batch_size=min(64, len(sources)) if len(sources) < 16 else 64,
-        unknown_below=unknown_below,
-    ) as classifier:
-        sorter = None if sort_into is None else PhotoSorter(sort_into, classifier.head.classes)
-        table = _Table(min(top, len(classifier.head.classes))) if csv else None
-        predictions = []
+    with ExitStack() as opened:
+        classifier = opened.enter_context(
+            Classifier.load(
+                run,
+                backbone=backbone,
+                engine=engine,
+                threads=threads,
+                batch_size=min(64, len(sources)) if len(sources) < 16 else 64,
+                unknown_below=unknown_below,
+            )
+        )
+        classes = classifier.head.classes
+        sorter = None if sort_into is None else PhotoSorter(sort_into, classes)
+        table = CommaTable(sys.stdout, min(top, len(classes))) if csv else None
+        kept = (
+            None
+            if out is None
+            else opened.enter_context(prediction_file(out, min(top, len(classes))))
+        )
+        predictions, failed = [], 0
         for prediction in classifier.predict_each(sources, top=top):
-            predictions.append(prediction)
+            failed += prediction.error is not None
             if sorter is not None and prediction.error is None:
                 sorter.put(
                     Path(prediction.id), None if prediction.unknown else prediction.classes[0]
                 )
+            if kept is not None:
+                kept(prediction)
             if table is not None:
                 table.write(prediction)
-            elif not json_output:
+            elif json_output:
+                predictions.append(prediction)
+            elif kept is None:
                 _show(prediction)
     if json_output:
         print_json({"predictions": [p.to_dict() for p in predictions]})
-    failed = [p for p in predictions if p.error is not None]
-    if sort_into is not None and not quiet:
-        say(f"{len(predictions) - len(failed)} photos copied to {sort_into}")
+    if not quiet:
+        if sort_into is not None:
+            say(f"{len(sources) - failed} photos copied to {sort_into}")
+        if out is not None:
+            say(f"{len(sources)} predictions written to {out}")
     if failed:
-        raise ImageError(f"{len(failed)} of {len(predictions)} images could not be decoded")
+        raise ImageError(f"{failed} of {len(sources)} images could not be decoded")
 
 
 def _show(prediction: Prediction) -> None:
@@ -115,24 +149,3 @@ def _show(prediction: Prediction) -> None:
         for name, p in zip(prediction.classes, prediction.probabilities, strict=True)
     )
     print_line(f"{prediction.id}  {'unknown: ' if prediction.unknown else ''}{named}")
-
-
-class _Table:
-    """A line a photo, on stdout: the photo, its classes and their probabilities."""
-
-    def __init__(self, top: int) -> None:
-        import csv
-
-        self._top = top
-        self._writer = csv.writer(sys.stdout, lineterminator="\n")
-        ranks = ["" if i == 0 else f"_{i + 1}" for i in range(top)]
-        columns = [f"{name}{rank}" for rank in ranks for name in ("class", "probability")]
-        self._writer.writerow(["photo", *columns, "unknown", "error"])
-
-    def write(self, prediction: Prediction) -> None:
-        found: list[str] = []
-        for name, p in zip(prediction.classes, prediction.probabilities, strict=True):
-            found += [readable(name), f"{p:.6f}"]
-        found += [""] * (2 * self._top - len(found))
-        unknown = "" if prediction.error is not None else str(prediction.unknown).lower()
-        self._writer.writerow([readable(prediction.id), *found, unknown, prediction.error or ""])

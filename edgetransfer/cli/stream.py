@@ -85,5 +85,8 @@ def _show(report: StreamRecord, out: Path) -> None:
     if (sent := report.get("webhook")) is not None:
         waiting = f"; {sent['waiting_bytes']:,} bytes wait" if sent["waiting_bytes"] else ""
         say(f"webhook    {sent['delivered']:,} predictions delivered{waiting}")
+    if (kept := report.get("prediction_tables")) is not None:
+        waiting = f"; {kept['waiting_bytes']:,} bytes wait" if kept["waiting_bytes"] else ""
+        say(f"predicted  {kept['written']:,} written to {kept['folder']}{waiting}")
     say(f"speed      {report['samples_per_second']:,.0f} samples/s")
     say(f"saved in   {out}; the same command goes on")

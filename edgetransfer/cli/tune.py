@@ -2,42 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
-
-from edgetransfer.cli.options import (
-    JsonOption,
-)
+from edgetransfer.cli.options import JsonOption
 from edgetransfer.cli.terminal import print_json, say, show_log, shown_progress
-from edgetransfer.settings.shared import CacheDir, Features, Size, Threads
+from edgetransfer.settings.tune import Tuning
 
 if TYPE_CHECKING:
     from edgetransfer.reports.machine import TuneRecord
 
 
-def tune(
-    backbone: Annotated[
-        str, typer.Argument(metavar="BACKBONE", help="ONNX file, or a bundled backbone.")
-    ],
-    data: Annotated[
-        Path | None,
-        typer.Option(
-            *("--data", "-d"),
-            metavar="DIR",
-            help="Photos to measure with; small made ones if not given.",
-        ),
-    ] = None,
-    seconds: Annotated[
-        float, typer.Option("--seconds", metavar="X", min=0, help="When to stop trying.")
-    ] = 50.0,
-    features: Features = None,
-    size: Size = None,
-    threads: Threads = None,
-    cache_dir: CacheDir = None,
-    json_output: JsonOption = False,
-) -> None:
+def tune(settings: Tuning, *, json_output: JsonOption = False) -> None:
     """Measure which engine, and how much of everything, is fastest for a backbone here.
 
     The answer is kept in your cache folder; train, predict, inspect and stream use it.
@@ -52,16 +27,7 @@ def tune(
 
     show_log(json_output)
     with shown_progress() as progress:
-        result = tune_backbone(
-            backbone,
-            features=features,
-            size=size,
-            threads=threads,
-            data=data,
-            seconds=seconds,
-            cache=cache_dir,
-            progress=progress,
-        )
+        result = tune_backbone(settings, progress)
     if json_output:
         print_json(result)
     else:

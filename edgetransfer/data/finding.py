@@ -26,13 +26,14 @@ from edgetransfer.data.stores import (
     found_by_query,
     found_in_arrow,
     found_in_saved,
+    found_in_streamed,
     is_saved,
     tree_of,
 )
 from edgetransfer.data.walking import APPLE_DOUBLE, HIDDEN, Folder, walk
 from edgetransfer.errors import DataError
 from edgetransfer.names import readable
-from edgetransfer.paths import address_of
+from edgetransfer.paths import STREAMED, address_of
 from edgetransfer.settings.extract import INDEX
 
 
@@ -69,6 +70,8 @@ def _found(path: Path, suffixes: frozenset[str]) -> Found:
     far = address_of(path)
     if far is None or _is_here(path):
         return _found_here(path, suffixes)
+    if far.startswith(STREAMED):
+        return found_in_streamed(far)
     ending = path.name.lower()
     if ending.endswith(TABLES):
         return found_in_arrow(path)

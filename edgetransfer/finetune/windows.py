@@ -35,11 +35,15 @@ class Window:
 
     def pads_of(self, x: Tensor) -> list[int]:
         """Begins, then ends, of every spatial axis."""
+        return self.pads_for(x.shape[2:])
+
+    def pads_for(self, sizes: Sequence[int]) -> list[int]:
+        """The same of a map of this size."""
         if not self.auto.startswith("SAME"):
             return self.pads
         begins, ends = [], []
         for size, k, stride, d in zip(
-            x.shape[2:], self.kernel, self.strides, self.dilations, strict=True
+            sizes, self.kernel, self.strides, self.dilations, strict=True
         ):
             reach = (k - 1) * d + 1
             low, high = same_padding(size, reach, stride, upper=self.auto == "SAME_UPPER")

@@ -38,7 +38,7 @@ from edgetransfer.graphs.quantised import QUANTISED_FORMS
 from edgetransfer.graphs.raising import raise_opset
 from edgetransfer.graphs.rewriting import rewrite
 from edgetransfer.graphs.structure import check_structure
-from edgetransfer.graphs.untrusted import read_model, refusing
+from edgetransfer.graphs.untrusted import ReadModel, read_model, refusing
 
 OLDEST_OPSET, NEWEST_OPSET = 13, 19  # DeepSparse 1.8 takes 11 to 19; below 13 axes are attributes
 NEWEST_IR = 9
@@ -84,7 +84,17 @@ def read_canonical(path: Path) -> CanonicalFile:
         If the file is missing, is not ONNX, reaches outside its folder, does not hold together,
         or uses operators in a way that cannot be converted.
     """
-    read = read_model(path)
+    return canonical_of(read_model(path), path)
+
+
+def canonical_of(read: ReadModel, path: Path) -> CanonicalFile:
+    """A file that was parsed, in canonical form; its model may be changed.
+
+    Raises
+    ------
+    BackboneError
+        As of `read_canonical`.
+    """
     try:
         with refusing():
             model, notes = _canonicalise(read.model)

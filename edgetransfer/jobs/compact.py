@@ -12,7 +12,7 @@ from edgetransfer.backbones.catalogue import resolve
 from edgetransfer.backbones.writing import check_target, write_backbone
 from edgetransfer.engines import open_engine, reference_kind
 from edgetransfer.errors import BackboneError, EdgeTransferError
-from edgetransfer.graphs.canonical import load_canonical
+from edgetransfer.graphs.canonical import read_canonical
 from edgetransfer.graphs.compact import compact
 from edgetransfer.graphs.graph import Array
 from edgetransfer.graphs.sparsity import SparsityReport, quantised_node
@@ -40,15 +40,15 @@ def compact_backbone(settings: Compaction) -> CompactRecord:
     """
     path = resolve(settings.backbone)
     check_target(settings.out, overwrite=settings.overwrite, source=path)
-    before = Backbone.open(path, features=settings.features)
-    model = load_canonical(path)
-    quantised = quantised_node(model)
+    read = read_canonical(path)
+    before = Backbone.of(path, read, features=settings.features)
+    quantised = quantised_node(read.model)
     if quantised is not None:
         raise BackboneError(
             f"{path}: it is quantised ({quantised.op_type}); channels are cut away before that: "
             "compact the float32 network it was made from"
         )
-    smaller, found = compact(model, keep=frozenset((before.cut.tensor,)))
+    smaller, found = compact(read.model, keep=frozenset((before.cut.tensor,)))
     result: DeadRecord = {
         "out": None,
         "channels_cut": found.cut_outputs,

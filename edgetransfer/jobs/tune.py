@@ -29,11 +29,12 @@ from edgetransfer.engines import (
     save_plan,
 )
 from edgetransfer.engines.processor import cpu_model
-from edgetransfer.errors import DataError, EngineError, UsageError
+from edgetransfer.errors import DataError, EngineError
 from edgetransfer.features import FeatureExtractor, TrainView, default_cache_folder, workload_of
 from edgetransfer.images import SUFFIXES
 from edgetransfer.reports.machine import MeasuredEngineRecord, TriedPlanRecord, TuneRecord
 from edgetransfer.reprs import short_repr
+from edgetransfer.settings.tune import Tuning
 from edgetransfer.types import Float32Array, Progress, no_progress
 
 logger = logging.getLogger(__name__)
@@ -69,45 +70,25 @@ class Trial:
         }
 
 
-def tune_backbone(
-    backbone: str,
-    *,
-    features: str | None = None,
-    size: int | None = None,
-    threads: int | None = None,
-    data: Path | None = None,
-    seconds: float = 50.0,
-    cache: Path | None = None,
-    progress: Progress = no_progress,
-) -> TuneRecord:
+def tune_backbone(settings: Tuning, progress: Progress = no_progress) -> TuneRecord:
     """Measure engines, then streams, batches, workers and pinning; keep the fastest plan.
 
     Every engine that can be had is measured alone. With the fastest of those that compute in
     float32 the whole pipeline (decoding, augmentation, forward) is measured in several ways, each
     step starting from the best so far, until the time is used up.
 
-    Parameters
-    ----------
-    threads
-        How many cores may be used; all if None. A plan is for as many as it was measured with.
-    data
-        A folder of photos to measure with; small seeded ones are made if None.
-    seconds
-        When to stop trying; what is running then is finished.
-
     Raises
     ------
     EdgeTransferError
         If the backbone or the photos cannot be used, or no engine can run it.
     """
-    if threads is not None and threads < 1:
-        raise UsageError(f"--threads must be at least 1, not {threads}")
-    opened = Backbone.open(backbone, features=features, size=size)
-    samples = _photos_of(data) if data is not None else _made_photos()
-    cache = cache or default_cache_folder()
+    opened = Backbone.open(settings.backbone, features=settings.features, size=settings.size)
+    threads = settings.threads
+    samples = _photos_of(settings.data) if settings.data is not None else _made_photos()
+    cache = settings.cache_dir or default_cache_folder()
     busy = _others_load(available_cores())
     begun = monotonic()
-    tuning = _Tuning(opened, samples, threads, cache, begun + seconds, progress)
+    tuning = _Tuning(opened, samples, threads, cache, begun + settings.seconds, progress)
     # The reference first: the others are compared with it.
     engines = [tuning.engine_alone(kind) for kind in reversed(KINDS)][::-1]
     exact = [r for r in engines if not r["reduced"]]

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import onnx
 
-from edgetransfer.atomic import temporary_folder
 from edgetransfer.backbones import Backbone
 from edgetransfer.errors import BackboneError, HeadError
+from edgetransfer.graphs.canonical import canonical_of
 from edgetransfer.graphs.freeze import INPUT, OUTPUT
 from edgetransfer.graphs.graph import Array, Graph, dims_of, subgraph
-from edgetransfer.graphs.untrusted import read_model, refusing
+from edgetransfer.graphs.untrusted import ReadModel, read_model, refusing
 from edgetransfer.heads import FeatureMap, LinearHead
 from edgetransfer.merging.graph import PROBABILITIES
 from edgetransfer.merging.metadata import (
@@ -86,14 +86,8 @@ def read_merged(path: Path) -> MergedFile:
         )
     except (BackboneError, HeadError) as error:
         raise BackboneError(f"{path}: a damaged export: {error}") from error
-    if inside:
-        with temporary_folder() as folder:
-            apart = folder / "body.onnx"
-            apart.write_bytes(body.SerializeToString(deterministic=True))
-            backbone = Backbone.open(apart, features=OUTPUT)
-        backbone = replace(backbone, path=path, sha256=read.sha256)
-    else:
-        backbone = Backbone.open(path)
+    canonical = canonical_of(ReadModel(model=body, sha256=read.sha256), path)
+    backbone = Backbone.of(path, canonical, features=OUTPUT if inside else None)
     backbone = backbone.seeing(preprocessing)
     if backbone.dimension != head.dimension:
         raise BackboneError(

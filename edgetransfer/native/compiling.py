@@ -21,7 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 HERE = Path(__file__).parent
-SOURCES = {room: HERE / "src" / room for room in ("common", "sparse", "heads")}
+SOURCES = {room: HERE / "src" / room for room in ("common", "sparse", "heads", "training")}
 LIBRARY = HERE / "_native.so"
 
 # Name: the compiler's flags, the bytes of a vector, the number of vector registers.

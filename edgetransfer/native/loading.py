@@ -17,6 +17,8 @@ TOLD = (
     "step_weight_decay_at",
     "most_batch",
     "column_multiple",
+    "walk_bytes",
+    "norm_bytes",
 )
 
 
@@ -54,6 +56,6 @@ def _read_contract(library: ctypes.CDLL) -> dict[str, int]:
         return {}
     tell.restype, tell.argtypes = ctypes.c_int64, (ctypes.c_void_p, ctypes.c_int64)
     numbers = (ctypes.c_int64 * len(TOLD))()
-    if tell(numbers, len(TOLD)) != len(TOLD):
-        return {}
-    return dict(zip(TOLD, numbers, strict=True))
+    # New numbers are added at the end: a library of before them lacks these alone.
+    count = tell(numbers, len(TOLD))
+    return dict(zip(TOLD[:count], numbers, strict=False))

@@ -64,7 +64,7 @@ class Accounting:
         total = sum(weight.numel() for weight in net.prunable.values())
         record = {
             "sparsity": 1 - sum(int(kept[name].sum()) for name in net.prunable) / total,
-            "mask_change": self._change(masks),
+            **self._changes(masks),
             "pruned_filters": _pruned_filters(net, kept),
             "inference_macs": self.active,
             "training_macs": self.macs,
@@ -74,17 +74,21 @@ class Accounting:
             self._before = masks
         return record
 
-    def _change(self, masks: Tensors) -> float | None:
-        """The share of what is kept that the last mask before had pruned."""
+    def _changes(self, masks: Tensors) -> dict[str, float | None]:
+        """What the masks are to the last ones before (thesis 3.4.2, figure 3.2b).
+
+        The share of what is kept that was pruned then, and what both keep over what either does.
+        """
         if not masks or not self._before:
-            return None
-        kept = sum(int(mask.sum()) for mask in masks.values())
-        new = sum(
-            int((mask & ~self._before[name]).sum())
-            for name, mask in masks.items()
-            if name in self._before
-        )
-        return new / kept if kept else 0.0
+            return {"mask_change": None, "mask_iou": None}
+        pairs = [(m, self._before[name]) for name, m in masks.items() if name in self._before]
+        kept = sum(int(now.sum()) for now, _ in pairs)
+        new = sum(int((now & ~before).sum()) for now, before in pairs)
+        either = sum(int((now | before).sum()) for now, before in pairs)
+        return {
+            "mask_change": new / kept if kept else 0.0,
+            "mask_iou": (kept - new) / either if either else 1.0,
+        }
 
     def state(self) -> Tensors:
         """For a checkpoint."""

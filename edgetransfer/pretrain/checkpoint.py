@@ -13,11 +13,10 @@ from torch import Tensor
 from edgetransfer.atomic import write_atomically
 from edgetransfer.errors import EdgeTransferError
 from edgetransfer.pretrain.network import Tensors
+from edgetransfer.pretrain.places import CHECKPOINT
 from edgetransfer.reports.shared import SkippedRecord
 from edgetransfer.settings.config import differs
 from edgetransfer.settings.pretrain import Pretraining
-
-CHECKPOINT = "checkpoint.safetensors"
 
 
 @dataclass(kw_only=True)

@@ -20,11 +20,12 @@ from edgetransfer.finetune.running import torch_threads
 from edgetransfer.graphs.compact import compact
 from edgetransfer.metrics import peak_memory_bytes
 from edgetransfer.pretrain.accounting import Accounting
-from edgetransfer.pretrain.checkpoint import CHECKPOINT, Progression, load_checkpoint
+from edgetransfer.pretrain.checkpoint import Progression, load_checkpoint
 from edgetransfer.pretrain.finishing import one_shot_table, tuned, uneven_features
 from edgetransfer.pretrain.network import Tensors
 from edgetransfer.pretrain.objectives import Batch, FeatureLoss, LabelLoss, Objective
 from edgetransfer.pretrain.photos import Photos, load_photos, opened_photos
+from edgetransfer.pretrain.places import CHECKPOINT, report_path, twin_path, work_path
 from edgetransfer.pretrain.policies import ACDC, Dense, Policy, make_policy
 from edgetransfer.pretrain.starting import Start, start_of
 from edgetransfer.pretrain.trainer import Trainer
@@ -38,21 +39,6 @@ from edgetransfer.train.opening import limited_threads
 from edgetransfer.types import Progress
 
 logger = logging.getLogger(__name__)
-
-
-def work_path(out: Path) -> Path:
-    """Where the unfinished part of a file that is to be made lies."""
-    return out.with_name(f"{out.name}.partial")
-
-
-def report_path(out: Path) -> Path:
-    """Where the report of a training stands."""
-    return out.with_name(f"{out.stem}.pretrain.json")
-
-
-def twin_path(out: Path) -> Path:
-    """Where the dense twin of a sparse network stands."""
-    return out.with_name(f"{out.stem}-dense.onnx")
 
 
 def run_pretraining(

@@ -15,6 +15,7 @@ from edgetransfer.errors import DataError
 from edgetransfer.features import FeatureExtractor, TrainView
 from edgetransfer.finetune.pixels import PixelEngine
 from edgetransfer.images import SUFFIXES
+from edgetransfer.pretrain.mislabelled import Mislabelled, mislabelled
 from edgetransfer.settings.pretrain import Pretraining
 from edgetransfer.train.epochs import LearningBatch, OnlineEpochs
 from edgetransfer.train.skipping import SkippedImages
@@ -93,6 +94,8 @@ class Photos:
         Brings them to torch as they are.
     skipped
         Told of those that cannot be used.
+    mislabelled
+        Training photos that are learned under a wrong label.
     """
 
     splits: DataSplits
@@ -100,6 +103,7 @@ class Photos:
     skipped: SkippedImages
     view: TrainView
     batch_size: int
+    mislabelled: tuple[Mislabelled, ...] = ()
 
     @property
     def per_epoch(self) -> int:
@@ -164,7 +168,14 @@ class Photos:
 def opened_photos(
     settings: Pretraining, splits: DataSplits, preprocessing: Preprocessing
 ) -> Iterator[Photos]:
-    """The photos, and the threads that decode them."""
+    """The photos, and the threads that decode them.
+
+    Raises
+    ------
+    DataError
+        If labels are to be wrong, and none can be.
+    """
+    learned, wrong = mislabelled(splits, settings.random_labels, settings.seed)
     size = preprocessing.size
     batch = min(settings.batch_size, len(splits.train))
     engine = PixelEngine(batch_size=batch, size=size, version="1")
@@ -172,8 +183,9 @@ def opened_photos(
     workers = settings.workers or settings.threads
     with FeatureExtractor(engine, preprocessing, workers=workers) as extractor:
         yield Photos(
-            splits=splits,
+            splits=learned,
             extractor=extractor,
+            mislabelled=wrong,
             skipped=SkippedImages(total, settings.max_bad),
             view=TrainView(
                 seed=settings.seed,

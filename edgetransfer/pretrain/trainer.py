@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from edgetransfer.data import Sample
 from edgetransfer.errors import DataError
 from edgetransfer.metrics import Accuracy
 from edgetransfer.pretrain.accounting import Accounting
@@ -21,7 +23,7 @@ from edgetransfer.pretrain.objectives import Objective
 from edgetransfer.pretrain.photos import Photos
 from edgetransfer.pretrain.policies import Policy
 from edgetransfer.pretrain.training import Training
-from edgetransfer.types import Progress
+from edgetransfer.types import Float32Array, IntArray, Progress
 
 logger = logging.getLogger(__name__)
 
@@ -99,8 +101,7 @@ class Trainer:
 
     def _step(self, features: Any, labels: Any) -> None:
         step, net = self.progression.step, self.training.net
-        side = self.photos.extractor.preprocessing.size
-        batch = self.objective.batch(features.reshape(-1, 3, side, side), labels)
+        batch = self.objective.batch(self._images(features), labels)
         net.module.train()
         self.policy.before_step(step)
         loss = self.policy.step(step, batch)
@@ -122,6 +123,7 @@ class Trainer:
             "phase": self.policy.phase(progression.step - 1),
             "loss": progression.loss_sum / max(progression.seen, 1),
             **self.judged(),
+            **self.remembered(),
             **self.accounting.epoch(self.policy),
             "learning_rate": self.policy.rate(progression.step - 1),
             "seconds": round(seconds, 2),
@@ -136,23 +138,51 @@ class Trainer:
     @torch.no_grad()
     def judged(self) -> dict[str, float | None]:
         """The held-out photos: top-1 accuracy or, without labels, the error of the features."""
-        net, side = self.training.net, self.photos.extractor.preprocessing.size
-        net.module.eval()
-        counted = Accuracy(len(self.photos.splits.classes))
-        error, batches = 0.0, 0
-        weights = self.policy.shown()
-        for features, labels in self.photos.eval_views(self.photos.tested):
-            images = features.reshape(-1, 3, side, side)
-            if net.has_head:
-                _, logits = net(torch.from_numpy(images), weights)
-                assert logits is not None
-                counted.update(labels, logits.argmax(dim=1).cpu().numpy().astype(np.int64))
-            else:
-                error += float(self.objective(net, self.objective.batch(images, labels), weights))
-                batches += 1
+        net, tested = self.training.net, self.photos.tested
         if net.has_head:
+            counted = Accuracy(len(self.photos.splits.classes))
+            for labels, predicted in self._predictions(tested):
+                counted.update(labels, predicted)
             return {"top1": counted.top1 if counted.count else None}
+        net.module.eval()
+        weights, error, batches = self.policy.shown(), 0.0, 0
+        for features, labels in self.photos.eval_views(tested):
+            batch = self.objective.batch(self._images(features), labels)
+            error += float(self.objective(net, batch, weights))
+            batches += 1
         return {"feature_error": error / batches if batches else None}
+
+    def remembered(self) -> dict[str, float]:
+        """Photos under a random label: how many are taken for that, and how many for the truth.
+
+        Shares, 0 to 1 (thesis 3.6.2); nothing where labels are as they were given.
+        """
+        wrong = self.photos.mislabelled
+        found = list(self._predictions([one.sample for one in wrong])) if wrong else []
+        if not found:
+            return {}
+        given, predicted = (np.concatenate(arrays) for arrays in zip(*found, strict=True))
+        usable = [one for one in wrong if one.sample not in self.photos.skipped]
+        truth = np.array([one.truth for one in usable], np.int64)
+        return {
+            "memorised": float((predicted == given).mean()),
+            "true_class": float((predicted == truth).mean()),
+        }
+
+    @torch.no_grad()
+    def _predictions(self, samples: Sequence[Sample]) -> Iterator[tuple[IntArray, IntArray]]:
+        """Labels of photos in turn, and the classes that the network takes them for."""
+        net = self.training.net
+        net.module.eval()
+        weights = self.policy.shown()
+        for features, labels in self.photos.eval_views(samples):
+            _, logits = net(torch.from_numpy(self._images(features)), weights)
+            assert logits is not None
+            yield labels, logits.argmax(dim=1).cpu().numpy().astype(np.int64)
+
+    def _images(self, features: Float32Array) -> Float32Array:
+        side = self.photos.extractor.preprocessing.size
+        return features.reshape(-1, 3, side, side)
 
     def save(self) -> None:
         """Write a checkpoint."""
@@ -185,6 +215,9 @@ def described(record: dict[str, Any], epochs: int) -> str:
     told = f"top-1 {judged:.1%}" if judged is not None else ""
     if record.get("feature_error") is not None:
         told = f"feature error {record['feature_error']:.3f}"
+    if "memorised" in record:
+        told += f", of random labels {record['memorised']:.1%}, of true ones "
+        told += f"{record['true_class']:.1%}"
     return (
         f"epoch {record['epoch']}/{epochs}  {record['phase']:<6}  loss {record['loss']:.3f}  "
         f"{told}  sparsity {record['sparsity']:.1%}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from edgetransfer.reports import (
+    analyse,
     audit,
     backbones,
     benchmark,
@@ -46,6 +47,7 @@ REPORTS: dict[str, tuple[Any, ...]] = {
     "compact": (backbones.CompactRecord,),
     "benchmark": (benchmark.BenchmarkRecord,),
     "compare": (compare.CompareRecord,),
+    "analyse": (analyse.AnalysisRecord,),
     "tune": (machine.TuneRecord,),
     "doctor": (machine.DoctorRecord,),
     "demo": (demo.DemoRecord,),

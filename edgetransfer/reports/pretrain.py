@@ -23,8 +23,13 @@ class PretrainingEpochRecord(TypedDict):
         From 1.
     phase
         Dense, sparse, or on the way.
+    memorised, true_class
+        Of the photos under a random label, the share that is taken for it, and for what it shows,
+        0 to 1 (thesis 3.6.2); with --random-labels.
     mask_change
-        The share of the mask that is another one than before, 0 to 1.
+        The share of the kept weights that the last mask before had pruned, 0 to 1: revived ones.
+    mask_iou
+        Weights that both masks keep over those that either keeps, 0 to 1.
     inference_macs, training_macs
         Multiply-adds of a photo, and of the epoch.
     training_macs_over_dense
@@ -36,8 +41,11 @@ class PretrainingEpochRecord(TypedDict):
     loss: float
     top1: NotRequired[float]
     feature_error: NotRequired[float]
+    memorised: NotRequired[float]
+    true_class: NotRequired[float]
     sparsity: float
     mask_change: float | None
+    mask_iou: float | None
     pruned_filters: float
     inference_macs: float
     training_macs: float

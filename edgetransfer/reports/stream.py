@@ -106,6 +106,28 @@ class StandingRecord(AccuracyRecord):
     left_out: LeftOutRecord | None
 
 
+class PredictionTablesRecord(TypedDict):
+    """How ``--predictions`` stands.
+
+    Keys
+    ----
+    written
+        Predictions that stand in tables, over all starts.
+    waiting_bytes
+        Of predictions that wait to be written.
+    gaps
+        How often predictions may have gone before they were written.
+    error
+        Why the last table could not be written; null if it could.
+    """
+
+    folder: str
+    written: int
+    waiting_bytes: int
+    gaps: int
+    error: str | None
+
+
 class WebhookRecord(TypedDict):
     """Predictions that were sent on.
 
@@ -159,9 +181,12 @@ class StreamRecord(LearnedRecord):
     ----
     webhook
         With --webhook.
+    prediction_tables
+        With --predictions.
     """
 
     webhook: NotRequired[WebhookRecord]
+    prediction_tables: NotRequired[PredictionTablesRecord]
 
 
 class AddressRecord(TypedDict):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import is_dataclass, replace
 from typing import Annotated, Any, TypeVar, get_args, get_origin
 
@@ -75,11 +75,11 @@ def check_names(given: Mapping[str, Any], *kinds: Any) -> None:
         raise UsageError(f"give {' and '.join(missing)}")
 
 
-def described(*kinds: Any) -> str:
-    """What settings say of themselves, a paragraph each, as in a docstring."""
+def described(*kinds: Any, without: Container[str] = ()) -> str:
+    """What settings but those named say of themselves, a paragraph each, as in a docstring."""
     lines: list[str] = []
     for setting in (one for kind in kinds for one in every_setting(kind)):
-        if not isinstance(setting.said, Opt):
+        if not isinstance(setting.said, Opt) or setting.name in without:
             continue
         shown = not setting.required and setting.default not in (None, ())
         title = f"{setting.name} = {setting.default!r}" if shown else setting.name

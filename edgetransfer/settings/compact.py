@@ -8,7 +8,7 @@ from typing import Annotated
 
 from edgetransfer.reprs import short_repr
 from edgetransfer.settings.option import Opt, settle
-from edgetransfer.settings.shared import Features
+from edgetransfer.settings.shared import Features, GivenBackbone
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,9 +33,7 @@ class Compaction:
     False
     """
 
-    backbone: Annotated[
-        str, Opt("ONNX file, or a bundled backbone.", metavar="BACKBONE", positional=True)
-    ]
+    backbone: GivenBackbone
     out: Annotated[Path, Opt("The ONNX file to write.", metavar="FILE.onnx", flag="--out -o")]
     features: Features = None
     overwrite: Annotated[bool, Opt("Replace the file and card that are there.")] = False

@@ -73,6 +73,9 @@ class Pretraining(PolicyOptions, Losses, Descent, Augmentation):
         Sparsities in percent at which the result is pruned in one shot and tested.
     tuning_images
         Augmented training views that batch-norm statistics are tuned on after pruning.
+    random_labels
+        Share of the training photos that are learned under a wrong label; what becomes of them
+        stands in every epoch's record.
     checkpoint_seconds
         Between two checkpoints.
 
@@ -182,6 +185,17 @@ class Pretraining(PolicyOptions, Losses, Descent, Augmentation):
             least=2,
         ),
     ] = 1000
+    random_labels: Annotated[
+        float,
+        Opt(
+            "Learn so many of the training photos under a wrong label, and say after each epoch "
+            "how many are memorised (thesis 3.6.2); with --min-crop 1 --no-flip it shows best.",
+            metavar="SHARE",
+            panel=_RESULT,
+            least=0,
+            most=0.5,
+        ),
+    ] = 0.0
     checkpoint_seconds: Annotated[
         float, Opt("Between two checkpoints.", metavar="S", panel=_RESULT, above=0, free=True)
     ] = 60.0
@@ -238,6 +252,8 @@ class Pretraining(PolicyOptions, Losses, Descent, Augmentation):
         if not self.labels:
             if self.dense is None:
                 raise UsageError("--no-labels learns the features of --dense: give a backbone")
+            if self.random_labels:
+                raise UsageError("--no-labels has no labels for --random-labels")
             if self.teacher is not None or self.label_smoothing:
                 raise UsageError("--no-labels has no labels for --teacher or --label-smoothing")
             if self.tile is not None or self.test_data is not None:

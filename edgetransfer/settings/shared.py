@@ -32,6 +32,10 @@ BackboneName = Annotated[
     str,
     Opt("ONNX file, or a name that `edgetransfer backbones` lists.", metavar="FILE|NAME"),
 ]
+GivenBackbone = Annotated[
+    str,
+    Opt("ONNX file, or a bundled backbone.", metavar="FILE|NAME", positional=True),
+]
 Data = Annotated[
     Path,
     Opt(

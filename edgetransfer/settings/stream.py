@@ -35,9 +35,9 @@ class StreamSettings(BackboneReading):
     backbone
         An ONNX file, or the name of a bundled backbone.
     source
-        ``folder:DIR``, ``jsonl:-``, ``tar:GLOB``, ``data:FILE``, ``http:[HOST:]PORT``,
-        ``video:FILE``, ``redis://…``, ``kafka://…`` or ``mqtt://…``; or several, which are taken in
-        together.
+        ``folder:DIR``, ``jsonl:-``, ``tar:GLOB``, ``data:FILE``, ``datasets:NAME``,
+        ``http:[HOST:]PORT``, ``video:FILE``, ``redis://…``, ``kafka://…`` or ``mqtt://…``; or
+        several, which are taken in together.
     out
         The run folder; made if it is not there, gone on with if it is.
     from_run
@@ -57,6 +57,8 @@ class StreamSettings(BackboneReading):
         An address that each prediction of a sample without a label is posted to, as JSON.
     webhook_token
         Sent to it as ``Authorization: Bearer``.
+    predictions
+        A folder that each prediction of a sample without a label is written to, as Parquet.
     metrics_port
         Serve ``/metrics`` and ``/healthz`` on this loopback port, beside any source.
     label, every
@@ -84,8 +86,8 @@ class StreamSettings(BackboneReading):
         tuple[str, ...],
         Opt(
             "folder:DIR, jsonl:- (or a file), tar:GLOB, data:FILE (whatever --data of train "
-            "takes), http:[HOST:]PORT, video:FILE, redis://HOST/STREAM, kafka://HOST/TOPIC or "
-            "mqtt://HOST/TOPIC; may be repeated.",
+            "takes), datasets:NAME (streamed), http:[HOST:]PORT, video:FILE, "
+            "redis://HOST/STREAM, kafka://HOST/TOPIC or mqtt://HOST/TOPIC; may be repeated.",
             metavar="KIND:WHAT",
         ),
     ]
@@ -178,6 +180,14 @@ class StreamSettings(BackboneReading):
             metavar="TEXT",
             panel=SOURCE,
             envvar="EDGETRANSFER_WEBHOOK_TOKEN",
+        ),
+    ] = None
+    predictions: Annotated[
+        Path | None,
+        Opt(
+            "Write predictions there as Parquet tables, each once; learning does not wait for it.",
+            metavar="DIR",
+            panel=SOURCE,
         ),
     ] = None
     metrics_port: Annotated[

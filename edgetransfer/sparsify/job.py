@@ -43,7 +43,7 @@ from edgetransfer.sparsify.remarks import doubts, how_made, left_out, shortcomin
 from edgetransfer.sparsify.result import write_sparse
 from edgetransfer.sparsify.streaming import NetworkPair, batch_axes, shapes_of
 from edgetransfer.sparsify.timing import Stopwatch
-from edgetransfer.sparsify.tuning import tune
+from edgetransfer.sparsify.tuning import tune, views_beside
 from edgetransfer.sparsify.weights import NetworkWeights, copied, zeros_of
 from edgetransfer.sparsify.work import WorkFolder, work_path
 from edgetransfer.train.upstream import UpstreamTest, evaluate_upstream
@@ -282,7 +282,9 @@ class _Job:
         if settings.method == "magnitude":
             records = prune_by_magnitude(settings, self.layers, budget.shares, self.pruned)
             if self.views is not None:
-                self.tuned = tune(self.dense, self.pruned, self.views)
+                seen = self.backbone.preprocessing
+                views = views_beside(settings, self.photos, seen, self.progress)
+                self.tuned = tune(self.dense, self.pruned, views)
             return records
         pair = self._pair(self.dense, self.pruned)
         records = reconstruct_all(settings, self.layers, budget.shares, pair, work, self.progress)

@@ -38,6 +38,7 @@ FEWEST = 16
 HELD_OUT = 8  # one photo of so many
 MOST_HELD_OUT = 64
 LEAST_AREA = 0.35  # of a photo that an augmented calibration view covers
+TUNING_EPOCH = 1 << 20  # so that no view is one of the calibration's
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,6 +154,52 @@ def load_views(
         pixels=np.stack(fitted + held_out),
         held_out=len(held_out),
         photos=len(paths) - len(bad),
+        preprocessing=preprocessing,
+    )
+
+
+def tuning_views(
+    sources: Sequence[Path | bytes],
+    preprocessing: Preprocessing,
+    *,
+    count: int,
+    seed: int,
+    workers: int | None = None,
+    progress: Progress = no_progress,
+) -> CalibrationViews:
+    """Standard training views of photos, to measure batch-norm statistics on; none is held out.
+
+    Of fewer photos than ``count`` each is shown in several views. What cannot be decoded is left
+    out.
+
+    Raises
+    ------
+    DataError
+        If nothing can be decoded.
+    """
+    transform = TrainTransform(size=preprocessing.size)
+
+    def shown(number: int) -> UInt8Array | None:
+        source, view = sources[number % len(sources)], number // len(sources)
+        try:
+            picture = open_upright(source)
+        except (ImageError, OSError):
+            return None
+        full = picture.size
+        seen = transform.view(*full, view_rng(seed, TUNING_EPOCH + view, number % len(sources)))
+        return np.array(render(picture, seen, full, preprocessing))
+
+    found: list[UInt8Array] = []
+    with ThreadPoolExecutor(workers) as pool:
+        for done, pixels in enumerate(pool.map(shown, range(count if sources else 0)), 1):
+            found += [] if pixels is None else [pixels]
+            progress("views for batch-norm", done, count)
+    if not found:
+        raise DataError("none of the photos that batch-norm is to be tuned on can be decoded")
+    return CalibrationViews(
+        pixels=np.stack(found),
+        held_out=0,
+        photos=min(len(found), len(sources)),
         preprocessing=preprocessing,
     )
 

@@ -9,17 +9,35 @@ as with `edgetransfer.finetune.batchnorm_tuning` where batch-norm was kept. torc
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import onnx
 
 from edgetransfer.graphs.graph import Graph
-from edgetransfer.sparsify.photos import CalibrationViews
+from edgetransfer.settings.sparsify import Sparsification
+from edgetransfer.sparsify.photos import CalibrationViews, held_out_count, tuning_views
 from edgetransfer.sparsify.weights import NetworkWeights
+from edgetransfer.types import Preprocessing, Progress
 
 BATCH = 100
-MOST_VIEWS = 1000  # thesis 5.3.3
+TUNING_VIEWS = 1000  # standard training views (thesis 5.3.3)
+
+
+def views_beside(
+    settings: Sparsification, photos: Sequence[Path], seen: Preprocessing, progress: Progress
+) -> CalibrationViews:
+    """Views of all photos of the folder but those that features are compared on."""
+    used = min(settings.calibration_images, len(photos))
+    return tuning_views(
+        photos[held_out_count(used) :],
+        seen,
+        count=TUNING_VIEWS,
+        seed=settings.seed,
+        workers=settings.threads,
+        progress=progress,
+    )
 
 
 def tune(
@@ -32,7 +50,7 @@ def tune(
     dense
         The network before it was pruned.
     views
-        Those that are fitted to are used, a thousand at most.
+        Those that are fitted to are used.
     """
     import torch
 
@@ -41,14 +59,12 @@ def tune(
     from edgetransfer.finetune.module import OnnxModule
     from edgetransfer.finetune.moments import output_moments
 
-    used = views.fewer(MOST_VIEWS)
-
     def batches() -> Iterator[torch.Tensor]:
         # Of equal size, for each counts as much.
-        count = max(1, round(used.fitted / BATCH))
-        edges = [used.fitted * i // count for i in range(count + 1)]
+        count = max(1, round(views.fitted / BATCH))
+        edges = [views.fitted * i // count for i in range(count + 1)]
         for begin, end in itertools.pairwise(edges):
-            yield torch.from_numpy(used.normalised(begin, end - begin))
+            yield torch.from_numpy(views.normalised(begin, end - begin))
 
     biased = {
         node.input[1]

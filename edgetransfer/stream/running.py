@@ -18,6 +18,7 @@ from edgetransfer.stream.full_disk import once_there_is_room
 from edgetransfer.stream.job import StreamJob, Watch
 from edgetransfer.stream.learner import OnlineLearner, blas_on_one_thread
 from edgetransfer.stream.opening import Eyes, open_eyes
+from edgetransfer.stream.prediction_tables import PredictionTables
 from edgetransfer.stream.snapshot import Throughput
 from edgetransfer.stream.sources import open_source
 from edgetransfer.stream.webhook import Webhook
@@ -74,11 +75,14 @@ def run_stream(
             with (
                 _metrics_served(settings.metrics_port, board),
                 _predictions_sent(settings, learner) as webhook,
+                _predictions_written(settings, learner) as tables,
             ):
                 report = StreamJob(settings, learner, source, board, stop, watch).run()
             made = cast(StreamRecord, report)
             if webhook is not None:
                 made["webhook"] = webhook.report()
+            if tables is not None:
+                made["prediction_tables"] = tables.report()
             return made
         finally:
             stop.set()
@@ -122,6 +126,22 @@ def _predictions_sent(settings: StreamSettings, learner: OnlineLearner) -> Itera
         yield webhook
     finally:
         webhook.close()
+
+
+@contextmanager
+def _predictions_written(
+    settings: StreamSettings, learner: OnlineLearner
+) -> Iterator[PredictionTables | None]:
+    """Write predictions into tables, if a folder is given."""
+    if settings.predictions is None:
+        yield None
+        return
+    tables = PredictionTables(learner.durable.run.path, settings.predictions)
+    tables.start()
+    try:
+        yield tables
+    finally:
+        tables.close()
 
 
 @contextmanager

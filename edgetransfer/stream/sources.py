@@ -10,6 +10,7 @@ from pathlib import Path
 from edgetransfer.data.streams import (
     DataSetSource,
     FolderSource,
+    HuggingFaceSource,
     JsonLinesSource,
     MergedSource,
     PrefixedSource,
@@ -24,11 +25,11 @@ from edgetransfer.settings.stream import StreamSettings
 from edgetransfer.stream.snapshot import Throughput
 
 FORMS = (
-    "folder:DIR, jsonl:-, tar:GLOB, data:FILE, http:[HOST:]PORT, video:FILE, redis://HOST/STREAM, "
-    "kafka://HOST/TOPIC or mqtt://HOST/TOPIC"
+    "folder:DIR, jsonl:-, tar:GLOB, data:FILE, datasets:NAME, http:[HOST:]PORT, video:FILE, "
+    "redis://HOST/STREAM, kafka://HOST/TOPIC or mqtt://HOST/TOPIC"
 )
 BROKERS = ("redis", "rediss", "kafka", "mqtt", "mqtts")
-NAMING = ("folder", "tar", "data", "video")
+NAMING = ("folder", "tar", "data", "datasets", "video")
 
 
 def open_source(settings: StreamSettings, board: Throughput, reply: Reply = no_reply) -> Source:
@@ -68,6 +69,7 @@ def _open_one(text: str, settings: StreamSettings, board: Throughput, reply: Rep
         "jsonl": lambda: _json_lines(rest, settings, reply),
         "tar": lambda: TarSource(rest, suffixes=SUFFIXES, repeat=settings.repeat),
         "data": lambda: DataSetSource(Path(rest), suffixes=SUFFIXES),
+        "datasets": lambda: HuggingFaceSource(rest),
         "http": lambda: _http(rest, settings, board),
         "video": lambda: VideoSource(Path(rest), label=settings.label, every=settings.every),
     }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import Any
 
@@ -11,15 +10,18 @@ from edgetransfer.data.streams import Arrival
 from edgetransfer.errors import DataError, EdgeTransferError
 from edgetransfer.features.gathering import BusyError
 from edgetransfer.jobs.exporting import export
+from edgetransfer.settings.export import ExportSettings
 from edgetransfer.stream.http import StreamRoutes
 from edgetransfer.teach.classroom import Classroom
 from edgetransfer.teach.openapi import openapi
+from edgetransfer.untrusted_json import json_object
 from edgetransfer.web import Answer, Refusal, Request, Route, Routes, json_answer
 from edgetransfer.web.messages import JSON
 from edgetransfer.web.photos import photos_in
 
 PAGE = 60  # photos that are listed at a time
 MOST_IDS = 100_000
+MOST_VALUES = 4 * MOST_IDS  # of a request; an id may have commas of its own
 LONGEST_ID = 1000
 
 
@@ -133,7 +135,7 @@ class TeachRoutes:
         with temporary_folder() as folder:
             out = folder / "model.onnx"
             try:
-                export(run, out)
+                export(ExportSettings(run=run, out=out))
             except EdgeTransferError as error:
                 raise Refusal(409, str(error)) from None
             content = out.read_bytes()
@@ -200,12 +202,9 @@ def _wanted(request: Request) -> dict[str, Any]:
     if request.kind != JSON:
         raise Refusal(415, f"send {JSON}, not {request.kind[:100]}")
     try:
-        wanted = json.loads(body)
-    except (ValueError, RecursionError):
-        raise Refusal(400, "not valid JSON") from None
-    if not isinstance(wanted, dict):
-        raise Refusal(400, "not a JSON object")
-    return wanted
+        return json_object(body, most=MOST_VALUES)
+    except ValueError as error:
+        raise Refusal(400, str(error)) from None
 
 
 def _ids(wanted: dict[str, Any]) -> list[str]:

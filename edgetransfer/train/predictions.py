@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from html import escape
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgetransfer.errors import EdgeTransferError
 from edgetransfer.reprs import LONGEST
 from edgetransfer.train.prediction import Prediction
+from edgetransfer.train.prediction_file import check_ending, prediction_file
 
 if TYPE_CHECKING:
     import pandas
@@ -73,6 +75,21 @@ class Predictions(list[Prediction]):
         ]
         names = ["id", "class", "probability", "unknown", "error", "classes"]
         return pandas.DataFrame(rows, columns=names)
+
+    def save(self, path: Path | str) -> None:
+        """Write all to a file, as its ending says: ``.parquet``, ``.jsonl`` or ``.csv``.
+
+        Raises
+        ------
+        UsageError
+            If it ends otherwise, or pyarrow is not installed.
+        EdgeTransferError
+            If it cannot be written.
+        """
+        check_ending("path", Path(path))
+        with prediction_file(Path(path), max((len(p.classes) for p in self), default=1)) as write:
+            for found in self:
+                write(found)
 
     def _repr_html_(self) -> str:
         """A table of the first ones, as a notebook shows it."""

@@ -37,6 +37,7 @@ COMMANDS = {
     "compact": "compact_backbone",
     "benchmark": "run_benchmark",
     "compare": "compare_backbones",
+    "analyse": "analyse_networks",
     "tune": "tune_backbone",
     "doctor": "describe_machine",
     "demo": "run_demo",
@@ -67,12 +68,19 @@ OF_SETTINGS = {
     "import_backbone": ("ImportSettings",),
     "run_benchmark": ("BenchmarkSettings",),
     "compare_backbones": ("ComparisonSettings",),
+    "analyse_networks": ("AnalysisSettings",),
     "audit_photos": ("AuditSettings",),
     "extract_features": ("Extraction",),
     "search_photos": ("SearchSettings",),
     "track_run": ("TrackSettings",),
     "serve_run": ("ServeSettings",),
     "teach_classifier": ("TeachSettings",),
+}
+
+BESIDE_ARGUMENTS = {
+    "inspect_backbone": "Inspection",
+    "tune_backbone": "Tuning",
+    "export": "ExportSettings",
 }
 
 SHOWN = {("finetune_backbone", "LinearTraining"): TrainingToo}
@@ -194,10 +202,11 @@ def test_type_checkers_know_the_names_that_there_are() -> None:
     assert set(edgetransfer.__all__) <= set(dir(edgetransfer))
 
 
-@pytest.mark.parametrize("name", OF_SETTINGS)
+@pytest.mark.parametrize("name", [*OF_SETTINGS, *BESIDE_ARGUMENTS])
 def test_completion_and_help_know_every_setting(name: str) -> None:
     function = getattr(edgetransfer, name)
-    kinds = [SHOWN.get((name, kind), getattr(edgetransfer, kind)) for kind in OF_SETTINGS[name]]
+    named = OF_SETTINGS.get(name) or (BESIDE_ARGUMENTS[name],)
+    kinds = [SHOWN.get((name, kind), getattr(edgetransfer, kind)) for kind in named]
     parameters = inspect.signature(function).parameters
     for setting in (one for kind in kinds for one in every_setting(kind)):
         assert setting.name in parameters
@@ -214,6 +223,14 @@ def test_names_that_there_are_not_are_refused_with_the_nearest(name: str) -> Non
         function(**{f"{first}s": "run"})
     with pytest.raises(UsageError, match=r"^give "):
         function()
+
+
+@pytest.mark.parametrize("name", BESIDE_ARGUMENTS)
+def test_the_same_beside_arguments(name: str) -> None:
+    function = getattr(edgetransfer, name)
+    required = [p for p in inspect.signature(function).parameters.values() if p.default is p.empty]
+    with pytest.raises(UsageError, match=r"no setting 'backbones'; did you mean backbone\?"):
+        function(*("x" for _ in required), backbones="run")
 
 
 def test_what_a_finetuning_has_not_is_refused() -> None:

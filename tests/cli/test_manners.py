@@ -35,6 +35,7 @@ CALLS = {
     "compact": "{} --out out.onnx",
     "benchmark": "--baseline {} --data photos --out out",
     "compare": "--data {} --baseline net.onnx --backbone tinyresnet-90 --out out",
+    "analyse": "{}",
     "tune": "{}",
     "export": "{} --out out.onnx",
     "check": "{}",

@@ -6,12 +6,14 @@ import csv
 import io
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from edgetransfer import train_linear
+from edgetransfer import Classifier, Prediction, train_linear
 from edgetransfer.cli.main import main
+from edgetransfer.errors import ImageError
 
 
 @pytest.fixture
@@ -73,6 +75,52 @@ def test_a_table_says_what_json_says(
     assert {p["unknown"] for p in expected} == {True, False}
 
 
+@pytest.mark.parametrize("ending", [".parquet", ".jsonl", ".csv"])
+def test_files_say_what_json_says(
+    ending: str, run: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of files from another hand's reader; photos that are none are rows too."""
+    (photos / "test" / "red" / "000.png").write_bytes(b"no picture")
+    out = tmp_path / f"found{ending}"
+    out.write_bytes(b"what was there")
+    assert predict(run, photos / "test", "--json", "--out", out) == 3
+    told = capsys.readouterr()
+    expected = json.loads(told.out)["predictions"]
+    assert f"15 predictions written to {out}" in told.err
+    if ending == ".parquet":
+        found = pytest.importorskip("pyarrow.parquet").read_table(out).to_pylist()
+    elif ending == ".jsonl":
+        found = [json.loads(line) for line in out.read_text().splitlines()]
+    else:
+        assert predict(run, photos / "test", "--csv") == 3
+        assert out.read_text() == capsys.readouterr().out
+        return
+    assert found == expected
+    saved = tmp_path / f"saved{ending}"
+    with Classifier.load(run, engine="onnxruntime") as classifier:
+        classifier.predict(sorted(photos.glob("test/*/*.png"))).save(saved)
+    assert saved.read_bytes() == out.read_bytes()
+
+
+@pytest.mark.parametrize("ending", [".parquet", ".jsonl", ".csv"])
+def test_a_file_is_whole_or_as_it_was(
+    ending: str, run: Path, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "results" / f"found{ending}"
+    assert predict(run, photos / "test", "--out", out) == 1  # no such folder
+    out.parent.mkdir()
+    out.write_bytes(b"what was there")
+
+    def broken(self: Classifier, sources: list[Path], **options: object) -> Iterator[Prediction]:
+        yield Prediction(id="a.png", classes=("red",), probabilities=(1.0,))
+        raise ImageError("stopped")
+
+    monkeypatch.setattr(Classifier, "predict_each", broken)
+    assert predict(run, photos / "test", "--out", out) == 3
+    assert [path.name for path in out.parent.iterdir()] == [out.name]
+    assert out.read_bytes() == b"what was there"
+
+
 def test_photos_are_copied_to_their_classes(
     run: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -110,6 +158,7 @@ def test_a_broken_photo_is_named_and_not_copied(
     ("arguments", "said"),
     [
         (["--json", "--csv"], "exclude each other"),
+        (["--out", "found.txt"], "its ending is .parquet, .jsonl or .csv"),
         (["-", "--sort-into", "x"], "standard input"),
         (["--unknown-below", "2"], "0 to 1"),
     ],

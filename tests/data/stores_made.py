@@ -6,6 +6,7 @@ import json
 import sqlite3
 import tarfile
 import zipfile
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 
@@ -99,9 +100,21 @@ def saved(folder, out):
     return out / "saved"
 
 
+def streamed(folder, out):
+    """Parquet files as the hub has them, which datasets streams."""
+    pytest.importorskip("datasets")
+    return Path(f"datasets:{structures(folder, out)}")
+
+
+def streamed_folder(folder, _out):
+    """Class folders, of which datasets makes a data set by itself."""
+    pytest.importorskip("datasets")
+    return Path(f"datasets:{folder}")
+
+
 def database(folder, out, *, column="image"):
     pytest.importorskip("sqlalchemy")
-    with sqlite3.connect(out / "photos.db") as connection:
+    with closing(sqlite3.connect(out / "photos.db")) as connection, connection:
         connection.execute("CREATE TABLE photos (id, image, path, label, split)")
         connection.executemany(
             "INSERT INTO photos VALUES (:id, :image, :path, :label, :split)", rows_of(folder)
@@ -148,6 +161,8 @@ FORMS = {
     "arrow file": partial(arrow, stream=False),
     "arrow stream": partial(arrow, stream=True),
     "saved by datasets": saved,
+    "streamed by datasets": streamed,
+    "folders streamed by datasets": streamed_folder,
     "query of bytes": database,
     "query of paths": partial(database, column="path"),
     "folders far away": partial(in_memory, lambda folder, _out: folder),

@@ -7,16 +7,19 @@ import sqlite3
 import threading
 import zipfile
 from collections import Counter
+from contextlib import closing
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
+from edgetransfer import PhotoFeatures, features
 from edgetransfer.data import load_data
 from edgetransfer.data.stores.shelf import Shelf
-from edgetransfer.data.streams import DataSetSource
+from edgetransfer.data.streams import DataSetSource, HuggingFaceSource
 from edgetransfer.errors import DataError, EdgeTransferError, UsageError
 from edgetransfer.images import SUFFIXES
 from tests.data.stores_made import (
@@ -25,10 +28,11 @@ from tests.data.stores_made import (
     arrow,
     parquet,
     rows_of,
+    structures,
     tarred,
     zipped,
 )
-from tests.photos import write_photos
+from tests.photos import backbone, write_photos  # noqa: F401
 
 pa = pytest.importorskip("pyarrow")
 pq = pytest.importorskip("pyarrow.parquet")
@@ -122,6 +126,30 @@ def test_s3_without_credentials(monkeypatch, tmp_path):
         load_data(Path("s3://private/photos"), suffixes=SUFFIXES)
 
 
+@pytest.mark.slow
+def test_over_gs(folder, tmp_path, monkeypatch):
+    """Google's storage, as an emulator of it serves it on the loopback address."""
+    monkeypatch.setenv("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")  # gRPC: it has none
+    pytest.importorskip("gcsfs")
+    emulator = pytest.importorskip("gcp_storage_emulator.server")
+    import gcsfs
+
+    server = emulator.create_server("127.0.0.1", 0, in_memory=True, default_bucket="bucket")
+    server.start()
+    port = server._api._httpd.server_port
+    try:
+        monkeypatch.setenv("STORAGE_EMULATOR_HOST", f"http://127.0.0.1:{port}")
+        store = gcsfs.GCSFileSystem(token="anon", skip_instance_cache=True)
+        store.put(str(folder), "bucket/photos", recursive=True)
+        store.put(str(zipped(folder, tmp_path)), "bucket/photos.zip")
+        assert seen(Path("gs://bucket/photos")) == seen(folder)
+        assert seen(Path("gs://bucket/photos.zip")) == seen(folder)
+        with pytest.raises(DataError, match="gs://bucket/no-such"):
+            load_data(Path("gs://bucket/no-such"), suffixes=SUFFIXES)
+    finally:
+        server.stop()
+
+
 # Bad input
 
 
@@ -175,10 +203,28 @@ def without(name):
 def asking(text):
     def make(_folder, out):
         pytest.importorskip("sqlalchemy")
-        with sqlite3.connect(out / "photos.db") as connection:
+        with closing(sqlite3.connect(out / "photos.db")) as connection, connection:
             connection.execute("CREATE TABLE photos (path, label)")
         (out / "photos.sql").write_text(text)
         return out / "photos.sql"
+
+    return make
+
+
+def streamed_from(text):
+    """What ``datasets:`` names, with tables in ``all``, and without their photos in ``photos``."""
+
+    def make(_folder, out):
+        pytest.importorskip("datasets")
+        for name in ("all", "photos"):
+            (out / name).mkdir()
+        with_rows(out / "all", list, "train.parquet")
+        with_rows(
+            out / "photos",
+            lambda rows: [{k: v for k, v in r.items() if k != "image"} for r in rows],
+            "train.parquet",
+        )
+        return Path("datasets:" + text.format(out=out))
 
     return make
 
@@ -208,6 +254,13 @@ BAD = {
     "no such table": (asking("-- database: sqlite:///photos.db\nSELECT * FROM x"), "no such table"),
     "no rows": (asking("-- database: sqlite:///photos.db\nSELECT * FROM photos"), "has no rows"),
     "no driver": (asking("-- database: oracle://h/d\nSELECT 1"), "is not installed"),
+    "no such data set": (streamed_from("{out}/no"), "datasets:.*/no: no such folder"),
+    "no photos in one": (
+        streamed_from("{out}/photos"),
+        "no column of photos .* are id, label, spl",
+    ),
+    "no such split of one": (streamed_from("{out}/all?split=third"), "third"),
+    "no such question to one": (streamed_from("x?shard=3"), "'shard' is none of split"),
     "no such far folder": (lambda f, o: Path("memory://no/such/folder"), "memory://no/such"),
     "no such protocol": (lambda f, o: Path("nosuch://a/b"), "nosuch://a/b: cannot be read"),
 }
@@ -280,6 +333,64 @@ def test_a_row_group_of_a_gigabyte_takes_little_memory(tmp_path):
     rows, grown = map(int, done.stdout.split())
     assert rows == 64
     assert grown < 400 * 1024  # KiB
+
+
+def test_datasets_are_streamed_a_row_at_a_time(folder, tmp_path):
+    """Nothing is read that is not asked for; what is known is passed over; anew, the same."""
+    datasets = pytest.importorskip("datasets")
+    structures(folder, tmp_path)
+    source = HuggingFaceSource(f"{tmp_path}?split=train")
+    looked = []
+    read = datasets.iterable_dataset.IterableDataset.__iter__
+
+    def counted(self):
+        for row in read(self):
+            looked.append(row)
+            yield row
+
+    ledger = SimpleNamespace(known={"train#1"}.__contains__, open_for_label=lambda _id: False)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(datasets.iterable_dataset.IterableDataset, "__iter__", counted)
+        arrivals = source.arrivals(threading.Event(), ledger)
+        first = next(arrivals)
+        assert len(looked) == 1
+    found = [first, *arrivals]
+    wanted = [row for row in rows_of(folder) if row["split"] == "train"]
+    assert [a.id for a in found] == [f"train#{i}" for i in range(len(wanted)) if i != 1]
+    assert [(a.label, a.read()) for a in found] == [
+        (row["label"], row["image"]) for i, row in enumerate(wanted) if i != 1
+    ]
+    assert found == list(source.arrivals(threading.Event(), ledger))
+
+
+def test_rows_of_a_stream_that_cannot_be_used_are_named(folder, tmp_path):
+    pytest.importorskip("datasets")
+    with_rows(
+        tmp_path,
+        lambda rows: [rows[0] | {"label": "a\nb"}, rows[1] | {"label": None}, *rows[2:]],
+        "train.parquet",
+    )
+    ledger = SimpleNamespace(known=lambda _id: False, open_for_label=lambda _id: False)
+    found = list(HuggingFaceSource(str(tmp_path)).arrivals(threading.Event(), ledger))
+    assert [a.id for a in found] == [f"n{i}" for i in range(6)]
+    assert "line break" in found[0].problem
+    assert (found[1].label, found[1].problem) == (None, None)  # to be predicted
+
+
+@pytest.mark.parametrize("kind", ["mapping", "arrow"])
+def test_features_of_what_datasets_streams(kind, folder, backbone):  # noqa: F811
+    """`PhotoFeatures` in `IterableDataset.map`, as the docs have it."""
+    datasets = pytest.importorskip("datasets")
+    extract = PhotoFeatures(str(backbone), engine="onnxruntime")
+    rows = datasets.load_dataset(str(folder), split="train", streaming=True)
+    rows = rows.cast_column("image", datasets.Image(decode=False))
+    if kind == "arrow":
+        rows = rows.with_format("arrow")
+    found = list(rows.map(extract, batched=True, batch_size=3))
+    paths = [row["path"] for row in rows_of(folder) if row["split"] == "train"]
+    wanted = features(str(backbone), paths, engine="onnxruntime")
+    got = [row["feature"][0].as_py() if kind == "arrow" else row["feature"] for row in found]
+    assert np.array_equal(np.array(got, np.float32), wanted)
 
 
 def test_a_stream_of_any_of_them(folder, tmp_path):

@@ -9,12 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edgetransfer import tune_backbone
 from edgetransfer.cli.main import main
 from edgetransfer.engines import EngineKind, EnginePlan, FakeEngine, Workload, registry, save_plan
 from edgetransfer.engines.onnxruntime_engine import OnnxRuntimeEngine
 from edgetransfer.errors import DataError, EngineError
 from edgetransfer.jobs import tune as tuning
-from edgetransfer.jobs.tune import Trial, best_of, tune_backbone
+from edgetransfer.jobs.tune import Trial, best_of
 from edgetransfer.types import Float32Array
 from tests.photos import backbone, photos  # noqa: F401
 
@@ -62,7 +63,7 @@ def test_every_engine_has_a_row_and_the_fastest_is_kept(
     backbone: Path,  # noqa: F811
     tmp_path: Path,
 ) -> None:
-    result = tune_backbone(str(backbone), cache=tmp_path, seconds=600)
+    result = tune_backbone(backbone, cache_dir=tmp_path, seconds=600)
     rows = {row["name"]: row for row in result["engines"]}
     assert rows["openvino"]["reason"] == "openvino is not here"
     assert rows["openvino"]["images_per_second"] is None
@@ -82,13 +83,13 @@ def test_a_busy_machine_is_told(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("os.getloadavg", lambda: (load, load, load))
-    result = tune_backbone(str(backbone), cache=tmp_path, seconds=0)
+    result = tune_backbone(backbone, cache_dir=tmp_path, seconds=0)
     assert any("busy" in warning for warning in result["warnings"]) == warned
 
 
 @pytest.mark.usefixtures("only_onnxruntime", "quick")
 def test_no_time_is_time_for_one_way(backbone: Path, tmp_path: Path) -> None:  # noqa: F811
-    result = tune_backbone(str(backbone), cache=tmp_path, seconds=0)
+    result = tune_backbone(backbone, cache_dir=tmp_path, seconds=0)
     assert len(result["trials"]) == 1
 
 
@@ -102,7 +103,7 @@ def test_where_no_engine_runs_each_says_why(
     for module in ("jobs.tune", "engines.registry", "engines.plan", "engines.opening"):
         monkeypatch.setattr(f"edgetransfer.{module}.KINDS", kinds)
     with pytest.raises(EngineError, match=r"openvino is not here; deepsparse: deepsparse is not"):
-        tune_backbone(str(backbone), cache=tmp_path)
+        tune_backbone(backbone, cache_dir=tmp_path)
 
 
 def test_photos_that_cannot_be_used_are_told(
@@ -110,10 +111,10 @@ def test_photos_that_cannot_be_used_are_told(
     tmp_path: Path,
 ) -> None:
     with pytest.raises(DataError, match="no such folder"):
-        tune_backbone(str(backbone), data=tmp_path / "absent", cache=tmp_path)
+        tune_backbone(backbone, data=tmp_path / "absent", cache_dir=tmp_path)
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match="no photos in it"):
-        tune_backbone(str(backbone), data=tmp_path / "empty", cache=tmp_path)
+        tune_backbone(backbone, data=tmp_path / "empty", cache_dir=tmp_path)
 
 
 @pytest.mark.usefixtures("only_onnxruntime", "quick")
@@ -124,7 +125,7 @@ def test_photos_that_cannot_be_decoded_do_not_hang(
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "a.jpg").write_bytes(b"no image")
     with pytest.raises(DataError, match="not one of the photos"):
-        tune_backbone(str(backbone), data=tmp_path / "broken", cache=tmp_path)
+        tune_backbone(backbone, data=tmp_path / "broken", cache_dir=tmp_path)
 
 
 def train(backbone: Path, photos: Path, out: Path, *more: str) -> dict:  # noqa: F811
@@ -208,7 +209,7 @@ def test_an_engine_that_makes_other_features_is_not_chosen(
         monkeypatch.setattr(f"edgetransfer.{module}.KINDS", (other, registry.KINDS[-1]))
     # Whatever is measured, the other one is the faster of the two.
     monkeypatch.setattr(tuning, "images_per_second", lambda e: 1e6 if type(e) is Other else 1.0)
-    result = tune_backbone(str(backbone), cache=tmp_path, seconds=0)
+    result = tune_backbone(backbone, cache_dir=tmp_path, seconds=0)
     row = result["engines"][0]
     assert row["difference"] == pytest.approx(factor - 1, abs=1e-5)
     wrong = factor != 1 and reduced is None

@@ -25,8 +25,7 @@ from edgetransfer.cli.main import main
 from edgetransfer.data.sheets import load_sheets
 from edgetransfer.errors import DataError, EdgeTransferError, TakenError, UsageError
 from edgetransfer.pretrain import Pretraining, pretrain
-from edgetransfer.pretrain.checkpoint import CHECKPOINT
-from edgetransfer.pretrain.job import report_path, twin_path, work_path
+from edgetransfer.pretrain.places import CHECKPOINT, report_path, twin_path, work_path
 from edgetransfer.pretrain.training import Training
 from edgetransfer.settings.policies import POLICIES
 from tests.photos import write_photos

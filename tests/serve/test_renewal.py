@@ -115,7 +115,7 @@ def test_what_is_written_is_taken_up_and_what_is_damaged_is_not(
 
 @pytest.mark.slow
 def test_an_exported_file_is_served_and_taken_up(trained: Path, photos: Path) -> None:
-    from edgetransfer.jobs.exporting import export
+    from edgetransfer import export
 
     given = trained.parent / "given.onnx"
     export(trained, given)

@@ -110,15 +110,39 @@ def found_in_saved(folder: Path) -> Found:
     return reader.found()
 
 
-def _loaded(folder: str) -> Any:
-    for name, value in _OFFLINE.items():  # before it is imported: it would ask for news
+def offline_library(where: str) -> Any:
+    """The module ``datasets``, told before it is imported to ask nobody for news.
+
+    Raises
+    ------
+    UsageError
+        If it is not installed.
+    """
+    for name, value in _OFFLINE.items():
         os.environ.setdefault(name, value)
+    return library(where)
+
+
+def library(where: str) -> Any:
+    """The module ``datasets``, which reaches what it is asked for.
+
+    Raises
+    ------
+    UsageError
+        If it is not installed.
+    """
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     try:
         import datasets
     except ImportError as error:
         raise UsageError(
-            f"{folder}: it needs datasets: pip install 'edgetransfer[datasets]' brings it"
+            f"{where}: it needs datasets: pip install 'edgetransfer[datasets]' brings it"
         ) from error
+    return datasets
+
+
+def _loaded(folder: str) -> Any:
+    datasets = offline_library(folder)
     try:
         return datasets.load_from_disk(folder)
     except Exception as error:  # pyarrow's, its own and the system's

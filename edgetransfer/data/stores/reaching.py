@@ -18,7 +18,7 @@ from edgetransfer.paths import address_of
 
 TRIES = 3
 FIRST_PAUSE = 0.2  # seconds, four times as long before each further try
-_EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs"}
+_EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs", "datasets": "datasets"}
 
 
 @contextmanager

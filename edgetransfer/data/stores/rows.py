@@ -131,7 +131,7 @@ class RowReader:
             If it has no label, or no photo can be of such a kind, or its id was there before.
         """
         own = self._split(row, columns, place) or split
-        label = self._label(row[columns.label], names, place)
+        label = label_of(row[columns.label], names, place)
         if label is None:
             if own not in ("val", "test"):
                 raise DataError(f"{place}: it has no label")
@@ -176,48 +176,73 @@ class RowReader:
             raise DataError(f"{place}: split is train, val or test, not {str(word)[:50]!r}")
         return split
 
-    def _label(self, cell: Any, names: Sequence[str] | None, place: str) -> str | None:
-        if cell is None or (names is not None and cell == -1):  # -1: Hugging Face's unlabelled
-            return None
-        if isinstance(cell, bytes):
-            cell = cell.decode("utf-8", "replace")
-        if names is not None and isinstance(cell, int):
-            if not 0 <= cell < len(names):
-                raise DataError(f"{place}: its label {cell} is none of {len(names)} classes")
-            cell = names[cell]
-        if isinstance(cell, bool) or not isinstance(cell, str | int):
-            raise DataError(f"{place}: a label is a text or a whole number, not {_kind(cell)}")
-        try:
-            return checked_label(str(cell))
-        except DataError as error:
-            raise DataError(f"{place}: {error}") from error
-
     def _id(self, row: Mapping[str, Any], columns: Columns, cell: Any, place: str) -> str:
         if columns.id is not None and row[columns.id] is not None:
             return str(row[columns.id])
         return cell if isinstance(cell, str) else place
 
     def _source(self, cell: Any, place: str) -> Path | bytes | Stored:
-        if isinstance(cell, Mapping):
-            cell = cell.get("path") if cell.get("bytes") is None else cell["bytes"]
-        if isinstance(cell, Stored):
-            return cell
-        if cell is None:
-            return b""  # no decoder takes it: it is named among what cannot be used
-        if isinstance(cell, bytes | bytearray | memoryview):
-            if self._shelf is None:
-                self._shelf = Shelf()
-            return self._shelf.add(bytes(cell))
-        if not isinstance(cell, str):
-            raise DataError(
-                f"{place}: a photo is the bytes of a file, a path, or a structure of bytes and "
-                f"path, not {_kind(cell)}"
-            )
-        if (address := address_of(cell)) is not None:
-            return FarPhoto(address=address)
-        if not is_file_name(cell):
-            raise DataError(f"{place}: no file can be called {readable(cell[:100])!r}")
-        return self._home / cell
+        source = photo_of(cell, place, self._home)
+        if not isinstance(source, bytes) or not source:
+            return source
+        if self._shelf is None:
+            self._shelf = Shelf()
+        return self._shelf.add(source)
+
+
+def label_of(cell: Any, names: Sequence[str] | None, place: str) -> str | None:
+    """The class that a cell names, or numbers among ``names``; None if it has none.
+
+    Raises
+    ------
+    DataError
+        If it can be no label.
+    """
+    if cell is None or (names is not None and cell == -1):  # -1: Hugging Face's unlabelled
+        return None
+    if isinstance(cell, bytes):
+        cell = cell.decode("utf-8", "replace")
+    if names is not None and isinstance(cell, int):
+        if not 0 <= cell < len(names):
+            raise DataError(f"{place}: its label {cell} is none of {len(names)} classes")
+        cell = names[cell]
+    if isinstance(cell, bool) or not isinstance(cell, str | int):
+        raise DataError(f"{place}: a label is a text or a whole number, not {_kind(cell)}")
+    try:
+        return checked_label(str(cell))
+    except DataError as error:
+        raise DataError(f"{place}: {error}") from error
+
+
+def photo_of(cell: Any, place: str, home: Path) -> Path | bytes | Stored:
+    """The photo in a cell: bytes, a path or an address, or a structure of bytes and path.
+
+    Of nothing it is the bytes of nothing, which no decoder takes: so it is named among what cannot
+    be used.
+
+    Raises
+    ------
+    DataError
+        If it can be no photo.
+    """
+    if isinstance(cell, Mapping):
+        cell = cell.get("path") if cell.get("bytes") is None else cell["bytes"]
+    if isinstance(cell, Stored):
+        return cell
+    if cell is None:
+        return b""
+    if isinstance(cell, bytes | bytearray | memoryview):
+        return bytes(cell)
+    if not isinstance(cell, str):
+        raise DataError(
+            f"{place}: a photo is the bytes of a file, a path, or a structure of bytes and "
+            f"path, not {_kind(cell)}"
+        )
+    if (address := address_of(cell)) is not None:
+        return FarPhoto(address=address)
+    if not is_file_name(cell):
+        raise DataError(f"{place}: no file can be called {readable(cell[:100])!r}")
+    return home / cell
 
 
 def _kind(cell: Any) -> str:

@@ -3,6 +3,7 @@
 from edgetransfer.data.streams.arrivals import Arrival, Ledger, Source, read_fields
 from edgetransfer.data.streams.data_set import DataSetSource
 from edgetransfer.data.streams.folder import FolderSource
+from edgetransfer.data.streams.hugging_face import HuggingFaceSource
 from edgetransfer.data.streams.json_lines import JsonLinesSource
 from edgetransfer.data.streams.merged import MergedSource, PrefixedSource
 from edgetransfer.data.streams.tar import TarSource
@@ -12,6 +13,7 @@ __all__ = [
     "Arrival",
     "DataSetSource",
     "FolderSource",
+    "HuggingFaceSource",
     "JsonLinesSource",
     "Ledger",
     "MergedSource",

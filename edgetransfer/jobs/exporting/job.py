@@ -25,6 +25,7 @@ from edgetransfer.merging.metadata import check_threshold
 from edgetransfer.reports.export import ExportRecord
 from edgetransfer.runs import RunFolder
 from edgetransfer.runs.owning import owned
+from edgetransfer.settings.export import ExportSettings
 from edgetransfer.train.opened_run import OpenedRun, open_run
 
 SCRIPT = "predict_onnx.py"
@@ -40,36 +41,11 @@ class _Whole:
     difference: float
 
 
-def export(
-    run: str | Path,
-    out: str | Path,
-    *,
-    merge_head: bool = False,
-    preprocessing_inside: bool = False,
-    unknown_below: float | None = None,
-    backbone: str | None = None,
-) -> ExportRecord:
+def export(settings: ExportSettings) -> ExportRecord:
     """Write what a run learned, so that it can be given away; returns a report.
 
     Before anything is written, its predictions are compared with the run's, on photos that the
     run was trained on, in every engine that can run it.
-
-    Parameters
-    ----------
-    run
-        A folder of `train`, `finetune` or `stream`, which may be running; or an export.
-    out
-        ``FILE.onnx`` for one graph from images to probabilities, which says all of itself (see
-        `edgetransfer.merging.metadata`), and beside it a script that needs onnxruntime, numpy and
-        pillow alone. Else a new folder: backbone, card, head, labels and a model card.
-    merge_head
-        Of a folder: also ``model.onnx`` and the script.
-    preprocessing_inside
-        The graph takes (n, S, S, 3) uint8 and normalises by itself.
-    unknown_below
-        Below which probability a photo shows none of the classes; the run's own if None.
-    backbone
-        Where the run's backbone is now, if it was moved.
 
     Raises
     ------
@@ -77,21 +53,22 @@ def export(
         If the run is not finished or ``out`` is taken; or if the export would not say what the
         run says.
     """
-    run, out = Path(run), Path(out)
+    run, out, inside = settings.run, settings.out, settings.preprocessing_inside
     as_file = out.suffix == ".onnx"
-    if unknown_below is not None:
-        check_threshold(unknown_below)
+    if settings.unknown_below is not None:
+        check_threshold(settings.unknown_below)
     if as_file:
         _check_file(out)
     else:
         check_folder(out)
     with contextlib.ExitStack() as stack:
-        opened, report = stack.enter_context(_opened(run, backbone))
-        threshold = opened.unknown_below if unknown_below is None else unknown_below
+        opened, report = stack.enter_context(_opened(run, settings.backbone))
+        given = settings.unknown_below
+        threshold = opened.unknown_below if given is None else given
         evidence = evidence_of(opened)
         whole = None
-        if as_file or merge_head or preprocessing_inside:
-            whole = _merged(opened, evidence, preprocessing_inside, threshold)
+        if as_file or settings.merge_head or inside:
+            whole = _merged(opened, evidence, inside, threshold)
         if as_file:
             assert whole is not None
             # The graph last: what is there of a call that failed is not in the way of the next.

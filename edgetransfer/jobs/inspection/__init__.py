@@ -1,6 +1,5 @@
 """What a backbone is, and what this machine makes of it."""
 
-from edgetransfer.jobs.inspection.conventions import compare_conventions
 from edgetransfer.jobs.inspection.report import inspect_backbone
 
-__all__ = ["compare_conventions", "inspect_backbone"]
+__all__ = ["inspect_backbone"]

@@ -19,7 +19,7 @@ from edgetransfer.backbones import Backbone
 from edgetransfer.data import Sample, load_data
 from edgetransfer.engines import open_engine
 from edgetransfer.errors import DataError
-from edgetransfer.features import FeatureExtractor, cached_features, default_cache_folder, plan_for
+from edgetransfer.features import FeatureExtractor, cached_features, plan_for
 from edgetransfer.images import SUFFIXES
 from edgetransfer.reports.backbones import NormalisationRecord
 from edgetransfer.types import (
@@ -39,14 +39,12 @@ PENALTIES = (1e-3, 1e-2, 1e-1, 1.0, 10.0)
 
 
 def compare_conventions(
-    backbone: str,
+    opened: Backbone,
     data: Path,
     *,
-    features: str | None = None,
-    size: int | None = None,
-    engine: str = "auto",
-    threads: int | None = None,
-    cache: Path | None = None,
+    engine: str,
+    threads: int | None,
+    cache: Path,
     progress: Progress = no_progress,
 ) -> list[NormalisationRecord]:
     """Score every usual normalisation on labelled photos; the keys are those of the JSON.
@@ -64,9 +62,7 @@ def compare_conventions(
     DataError
         If there are not two classes with two usable photos each.
     """
-    opened = Backbone.open(backbone, features=features, size=size)
     samples = _chosen(load_data(data, suffixes=SUFFIXES).train)
-    cache = cache or default_cache_folder()
     started = open_engine(
         opened.frozen(BATCH), engine=engine, threads=threads, cache=cache,
         plan=plan_for(opened, cache, threads),

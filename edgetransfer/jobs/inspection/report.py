@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from pathlib import Path
 
 from edgetransfer.backbones import Backbone
 from edgetransfer.engines import images_per_second, open_engine
@@ -12,6 +11,7 @@ from edgetransfer.features import default_cache_folder, plan_for
 from edgetransfer.graphs.compact import LayerChannels, compact, find_dead_channels
 from edgetransfer.graphs.freeze import freeze
 from edgetransfer.graphs.sparsity import measure_sparsity
+from edgetransfer.jobs.inspection.conventions import compare_conventions
 from edgetransfer.jobs.inspection.speed import speed_report
 from edgetransfer.reports.backbones import (
     ChannelsRecord,
@@ -20,33 +20,20 @@ from edgetransfer.reports.backbones import (
     NoEngineRecord,
     SpeedRecord,
 )
+from edgetransfer.settings.inspect import Inspection
+from edgetransfer.types import Progress, no_progress
 
 logger = logging.getLogger(__name__)
 
 CARD_MISSED = 0.005  # of a sparsity: it may be rounded
 
 
-def inspect_backbone(
-    backbone: str,
-    *,
-    features: str | None = None,
-    size: int | None = None,
-    engine: str = "auto",
-    threads: int | None = None,
-    batch_size: int = 64,
-    cache: Path | None = None,
-    compare: bool = True,
-) -> InspectRecord:
-    """Everything that can be said of a backbone without data; the keys are those of the JSON.
+def inspect_backbone(settings: Inspection, progress: Progress = no_progress) -> InspectRecord:
+    """Everything that can be said of a backbone; the keys are those of the JSON.
 
     Speed is the median over about a second of random batches, and beside that of the same
-    network without zeros, in turn with it in the same engine.
-
-    Parameters
-    ----------
-    compare
-        Whether a sparse backbone's speed is compared with its dense twin's, which takes a second
-        compilation.
+    network without zeros, in turn with it in the same engine. What labelled photos say of its
+    normalisation is there where some were given.
 
     Raises
     ------
@@ -55,12 +42,13 @@ def inspect_backbone(
     EngineError
         If an engine was named and cannot run it.
     """
-    opened = Backbone.open(backbone, features=features, size=size)
+    opened = Backbone.open(settings.backbone, features=settings.features, size=settings.size)
+    engine, threads, batch_size = settings.engine, settings.threads, settings.batch_size
     report = opened.sparsity_report
     dead = find_dead_channels(opened.body, keep=frozenset((opened.cut.tensor,)))
     channels = {layer.weights: layer for layer in dead.layers}
     frozen = opened.frozen(batch_size)
-    cache = cache or default_cache_folder()
+    cache = settings.cache_dir or default_cache_folder()
     speed: SpeedRecord | None = None
     try:
         started = open_engine(
@@ -70,7 +58,7 @@ def inspect_backbone(
             cache=cache,
             plan=plan_for(opened, cache, threads),
         )
-        if compare:
+        if settings.compare:
             speed = speed_report(frozen, report, started, threads=threads, cache=cache)
         measured = speed and speed["images_per_second"]
         trial: EngineTrialRecord | NoEngineRecord = {
@@ -83,7 +71,7 @@ def inspect_backbone(
         if engine != "auto":
             raise
         trial = {"error": str(error)}
-    return {
+    made: InspectRecord = {
         "name": opened.name,
         "sha256": opened.sha256,
         "features": {
@@ -118,6 +106,11 @@ def inspect_backbone(
         ],
         "warnings": [*opened.warnings, *_card_doubts(opened)],
     }
+    if settings.data is not None:
+        made["normalisations"] = compare_conventions(
+            opened, settings.data, engine=engine, threads=threads, cache=cache, progress=progress
+        )
+    return made
 
 
 def _card_doubts(backbone: Backbone) -> list[str]:

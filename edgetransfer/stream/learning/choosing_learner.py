@@ -179,7 +179,8 @@ class ChoosingLearner:
             guess = -1 if said is None else index.get(said, -1)
             self.scores.update(np.array([index[sample.label]]), np.array([guess]))
             self.drift.update(said != sample.label)
-            self.choice.update(sample.guess == sample.label, stepped == sample.label)
+            if sample.guess is not None and stepped is not None:  # both had a head to be asked
+                self.choice.update(sample.guess == sample.label, stepped == sample.label)
 
     def close(self) -> None:
         """Let go of the threads."""

@@ -106,7 +106,11 @@ def test_absence_is_an_engine_error(monkeypatch: pytest.MonkeyPatch, tmp_path: P
 @pytest.mark.skipif(compiling.find_compiler() is None, reason="there is no C++ compiler")
 @pytest.mark.parametrize(
     ("room", "folder", "file"),
-    [("sparse", "sparse", "kernels"), ("head", "heads", "head_kernels")],
+    [
+        ("sparse", "sparse", "kernels"),
+        ("head", "heads", "head_kernels"),
+        ("training", "training", "training_kernels"),
+    ],
 )
 def test_code_for_one_processor_does_not_reach_another(
     tmp_path: Path, room: str, folder: str, file: str
@@ -176,6 +180,7 @@ def test_kernels_and_sessions_are_clean_under_sanitizers(tmp_path: Path) -> None
     ]
     rooms = ("kernels", "session", "graphs", "padding", "epilogues", "mixing")
     tests = [str(HERE / f"test_{name}.py") for name in rooms]
+    tests.append(str(HERE.parents[1] / "masked"))
     deselected = [f"--deselect={HERE / 'test_graphs.py'}::test_imagenet_graphs"]
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(SANITIZED), str(library), *tests, *deselected],

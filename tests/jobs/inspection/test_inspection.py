@@ -9,6 +9,7 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
+from edgetransfer import inspect_backbone
 from edgetransfer.backbones import Backbone, LayerSparsity, SparsityReport
 from edgetransfer.backbones.architectures import ARCHITECTURES, synthetic
 from edgetransfer.cli.main import main
@@ -16,7 +17,7 @@ from edgetransfer.engines import FakeEngine
 from edgetransfer.engines.sparse import opening
 from edgetransfer.graphs.dense_twin import dense_twin
 from edgetransfer.graphs.sparsity import measure_sparsity
-from edgetransfer.jobs.inspection import inspect_backbone, speed
+from edgetransfer.jobs.inspection import speed
 from edgetransfer.jobs.inspection.speed import compare, predicted_speedup
 from tests.conftest import needs_deepsparse
 from tests.graphs_made import noise, run

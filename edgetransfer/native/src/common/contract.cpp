@@ -7,6 +7,7 @@
 
 #include "../heads/step.h"
 #include "../sparse/network.h"
+#include "../training/training.h"
 
 namespace {
 
@@ -19,6 +20,8 @@ constexpr int64_t kContract[] = {
     offsetof(head::Step, weight_decay),
     head::kMostBatch,
     head::kColumns,
+    sizeof(training::Walk),
+    sizeof(training::Norm),
 };
 
 }  // namespace
