@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 import signal
 import subprocess
@@ -20,6 +21,8 @@ from edgetransfer.extract import extract
 from edgetransfer.features.table_folder import open_tables
 from edgetransfer.features.tables import TableFile
 from tests.photos import backbone, photos  # noqa: F401
+
+pq = pytest.importorskip("pyarrow.parquet")
 
 
 @pytest.fixture
@@ -64,6 +67,32 @@ def test_halves_are_kept_as_halves(settings, tmp_path):
         next(iter(TableFile(f.out / "part-00000.parquet").rows())) for f in (settings, half)
     )
     assert np.array_equal(other.features, one.features.astype(np.float16).astype(np.float32))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_lines_say_what_tables_say(settings, dtype):
+    """Also of tables that were there; only the lines that are missing are made."""
+    (settings.data / "train" / "red" / "000.png").write_bytes(b"no photo")
+    settings = replace(settings, dtype=dtype)
+    extract(settings)
+    tables = contents(settings.out)
+    report = extract(replace(settings, jsonl=True))
+    assert report["tables_made"] == 0
+    assert {name: tables[name] for name in tables} == {
+        name: data for name, data in contents(settings.out).items() if name in tables
+    }
+    for table in settings.out.glob("*.parquet"):
+        rows = pq.read_table(table).to_pylist()
+        lines = [json.loads(line) for line in table.with_suffix(".jsonl").read_text().splitlines()]
+        assert lines == rows
+    (settings.out / "part-00001.jsonl").unlink()
+    (settings.out / "part-00002.parquet").unlink()
+    before = contents(settings.out)
+    assert extract(replace(settings, jsonl=True))["tables_made"] == 1
+    after = contents(settings.out)
+    assert before.items() <= after.items()
+    assert after.items() >= tables.items()
+    assert set(after) - set(before) == {"part-00001.jsonl", "part-00002.parquet"}
 
 
 def test_job_arrays_make_the_same_bytes(settings, tmp_path):
