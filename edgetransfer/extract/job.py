@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from edgetransfer.data import load_data
-from edgetransfer.engines import AUTO
+from edgetransfer.engines import AUTO, result_version
 from edgetransfer.errors import DataError, UsageError
 from edgetransfer.extract.entering import begin
 from edgetransfer.extract.part import PartTask
@@ -115,7 +115,7 @@ def _origin(worker: FeatureWorker, settings: Extraction) -> Origin:
         preprocessing=backbone.preprocessing,
         tensor=backbone.cut.tensor,
         engine=choice.name,
-        engine_version=choice.version,
+        engine_version=result_version(choice),
         dimension=backbone.dimension,
         dtype=settings.dtype,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -16,10 +17,13 @@ import pytest
 
 from edgetransfer import Extraction, features
 from edgetransfer.cli.main import main
-from edgetransfer.errors import DataError, TakenError, UsageError
+from edgetransfer.engines.sparse.library import instruction_set
+from edgetransfer.errors import DataError, EngineError, TakenError, UsageError
 from edgetransfer.extract import extract
 from edgetransfer.features.table_folder import open_tables
 from edgetransfer.features.tables import TableFile
+from edgetransfer.features.worker import FeatureWorker
+from edgetransfer.native.compiling import why_absent
 from tests.photos import backbone, photos  # noqa: F401
 
 pq = pytest.importorskip("pyarrow.parquet")
@@ -194,6 +198,48 @@ def test_killed_it_goes_on_to_the_same_bytes(settings, tmp_path):
     extract(replace(other, max_bad=0.5))
     made = {name: data for name, data in contents(other.out).items() if not name.startswith(".")}
     assert made == contents(settings.out)
+
+
+@pytest.mark.parametrize("isa", ["avx2-rows", "portable"])
+def test_members_of_a_job_array_on_other_processors(settings, tmp_path, isa):
+    """With the sparse engine they make the same bytes, or one that cannot says why.
+
+    Without AVX2 there are no fused multiply-adds, so that the last bits differ.
+    """
+    if why_absent() is not None:
+        pytest.skip(str(why_absent()))
+    if "avx" not in instruction_set():
+        pytest.skip("this processor has no AVX2")
+    whole = replace(settings, engine="sparse")
+    extract(whole)
+    shared = replace(whole, out=tmp_path / "shared")
+    extract(replace(shared, partition=(1, 2)))
+    command = [
+        *(sys.executable, "-m", "edgetransfer", "extract", "--data", str(shared.data)),
+        *("--out", str(shared.out), "--backbone", str(shared.backbone), "--rows", "20"),
+        *("--engine", "sparse", "--partition", "2/2"),
+    ]
+    env = {**os.environ, "EDGETRANSFER_ISA": isa}
+    done = subprocess.run(command, check=False, env=env, capture_output=True, text=True)
+    if isa == "portable":
+        assert done.returncode == 2
+        assert "the engine version is another" in done.stderr
+        assert "portable" in done.stderr
+    else:
+        assert done.returncode == 0
+        assert contents(shared.out) == contents(whole.out)
+
+
+def test_a_worker_without_the_instructions_says_so(settings, tmp_path, monkeypatch):
+    """An engine that adds otherwise there: no tables of two kinds, of one call or of two."""
+    worker = FeatureWorker(str(settings.backbone), engine="onnxruntime")
+    sent = pickle.dumps(worker)
+    extract(replace(settings, partition=(1, 2)))
+    monkeypatch.setattr("edgetransfer.engines.processor.cpu_flags", lambda: ["sse2"])
+    with pytest.raises(EngineError, match=r"not be the same bits.*--engine sparse"):
+        pickle.loads(sent).extract([])
+    with pytest.raises(TakenError, match="the engine version is another"):
+        extract(replace(settings, partition=(2, 2)))
 
 
 def test_a_manifest_and_names_that_are_not_text(settings, tmp_path):
