@@ -6,8 +6,8 @@ Prints, of each step, seconds and processor seconds, and the peak memory of `tra
 not depend on how many rows there are. Classes are Gaussian; labels, splits and ids are made up.
 Tables that are there already are kept, so that more rows can be added.
 
-``--on-demand`` writes no tables: each is a function of its number, made anew whenever `train` reads a
-group of its rows, so that 10 million rows need no disk. Their statistics are made while it trains.
+``--on-demand`` writes no tables: each is a function of its number, made anew whenever `train` reads
+a group of its rows, so that 10 million rows need no disk. Statistics are made while it trains.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -56,6 +57,7 @@ def origin_of(backbone: Backbone, name: str, dtype: str) -> Origin:
     )
 
 
+@lru_cache(maxsize=1)
 def names_of(number: int, n: int, classes: int, test_share: float) -> tuple[np.ndarray, dict]:
     """Labels of a table's rows by number, and its columns but the features."""
     rng = np.random.default_rng([7, number])
