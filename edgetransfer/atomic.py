@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import os
 import re
 import shutil
@@ -15,6 +16,7 @@ from typing import BinaryIO
 
 TRIES = 2  # deleting may fail for a moment: another program looks at the file
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+LONGEST_NAME = 255  # bytes; of all common file systems
 POSIX = os.name == "posix"
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 _LEFT = re.compile(r"\..+\.[0-9a-f]{8}\.tmp")
@@ -57,6 +59,27 @@ def write_together(files: Mapping[Path, Sequence[bytes | memoryview]]) -> None:
                 made.rename(path)
 
 
+def copy_to_free(source: Path, target: Path) -> bool:
+    """Copy a file, with its times, whole, under a name that nobody has; False if somebody has it.
+
+    What a killed copy to that name has left makes way. Nothing is flushed: the original is there.
+
+    Raises
+    ------
+    OSError
+        If it cannot be copied; then nothing of it is left.
+    """
+    if os.path.lexists(target):
+        if POSIX:
+            _make_way(_temporary_name(target))
+        return False
+    with contextlib.ExitStack() as left:
+        made = _Temporary(target)
+        left.callback(made.remove)
+        made.copy(source)
+        return made.take(target)
+
+
 @contextlib.contextmanager
 def opened_atomically(path: Path) -> Iterator[BinaryIO]:
     """A file that is written bit by bit, and has its name once the block has ended.
@@ -85,10 +108,10 @@ class _Temporary:
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path.with_name(f".{path.name}.{'0' * 8}.tmp")
+        self._path = _temporary_name(path)
         handle = _opened_new(self._path) if POSIX and _make_way(self._path) else None
         if handle is None:
-            self._path = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
+            self._path = _temporary_name(path, uuid.uuid4().hex[:8])
             handle = os.open(self._path, _NEW, 0o666)
         self.file = os.fdopen(handle, "wb")
         self._renamed = False
@@ -98,6 +121,26 @@ class _Temporary:
         self.file.writelines(content)
         self.file.flush()
         os.fsync(self.file.fileno())
+
+    def copy(self, source: Path) -> None:
+        """Write what a file holds, and give it that file's times and mode where that can be."""
+        with source.open("rb") as file:
+            shutil.copyfileobj(file, self.file)
+        self.file.flush()
+        with contextlib.suppress(OSError):
+            shutil.copystat(source, self._path)
+
+    def take(self, path: Path) -> bool:
+        """Give it a name that nobody has; False if somebody has taken it meanwhile."""
+        try:
+            os.link(self._path, path)  # unlike a renaming, it never replaces
+        except FileExistsError:
+            return False
+        except OSError:  # a file system without links
+            if os.path.lexists(path):
+                return False
+            self.rename(path)
+        return True
 
     def rename(self, path: Path) -> None:
         """Give it its name; from then on it is no temporary file."""
@@ -114,16 +157,20 @@ class _Temporary:
         if not POSIX:
             self._close()
         try:
-            for _ in range(TRIES):
-                with contextlib.suppress(OSError):
-                    self._path.unlink(missing_ok=True)
-                    break
+            remove_file(self._path)
         finally:
             self._close()  # only now: whoever has the lock may use the name
 
     def _close(self) -> None:
         with contextlib.suppress(OSError):
             self.file.close()
+
+
+def _temporary_name(path: Path, mark: str = "0" * 8) -> Path:
+    name, letters = path.name, os.fsencode(path.name)
+    if len(letters) > LONGEST_NAME - len(f"..{mark}.tmp"):
+        name = hashlib.sha256(letters).hexdigest()
+    return path.with_name(f".{name}.{mark}.tmp")
 
 
 def _opened_new(path: Path) -> int | None:
@@ -200,6 +247,15 @@ def sync_folder(folder: Path) -> None:
             os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def remove_file(path: Path) -> bool:
+    """Delete a file that is of no use any more; whether it is gone."""
+    for _ in range(TRIES):
+        with contextlib.suppress(OSError):
+            path.unlink(missing_ok=True)
+            return True
+    return False
 
 
 def remove_folder(folder: Path) -> None:

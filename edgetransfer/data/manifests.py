@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from edgetransfer.data.labels import checked_label
 from edgetransfer.data.split_names import Split, split_of_word
 from edgetransfer.errors import DataError
 from edgetransfer.names import is_file_name, readable
+from edgetransfer.untrusted_json import json_object
 
 TABLES = {".csv": ",", ".tsv": "\t"}
 JSON_LINES = (".jsonl", ".ndjson")
@@ -142,16 +142,17 @@ def _records(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
     return _json_records(path, text) if delimiter is None else _Table(path, text, delimiter).rows()
 
 
+MOST_VALUES = 1_000_000  # of a line: a row of another program's table may hold whole vectors
+
+
 def _json_records(path: Path, text: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
     for number, line in enumerate(io.StringIO(text, newline=""), 1):
         if not line.strip():
             continue
         try:
-            record = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise DataError(f"{_where(path, number)}: not valid JSON: {error}") from error
-        if not isinstance(record, dict):
-            raise DataError(f"{_where(path, number)}: not a JSON object")
+            record = json_object(line, most=MOST_VALUES)
+        except ValueError as error:
+            raise DataError(f"{_where(path, number)}: {error}") from error
         yield number, record
 
 

@@ -7,19 +7,21 @@ OUT.partial/sparse.onnx         the result, while it is tried
 
 from __future__ import annotations
 
-import contextlib
 import json
+import logging
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from edgetransfer.atomic import write_atomically
+from edgetransfer.atomic import remove_file, write_atomically
 from edgetransfer.errors import EdgeTransferError
 from edgetransfer.reports.sparsify import PrunedLayerRecord
 from edgetransfer.runs.owning import NAME as LOCK
 from edgetransfer.sparsify.layers import Float64Array
 from edgetransfer.sparsify.weights import Parameters
+
+logger = logging.getLogger(__name__)
 
 STATE = "state.json"
 
@@ -109,9 +111,8 @@ class WorkFolder:
     def remove(self) -> None:
         """Take its files away; its owner's goes with the owner, and then the folder."""
         for path in self.path.iterdir():
-            if path.name != LOCK:
-                with contextlib.suppress(OSError):  # what stays is in nobody's way
-                    path.unlink()
+            if path.name != LOCK and not remove_file(path):
+                logger.warning("%s: cannot be deleted, and is of no use any more", path)
 
     @property
     def trial(self) -> Path:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import Any
 
@@ -15,12 +14,14 @@ from edgetransfer.settings.export import ExportSettings
 from edgetransfer.stream.http import StreamRoutes
 from edgetransfer.teach.classroom import Classroom
 from edgetransfer.teach.openapi import openapi
+from edgetransfer.untrusted_json import json_object
 from edgetransfer.web import Answer, Refusal, Request, Route, Routes, json_answer
 from edgetransfer.web.messages import JSON
 from edgetransfer.web.photos import photos_in
 
 PAGE = 60  # photos that are listed at a time
 MOST_IDS = 100_000
+MOST_VALUES = 4 * MOST_IDS  # of a request; an id may have commas of its own
 LONGEST_ID = 1000
 
 
@@ -201,12 +202,9 @@ def _wanted(request: Request) -> dict[str, Any]:
     if request.kind != JSON:
         raise Refusal(415, f"send {JSON}, not {request.kind[:100]}")
     try:
-        wanted = json.loads(body)
-    except (ValueError, RecursionError):
-        raise Refusal(400, "not valid JSON") from None
-    if not isinstance(wanted, dict):
-        raise Refusal(400, "not a JSON object")
-    return wanted
+        return json_object(body, most=MOST_VALUES)
+    except ValueError as error:
+        raise Refusal(400, str(error)) from None
 
 
 def _ids(wanted: dict[str, Any]) -> list[str]:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import filecmp
-import os
 import re
-import shutil
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from edgetransfer.atomic import copy_to_free
 from edgetransfer.errors import EdgeTransferError, TakenError
 
 UNKNOWN = "unknown"
@@ -74,34 +71,11 @@ class PhotoSorter:
             while True:
                 marked = photo.name if number == 1 else f"{photo.stem}-{number}{photo.suffix}"
                 target = place / marked
-                if target.exists() or target.is_symlink():
-                    if target.is_file() and filecmp.cmp(photo, target, shallow=False):
-                        return target
-                elif _copied(photo, target):
+                if copy_to_free(photo, target):
+                    return target
+                if target.is_file() and filecmp.cmp(photo, target, shallow=False):
                     return target
                 number += 1
         except OSError as error:
             reason = error.strerror or str(error)
             raise EdgeTransferError(f"{photo}: cannot be copied to {place}: {reason}") from error
-
-
-def _copied(photo: Path, target: Path) -> bool:
-    """Copy a file under a name that nobody has; False if somebody has taken it meanwhile."""
-    handle, temporary = tempfile.mkstemp(prefix=".edgetransfer-", dir=target.parent)
-    os.close(handle)
-    try:
-        shutil.copyfile(photo, temporary)
-        with contextlib.suppress(OSError):
-            shutil.copystat(photo, temporary)
-        try:
-            os.link(temporary, target)  # unlike a renaming, it never replaces
-        except FileExistsError:
-            return False
-        except OSError:  # a file system without links
-            if target.exists():
-                return False
-            Path(temporary).rename(target)
-        return True
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            Path(temporary).unlink()

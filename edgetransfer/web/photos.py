@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 from dataclasses import dataclass
 
 from edgetransfer.names import readable
 from edgetransfer.reprs import short_repr
+from edgetransfer.untrusted_json import json_object
 from edgetransfer.web.messages import JSON, Refusal, Request
 from edgetransfer.web.multipart import MultipartError, parts_of
 
@@ -65,10 +65,10 @@ def photos_in(request: Request) -> list[SentPhoto]:
 
 def _in_json(body: bytes) -> SentPhoto:
     try:
-        record = json.loads(body)
-    except (ValueError, RecursionError):
-        raise Refusal(400, "not valid JSON") from None
-    if not isinstance(record, dict) or set(record) - {"base64", "name"}:
+        record = json_object(body)
+    except ValueError as error:
+        raise Refusal(400, str(error)) from None
+    if set(record) - {"base64", "name"}:
         raise Refusal(400, "the JSON object has base64, and name if you like, nothing else")
     text, name = record.get("base64"), record.get("name", "")
     if not isinstance(text, str) or not isinstance(name, str):

@@ -131,6 +131,7 @@ def test_numbers_as_labels_are_names(tmp_path: Path) -> None:
         ("m.jsonl", '{"path": "\\ud800.png", "label": "a"}\n', "line 1: no file can be called"),
         ("m.jsonl", '{"path": "1.png", "label": "\\ud800"}\n', "line 1: label"),
         ("m.jsonl", "[" * 100_000, "line 1: not valid JSON"),
+        ("m.jsonl", "[" * 1_000_001, "line 1: more than 1000000 values"),
         ("m.csv", "path,label\n1.png,a\n", "only one class"),
     ],
 )

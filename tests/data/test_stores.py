@@ -7,6 +7,7 @@ import sqlite3
 import threading
 import zipfile
 from collections import Counter
+from contextlib import closing
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -209,7 +210,7 @@ def without(name):
 def asking(text):
     def make(_folder, out):
         pytest.importorskip("sqlalchemy")
-        with sqlite3.connect(out / "photos.db") as connection:
+        with closing(sqlite3.connect(out / "photos.db")) as connection, connection:
             connection.execute("CREATE TABLE photos (path, label)")
         (out / "photos.sql").write_text(text)
         return out / "photos.sql"

@@ -14,6 +14,7 @@ from typing import Any
 
 SOURCE = Path(__file__).with_name("faulty_disk.c")
 SERVER = Path(__file__).with_name("fork_server.py")
+LOGS = 32  # of the last commands: one that is stopped still writes to its own
 
 
 class Mode(IntEnum):
@@ -99,7 +100,7 @@ class Commands:
         """Carry out a command, to its end or until it is stopped."""
         (self.work / "tmp").mkdir(parents=True, exist_ok=True)
         self._count += 1
-        log = self._logs / f"{self._count % 8}.log"
+        log = self._logs / f"{self._count % LOGS}.log"
         order = {
             "argv": [str(word) for word in argv],
             "folder": f"{self.work}/",
@@ -116,7 +117,7 @@ class Commands:
 
     def go_on(self, stopped: Done, log: int) -> Done:
         """Let a command that was stopped come to its end."""
-        return self._done(self._ask({"go_on": stopped.pid}), self._logs / f"{log % 8}.log")
+        return self._done(self._ask({"go_on": stopped.pid}), self._logs / f"{log % LOGS}.log")
 
     @property
     def number(self) -> int:

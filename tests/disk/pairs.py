@@ -1,12 +1,14 @@
 """Two commands on one folder: the first is stopped in the midst, and the second comes.
 
-    python -m tests.disk.pairs [--each 50]
+    python -m tests.disk.pairs [--each 50] [--only NAME]
 
-The first command is stopped (SIGSTOP) at calls that change the disk, spread over all of it; the
-second is carried out meanwhile, and the first then goes on to its end. If the first had the folder,
-a second that writes must be refused with a sentence that names the first, and one that reads be
-right or say why not; the first must end as if it had been alone. If it had not yet, the second must
-be right, and the first may be refused. A table goes to stdout; the exit code is 1 after a fault.
+The first command is stopped (SIGSTOP) at calls that change the disk, spread over all of it; all
+that may come second is carried out meanwhile, one after the other, and the first then goes on to
+its end. If the first had the folder, a second that writes must be refused with a sentence that
+names the first, and one that reads be right or say why not; the first must end as if it had been
+alone. If it had not yet, the second must be right, and the first may be refused; then no other
+comes, and places are drawn until each pair has met so often. A table goes to stdout; the exit code
+is 1 after a fault.
 """
 
 from __future__ import annotations
@@ -15,7 +17,9 @@ import argparse
 import random
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from tests.disk.commands import Done, Mode
@@ -25,6 +29,33 @@ from tests.disk.scenes import SCENES, Argv, Scene, Stage, streamed, trained
 NAMED = {scene.name: scene for scene in SCENES}
 OVER_RUN = ("train --overwrite", "finetune --overwrite", "report RUN")
 OVER_STREAM = ("stream", "rollback", "forget")
+
+
+ENDS = ("refused", "read", "before", "wrong")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Second:
+    """A command that comes while another is at it.
+
+    Parameters
+    ----------
+    reads
+        Whether it only reads the folder.
+    """
+
+    name: str
+    argv: Argv
+    reads: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Met:
+    """What came of a second command: one of `ENDS`, and what was wrong, or empty."""
+
+    second: str
+    what: str
+    said: str = ""
 
 
 def writers(scene: Scene) -> dict[str, Argv]:
@@ -51,6 +82,15 @@ def readers(scene: Scene) -> dict[str, Argv]:
     return reading
 
 
+def seconds(scene: Scene) -> list[Second]:
+    """All that may come second."""
+    return [
+        Second(name=name, argv=argv, reads=reads)
+        for reads, of_a_kind in ((False, writers(scene)), (True, readers(scene)))
+        for name, argv in of_a_kind.items()
+    ]
+
+
 class Pairs:
     """A first command, and all that may come in its midst.
 
@@ -69,34 +109,55 @@ class Pairs:
         self.calls = done.calls
         self._alone = outcome(self._work, scene.makes)
 
-    def meet(self, second: Argv, at: int, *, reads: bool) -> tuple[str, str | None]:
-        """What came of it: ``refused``, ``read``, ``first`` or ``''``; and what was wrong."""
+    def meet(self, coming: Sequence[Second], at: int) -> list[Met]:
+        """Stop the first at a call and let others come, until one of them is first itself."""
         stage, scene = self._stage, self._scene
         stage.begin()
         first = stage.commands.run(*scene.argv(stage.world), at=at, mode=Mode.STOP)
         if first.pid is None:
-            return "", None
+            return []
         number = stage.commands.number
-        met = stage.commands.run(*second(stage.world))
+        found: list[Met] = []
+        overtaken: Done | None = None
+        for second in coming:
+            done = stage.commands.run(*second.argv(stage.world))
+            found.append(self._judged(second, done))
+            if found[-1].what == "before" and done.status == 0:
+                overtaken = done
+                break
         ended = stage.commands.go_on(first, number)
-        if "Traceback" in met.said + ended.said:
-            return "wrong", met.said[-1000:] + ended.said[-1000:]
-        said = f"`edgetransfer {scene.argv(stage.world)[0]}` (process"
-        refused = met.status == 1 and said in met.error
-        if not reads and not refused:
-            return ("first", None) if self._took_turns(met, ended) else ("wrong", met.error)
-        if reads and met.status not in (0, 1):
-            return "wrong", f"{met.status}: {met.error}"
-        if ended.status != 0:
-            return "wrong", f"the first: {ended.status}: {ended.error}"
-        if outcome(self._work, scene.makes) != self._alone:
-            return "wrong", "the first ended otherwise than alone"
-        return ("read" if reads else "refused"), None
+        if wrong := self._wrong_end(ended, overtaken is not None):
+            return [*found[:-1], Met(second=found[-1].second, what="wrong", said=wrong)]
+        return found
 
-    def _took_turns(self, met: Done, ended: Done) -> bool:
-        """Whether the second was done before the first had the folder, or refused for its kind."""
-        kind = met.status in (1, 2) and "(process" not in met.error and bool(met.error)
-        return (met.status == 0 and ended.status in (0, 1, 2)) or (kind and ended.status == 0)
+    def _judged(self, second: Second, done: Done) -> Met:
+        """What is to be said of a second command as long as the first is stopped."""
+        said = f"`edgetransfer {self._scene.argv(self._stage.world)[0]}` (process"
+        if "Traceback" in done.said:
+            return Met(second=second.name, what="wrong", said=done.said[-1000:])
+        if second.reads:
+            right = done.status in (0, 1)
+            text = "" if right else f"{done.status}: {done.error}"
+            return Met(second=second.name, what="read" if right else "wrong", said=text)
+        if done.status == 1 and said in done.error:
+            return Met(second=second.name, what="refused")
+        # It was before the first had the folder, or what lies there is of another kind.
+        of_its_kind = done.status in (1, 2) and "(process" not in done.error and bool(done.error)
+        right = done.status == 0 or of_its_kind
+        text = "" if right else f"{done.status}: {done.error}"
+        return Met(second=second.name, what="before" if right else "wrong", said=text)
+
+    def _wrong_end(self, ended: Done, overtaken: bool) -> str:
+        """What is wrong about how the first ended; empty if nothing is."""
+        if "Traceback" in ended.said:
+            return f"the first: {ended.said[-1000:]}"
+        if overtaken:
+            return "" if ended.status in (0, 1, 2) else f"the first: {ended.status}: {ended.error}"
+        if ended.status != 0:
+            return f"the first: {ended.status}: {ended.error}"
+        if outcome(self._work, self._scene.makes) != self._alone:
+            return "the first ended otherwise than alone"
+        return ""
 
 
 def places(calls: int, many: int, rng: random.Random) -> Sequence[int]:
@@ -107,31 +168,45 @@ def places(calls: int, many: int, rng: random.Random) -> Sequence[int]:
     ]
 
 
+def meetings(pairs: Pairs, coming: list[Second], each: int, rng: random.Random) -> Iterator[Met]:
+    """All of them, until each pair has met so often while the first had the folder."""
+    had: Counter[str] = Counter()
+    drawn: list[int] = []
+    for turn in range(4 * each):
+        waiting = [second for second in coming if had[second.name] < each]
+        if not waiting:
+            return
+        drawn = drawn or list(places(pairs.calls, each, rng))
+        k = turn % len(waiting)
+        for met in pairs.meet([*waiting[k:], *waiting[:k]], drawn.pop(0)):
+            had[met.second] += met.what != "before"
+            yield met
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--each", type=int, default=50, help="meetings of a pair")
+    parser.add_argument("--only", action="append", help="with these commands first")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     rng, faults = random.Random(args.seed), 0
     with tempfile.TemporaryDirectory() as folder:
         stage = Stage(folder=Path(folder))
-        print(f"{'first':22} {'second':10} {'refused':>8} {'read':>6} {'before':>7} {'wrong':>6}")
+        print(f"{'first':22} {'second':10} {' '.join(f'{end:>8}' for end in ENDS)}", flush=True)
         try:
             for name in (*OVER_RUN, *OVER_STREAM):
-                pairs = Pairs(stage, NAMED[name])
-                seconds = [(n, a, False) for n, a in writers(NAMED[name]).items()]
-                seconds += [(n, a, True) for n, a in readers(NAMED[name]).items()]
-                for second, argv, reads in seconds:
-                    counts = dict.fromkeys(("refused", "read", "first", "wrong", ""), 0)
-                    for at in places(pairs.calls, args.each, rng):
-                        what, wrong = pairs.meet(argv, at, reads=reads)
-                        counts[what] += 1
-                        if wrong is not None:
-                            print(f"{name}, {second} at {at}: {wrong}", file=sys.stderr, flush=True)
-                    faults += counts["wrong"]
-                    told = (counts["refused"], counts["read"], counts["first"], counts["wrong"])
-                    print(f"{name:22} {second:10} {told[0]:8} {told[1]:6} {told[2]:7} {told[3]:6}")
-                    sys.stdout.flush()
+                if args.only is not None and name not in args.only:
+                    continue
+                coming = seconds(NAMED[name])
+                counts: dict[str, Counter[str]] = {second.name: Counter() for second in coming}
+                for met in meetings(Pairs(stage, NAMED[name]), coming, args.each, rng):
+                    counts[met.second][met.what] += 1
+                    faults += met.what == "wrong"
+                    if met.said:
+                        print(f"{name}, {met.second}: {met.said}", file=sys.stderr, flush=True)
+                for second, found in counts.items():
+                    told = " ".join(f"{found[end]:8}" for end in ENDS)
+                    print(f"{name:22} {second:10} {told}", flush=True)
         finally:
             stage.commands.close()
     return int(faults > 0)

@@ -221,6 +221,33 @@ SCENES = (
         makes=("sorted",),
     ),
     Scene(
+        name="compact",
+        argv=lambda w: ("compact", w.small, "--out", w.work / "compact.onnx"),
+        makes=("compact.onnx", "compact.toml"),
+    ),
+    Scene(
+        name="import --overwrite",
+        before=(lambda w: ("compact", w.small, "--out", w.work / "taken.onnx"),),
+        argv=lambda w: ("import", w.dense, "--out", w.work / "taken.onnx", "--overwrite"),
+        makes=("taken.onnx", "taken.toml"),
+    ),
+    Scene(
+        name="extract",
+        argv=lambda w: ("extract", *w.training, "--out", w.work / "features"),
+        makes=("features",),
+    ),
+    Scene(
+        name="extract --overwrite",
+        before=(
+            lambda w: (
+                *("extract", "--data", w.photos, "--backbone", w.dense, *w.machine),
+                *("--out", w.work / "features"),
+            ),
+        ),
+        argv=lambda w: ("extract", *w.training, "--out", w.work / "features", "--overwrite"),
+        makes=("features",),
+    ),
+    Scene(
         name="stream",
         argv=streamed,
         makes=("stream",),
@@ -238,6 +265,13 @@ SCENES = (
         name="forget",
         before=(streamed,),
         argv=lambda w: ("forget", w.work / "stream", "--class", "red"),
+        makes=("stream",),
+        run="stream",
+    ),
+    Scene(
+        name="relabel",
+        before=(streamed,),
+        argv=lambda w: ("relabel", w.work / "stream", "--id", "000red", "--to", "blue"),
         makes=("stream",),
         run="stream",
     ),

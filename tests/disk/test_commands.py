@@ -9,7 +9,7 @@ import pytest
 
 from tests.disk.campaign import FAULTS, Fault, Trial, suits
 from tests.disk.commands import why_not
-from tests.disk.pairs import NAMED, OVER_RUN, OVER_STREAM, Pairs, places, readers, writers
+from tests.disk.pairs import NAMED, OVER_RUN, OVER_STREAM, Pairs, meetings, seconds
 from tests.disk.scenes import SCENES, Scene, Stage
 
 pytestmark = [
@@ -44,10 +44,8 @@ def _told(fault: Fault, at: int, wrong: str | None) -> str:
 
 @pytest.mark.parametrize("name", [*OVER_RUN, *OVER_STREAM])
 def test_of_two_on_one_folder_the_second_is_refused(stage: Stage, name: str) -> None:
-    pairs = Pairs(stage, NAMED[name])
-    rng = random.Random(name)
-    for reads, seconds in ((False, writers(NAMED[name])), (True, readers(NAMED[name]))):
-        for second, argv in seconds.items():
-            found = [pairs.meet(argv, at, reads=reads) for at in places(pairs.calls, 4, rng)]
-            assert [wrong for _, wrong in found if wrong] == [], second
-            assert reads or any(what == "refused" for what, _ in found), second
+    coming = seconds(NAMED[name])
+    found = list(meetings(Pairs(stage, NAMED[name]), coming, 4, random.Random(name)))
+    assert [met for met in found if met.what == "wrong"] == []
+    refused = {met.second for met in found if met.what == "refused"}
+    assert refused == {second.name for second in coming if not second.reads}

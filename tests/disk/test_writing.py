@@ -60,6 +60,47 @@ write_together({folder / "first": [b"new", b"!"], folder / "second": [b"new"]})
 """
 
 
+# Copies a file to a name that is free, with a fault at each call, and tells what came of it.
+COPIED = """
+import ctypes, errno, json, os, sys
+from pathlib import Path
+from edgetransfer.atomic import copy_to_free
+disk = ctypes.CDLL(None)
+source, folder = Path(sys.argv[1]), Path(sys.argv[2])
+target = folder / sys.argv[3]
+def copied(at, mode, error=0):
+    disk.faulty_disk(f"{folder}/".encode(), ctypes.c_long(at), mode, error)
+    try:
+        return copy_to_free(source, target)
+    except OSError as caught:
+        return caught.errno == error
+    finally:
+        made.append(disk.faulty_calls())
+        disk.faulty_disk(b"", ctypes.c_long(0), 0, 0)
+made = []
+copied(0, 0)
+calls = made[0]
+told = []
+for at in range(1, calls + 1):
+    for mode, error in ((2, errno.ENOSPC), (2, errno.EACCES), (3, errno.EDQUOT), (1, 0)):
+        target.unlink(missing_ok=True)
+        if mode == 1:
+            child = os.fork()
+            if not child:
+                copied(at, mode)
+                os._exit(0)
+            ended = os.waitpid(child, 0)[1]
+        else:
+            ended = copied(at, mode, error)
+        found = target.read_bytes() == source.read_bytes() if target.exists() else None
+        left = [name for name in os.listdir(folder) if name != target.name]
+        copy_to_free(source, target)
+        last = target.read_bytes() == source.read_bytes()
+        told.append([mode, ended, found, left, last, os.listdir(folder)])
+print(json.dumps({"calls": calls, "told": told}))
+"""
+
+
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     library = tmp_path_factory.mktemp("library") / "faulty_disk.so"
@@ -157,3 +198,33 @@ def test_a_temporary_name_that_is_taken_is_not_followed(tmp_path: Path, kind: st
     assert (tmp_path / "file").read_text() == "new"
     assert not (tmp_path / "new").exists()
     assert (taken.exists() or taken.is_symlink()) == (kind not in ("second name", "pipe"))
+
+
+@pytest.mark.parametrize("name", ["photo.jpg", "é" * 127])  # the longest that a name can be
+def test_a_copy_is_whole_or_not_there_and_leaves_nothing(
+    tmp_path: Path, environment: dict[str, str], name: str
+) -> None:
+    source, folder = tmp_path / "source", tmp_path / "folder"
+    source.write_bytes(os.urandom(100_000))
+    folder.mkdir()
+    done = subprocess.run(
+        [sys.executable, "-c", COPIED, str(source), str(folder), name],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    result = json.loads(done.stdout)
+    assert result["calls"] >= 4  # opened, written, linked, and its first name taken away
+    kills = 0
+    for mode, ended, found, left, last, names in result["told"]:
+        assert found in (None, True)
+        assert last
+        assert names == [name]
+        if mode == 1:
+            kills += ended == 9
+            assert len(left) <= 1
+        else:
+            assert ended is True
+            assert left == [] or mode == 3  # where nothing at all can be done there any more
+    assert kills == result["calls"]

@@ -286,7 +286,7 @@ def test_a_password_that_is_not_set() -> None:
 @pytest.mark.parametrize(
     ("payload", "problem"),
     [
-        (b"{", "neither valid JSON nor a photo"),
+        (b"{", "neither a photo nor JSON that can be read: not valid JSON"),
         (b"[1]", "not a JSON object"),
         (b'{"path": "/etc/passwd", "label": "a"}', "a path is not allowed here"),
         (b'{"base64": "%"}', "not valid base64"),

@@ -36,7 +36,7 @@ class Endpoint:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
-        chosen = settings_for(f"http:{self.port}", out, max_body=LONGEST, **others)
+        chosen = settings_for(f"http:{self.port}", out, **{"max_body": LONGEST, **others})
         self.report: dict[str, Any] = {}
 
         def run() -> None:

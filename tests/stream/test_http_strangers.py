@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import resource
 import socket
 import statistics
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -21,6 +24,7 @@ from edgetransfer.errors import UsageError
 from edgetransfer.web import connections
 from edgetransfer.web.bodies import BodyBudget
 from edgetransfer.web.hosts import Hosts
+from tests.stream.endpoint_peak import BODIES
 from tests.stream.stream_pictures import settings_for
 from tests.stream.test_http import Endpoint, sample
 
@@ -269,3 +273,24 @@ def test_bodies_beyond_the_budget_are_told_to_come_again(
         assert endpoint.ask("POST", "/samples", sample(1))[0] == 200  # all was given back
     finally:
         endpoint.close()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="the peak is read from /proc")
+@pytest.mark.parametrize("kind", BODIES)
+def test_many_large_bodies_stay_within_a_gibibyte(tmp_path: Path, kind: str) -> None:
+    """The clients' own copies are counted, too: they are in the same process."""
+    size = 16_000_000
+    command = [sys.executable, "-m", "tests.stream.endpoint_peak", str(tmp_path), kind]
+    done = subprocess.run(
+        [*command, "60", str(size)],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=Path(__file__).parents[2],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
+    )
+    found = json.loads(done.stdout)
+    assert found["peak"] < 2**30, found
+    assert sum(found["statuses"].values()) == 60
+    assert set(found["statuses"]) <= {"400", "422", "429"}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import replace
 from threading import Event
@@ -10,6 +9,7 @@ from typing import BinaryIO
 
 from edgetransfer.data.streams.arrivals import Arrival, Ledger, Reply, no_reply, read_fields
 from edgetransfer.errors import DataError
+from edgetransfer.untrusted_json import json_object
 
 
 class JsonLinesSource:
@@ -54,14 +54,9 @@ class JsonLinesSource:
 
     def _arrival(self, number: int, line: bytes) -> Arrival:
         try:
-            record = json.loads(line)
-            if not isinstance(record, dict):
-                raise DataError("not a JSON object")
-            return replace(read_fields(record, files=True), reply=self._reply)
-        except DataError as error:
+            return replace(read_fields(json_object(line), files=True), reply=self._reply)
+        except (ValueError, DataError) as error:
             return self._broken(number, str(error))
-        except (ValueError, RecursionError):
-            return self._broken(number, "not valid JSON")
 
     def _broken(self, number: int, problem: str) -> Arrival:
         return Arrival(id=f"line {number}", problem=problem, reply=self._reply)

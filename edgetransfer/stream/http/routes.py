@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Protocol
@@ -14,6 +13,7 @@ from edgetransfer.stream.http.openapi import openapi
 from edgetransfer.stream.http.prometheus import CONTENT_TYPE, exposition
 from edgetransfer.stream.learning.ids import id_key
 from edgetransfer.stream.snapshot import Throughput
+from edgetransfer.untrusted_json import json_object
 from edgetransfer.web import Answer, Refusal, Request, Route, Routes, json_answer
 from edgetransfer.web.messages import JSON
 
@@ -107,9 +107,7 @@ def arrival_in(request: Request) -> Arrival:
     kind = request.kind
     try:
         if kind == JSON:
-            record = json.loads(body)
-            if not isinstance(record, dict):
-                raise Refusal(400, "not a JSON object")
+            record = json_object(body)
             if query:
                 raise Refusal(400, "id and label belong into the JSON object")
             return read_fields(record, files=False)
@@ -123,8 +121,6 @@ def arrival_in(request: Request) -> Arrival:
                 source=body,
                 label=fields.label if "label" in query else None,
             )
-    except (ValueError, RecursionError):
-        raise Refusal(400, "not valid JSON") from None
-    except DataError as error:
+    except (ValueError, DataError) as error:
         raise Refusal(400, str(error)) from None
     raise Refusal(415, f"send {JSON} or image/*, not {kind[:100]}")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 from edgetransfer.data.labels import checked_label
 from edgetransfer.data.streams.arrivals import LONGEST_ID, Arrival, Reply, read_fields
 from edgetransfer.errors import DataError
+from edgetransfer.untrusted_json import json_object
 
 
 def arrival_of(
@@ -65,11 +64,9 @@ def text_of(value: bytes | str | None, what: str) -> str | None:
 
 def _of_json(payload: bytes, beside: Mapping[str, str | None]) -> Arrival:
     try:
-        record: Any = json.loads(payload)
-    except (ValueError, RecursionError):
-        raise DataError("neither valid JSON nor a photo") from None
-    if not isinstance(record, dict):
-        raise DataError("not a JSON object")
+        record = json_object(payload)
+    except ValueError as error:
+        raise DataError(f"neither a photo nor JSON that can be read: {error}") from None
     said = {name: value for name, value in beside.items() if value is not None}
     # Without a photo it is about an earlier sample, which the message's name is not.
     if "base64" not in record:
