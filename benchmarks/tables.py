@@ -7,25 +7,36 @@ not depend on how many rows there are. Classes are Gaussian; labels, splits and 
 Tables that are there already are kept, so that more rows can be added.
 
 ``--on-demand`` writes no tables: each is a function of its number, made anew whenever `train` reads
-a group of its rows, so that 10 million rows need no disk. Statistics are made while it trains.
+a group of its rows, so that 10 million rows need no disk. Statistics, which `extract` would have
+written beside each, are made by as many processes as `--processes` says while `train` adds them.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import resource
 import subprocess
 import sys
 import time
+from collections import deque
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import lru_cache
+from multiprocessing.pool import AsyncResult, Pool
 from pathlib import Path
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from edgetransfer.backbones import Backbone
-from edgetransfer.features.part_statistics import add_rows, save_statistics, statistics_beside
+from edgetransfer.features.part_statistics import (
+    add_rows,
+    computed,
+    save_statistics,
+    statistics_beside,
+)
 from edgetransfer.features.table_folder import FeatureTables
 from edgetransfer.features.table_index import Index, n_parts, part_name
 from edgetransfer.features.tables import (
@@ -39,9 +50,9 @@ from edgetransfer.features.tables import (
 from edgetransfer.heads import Statistics
 from edgetransfer.settings.extract import INDEX
 from edgetransfer.settings.train import LinearTraining
-from edgetransfer.train import table_training
+from edgetransfer.train import table_job, table_training
 
-TEST_SHARE = 0.01
+TEST_SHARE, TESTED_ONE_IN = 0.5, 64  # of the rows of each so manieth table
 
 
 def origin_of(backbone: Backbone, name: str, dtype: str) -> Origin:
@@ -62,7 +73,8 @@ def names_of(number: int, n: int, classes: int, test_share: float) -> tuple[np.n
     """Labels of a table's rows by number, and its columns but the features."""
     rng = np.random.default_rng([7, number])
     labels = rng.integers(0, classes, n)
-    test = rng.random(n) < test_share
+    share = test_share if number % TESTED_ONE_IN == 0 else 0.0
+    test = rng.random(n) < share
     return labels, {
         "id": [f"{number}/{i}.jpg" for i in range(n)],
         "label": [f"class {label:03d}" for label in labels],
@@ -118,6 +130,24 @@ class MadeTable(TableFile):
         return replace(rows, features=rows.features.astype(np.float16).astype(np.float32))
 
 
+def _statistics(task: tuple[MadeTable, tuple[str, ...]]) -> Statistics:
+    with threadpool_limits(1):
+        return computed(*task)
+
+
+def _ahead(
+    pool: Pool, files: list[MadeTable], classes: tuple[str, ...], most: int
+) -> Iterator[Statistics]:
+    """The statistics of tables in their order, at most so many made before they are asked for."""
+    waiting: deque[AsyncResult] = deque()
+    for file in files:
+        waiting.append(pool.apply_async(_statistics, [(file, classes)]))
+        if len(waiting) == most:
+            yield waiting.popleft().get()
+    while waiting:
+        yield waiting.popleft().get()
+
+
 def train_on_demand(args: argparse.Namespace, index: Index, means: np.ndarray) -> dict:
     """`train` in this process, with tables that are made as they are read."""
     files = []
@@ -139,7 +169,10 @@ def train_on_demand(args: argparse.Namespace, index: Index, means: np.ndarray) -
 
     run = args.out.with_name(f"{args.out.name}-run")
     settings = LinearTraining(data=args.out, out=run, backbone=args.backbone)
-    return table_training.train_on_tables(settings, overwrite=True, progress=progress)
+    with multiprocessing.get_context("spawn").Pool(args.processes) as pool:
+        made = _ahead(pool, files, index.classes, 2 * args.processes)
+        table_job.statistics_of = lambda _file, _classes: next(made)
+        return table_training.train_on_tables(settings, overwrite=True, progress=progress)
 
 
 def used(who: int) -> float:
@@ -155,6 +188,7 @@ def main() -> None:
     parser.add_argument("--dtype", default="float16")
     parser.add_argument("--backbone", default="efficientnet-lite0-50")
     parser.add_argument("--on-demand", action="store_true")
+    parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
     backbone = Backbone.open(args.backbone)
@@ -202,6 +236,7 @@ def main() -> None:
             "seconds": time.monotonic() - began,
             "processor": used(resource.RUSAGE_SELF) - spent,
             "peak_gib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
+            "peak_gib_of_a_maker": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20,
             "top1": report["final"]["top1"],
         }
         print(json.dumps(row))
