@@ -76,7 +76,7 @@ def test_a_run_is_audited_with_its_own_backbone(doubtful, settings, tmp_path):
 
 
 def test_of_tables_what_is_found_in_the_photos(doubtful, settings, tmp_path):
-    """The same, but for copies, which only the photos show; of a run that learned from them, too."""
+    """The same, but for copies, which only photos show; of a run that learned from them, too."""
     pytest.importorskip("pyarrow")
     (doubtful.folder / "train" / "red" / "none.png").write_bytes(b"no photo")
     tables = tmp_path / "tables"
