@@ -2,8 +2,8 @@
 
     python benchmarks/masked_training.py [--backbone resnet50:0.9] [--batchnorm] [--json FILE]
 
-A whole step as `edgetransfer finetune` takes it, of 64 images: forward, backward, masks, SGD. In turns in
-one run, so that drift of the machine cancels:
+A whole step as `edgetransfer finetune` takes it, of 64 images: forward, backward, masks, SGD. In
+turns in one run, so that drift of the machine cancels:
 
     torch      all in torch, float32
     bfloat16   the same in bfloat16, where the processor has it or with --bfloat16
