@@ -29,6 +29,7 @@ from edgetransfer.finetune.preparation import (
 from edgetransfer.finetune.recipe import as_begun, departures, resolved
 from edgetransfer.finetune.running import torch_threads
 from edgetransfer.finetune.solver import FullFinetuner
+from edgetransfer.finetune.tuned_start import with_tuned_batchnorm
 from edgetransfer.metrics import Accuracy
 from edgetransfer.reports.train import AnyTrainingRecord, FinetuningRecord, ValidationRecord
 from edgetransfer.runs import RunFolder
@@ -121,6 +122,8 @@ def _takes_the_other(run: RunFolder, report: AnyTrainingRecord, own: FinetuneSet
 
 def _train(context: Context, run: RunFolder) -> FinetuningRecord:
     context.backbone = normalised(context)
+    if context.own.batchnorm == "tune":
+        context.backbone, context.plan = with_tuned_batchnorm(context)
     restored = load_checkpoint(run.file(CHECKPOINT), context.inputs)
     statistics = statistics_of(context)
     if restored is None:

@@ -43,6 +43,8 @@ class Plan:
         The same, frozen to the batch size.
     parts
         Of ``model``.
+    begin
+        Where training begins, as `partition` takes it.
     device, bfloat16
         Where and how torch computes.
     micro_batch
@@ -54,6 +56,7 @@ class Plan:
     model: onnx.ModelProto
     masks: WeightMasks
     parts: Partition
+    begin: str | None
     device: torch.device
     bfloat16: bool
     micro_batch: int
@@ -80,6 +83,12 @@ def make_plan(backbone: Backbone, training: LinearTraining, own: FinetuneSetting
     parts = partition(model, begin)
     module = OnnxModule(parts.trained)
     choose_trainable(module, own, restored=own.batchnorm == "restore")
+    if own.batchnorm == "tune" and not has_batchnorm_nodes(model):
+        raise BackboneError(
+            f"{backbone.path}: --batchnorm tune: the backbone has no batch-norm of its own, it was "
+            "folded into convolutions: --batchnorm restore puts it back with statistics of the "
+            "data, and `edgetransfer import` keeps it"
+        )
     learns_statistics = own.batchnorm == "restore" or any(
         step.operator == "BatchNormalization" for step in module.steps
     )
@@ -91,6 +100,7 @@ def make_plan(backbone: Backbone, training: LinearTraining, own: FinetuneSetting
         model=model,
         masks=masks,
         parts=parts,
+        begin=begin,
         device=device,
         bfloat16=wanted or own.precision == "bfloat16",
         micro_batch=min(own.micro_batch or usual, training.batch_size),
@@ -104,6 +114,11 @@ def make_plan(backbone: Backbone, training: LinearTraining, own: FinetuneSetting
             checkpointing=own.checkpointing,
         )
     return plan
+
+
+def has_batchnorm_nodes(model: onnx.ModelProto) -> bool:
+    """Whether batch-norm is a node of its own anywhere."""
+    return any(node.op_type == "BatchNormalization" for node in model.graph.node)
 
 
 def masked(backbone: Backbone, plan: Plan, own: FinetuneSettings) -> Backbone:

@@ -16,6 +16,7 @@ from edgetransfer.finetune.losses import Teacher
 from edgetransfer.finetune.pixels import normalised_by, normalised_under
 from edgetransfer.finetune.plan import (
     convolution_statistics,
+    has_batchnorm_nodes,
     layer_rates,
     pixel_engine,
 )
@@ -82,8 +83,7 @@ def baseline(context: Context) -> Baseline | None:
         progress=context.progress,
     )
     if own.optimizer == "sgd":
-        nodes = context.plan.model.graph.node
-        normed = any(node.op_type == "BatchNormalization" for node in nodes)
+        normed = has_batchnorm_nodes(context.plan.model)
         found.advise(
             metric_of(training.metric, training.data),
             training.sgd.learning_rate,

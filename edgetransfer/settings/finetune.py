@@ -15,7 +15,7 @@ from edgetransfer.settings.train import LinearTraining
 HeadStart = Literal["auto", "kaiming", "linear"]
 Only = Literal["all", "batchnorm", "bias", "last-block"]
 Keep = Literal["auto", "better", "finetuned"]
-BatchNorm = Literal["auto", "keep", "restore"]
+BatchNorm = Literal["auto", "keep", "restore", "tune"]
 Normalisation = Literal["auto", "data", "augmented", "card"]
 Precision = Literal["auto", "float32", "bfloat16"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
@@ -84,8 +84,10 @@ class FinetuneSettings(Losses):
         Each layer learns this many times as fast as the next one; 1 for all alike.
     batchnorm
         ``restore``: put batch-norm behind convolutions that have it folded in, with statistics
-        of the data; it is folded in again at the end. ``auto``: ``keep``, or ``restore`` by the
-        paper's recipe, whose networks have it.
+        of the data; it is folded in again at the end. ``tune``: where it was not folded, measure
+        its statistics anew on 1,000 augmented training views before the first step (Peste, thesis
+        2023, section 5.3.3): for a backbone that was pruned, or gets a ``mask``, without it.
+        ``auto``: ``keep``, or ``restore`` by the paper's recipe, whose networks have it.
     mask
         Another backbone, whose zeros are used instead.
     mixup
@@ -194,7 +196,8 @@ class FinetuneSettings(Losses):
         BatchNorm,
         Opt(
             "restore: put batch-norm back where it was folded into convolutions; auto does by "
-            "the paper's recipe alone.",
+            "the paper's recipe alone. tune: where it is, measure its statistics anew first, on "
+            "1,000 augmented views, as after pruning.",
             panel=_WHAT,
         ),
     ] = "auto"
