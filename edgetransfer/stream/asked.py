@@ -9,7 +9,7 @@ from typing import Any
 
 from edgetransfer.errors import RunFolderError, UsageError
 from edgetransfer.stream.keeping.durable import DurableLearner
-from edgetransfer.stream.keeping.journal import FULL, JournalFullError
+from edgetransfer.stream.keeping.journal import FULL
 from edgetransfer.stream.learner import OnlineLearner
 from edgetransfer.stream.learning.offers import Receipt
 
@@ -71,8 +71,8 @@ def do_asked(durable: DurableLearner, request: Mapping[str, Any]) -> dict[str, A
         label = asked_label(request)
         receipts = durable.relabel(asked_ids(request, "ids"), label)
         return {**relabelled(receipts), **durable.report()}
-    except (JournalFullError, OSError) as error:
-        if isinstance(error, OSError) and error.errno not in FULL:
+    except OSError as error:
+        if error.errno not in FULL:
             raise
         raise RunFolderError(
             f"{durable.run.path}: nothing was changed, as the disk is full: {error}"
