@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Annotated, Any
 
 from edgetransfer.cli.options import JsonOption
@@ -50,13 +51,13 @@ def pretrain(
 
 
 def _listed() -> str:
-    return "\n\n    ".join(
+    return "\n\n".join(
         f"{name}: {record.line}" + (f" ({record.paper})." if record.paper else ".")
         for name, record in POLICIES.items()
     )
 
 
-pretrain.__doc__ = (pretrain.__doc__ or "").replace("POLICIES", _listed())
+pretrain.__doc__ = inspect.cleandoc(pretrain.__doc__ or "").replace("POLICIES", _listed())
 
 
 def _show(report: dict[str, Any]) -> None:

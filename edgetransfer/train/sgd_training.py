@@ -62,6 +62,7 @@ class SGDTraining:
         """Run the remaining epochs; the last checkpoint survives whatever interrupts this."""
         while self.state.epoch < self.settings.n_epochs:
             self._epoch()
+        self._save()
 
     def _epoch(self) -> None:
         state, size = self.state, self.settings.batch_size
@@ -108,8 +109,7 @@ class SGDTraining:
         state.batch, state.loss_sum, state.seen, state.seconds = 0, 0.0, 0, 0.0
         self._epoch_since = monotonic()
         # Epochs on cached features take milliseconds: not each of them is worth a file.
-        finished = state.epoch == self.settings.n_epochs
-        if finished or monotonic() - self._saved_at > min(1.0, self._between):
+        if monotonic() - self._saved_at > min(1.0, self._between):
             self._save()
 
     def _save(self) -> None:

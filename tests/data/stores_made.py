@@ -6,6 +6,7 @@ import json
 import sqlite3
 import tarfile
 import zipfile
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 
@@ -113,7 +114,7 @@ def streamed_folder(folder, _out):
 
 def database(folder, out, *, column="image"):
     pytest.importorskip("sqlalchemy")
-    with sqlite3.connect(out / "photos.db") as connection:
+    with closing(sqlite3.connect(out / "photos.db")) as connection, connection:
         connection.execute("CREATE TABLE photos (id, image, path, label, split)")
         connection.executemany(
             "INSERT INTO photos VALUES (:id, :image, :path, :label, :split)", rows_of(folder)

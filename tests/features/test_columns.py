@@ -5,7 +5,6 @@ from __future__ import annotations
 import pickle
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pytest
 from PIL import Image
@@ -41,7 +40,7 @@ PHOTOS = {
 BATCHES = {
     "mapping": lambda column: {"image": column, "n": np.arange(len(column))},
     "array": lambda column: {"image": np.array(column, object)},
-    "frame": lambda column: pd.DataFrame({"image": column}),
+    "frame": lambda column: pytest.importorskip("pandas").DataFrame({"image": column}),
     "table": lambda column: pa.table({"image": column}),
     "record batch": lambda column: pa.RecordBatch.from_pydict({"image": column}),
 }
@@ -50,12 +49,14 @@ BATCHES = {
 def _features(batch):
     if isinstance(batch, dict):
         return batch["feature"], list(batch["problem"])
-    if isinstance(batch, pd.DataFrame):
+    if hasattr(batch, "iloc"):
         feature, problem = batch["feature"].tolist(), batch["problem"].tolist()
     else:
         feature, problem = (batch.column(n).to_pylist() for n in ("feature", "problem"))
     rows = [np.full(8, np.nan) if row is None else row for row in feature]
-    return np.array(rows, np.float32), [None if pd.isna(reason) else reason for reason in problem]
+    return np.array(rows, np.float32), [
+        reason if isinstance(reason, str) else None for reason in problem
+    ]
 
 
 @pytest.mark.parametrize("photos_as", PHOTOS)

@@ -120,7 +120,7 @@ def test_what_is_to_be_forgotten_and_cannot_be_deleted_stays_pending(
         real(path, *args, **kwargs)
 
     monkeypatch.setattr(os, "unlink", denied)
-    with pytest.raises(PermissionError, match="face"):
+    with pytest.raises(PermissionError):
         change(run)
     assert (run / "pending.json").exists()
     monkeypatch.setattr(os, "unlink", real)
