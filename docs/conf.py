@@ -15,6 +15,7 @@ root_doc = "docs/index"
 PAGES = [
     *(
         "data",
+        "sources",
         "train",
         "extract",
         "cost",

@@ -20,6 +20,7 @@ from edgetransfer.engines import Engine, engine_kind
 from edgetransfer.engines.processor import cpu_flags
 from edgetransfer.errors import EngineError
 from edgetransfer.features import FeatureExtractor
+from edgetransfer.finetune.batchnorm import fold
 from edgetransfer.graphs.quantising import in_int8, quantised_tensors
 from edgetransfer.settings.train import LinearTraining
 from edgetransfer.types import Float32Array
@@ -80,12 +81,12 @@ def open_int8(
     """The engine alone; see `int8_extractor`."""
     chosen = samples[:: -(-len(samples) // CALIBRATED_ON)]
     if not ranges.is_file():
-        found = ranges_of(backbone.frozen(BATCH), _batches(backbone, training, chosen))
+        found = ranges_of(fold(backbone.frozen(BATCH)), _batches(backbone, training, chosen))
         ranges.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(ranges, json.dumps(found).encode())
     bits = 8 if set(VNNI) & set(cpu_flags()) else 7
     model = in_int8(
-        backbone.frozen(training.batch_size), json.loads(ranges.read_text()), weight_bits=bits
+        fold(backbone.frozen(training.batch_size)), json.loads(ranges.read_text()), weight_bits=bits
     )
     reason = f"dense in int8, calibrated on {len(chosen)} training photos"
     if bits < 8:

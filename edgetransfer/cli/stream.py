@@ -69,6 +69,12 @@ def _show(report: StreamRecord, out: Path) -> None:
                 f"{title:<16}{score['top1']:.1%} top-1, "
                 f"{score['mean_per_class']:.1%} mean per class"
             )
+    for name, score in report.get("test_then_train", {}).items():
+        if score["top1"] is not None:
+            now = f", answers now, after {report['switches']} changes"
+            say(f"  {name:<14}{score['top1']:.1%} top-1{now * (name == report['answers'])}")
+    if report.get("known", report["learned"]) < report["learned"]:
+        say(f"known      the last {report['known']} of {report['learned']} learned samples")
     left_out = report["left_out"]
     if left_out is not None and left_out["interval"] is not None:
         low, high = left_out["interval"]

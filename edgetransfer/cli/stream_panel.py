@@ -109,7 +109,11 @@ def facts(snapshot: Snapshot) -> list[tuple[str, str]]:
     found.append(("waiting", str(snapshot.queued)))
     if "refits" in report:
         found.append(("refits", f"{report['refits']}, {report['adopted']} adopted"))
-    elif report["relabelled"] or report["forgotten"]:
+    if "answers" in report:
+        found.append(("answers", f"{report['answers']}, after {report['switches']} changes"))
+    if report.get("known", report["learned"]) < report["learned"]:
+        found.append(("known", f"the last {report['known']:,} of {report['learned']:,} learned"))
+    if report.get("relabelled") or report.get("forgotten"):
         corrected = f"{report['relabelled']} relabelled, {report['forgotten']} forgotten"
         found.append(("corrected", corrected))
     counts = sorted(report["class_counts"].items(), key=lambda pair: -pair[1])[:MOST_CLASSES]

@@ -13,6 +13,7 @@ from edgetransfer.engines.registry import (
     engine_kind,
     engine_names,
     reference_kind,
+    result_version,
 )
 from edgetransfer.engines.speed import batch_seconds, images_per_second
 
@@ -36,6 +37,7 @@ __all__ = [
     "open_engine",
     "open_streams",
     "reference_kind",
+    "result_version",
     "save_plan",
     "saved_plans",
 ]

@@ -22,6 +22,16 @@ def cpu_flags() -> list[str]:
     return _cpuinfo().get("flags", "").split()
 
 
+# Those by which libraries choose their kernels, and so in which order they add.
+_CHOSEN_BY = ("avx2", "fma", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_tile")
+
+
+def instructions() -> str:
+    """The instruction sets by which libraries choose how they compute, in one line."""
+    flags = set(cpu_flags())
+    return "+".join(name for name in _CHOSEN_BY if name in flags) or platform.machine() or "unknown"
+
+
 def _cpuinfo() -> dict[str, str]:
     try:
         text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")

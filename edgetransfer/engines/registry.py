@@ -15,10 +15,12 @@ import onnx
 
 from edgetransfer.engines import deepsparse_engine, deepsparse_layers, openvino_engine
 from edgetransfer.engines.onnxruntime_engine import OnnxRuntimeEngine
-from edgetransfer.engines.protocol import Engine, LayerTime
+from edgetransfer.engines.processor import instructions
+from edgetransfer.engines.protocol import Engine, EngineChoice, LayerTime
 from edgetransfer.engines.sparse import opening as sparse
 from edgetransfer.errors import UsageError
 from edgetransfer.reprs import short_repr
+from edgetransfer.version import __version__
 
 AUTO = "auto"
 
@@ -62,6 +64,8 @@ class EngineKind:
         ``auto`` never takes such an engine.
     unmeasured
         Why ``auto`` may take it where nothing was measured; None if it must be measured first.
+    bits_of
+        What of this processor the bits of its results depend on; empty if on nothing.
     gains
         Whether it is faster on a backbone with more zeros.
     layer_times
@@ -80,6 +84,7 @@ class EngineKind:
     aborts: bool = False
     reduced: str | None = None
     unmeasured: str | None = None
+    bits_of: Callable[[], str] = instructions
     gains: bool = False
     layer_times: LayerTimer | None = None
     describe: Callable[[], dict[str, str | None]] | None = None
@@ -106,6 +111,7 @@ KINDS: tuple[EngineKind, ...] = (
         open=sparse.open_sparse,
         why_absent=lambda: sparse.why_absent(),
         unmeasured="it gains from sparsity and may be used in production",
+        bits_of=lambda: sparse.bits_of(),
         gains=True,
         layer_times=sparse.layer_times,
         describe=lambda: sparse.describe(),
@@ -167,6 +173,18 @@ def engine_kind(name: str) -> EngineKind:
         if kind.name == name:
             return kind
     raise UsageError(f"--engine is one of {', '.join(engine_names())}, not {name!r}")
+
+
+def result_version(choice: EngineChoice) -> str:
+    """What the bits of an engine's features depend on beside its name: two are alike if this is.
+
+    That is the version of its package, and what `EngineKind.bits_of` says of this processor.
+    """
+    kind = next((kind for kind in KINDS if kind.name == choice.name), None)
+    if kind is None:
+        return choice.version
+    version = __version__ if kind.package == "edgetransfer" else choice.version
+    return f"{version} on {bits}" if (bits := kind.bits_of()) else version
 
 
 def reference_kind() -> EngineKind:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from edgetransfer.data import load_data
-from edgetransfer.engines import AUTO
+from edgetransfer.engines import AUTO, result_version
 from edgetransfer.errors import DataError, UsageError
 from edgetransfer.extract.entering import begin
 from edgetransfer.extract.part import PartTask
 from edgetransfer.extract.plan import PartPlan, plan_parts
 from edgetransfer.extract.schedulers import run_tasks
 from edgetransfer.features.table_index import Index, n_parts
+from edgetransfer.features.table_lines import lines_beside
 from edgetransfer.features.tables import Origin, TableFile, check_arrow
 from edgetransfer.features.worker import FeatureWorker
 from edgetransfer.images import SUFFIXES
@@ -61,12 +62,20 @@ def extract(
     )
     begin(index, settings.out, overwrite=overwrite)
     own = list(plan_parts(splits, settings.rows, settings.partition))
-    missing = [part for part in own if not _is_done(part, settings.out, origin)]
+    done = {part.name: _is_done(part, settings.out, origin) for part in own}
     tasks = [
         PartTask(
-            worker=worker, part=part, folder=settings.out, origin=origin, classes=splits.classes
+            worker=worker,
+            part=part,
+            folder=settings.out,
+            origin=origin,
+            classes=splits.classes,
+            made=done[part.name],
+            lines=settings.jsonl,
         )
-        for part in missing
+        for part in own
+        if not done[part.name]
+        or (settings.jsonl and not lines_beside(part.table(settings.out)).exists())
     ]
     try:
         run_tasks(settings.on, tasks, settings.threads, progress)
@@ -86,7 +95,7 @@ def extract(
         "photos_in_all": photos,
         "tables": len(own),
         "tables_in_all": n_parts(photos, settings.rows),
-        "tables_made": len(missing),
+        "tables_made": list(done.values()).count(False),
         "bytes": sum(part.table(settings.out).stat().st_size for part in own),
         "problems": problems,
     }
@@ -106,7 +115,7 @@ def _origin(worker: FeatureWorker, settings: Extraction) -> Origin:
         preprocessing=backbone.preprocessing,
         tensor=backbone.cut.tensor,
         engine=choice.name,
-        engine_version=choice.version,
+        engine_version=result_version(choice),
         dimension=backbone.dimension,
         dtype=settings.dtype,
     )

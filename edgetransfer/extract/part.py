@@ -8,6 +8,7 @@ from pathlib import Path
 from edgetransfer.errors import EdgeTransferError
 from edgetransfer.extract.plan import PartPlan
 from edgetransfer.features.part_statistics import add_rows, save_statistics, statistics_beside
+from edgetransfer.features.table_lines import write_lines
 from edgetransfer.features.tables import Origin, TableRows, write_table
 from edgetransfer.features.worker import FeatureWorker
 from edgetransfer.heads import Statistics
@@ -33,6 +34,10 @@ class PartTask:
         What the table says of itself.
     classes
         All class names of the data set.
+    made
+        Whether the table is there, and only its lines are not.
+    lines
+        Whether its rows are written as JSON Lines, too.
     """
 
     worker: FeatureWorker
@@ -40,11 +45,20 @@ class PartTask:
     folder: Path
     origin: Origin
     classes: tuple[str, ...]
+    made: bool = False
+    lines: bool = False
 
     __repr__ = short_repr
 
     def run(self, progress: Progress = no_progress) -> None:
-        """Make the table and its statistics; the table last, as its being there says it is done."""
+        """Make what is missing of the table, its statistics and its lines."""
+        if not self.made:
+            self._make(progress)
+        if self.lines:
+            write_lines(self.part.table(self.folder))
+
+    def _make(self, progress: Progress) -> None:
+        """The table comes last, as its being there says that it is done."""
         worker = _OPEN.setdefault(self.origin.text(), self.worker)
         part = self.part
         found = worker.extract(part.samples, progress, part.name)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 FORMAT = "edgetransfer-feature-table-1"
 KEY = b"edgetransfer"
 ROWS_PER_GROUP = 1024
+LARGEST_GROUP = 1 << 28  # bytes that are read at a time
 COLUMNS = ("id", "label", "split", "problem")
 ENDING = ".parquet"
 
@@ -227,6 +228,7 @@ class TableFile:
                 f"{path}: not a table of features that this version reads: {error}"
             ) from error
         self._check_schema()
+        self._check_groups()
 
     def __len__(self) -> int:
         return int(self._file.metadata.num_rows)
@@ -284,6 +286,16 @@ class TableFile:
             return read()
         except (pa.ArrowException, OSError) as error:
             raise DataError(f"{self.path}: damaged: {error}") from error
+
+    def _check_groups(self) -> None:
+        for number in range(self.groups):
+            size = int(self._file.metadata.row_group(number).total_byte_size)
+            if size > LARGEST_GROUP:
+                raise DataError(
+                    f"{self.path}: its row group {number} has {size / 2**20:,.0f} MiB, more than "
+                    f"{LARGEST_GROUP >> 20} are read at a time; write it with smaller row groups "
+                    f"(row_group_size={ROWS_PER_GROUP}), or extract it anew"
+                )
 
     def _check_schema(self) -> None:
         import pyarrow as pa

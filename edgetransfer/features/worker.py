@@ -12,8 +12,13 @@ import numpy as np
 
 from edgetransfer.backbones import Backbone, open_with
 from edgetransfer.data import Sample
-from edgetransfer.engines import AUTO, available_cores, open_engine
-from edgetransfer.errors import BackboneError
+from edgetransfer.engines import (
+    AUTO,
+    available_cores,
+    open_engine,
+    result_version,
+)
+from edgetransfer.errors import BackboneError, EngineError
 from edgetransfer.features.extractor import FeatureExtractor
 from edgetransfer.features.plans import plan_for
 from edgetransfer.paths import default_cache_folder
@@ -47,8 +52,9 @@ class FeatureWorker:
     """Extracts features of eval views; pickled, it carries what to open, not what is open.
 
     What opens in another process is checked to be the same: the backbone by its sha256, the
-    engine by its name. The sparse engine gives the same bits on every processor and in every
-    batch.
+    engine by its name and version and, as most add in another order where there are other
+    instructions, by these. The sparse engine gives the same bits in every batch, and on every
+    processor with AVX2 or AVX-512.
 
     Parameters
     ----------
@@ -82,9 +88,11 @@ class FeatureWorker:
         self._backbone: Backbone | None = open_with(backbone, self._reading)
         self._identity = self._backbone.identity
         self._opened: tuple[int, FeatureExtractor] | None = None
+        self._wanted: str | None = None  # the version of results where the work was given out
 
     def __getstate__(self) -> dict[str, Any]:
-        self._engine = self.extractor.engine.choice.name  # what runs here must run there
+        choice = self.extractor.engine.choice  # what runs here must run there
+        self._engine, self._wanted = choice.name, result_version(choice)
         return {**self.__dict__, "_opened": None, "_backbone": None}
 
     @property
@@ -122,6 +130,14 @@ class FeatureWorker:
             cache=cache,
             plan=plan_for(self.backbone, cache, threads),
         )
+        found = result_version(engine.choice)
+        if self._wanted not in (None, found):
+            engine.close()
+            raise EngineError(
+                f"--engine {self._engine}: here its features would not be the same bits: it is "
+                f"{found}, and {self._wanted} where the work was given out; --engine sparse gives "
+                "the same wherever there is AVX2 or AVX-512, or give the work to machines alike"
+            )
         return FeatureExtractor(engine, self.backbone.preprocessing, workers=threads, cores=threads)
 
     def extract(

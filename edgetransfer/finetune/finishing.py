@@ -15,6 +15,7 @@ from edgetransfer.finetune.choice import (
 )
 from edgetransfer.finetune.context import Context
 from edgetransfer.finetune.export import save_backbone, trained_body
+from edgetransfer.finetune.lane_choice import LaneChoice
 from edgetransfer.finetune.plan import memory_of
 from edgetransfer.finetune.recipe import departures
 from edgetransfer.finetune.solver import FullFinetuner
@@ -37,6 +38,7 @@ def finish(
     *,
     statistics: Statistics,
     state: TrainingState,
+    lanes: LaneChoice,
 ) -> FinetuningRecord:
     """Export backbone and head, test them in the sparse engine, and write the report."""
     plan, splits = context.plan, context.splits
@@ -85,6 +87,11 @@ def finish(
             "frozen_engine": extractor.engine.choice.record,
             "device": str(plan.device),
             "precision": "bfloat16" if plan.bfloat16 else "float32",
+            "training_engine": {
+                "name": "sparse" if lanes.layers else "torch",
+                "layers": len(lanes.layers),
+                "reason": lanes.reason,
+            },
             "mean": list(context.backbone.preprocessing.mean),
             "std": list(context.backbone.preprocessing.std),
         },

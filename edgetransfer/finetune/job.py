@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import psutil
@@ -15,6 +15,8 @@ from edgetransfer.finetune.choice import LINEAR
 from edgetransfer.finetune.context import Context
 from edgetransfer.finetune.finishing import finish
 from edgetransfer.finetune.forecast import Forecast
+from edgetransfer.finetune.lane_choice import LaneChoice
+from edgetransfer.finetune.lane_running import trained_runner
 from edgetransfer.finetune.partition import size_of
 from edgetransfer.finetune.plan import make_plan, masked
 from edgetransfer.finetune.preparation import (
@@ -27,6 +29,7 @@ from edgetransfer.finetune.preparation import (
 from edgetransfer.finetune.recipe import as_begun, departures, resolved
 from edgetransfer.finetune.running import torch_threads
 from edgetransfer.finetune.solver import FullFinetuner
+from edgetransfer.finetune.tuned_start import with_tuned_batchnorm
 from edgetransfer.metrics import Accuracy
 from edgetransfer.reports.train import AnyTrainingRecord, FinetuningRecord, ValidationRecord
 from edgetransfer.runs import RunFolder
@@ -119,16 +122,23 @@ def _takes_the_other(run: RunFolder, report: AnyTrainingRecord, own: FinetuneSet
 
 def _train(context: Context, run: RunFolder) -> FinetuningRecord:
     context.backbone = normalised(context)
+    if context.own.batchnorm == "tune":
+        context.backbone, context.plan = with_tuned_batchnorm(context)
     restored = load_checkpoint(run.file(CHECKPOINT), context.inputs)
     statistics = statistics_of(context)
     if restored is None:
         start = baseline(context)
-        solver = make_solver(context, start, statistics)
-        notes = {} if start is None else {"linear": start.record}
+        runner, lanes = trained_runner(context, statistics, None)
+        solver = make_solver(context, start, runner)
+        notes: dict[str, Any] = {"training_engine": lanes.record}
+        if start is not None:
+            notes["linear"] = start.record
         state = TrainingState(data=context.inputs, notes=notes)
     else:
-        solver = make_solver(context, None, statistics)
         state = restored[0]
+        noted = LaneChoice.of_record(state.notes.get("training_engine"))
+        runner, lanes = trained_runner(context, statistics, noted)
+        solver = make_solver(context, None, runner)
         solver.restore(restored[1])
         context.restore(state)
     with context.extractor(frozen_engine(context)) as extractor:
@@ -142,7 +152,9 @@ def _train(context: Context, run: RunFolder) -> FinetuningRecord:
             stage="train",
         ).train()
         context.check_classes()
-        return finish(context, run, solver, extractor, statistics=statistics, state=state)
+        return finish(
+            context, run, solver, extractor, statistics=statistics, state=state, lanes=lanes
+        )
 
 
 def _source(context: Context, extractor: FeatureExtractor) -> EpochSource:

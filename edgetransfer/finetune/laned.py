@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from edgetransfer.masked import MaskedConvolution, TrainingThreads
-from edgetransfer.masked.norm import Normalisation, moments_of
+from edgetransfer.masked import LANES, MaskedConvolution, TrainingThreads
+from edgetransfer.masked.norm import Normalisation, channel_sums, moments_of
 from edgetransfer.types import Float32Array
 
 
@@ -146,7 +146,9 @@ class _Convolution(torch.autograd.Function):
         if ctx.needs_input_grad[1]:
             by_weights = torch.from_numpy(layer.weight_gradient(_array(x), g)).permute(0, 3, 1, 2)
         if ctx.needs_input_grad[2]:
-            by_bias = gradient.sum((0, 1, 2, 4))
+            # Lanes that no image fills have no gradient, and count as well.
+            sums = channel_sums(g, LANES * len(g), layer.threads)
+            by_bias = torch.from_numpy(sums)
         return by_input, by_weights, by_bias, None
 
 

@@ -16,6 +16,7 @@ from edgetransfer.errors import BackboneError
 from edgetransfer.features import FeatureExtractor
 from edgetransfer.finetune.batchnorm import Statistics, bare_convolutions, restore
 from edgetransfer.finetune.initializers import with_initializers
+from edgetransfer.finetune.lane_choice import check_asked
 from edgetransfer.finetune.masks import WeightMasks
 from edgetransfer.finetune.memory import check_memory, training_bytes
 from edgetransfer.finetune.module import OnnxModule
@@ -42,6 +43,8 @@ class Plan:
         The same, frozen to the batch size.
     parts
         Of ``model``.
+    begin
+        Where training begins, as `partition` takes it.
     device, bfloat16
         Where and how torch computes.
     micro_batch
@@ -53,6 +56,7 @@ class Plan:
     model: onnx.ModelProto
     masks: WeightMasks
     parts: Partition
+    begin: str | None
     device: torch.device
     bfloat16: bool
     micro_batch: int
@@ -79,6 +83,12 @@ def make_plan(backbone: Backbone, training: LinearTraining, own: FinetuneSetting
     parts = partition(model, begin)
     module = OnnxModule(parts.trained)
     choose_trainable(module, own, restored=own.batchnorm == "restore")
+    if own.batchnorm == "tune" and not has_batchnorm_nodes(model):
+        raise BackboneError(
+            f"{backbone.path}: --batchnorm tune: the backbone has no batch-norm of its own, it was "
+            "folded into convolutions: --batchnorm restore puts it back with statistics of the "
+            "data, and `edgetransfer import` keeps it"
+        )
     learns_statistics = own.batchnorm == "restore" or any(
         step.operator == "BatchNormalization" for step in module.steps
     )
@@ -90,10 +100,12 @@ def make_plan(backbone: Backbone, training: LinearTraining, own: FinetuneSetting
         model=model,
         masks=masks,
         parts=parts,
+        begin=begin,
         device=device,
         bfloat16=wanted or own.precision == "bfloat16",
         micro_batch=min(own.micro_batch or usual, training.batch_size),
     )
+    check_asked(own, parts.trained, masks, device)
     if device.type == "cpu":
         check_memory(
             memory_of(plan, training, own),
@@ -102,6 +114,11 @@ def make_plan(backbone: Backbone, training: LinearTraining, own: FinetuneSetting
             checkpointing=own.checkpointing,
         )
     return plan
+
+
+def has_batchnorm_nodes(model: onnx.ModelProto) -> bool:
+    """Whether batch-norm is a node of its own anywhere."""
+    return any(node.op_type == "BatchNormalization" for node in model.graph.node)
 
 
 def masked(backbone: Backbone, plan: Plan, own: FinetuneSettings) -> Backbone:
@@ -192,9 +209,13 @@ def convolution_statistics(
         return output_moments(plan.model, outputs, batches(extractor))
 
 
-def trained_module(plan: Plan, own: FinetuneSettings, statistics: Statistics) -> OnnxModule:
+def trained_graph(plan: Plan, statistics: Statistics) -> onnx.ModelProto:
+    """The trained part, with the batch-norm that is put back."""
+    return restore(plan.parts.trained, statistics) if statistics else plan.parts.trained
+
+
+def trained_module(model: onnx.ModelProto, own: FinetuneSettings) -> OnnxModule:
     """The trained part in torch."""
-    model = restore(plan.parts.trained, statistics) if statistics else plan.parts.trained
     module = OnnxModule(model, overwrite=not own.checkpointing)
     choose_trainable(module, own)
     return module

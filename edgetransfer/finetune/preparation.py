@@ -16,9 +16,9 @@ from edgetransfer.finetune.losses import Teacher
 from edgetransfer.finetune.pixels import normalised_by, normalised_under
 from edgetransfer.finetune.plan import (
     convolution_statistics,
+    has_batchnorm_nodes,
     layer_rates,
     pixel_engine,
-    trained_module,
 )
 from edgetransfer.finetune.running import Runner
 from edgetransfer.finetune.solver import FullFinetuner
@@ -83,8 +83,7 @@ def baseline(context: Context) -> Baseline | None:
         progress=context.progress,
     )
     if own.optimizer == "sgd":
-        nodes = context.plan.model.graph.node
-        normed = any(node.op_type == "BatchNormalization" for node in nodes)
+        normed = has_batchnorm_nodes(context.plan.model)
         found.advise(
             metric_of(training.metric, training.data),
             training.sgd.learning_rate,
@@ -107,23 +106,22 @@ def statistics_of(context: Context) -> Statistics:
     )
 
 
-def make_solver(context: Context, start: Baseline | None, statistics: Statistics) -> FullFinetuner:
+def make_solver(context: Context, start: Baseline | None, runner: Runner) -> FullFinetuner:
     """The trainer, before its first step."""
     training, own, plan = context.training, context.own, context.plan
-    module = trained_module(plan, own, statistics)
     head = None if start is None else start.head
     if head is None:
         dimension = context.backbone.dimension
         head = LinearHead.initial(dimension, context.splits.classes, training.seed)
     return FullFinetuner(
-        Runner(module, plan.device, bfloat16=plan.bfloat16, checkpointing=own.checkpointing),
+        runner,
         plan.parts.shapes,
         head,
         settings=training.sgd,
         own=own,
         micro_batch=plan.micro_batch,
         masks=plan.masks,
-        rates=layer_rates(module, own.layer_decay),
+        rates=layer_rates(runner.module, own.layer_decay),
         steps=training.n_epochs * -(-len(context.splits.train) // training.batch_size),
         seed=training.seed,
         teacher=_teacher(context),

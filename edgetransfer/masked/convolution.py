@@ -50,7 +50,7 @@ class MaskedConvolution:
         self.window = window
         self.shape = mask.shape
         self.inputs, self.outputs = mask.shape[3] * groups, len(mask)
-        self._threads = threads
+        self.threads = threads
         self._entries = Entries.of(mask, groups)
         # A training sees maps of one size; the last batch of an epoch too.
         self._taps = lru_cache(maxsize=2)(self._make_taps)
@@ -79,7 +79,7 @@ class MaskedConvolution:
         walk = self._walk(padded(x, self.window.begins, self.window.ends), y, taps, values)
         if bias is not None:
             walk.bias = address(bias)  # of the caller's array, which lives as long
-        self._threads.call("convolve", walk)
+        self.threads.call("convolve", walk)
         return y
 
     def weight_gradient(self, x: Float32Array, gradient: Float32Array) -> Float32Array:
@@ -87,7 +87,7 @@ class MaskedConvolution:
         _, taps, _ = self._taps((x.shape[1], x.shape[2]))
         sums = np.empty(len(taps.places), np.float32)
         walk = self._walk(padded(x, self.window.begins, self.window.ends), gradient, taps, sums)
-        self._threads.call("correlate", walk)
+        self.threads.call("correlate", walk)
         found = np.zeros(self.shape, np.float32)
         found.reshape(-1)[taps.places] = sums
         return found
@@ -108,7 +108,7 @@ class MaskedConvolution:
             )
             walk.blocks, walk.channels = len(g), self.inputs
             walk.rows, walk.pixels = phase.counts
-            self._threads.call("convolve", walk)
+            self.threads.call("convolve", walk)
         return found
 
     def _walk(self, x: Float32Array, y: Float32Array, taps: Taps, values: Float32Array) -> Walk:

@@ -108,6 +108,17 @@ def moments_of(x: Float32Array, images: int, threads: TrainingThreads) -> Moment
     )
 
 
+def channel_sums(x: Float32Array, images: int, threads: TrainingThreads) -> Float32Array:
+    """Sums over all images and pixels, (C,) float32, of (blocks, H, W, C, 16)."""
+    first, second = np.empty(x.shape[3]), np.empty(x.shape[3])
+    origin = np.zeros(x.shape[3], np.float32)
+    record = _of_map(x, images)
+    record.origin = address(origin)
+    record.first, record.second = address(first), address(second)
+    threads.call("moments", record)
+    return first.astype(np.float32)
+
+
 def _of_map(x: Float32Array, images: int) -> Norm:
     blocks, rows, columns, channels, lanes = x.shape
     if lanes != LANES:

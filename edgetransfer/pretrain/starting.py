@@ -145,7 +145,7 @@ def _from_dense(settings: Pretraining, classes: tuple[str, ...]) -> Start:
     if not any(node.op_type == "BatchNormalization" for node in model.graph.node):
         logger.warning(
             "%s has no batch-norm of its own: statistics cannot be tuned after pruning; "
-            "`edgetransfer import --keep-batchnorm` keeps it",
+            "`edgetransfer import` of its checkpoint keeps it",
             backbone.path.name,
         )
     return Start(

@@ -42,18 +42,26 @@ class OfLearner(TypedDict):
 
     Keys
     ----
-    kept_rows, relabelled, forgotten
-        Of the learner of statistics: samples that it can still explain, and corrections.
+    known, kept_rows, relabelled, forgotten
+        Of the learner of statistics: samples that its head is made of, those that it can still
+        explain, and corrections.
     reservoir, refits, adopted
         Of the learner of steps: rows that it remembers, refits, and those that were taken over.
+    answers, switches, test_then_train
+        Of --learner auto: which of the two answers now, how often that changed, and how accurate
+        each was over all samples.
     """
 
+    known: NotRequired[int]
     kept_rows: NotRequired[int]
     relabelled: NotRequired[int]
     forgotten: NotRequired[int]
     reservoir: NotRequired[int]
     refits: NotRequired[int]
     adopted: NotRequired[int]
+    answers: NotRequired[str]
+    switches: NotRequired[int]
+    test_then_train: NotRequired[dict[str, ScoreRecord]]
 
 
 class AccuracyRecord(OfLearner):

@@ -233,6 +233,22 @@ class MaskedRecord(TypedDict):
     after: int
 
 
+class TrainingEngineRecord(TypedDict):
+    """What computed the gradients, and why.
+
+    Keys
+    ----
+    name
+        ``torch``, or ``sparse`` where zero weights were no work.
+    layers
+        How many layers ran in the sparse one; torch did the rest.
+    """
+
+    name: str
+    layers: int
+    reason: str
+
+
 class TrainedRecord(TypedDict("_From", {"from": str | None})):
     """What a finetuning trained.
 
@@ -252,6 +268,7 @@ class TrainedRecord(TypedDict("_From", {"from": str | None})):
     frozen_engine: EngineRecord
     device: str
     precision: str
+    training_engine: TrainingEngineRecord
     mean: list[float]
     std: list[float]
 

@@ -56,6 +56,8 @@ class Extraction(BackboneReading):
         Photos a table.
     dtype
         How a feature is kept.
+    jsonl
+        Write the rows of each table as JSON Lines beside it, too.
     partition
         (i, n): make only each n-th table, from the i-th, counted from 1; all if None.
     on
@@ -77,6 +79,7 @@ class Extraction(BackboneReading):
     backbone: BackboneName = DEFAULT_BACKBONE
     rows: Annotated[int, Opt("Photos a table.", metavar="N", least=1)] = ROWS
     dtype: Annotated[Kept, Opt("How a feature is kept.")] = "float32"
+    jsonl: Annotated[bool, Opt("Write each table's rows as JSON Lines, too, beside it.")] = False
     partition: Annotated[
         tuple[int, int] | None,
         Opt(

@@ -15,10 +15,11 @@ from edgetransfer.settings.train import LinearTraining
 HeadStart = Literal["auto", "kaiming", "linear"]
 Only = Literal["all", "batchnorm", "bias", "last-block"]
 Keep = Literal["auto", "better", "finetuned"]
-BatchNorm = Literal["auto", "keep", "restore"]
+BatchNorm = Literal["auto", "keep", "restore", "tune"]
 Normalisation = Literal["auto", "data", "augmented", "card"]
 Precision = Literal["auto", "float32", "bfloat16"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
+TrainingEngine = Literal["auto", "torch", "sparse"]
 Optimizer = Literal["sgd", "adam"]
 Schedule = Literal["auto", "step", "cosine"]
 
@@ -83,8 +84,10 @@ class FinetuneSettings(Losses):
         Each layer learns this many times as fast as the next one; 1 for all alike.
     batchnorm
         ``restore``: put batch-norm behind convolutions that have it folded in, with statistics
-        of the data; it is folded in again at the end. ``auto``: ``keep``, or ``restore`` by the
-        paper's recipe, whose networks have it.
+        of the data; it is folded in again at the end. ``tune``: where it was not folded, measure
+        its statistics anew on 1,000 augmented training views before the first step (Peste, thesis
+        2023, section 5.3.3): for a backbone that was pruned, or gets a ``mask``, without it.
+        ``auto``: ``keep``, or ``restore`` by the paper's recipe, whose networks have it.
     mask
         Another backbone, whose zeros are used instead.
     mixup
@@ -100,6 +103,13 @@ class FinetuneSettings(Losses):
     precision
         ``auto``: bfloat16 where the processor multiplies it, else float32. Weights, gradients
         of weights and momentum are float32 in any case.
+    training_engine
+        What computes the gradients. ``sparse``: in layers of which 75 % of the weights are zero,
+        kernels of the project's own for which a zero is no work; torch does the rest. ``torch``:
+        all in torch. ``auto``: measured at the start, layer by layer and then a whole step, and the
+        faster one is taken (torch where a training is too short to measure, or on a GPU). What was
+        measured is kept on the machine, and in the run, which goes on with it: the two differ in
+        rounding.
     micro_batch
         Images that go through torch at once; a batch is the sum of several. 16 if None, or 32
         where batch-norm learns from them; the whole batch by the paper's recipe.
@@ -186,7 +196,8 @@ class FinetuneSettings(Losses):
         BatchNorm,
         Opt(
             "restore: put batch-norm back where it was folded into convolutions; auto does by "
-            "the paper's recipe alone.",
+            "the paper's recipe alone. tune: where it is, measure its statistics anew first, on "
+            "1,000 augmented views, as after pruning.",
             panel=_WHAT,
         ),
     ] = "auto"
@@ -207,6 +218,14 @@ class FinetuneSettings(Losses):
     ] = 0.0
     precision: Annotated[
         Precision, Opt("auto: bfloat16 where the processor has it.", panel=_TORCH)
+    ] = "auto"
+    training_engine: Annotated[
+        TrainingEngine,
+        Opt(
+            "sparse: kernels for which a zero weight is no work, in layers that are 75 % zero. "
+            "auto: where a measurement at the start says that it is faster.",
+            panel=_TORCH,
+        ),
     ] = "auto"
     micro_batch: Annotated[
         int | None,

@@ -31,8 +31,9 @@ class ImportSettings(CardOverrides):
     name, licence, origin, pruning
         For the card; the origin is where it comes from, the file's name if None.
     keep_batchnorm
-        Leave batch-norm behind its convolutions, to be trained, or tuned after pruning; else it is
-        folded into them.
+        Leave batch-norm of a checkpoint behind its convolutions, to be trained, or tuned after
+        pruning; engines fold it when they open the file, so that speed is the same. Else it is
+        folded into them here.
     overwrite
         Whether files that are there may be replaced.
 
@@ -68,8 +69,12 @@ class ImportSettings(CardOverrides):
     pruning: Annotated[str | None, Opt("How they were made sparse.", metavar="TEXT")] = None
     keep_batchnorm: Annotated[
         bool,
-        Opt("Do not fold batch-norm into convolutions: finetuning trains it, pruning tunes it."),
-    ] = False
+        Opt(
+            "Of a checkpoint: leave batch-norm behind its convolutions, as finetuning trains it "
+            "and pruning tunes it (engines fold it when they open the file), or fold it in.",
+            flag="--keep-batchnorm/--fold-batchnorm",
+        ),
+    ] = True
     overwrite: Annotated[bool, Opt("Replace the file and card that are there.")] = False
 
     __repr__ = short_repr

@@ -11,7 +11,7 @@ from edgetransfer.reprs import short_repr
 from edgetransfer.settings.forms import AUTOMATIC, BYTES
 from edgetransfer.settings.option import NoOption, Opt, settings_of, settle
 
-LearnerName = Literal["statistics", "replay"]
+LearnerName = Literal["statistics", "replay", "auto"]
 REPLAYED = frozenset(  # settings that the other learner has no use for
     [
         *("batch_size", "replay", "replay_size", "learning_rate", "momentum", "weight_decay"),
@@ -31,8 +31,10 @@ class LearningSettings:
     learner
         ``statistics``: exact sums of features and of their products, from which the head is
         solved, so that their order has no influence. ``replay``: steps of SGD on new and
-        remembered rows. None: as the run was begun with; a new one by statistics, unless some of
-        the settings are of ``replay`` alone.
+        remembered rows. ``auto``: both, at the cost of both; that one answers which was right more
+        often on the last ``window`` samples before they were learned, by more than chance
+        explains, and until then statistics. None: as the run was begun with; a new one by
+        statistics, unless some of the settings are of ``replay`` alone.
     recent
         Of ``statistics``: the head knows the last so many samples alone, exactly, for what changes
         with time; all if None. Their rows are kept: 4 D bytes a view and sample.
@@ -76,7 +78,8 @@ class LearningSettings:
     learner: Annotated[
         LearnerName | None,
         Opt(
-            "Solve the head from exact sums, whatever the order; or step by SGD, with memory.",
+            "Solve the head from exact sums, whatever the order; step by SGD, with memory; or do "
+            "both, and answer by the one that is right more often.",
             panel=_LEARNING,
         ),
     ] = None
@@ -167,7 +170,8 @@ class LearningSettings:
                 raise UsageError(f"{name} must be at least {least}, not {getattr(self, name)}")
         if not 0 < self.fading < 1:
             raise UsageError(f"fading lies between 0 and 1, not {self.fading}")
-        if self.recent is not None and (self.learner == "replay" or self._of_replay):
+        stepping = self.learner == "replay" or (self.learner is None and bool(self._of_replay))
+        if self.recent is not None and stepping:
             raise UsageError("--recent: of --learner statistics; replay forgets by itself")
         if self.learner == "statistics" and (odd := self._of_replay):
             raise UsageError(

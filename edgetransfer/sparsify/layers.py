@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Container
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import onnx
@@ -15,9 +14,16 @@ from edgetransfer.errors import BackboneError
 from edgetransfer.graphs.graph import Graph, attribute, dims_of
 from edgetransfer.graphs.padding import same_padding
 from edgetransfer.graphs.sparsity import quantised_node
+from edgetransfer.sparsify.surroundings import (
+    BiasHome,
+    Float64Array,
+    bias_home,
+    clipped,
+    gain_of,
+    only_reader,
+)
 
-Float64Array = NDArray[np.float64]
-BiasHome = Literal["bias", "batch-norm", "new", "none"]
+__all__ = ["Float64Array", "Layer", "all_layers", "find_layers"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +31,9 @@ class Layer:
     """A 2-D convolution or a fully connected layer.
 
     In matrix form its weights are (groups, rows, columns): each output channel is a row, and a
-    row's columns are the weights over one patch of its group's input.
+    row's columns are the weights over one patch of its group's input. Where a batch-norm follows,
+    rows are in units of what that makes of them, as if it were folded in: errors of channels, and
+    scores of their weights, can be compared.
 
     Parameters
     ----------
@@ -55,6 +63,8 @@ class Layer:
         an activation function clips them there; infinite where none does.
     norm
         The batch-norm that alone reads the output; None if there is none.
+    gain
+        (groups * rows,): what that multiplies channels by, without sign; above 0.
     prunable
         False for the first convolution and depthwise ones, which are refitted only.
     """
@@ -76,6 +86,13 @@ class Layer:
     upper: Float64Array
     norm: str | None
     prunable: bool
+    gain: Float64Array | float = 1.0
+
+    @property
+    def scales(self) -> Float64Array:
+        """The gain of every row, (groups, rows, 1)."""
+        shape = (self.groups, self.rows, 1)
+        return np.broadcast_to(self.gain, self.groups * self.rows).reshape(shape)
 
     @property
     def rows(self) -> int:
@@ -102,11 +119,12 @@ class Layer:
     def to_matrix(self, weights: NDArray[np.float32]) -> Float64Array:
         """Weights as stored to (groups, rows, columns), float64."""
         stored = weights.T if self.transposed else weights
-        return stored.astype(np.float64).reshape(self.groups, self.rows, self.columns)
+        matrix = stored.astype(np.float64).reshape(self.groups, self.rows, self.columns)
+        return matrix * self.scales
 
     def from_matrix(self, matrix: Float64Array) -> NDArray[np.float32]:
         """(groups, rows, columns) to weights as stored, float32."""
-        flat = matrix.astype(np.float32)
+        flat = (matrix / self.scales).astype(np.float32)
         if self.transposed:
             return np.ascontiguousarray(flat.reshape(-1, self.columns).T)
         return flat.reshape(self.shape)
@@ -260,11 +278,12 @@ def _with_surroundings(
 ) -> Layer | None:
     output = node.output[0]
     channels = weights.shape[1] if transposed else weights.shape[0]
-    norm = _only_reader(graph, output, "BatchNormalization")
-    bias, home = _bias_home(graph, node, norm, channels)
+    norm = only_reader(graph, output, "BatchNormalization")
+    bias, home = bias_home(graph, node, norm, channels)
     if home == "none" and len(node.input) > 2 and node.input[2]:
         return None  # what is added to its output belongs to another layer too
-    lower, upper = _clipped(graph, output, norm, channels)
+    lower, upper = clipped(graph, output, norm, channels)
+    gain = gain_of(graph, norm)
     return Layer(
         name=node.input[1],
         node=position,
@@ -279,63 +298,9 @@ def _with_surroundings(
         strides=strides,
         pads=pads,
         dilations=dilations,
-        lower=lower,
-        upper=upper,
+        lower=lower * gain,
+        upper=upper * gain,
+        gain=gain,
         norm=norm.output[0] if norm is not None else None,
         prunable=prunable,
-    )
-
-
-def _only_reader(graph: Graph, tensor: str, *operators: str) -> onnx.NodeProto | None:
-    readers = graph.consumers.get(tensor, [])
-    if tensor in {value.name for value in graph.proto.output} or len(readers) != 1:
-        return None
-    return readers[0] if readers[0].op_type in operators else None
-
-
-def _bias_home(
-    graph: Graph, node: onnx.NodeProto, norm: onnx.NodeProto | None, channels: int
-) -> tuple[str | None, BiasHome]:
-    def own(name: str) -> bool:
-        if name not in graph.initializers or len(graph.consumers[name]) != 1:
-            return False
-        return int(np.prod(graph.initializers[name].dims)) == channels
-
-    if len(node.input) > 2 and node.input[2]:
-        return (node.input[2], "bias") if own(node.input[2]) else (None, "none")
-    if norm is not None and own(norm.input[3]):
-        return norm.input[3], "batch-norm"
-    if node.op_type == "MatMul":
-        return None, "none"
-    return f"{node.input[1]}/bias", "new"
-
-
-def _clipped(
-    graph: Graph, output: str, norm: onnx.NodeProto | None, channels: int
-) -> tuple[Float64Array, Float64Array]:
-    """Where the activation function behind a layer clips the layer's own output."""
-    low, high = -np.inf, np.inf
-    behind = _only_reader(graph, norm.output[0] if norm else output, "Relu", "Clip")
-    if behind is not None and behind.op_type == "Relu":
-        low = 0.0
-    elif behind is not None:
-        bounds = [graph.array(name) if name else None for name in behind.input[1:]]
-        low = float(bounds[0]) if bounds and bounds[0] is not None else low
-        high = float(bounds[1]) if len(bounds) > 1 and bounds[1] is not None else high
-    lower, upper = np.full(channels, low), np.full(channels, high)
-    if norm is None:
-        return lower, upper
-    parameters = [graph.array(name) for name in norm.input[1:5]]
-    if any(p is None for p in parameters):
-        return np.full(channels, -np.inf), np.full(channels, np.inf)
-    gamma, beta, mean, variance = (np.asarray(p, np.float64) for p in parameters)
-    scale = gamma / np.sqrt(variance + attribute(norm, "epsilon", 1e-5))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        first = (lower - beta) / scale + mean
-        second = (upper - beta) / scale + mean
-    lower = np.where(scale > 0, first, second)
-    upper = np.where(scale > 0, second, first)
-    return (
-        np.where(scale == 0, -np.inf, lower),
-        np.where(scale == 0, np.inf, upper),
     )

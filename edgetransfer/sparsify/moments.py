@@ -121,11 +121,13 @@ def input_columns(layer: Layer, x: Float32Array, positions: IntArray | None) -> 
 
 
 def output_rows(layer: Layer, y: Float32Array, positions: IntArray | None) -> Float32Array:
-    """What a layer makes at those positions, (groups, rows, samples)."""
+    """What a layer makes at those positions, (groups, rows, samples), in units of its gain."""
+    scales = layer.scales.astype(np.float32)
     if layer.operator != "Conv":
-        return _rows_of(y, positions).T[None]
+        return _rows_of(y, positions).T[None] * scales
     flat = y.reshape(*y.shape[:2], -1)
-    return _grouped(flat if positions is None else flat[:, :, positions], layer.groups)
+    flat = flat if positions is None else flat[:, :, positions]
+    return _grouped(flat, layer.groups) * scales
 
 
 def _rows_of(x: NDArray[np.float32], positions: IntArray | None) -> NDArray[np.float32]:

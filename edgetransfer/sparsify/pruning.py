@@ -11,7 +11,7 @@ import numpy as np
 import onnx
 
 from edgetransfer.errors import BackboneError
-from edgetransfer.graphs.pruning import magnitude_masks
+from edgetransfer.graphs.pruning import largest_mask, magnitude_masks
 from edgetransfer.reports.sparsify import PrunedLayerRecord
 from edgetransfer.settings.sparsify import Sparsification
 from edgetransfer.sparsify.activation import clipped_error
@@ -33,10 +33,13 @@ def prune_by_magnitude(
     """Prune a model's layers by magnitude, in place; returns their records."""
     weights = NetworkWeights(model)
     pattern = settings.parsed_pattern
-    if settings.distribution_name == "global" and pattern.keep is None:
-        # By one threshold: shares of layers would prune each group of a convolution alike.
+    if pattern.keep is None:
+        # Weights as they are stored, not in units of what batch-norm makes of them; and by one
+        # threshold, where shares of layers would prune each group of a convolution alike.
         arrays = {layer.name: weights.array(layer.name) for layer in layers if layer.prunable}
-        masks = magnitude_masks(arrays, settings.target_sparsity, "global")
+        masks = {n: largest_mask(a, round(shares.get(n, 0.0) * a.size)) for n, a in arrays.items()}
+        if settings.distribution_name == "global":
+            masks = magnitude_masks(arrays, settings.target_sparsity, "global")
         for name, mask in masks.items():
             weights.set_array(name, np.where(mask, arrays[name], np.float32(0)))
         return [record_of(layer, weights.parameters(layer)) for layer in layers]

@@ -86,14 +86,14 @@ class NetworkWeights:
             shift = before - self.array(layer.bias)
         else:
             shift = np.zeros(shape)
-        return Parameters(weights, shift.reshape(shape))
+        return Parameters(weights, shift.reshape(shape) * layer.scales[:, :, 0])
 
     def write(self, layer: Layer, parameters: Parameters, dense: NetworkWeights) -> None:
         """Give a layer new weights and a new shift; zeros stay exactly zero."""
         self.set_array(layer.name, layer.from_matrix(parameters.weights))
         if layer.bias is None or parameters.shift is None:
             return
-        shift = parameters.shift.ravel()
+        shift = (parameters.shift / layer.scales[:, :, 0]).ravel()
         if layer.bias_home == "batch-norm":
             shift = dense.array(layer.bias) - shift
         elif layer.bias_home == "new" and layer.bias not in self._tensors:

@@ -18,6 +18,7 @@ from edgetransfer.stream.keeping.recovery import CHECKPOINTS, look
 from edgetransfer.stream.keeping.removing import named_classes, removable
 from edgetransfer.stream.keeping.thumbnails import STEPS, all_thumbnails
 from edgetransfer.stream.learner import blas_on_one_thread
+from edgetransfer.stream.learning.choosing_learner import ChoosingLearner
 from edgetransfer.stream.learning.feature_learner import FeatureLearner
 from edgetransfer.stream.learning.ids import ID_BYTES
 from edgetransfer.stream.learning.statistics_learner import StatisticsLearner
@@ -62,7 +63,7 @@ def _forget(run: Path, ids: frozenset[str], classes: frozenset[str]) -> ForgetRe
             before = moment.run.get("forgotten", [])
             classes, forgotten = named_classes(run, classes, learner.classes, before)
             keys: frozenset[bytes] | None = None
-            if isinstance(learner, StatisticsLearner):
+            if isinstance(learner, StatisticsLearner | ChoosingLearner):
                 accepted = _accepted(moment.ids)
                 samples = removable(
                     folder.path, accepted.__contains__, learner, ids=ids, classes=classes

@@ -11,6 +11,7 @@ import numpy as np
 
 from edgetransfer.data import Sample
 from edgetransfer.features import FeatureBatch, FeatureExtractor, TrainView
+from edgetransfer.train.finite import check_finite
 from edgetransfer.types import Float32Array, IntArray
 
 
@@ -99,7 +100,13 @@ class OnlineEpochs:
         return kept
 
     def batches(self, epoch: int, order: IntArray) -> Generator[LearningBatch, None, None]:
-        """See `EpochSource.batches`."""
+        """See `EpochSource.batches`.
+
+        Raises
+        ------
+        DataError
+            If the features of a photo are not finite.
+        """
         view = replace(self._view, epoch=epoch)
         stream = self._extractor.extract(self._samples, order, train=view)
         try:
@@ -110,9 +117,10 @@ class OnlineEpochs:
 
     def _learning_batch(self, batches: Sequence[FeatureBatch]) -> LearningBatch:
         features = np.concatenate([batch.features for batch in batches])
+        indices = np.concatenate([batch.indices for batch in batches])
+        check_finite(features, [self._samples[i] for i in indices.tolist()])
         if self._scaling is not None:
             features = self._scaling(features)
-        indices = np.concatenate([batch.indices for batch in batches])
         failed = (failure for batch in batches for failure in batch.failed)
         return LearningBatch(
             features=features,

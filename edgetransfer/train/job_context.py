@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-
 from edgetransfer.backbones import Backbone
 from edgetransfer.data import DataSplits, Sample
 from edgetransfer.engines import Engine
@@ -26,6 +24,7 @@ from edgetransfer.reports.train import CommonRecord, FeaturesRecord
 from edgetransfer.settings.recipe import recipe_record
 from edgetransfer.settings.train import LinearTraining
 from edgetransfer.train.checkpoint import TrainingState
+from edgetransfer.train.finite import check_finite
 from edgetransfer.train.opening import cache_identity
 from edgetransfer.train.skipping import SkippedImages
 from edgetransfer.types import Progress, no_progress
@@ -119,7 +118,7 @@ class JobContext:
             progress=self.progress if samples else no_progress,
             stage=stage,
         )
-        _check_finite(table, self.usable(samples))
+        check_finite(table.features, self.usable(samples))
         self.computed += table.computed
         # Copies of a photo are computed once and counted as often as they occur.
         self.from_cache += max(len(table.labels) - table.computed, 0)
@@ -167,14 +166,3 @@ class JobContext:
             "skipped": len(self.skipped),
             "warnings": [*self.backbone.warnings, *self.doubts],
         }
-
-
-def _check_finite(table: FeatureTable, samples: Sequence[Sample]) -> None:
-    """Refuse features that nothing can be learned from, by the name of their photo."""
-    bad = np.flatnonzero(~np.isfinite(table.features).all(axis=1))
-    if len(bad):
-        more = f" (nor for {len(bad) - 1} others)" if len(bad) > 1 else ""
-        raise DataError(
-            f"{samples[bad[0]].id}: the backbone gives features for this photo that are not "
-            f"finite numbers{more}; check --mean and --std, or use another backbone or --engine"
-        )

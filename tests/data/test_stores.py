@@ -190,6 +190,13 @@ def twice(_folder, out):
     return out / "a.zip"
 
 
+def twice_across(_folder, out):
+    with_rows(out, list, "a.parquet")
+    with_rows(out, lambda rows: [{**r, "id": f"m{i}"} for i, r in enumerate(rows)], "b.parquet")
+    with_rows(out, lambda rows: rows[4:5], "c.parquet")
+    return out
+
+
 def changed(**values):
     return lambda _folder, out: with_rows(out, lambda rows: [rows[0] | values, *rows[1:]])
 
@@ -240,6 +247,7 @@ BAD = {
     "another schema midway": (torn_schema, r"b.parquet: its columns are .* those of a.parquet"),
     "half written": (unfinished, "_temporary is there"),
     "an id twice": (changed(id="n3"), r"photos.parquet#3: n3 is the id of photos.parquet#0 too"),
+    "an id in two tables": (twice_across, "c.parquet#0: n4 is the id of a.parquet#4 too"),
     "no such split": (changed(split="practice"), "photos.parquet#0: split is train, val or test"),
     "a label missing": (changed(label=None), "photos.parquet#0: it has no label"),
     "a label of two lines": (changed(label="a\nb"), "photos.parquet#0: label 'a.*line break"),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -15,11 +17,16 @@ import pytest
 
 from edgetransfer import Extraction, features
 from edgetransfer.cli.main import main
-from edgetransfer.errors import DataError, TakenError, UsageError
+from edgetransfer.engines.sparse.library import instruction_set
+from edgetransfer.errors import DataError, EngineError, TakenError, UsageError
 from edgetransfer.extract import extract
 from edgetransfer.features.table_folder import open_tables
 from edgetransfer.features.tables import TableFile
+from edgetransfer.features.worker import FeatureWorker
+from edgetransfer.native.compiling import why_absent
 from tests.photos import backbone, photos  # noqa: F401
+
+pq = pytest.importorskip("pyarrow.parquet")
 
 
 @pytest.fixture
@@ -64,6 +71,32 @@ def test_halves_are_kept_as_halves(settings, tmp_path):
         next(iter(TableFile(f.out / "part-00000.parquet").rows())) for f in (settings, half)
     )
     assert np.array_equal(other.features, one.features.astype(np.float16).astype(np.float32))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_lines_say_what_tables_say(settings, dtype):
+    """Also of tables that were there; only the lines that are missing are made."""
+    (settings.data / "train" / "red" / "000.png").write_bytes(b"no photo")
+    settings = replace(settings, dtype=dtype)
+    extract(settings)
+    tables = contents(settings.out)
+    report = extract(replace(settings, jsonl=True))
+    assert report["tables_made"] == 0
+    assert {name: tables[name] for name in tables} == {
+        name: data for name, data in contents(settings.out).items() if name in tables
+    }
+    for table in settings.out.glob("*.parquet"):
+        rows = pq.read_table(table).to_pylist()
+        lines = [json.loads(line) for line in table.with_suffix(".jsonl").read_text().splitlines()]
+        assert lines == rows
+    (settings.out / "part-00001.jsonl").unlink()
+    (settings.out / "part-00002.parquet").unlink()
+    before = contents(settings.out)
+    assert extract(replace(settings, jsonl=True))["tables_made"] == 1
+    after = contents(settings.out)
+    assert before.items() <= after.items()
+    assert after.items() >= tables.items()
+    assert set(after) - set(before) == {"part-00001.jsonl", "part-00002.parquet"}
 
 
 def test_job_arrays_make_the_same_bytes(settings, tmp_path):
@@ -165,6 +198,48 @@ def test_killed_it_goes_on_to_the_same_bytes(settings, tmp_path):
     extract(replace(other, max_bad=0.5))
     made = {name: data for name, data in contents(other.out).items() if not name.startswith(".")}
     assert made == contents(settings.out)
+
+
+@pytest.mark.parametrize("isa", ["avx2-rows", "portable"])
+def test_members_of_a_job_array_on_other_processors(settings, tmp_path, isa):
+    """With the sparse engine they make the same bytes, or one that cannot says why.
+
+    Without AVX2 there are no fused multiply-adds, so that the last bits differ.
+    """
+    if why_absent() is not None:
+        pytest.skip(str(why_absent()))
+    if "avx" not in instruction_set():
+        pytest.skip("this processor has no AVX2")
+    whole = replace(settings, engine="sparse")
+    extract(whole)
+    shared = replace(whole, out=tmp_path / "shared")
+    extract(replace(shared, partition=(1, 2)))
+    command = [
+        *(sys.executable, "-m", "edgetransfer", "extract", "--data", str(shared.data)),
+        *("--out", str(shared.out), "--backbone", str(shared.backbone), "--rows", "20"),
+        *("--engine", "sparse", "--partition", "2/2"),
+    ]
+    env = {**os.environ, "EDGETRANSFER_ISA": isa}
+    done = subprocess.run(command, check=False, env=env, capture_output=True, text=True)
+    if isa == "portable":
+        assert done.returncode == 2
+        assert "the engine version is another" in done.stderr
+        assert "portable" in done.stderr
+    else:
+        assert done.returncode == 0
+        assert contents(shared.out) == contents(whole.out)
+
+
+def test_a_worker_without_the_instructions_says_so(settings, tmp_path, monkeypatch):
+    """An engine that adds otherwise there: no tables of two kinds, of one call or of two."""
+    worker = FeatureWorker(str(settings.backbone), engine="onnxruntime")
+    sent = pickle.dumps(worker)
+    extract(replace(settings, partition=(1, 2)))
+    monkeypatch.setattr("edgetransfer.engines.processor.cpu_flags", lambda: ["sse2"])
+    with pytest.raises(EngineError, match=r"not be the same bits.*--engine sparse"):
+        pickle.loads(sent).extract([])
+    with pytest.raises(TakenError, match="the engine version is another"):
+        extract(replace(settings, partition=(2, 2)))
 
 
 def test_a_manifest_and_names_that_are_not_text(settings, tmp_path):

@@ -112,3 +112,32 @@ def test_it_is_the_convolution_of_the_weights_that_are_kept(case: dict[str, Any]
     found_weights = layer.weight_gradient(laned, laned_g)
     assert not found_weights[~mask].any()
     np.testing.assert_allclose(found_weights[mask], by_weights[mask], rtol=1e-5, atol=1e-4)
+
+
+def test_one_thread_makes_the_sums_of_three() -> None:
+    rng = np.random.default_rng(0)
+    mask = rng.random((37, 3, 3, 19)) < 0.2
+    weights = (rng.standard_normal(mask.shape) * mask).astype(np.float32)
+    window = Window(kernel=(3, 3), strides=(2, 1), begins=(1, 1), ends=(1, 1))
+    x = rng.standard_normal((33, 11, 13, 19)).astype(np.float32)
+    made = []
+    for count in (1, 3):
+        threads = TrainingThreads.of(count)
+        layer = MaskedConvolution(mask, window, threads=threads)
+        laned = threads.to_lanes(x)
+        y = layer.forward(laned, weights)
+        made.append(
+            (y, layer.input_gradient(y, weights, (11, 13)), layer.weight_gradient(laned, y))
+        )
+    for one, three in zip(*made, strict=True):
+        np.testing.assert_array_equal(one, three)
+
+
+def test_sizes_that_do_not_fit_are_refused() -> None:
+    threads = TrainingThreads.of(1)
+    layer = MaskedConvolution(np.ones((2, 3, 3, 4), bool), Window(kernel=(3, 3)), threads=threads)
+    weights = np.ones((2, 3, 3, 4), np.float32)
+    with pytest.raises(ValueError, match="do not fit"):
+        layer.forward(np.zeros((1, 5, 5, 3, 16), np.float32), weights)  # three channels of four
+    with pytest.raises(ValueError, match="does not fit"):
+        MaskedConvolution(np.ones((2, 3, 3, 4), bool), Window(kernel=(1, 3)), threads=threads)

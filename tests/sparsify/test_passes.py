@@ -71,11 +71,12 @@ def test_a_shift_reaches_the_output_whatever_its_home(frozen: onnx.ModelProto) -
     shift = np.linspace(-1, 1, 16)
     for layer in layers:
         old = before.parameters(layer)
-        new = Parameters(old.weights, shift.reshape(layer.groups, layer.rows))
+        scales = layer.scales[:, :, 0]
+        new = Parameters(old.weights, shift.reshape(layer.groups, layer.rows) * scales)
         now.write(layer, new, before)
         again = now.parameters(layer, before)
         assert again.shift is not None
-        np.testing.assert_allclose(again.shift.ravel(), shift, atol=1e-6)
+        np.testing.assert_allclose((again.shift / scales).ravel(), shift, atol=1e-6)
     # The same shifts as biases of the convolutions themselves.
     expected = onnx.ModelProto()
     expected.CopyFrom(without)
@@ -122,7 +123,7 @@ def test_a_batch_norm_moves_the_bounds(frozen: onnx.ModelProto) -> None:
     norm = next(n for n in frozen.graph.node if n.op_type == "BatchNormalization")
     weights = NetworkWeights(frozen)
     gamma, beta, mean, variance = (weights.array(name) for name in norm.input[1:])
-    at = gamma * (stem.lower - mean) / np.sqrt(variance + 1e-5) + beta
+    at = gamma * (stem.lower / stem.gain - mean) / np.sqrt(variance + 1e-5) + beta
     np.testing.assert_allclose(at, 0, atol=1e-5)
     assert np.isinf(stem.upper).all()
 

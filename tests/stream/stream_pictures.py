@@ -49,7 +49,7 @@ def settings_for(source: str, out: Path, **others: Any) -> StreamSettings:
         "refit_every": 32,
         "l2": 1e-2,
     }
-    learning = given if given.get("learner") == "statistics" else {**steps, **given}
+    learning = given if given.get("learner", "replay") == "statistics" else {**steps, **given}
     keeping = {
         "checkpoint_seconds": 0.02,
         "journal_bytes": 2**16,
@@ -71,8 +71,12 @@ def settings_for(source: str, out: Path, **others: Any) -> StreamSettings:
 def learned_state(run: Path) -> dict[str, Any]:
     """The same without scores: which head was the newest for a sample is a matter of time."""
     state = final_state(run)
-    arrays = {k: v for k, v in state.pop("arrays").items() if not k.startswith("scores.")}
-    del state["drift"]
+    arrays = {k: v for k, v in state.pop("arrays").items() if "scores." not in k and k != "pairs"}
+    for values in (state, state.get("statistics", {}), state.get("replay", {})):
+        for name in ("drift", "stepped", "switches", "tested"):
+            values.pop(name, None)
+        if "last_time" in values.get("counts", {}):
+            values["counts"] = {k: v for k, v in values["counts"].items() if k != "last_time"}
     head = run / "head.safetensors"
     return {**state, "arrays": arrays, "head": head.read_bytes() if head.exists() else b""}
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from edgetransfer.errors import UsageError
 from edgetransfer.stream import LearningSettings, Offer, StatisticsLearner, forget
+from edgetransfer.stream.learning.records import Record
 from tests.stream.test_statistics_learner import blob, by_name, learned, opened
 
 Action = tuple[str, int]
@@ -106,6 +107,49 @@ def test_what_has_changed_its_looks_is_learned_anew() -> None:
         learner.close()
     assert accuracy[100] > 0.95
     assert accuracy[None] < 0.7
+
+
+@pytest.mark.parametrize("views", [1, 2])
+def test_the_report_says_how_many_samples_count(views: int) -> None:
+    for n, recent, known in ((20, None, 20), (20, 12, 12), (5, 12, 5)):
+        learner = learned([blob(i, views=views) for i in range(n)], recent=recent)
+        assert learner.standing()["known"] == known
+        learner.close()
+
+
+def test_where_nothing_changes_it_costs_what_fewer_photos_cost() -> None:
+    """The head of the last N is that of N photos: it lacks what the others would have taught."""
+    rng = np.random.default_rng(1)
+    centres = rng.normal(0, 0.8, (4, 24))
+
+    def drawn(n: int) -> tuple[Any, Any]:
+        labels = rng.integers(0, 4, n)
+        rows = np.abs(centres[labels] + rng.normal(0, 1, (n, 24))).astype(np.float32)
+        return rows, labels
+
+    rows, labels = drawn(800)
+    tests, truth = drawn(4000)
+    offers = [
+        Offer(id=f"s{i}", label=str(k), rows=row[None])
+        for i, (row, k) in enumerate(zip(rows, labels.tolist(), strict=True))
+    ]
+    accuracy = {}
+    for name, given_, recent in (
+        ("all", offers, None),
+        ("last", offers, 100),
+        ("few", offers[-100:], None),
+    ):
+        learner = StatisticsLearner(24, LearningSettings(learner="statistics", recent=recent))
+        for n, offer in enumerate(given_):
+            learner.apply(
+                Record(n=n, group=n, kind="sample", id=offer.id, label=offer.label, rows=offer.rows)
+            )
+        head = learner.head
+        names = np.array(head.classes)[head.predict(tests)].astype(int)
+        accuracy[name] = float((names == truth).mean())
+        learner.close()
+    assert accuracy["last"] == pytest.approx(accuracy["few"], abs=1e-9)
+    assert 0.01 < accuracy["all"] - accuracy["last"] < 0.15
 
 
 def test_replay_has_no_such_setting() -> None:

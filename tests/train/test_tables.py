@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -16,6 +18,7 @@ from edgetransfer import Extraction, LinearTraining, evaluate, export, predict, 
 from edgetransfer.cli.main import main
 from edgetransfer.errors import DataError, EdgeTransferError, UsageError
 from edgetransfer.extract import extract
+from edgetransfer.features import tables
 from edgetransfer.features.part_statistics import (
     computed,
     save_statistics,
@@ -142,6 +145,15 @@ def _another_type(folder):
     )
 
 
+def _halves(folder):
+    import pyarrow as pa
+
+    kind = pa.list_(pa.float16())
+    _rewritten(
+        folder / "part-00001.parquet", lambda t: t.set_column(3, "feature", t["feature"].cast(kind))
+    )
+
+
 def _without_origin(folder):
     path = folder / "part-00001.parquet"
     pq.write_table(pq.read_table(path).replace_schema_metadata({}), path)
@@ -170,6 +182,7 @@ DAMAGES = {
     ),
     "a column renamed": (_renamed, "no column 'feature'"),
     "a column of another type": (_another_type, "'label' is of int64"),
+    "features of another type": (_halves, "'feature' is of list<.*halffloat"),
     "no origin": (_without_origin, "not a table of features"),
     "another backbone's": (_of_another_backbone, "the backbone is another"),
     "rows missing": (
@@ -186,6 +199,53 @@ def test_tables_that_cannot_be_used(settings, damage):
     with pytest.raises(DataError, match=said):
         train_linear(settings)
     assert not settings.out.exists()
+
+
+def test_a_large_row_group_is_refused_before_it_is_read(settings, monkeypatch):
+    monkeypatch.setattr(tables, "LARGEST_GROUP", 1000)
+    with pytest.raises(DataError, match=r"part-00000.parquet: its row group 0 has .* smaller row"):
+        train_linear(settings)
+    assert not settings.out.exists()
+
+
+@pytest.mark.slow
+def test_a_row_group_of_a_gigabyte_takes_no_memory(settings):
+    """Zeros, so that the file is small."""
+    import pyarrow as pa
+
+    path = settings.data / "part-00001.parquet"
+    n, wide = 2**16, 2**12
+    ends = pa.array(np.arange(n + 1, dtype=np.int32) * wide)
+    table = pa.table(
+        {
+            "id": [f"{i}" for i in range(n)],
+            "label": ["red"] * n,
+            "split": ["train"] * n,
+            "feature": pa.ListArray.from_arrays(ends, pa.array(np.zeros(n * wide, np.float32))),
+            "problem": pa.array([None] * n, pa.string()),
+        }
+    ).replace_schema_metadata(pq.read_schema(path).metadata)
+    pq.write_table(table, path, use_dictionary=False, compression="zstd", row_group_size=n)
+    assert pq.ParquetFile(path).metadata.row_group(0).total_byte_size >= 2**30
+    del table
+    program = (
+        "import sys, resource, pyarrow.parquet; from pathlib import Path; "
+        "from edgetransfer.errors import DataError; "
+        "from edgetransfer.features.table_folder import open_tables; "
+        "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss; before = peak()\n"
+        "try: open_tables(Path(sys.argv[1]))\n"
+        "except DataError as error: print(error)\n"
+        "print(peak() - before)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(settings.data)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    said, grown = done.stdout.splitlines()
+    assert "part-00001.parquet: its row group 0 has 1,0" in said
+    assert int(grown) < 100 * 1024  # KiB
 
 
 @pytest.mark.parametrize(

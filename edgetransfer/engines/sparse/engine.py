@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from importlib.metadata import version
 
 import numpy as np
 import onnx
@@ -14,6 +13,7 @@ from edgetransfer.engines.sparse.library import Session, instruction_set
 from edgetransfer.engines.sparse.lowering import lower
 from edgetransfer.errors import EngineError
 from edgetransfer.types import Float32Array
+from edgetransfer.version import __version__
 
 
 class SparseEngine:
@@ -50,7 +50,7 @@ class SparseEngine:
             threads=threads or _own_cores(),
         )
         self.plan.release_weights()
-        release = f"{version('edgetransfer')} ({isa})"
+        release = f"{__version__} ({isa})"
         self.choice = EngineChoice(name=self.name, version=release, reason=reason)
         batch = model.graph.input[0].type.tensor_type.shape.dim[0].dim_value
         channels, height, width = self.plan.shapes[self.plan.input]

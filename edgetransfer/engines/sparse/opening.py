@@ -13,6 +13,9 @@ from edgetransfer.native.compiling import why_absent as why_absent
 if TYPE_CHECKING:
     from edgetransfer.engines.sparse.engine import SparseEngine
 
+FUSED = ("avx2", "avx512")
+"""Kernels that add in one order by fused multiply-adds; tests compare their bits."""
+
 
 def describe() -> dict[str, str | None]:
     """``absent``, why it is, or None; ``kernels``: ``avx512``, ``avx2``, ``portable`` or None."""
@@ -53,3 +56,16 @@ def layer_times(
         )
         for operator, taken in zip(engine.plan.operators, seconds, strict=True)
     )
+
+
+def bits_of() -> str:
+    """Empty with AVX2 and AVX-512, whose kernels give the same bits; else which others these are.
+
+    Without fused multiply-adds a product is rounded before it is added.
+    """
+    import platform
+
+    from edgetransfer.engines.sparse.library import instruction_set
+
+    name = instruction_set()
+    return "" if name in FUSED else f"{name} {platform.machine()}"

@@ -45,9 +45,8 @@ def import_backbone(
 ) -> ImportRecord:
     """Import a backbone; the keys of the result are those of the JSON.
 
-    Zeros stay zeros: masks are multiplied in, and batch-norm is folded channel by channel, unless
-    it is to be kept. The
-    written file is opened once before it gets its name.
+    Zeros stay zeros: masks are multiplied in, and batch-norm, where it is not kept, is folded
+    channel by channel. The written file is opened once before it gets its name.
 
     Parameters
     ----------

@@ -41,6 +41,9 @@ def exposition(snapshot: Snapshot) -> str:
             ("kept_rows", "Feature rows that the head is calibrated by."),
         ):
             family(f"{name.removesuffix('_rows')}_rows", "gauge", text, ("", report.get(name)))
+        family("known_samples", "gauge", "That the head is made of.", ("", report.get("known")))
+        stepping = {"statistics": 0, "replay": 1}.get(str(report.get("answers")))
+        family("answers_replay", "gauge", "Whether steps answer: --learner auto.", ("", stepping))
         for name, key in (("top1", "top1"), ("mean_per_class", "mean_per_class")):
             family(
                 f"prequential_{name}",

@@ -11,6 +11,7 @@ from edgetransfer.stream.keeping.erasing import Removed
 from edgetransfer.stream.keeping.journal import FULL, JournalFullError
 from edgetransfer.stream.keeping.kept_rows import BEYOND, learned_samples
 from edgetransfer.stream.keeping.removing import named_classes, removable
+from edgetransfer.stream.learning.choosing_learner import ChoosingLearner
 from edgetransfer.stream.learning.ids import id_key
 from edgetransfer.stream.learning.offers import Offer, Receipt
 from edgetransfer.stream.learning.records import Learned, Record
@@ -54,7 +55,7 @@ class Corrections:
     """
 
     def __init__(self, durable: DurableLearner) -> None:
-        if not isinstance(durable.learner, StatisticsLearner):
+        if not isinstance(durable.learner, StatisticsLearner | ChoosingLearner):
             raise UsageError(
                 f"{durable.run.path}: learned by --learner replay, where no single sample can be "
                 "corrected while the stream runs; stop it for `edgetransfer forget`, or begin a "

@@ -9,6 +9,7 @@ from pathlib import Path
 from edgetransfer.errors import UsageError
 from edgetransfer.stream.keeping.kept_rows import BEYOND, gone_keys, learned_samples
 from edgetransfer.stream.keeping.recovery import JOURNAL
+from edgetransfer.stream.learning.choosing_learner import ChoosingLearner
 from edgetransfer.stream.learning.ids import id_key
 from edgetransfer.stream.learning.records import Learned
 from edgetransfer.stream.learning.statistics_learner import StatisticsLearner
@@ -48,7 +49,7 @@ def named_classes(
 def removable(
     run: Path,
     accepted: Callable[[bytes], bool],
-    learner: StatisticsLearner,
+    learner: StatisticsLearner | ChoosingLearner,
     *,
     ids: frozenset[str],
     classes: frozenset[str],

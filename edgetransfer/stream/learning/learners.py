@@ -1,4 +1,4 @@
-"""What a stream learns by: one protocol, and the two learners that keep it."""
+"""What a stream learns by: one protocol, and the learners that keep it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from edgetransfer.heads import Honest, LinearHead
 from edgetransfer.reports.stream import OfLearner
 from edgetransfer.settings.learning import LearningSettings
+from edgetransfer.stream.learning.choosing_learner import ChoosingLearner
 from edgetransfer.stream.learning.drift import PageHinkley
 from edgetransfer.stream.learning.feature_learner import FeatureLearner
 from edgetransfer.stream.learning.learner_state import Counts, LearnerState
@@ -28,11 +29,17 @@ class Learner(Protocol):
 
     dimension: int
     settings: LearningSettings
-    counts: Counts
-    loss: float
     scores: Prequential
     drift: PageHinkley
     on_batch: Callable[[Any], None] | None
+
+    @property
+    def counts(self) -> Counts:
+        """How far it is."""
+
+    @property
+    def loss(self) -> float:
+        """Of the last step; not a number where there was none."""
 
     @property
     def head(self) -> LinearHead:
@@ -89,4 +96,6 @@ def learner_for(dimension: int, settings: LearningSettings) -> Learner:
     """The learner that settings name; see `LearningSettings.resolved`."""
     if settings.learner == "statistics":
         return StatisticsLearner(dimension, settings)
+    if settings.learner == "auto":
+        return ChoosingLearner(dimension, settings)
     return FeatureLearner(dimension, settings)

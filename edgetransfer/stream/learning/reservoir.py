@@ -146,12 +146,30 @@ class Reservoir:
             self._size = last
         return len(gone)
 
+    def move(self, key: bytes, label: int) -> None:
+        """Give the rows of a sample another class, which may be new."""
+        more = label + 1 - len(self._members)
+        if more > 0:
+            self._members.extend([] for _ in range(more))
+            self._seen.extend([0] * more)
+            self._lengths = np.pad(self._lengths, (0, more))
+        wanted = np.frombuffer(key, np.uint8)
+        for slot in np.flatnonzero((self._keys[: self._size] == wanted).all(axis=1)).tolist():
+            self._seen[int(self._labels[slot])] -= 1
+            self._leave(slot)
+            self._seen[label] += 1
+            self._enter(slot, label)
+
     def relabel(self, new: list[int]) -> None:
-        """Rename class i to ``new[i]``; -1 for one that is no more, and that has no rows."""
+        """Rename class i to ``new[i]``; -1 for one that is no more, and that has no rows.
+
+        Classes beyond those that were ever offered have no rows yet, and stay unknown here.
+        """
+        new = new[: len(self._members)]
         count = max(new, default=-1) + 1
         members: list[list[int]] = [[] for _ in range(count)]
         seen = [0] * count
-        for old, label in enumerate(new[: len(self._members)]):
+        for old, label in enumerate(new):
             if label >= 0:
                 members[label], seen[label] = self._members[old], self._seen[old]
         self._members, self._seen = members, seen

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgetransfer.stream.learning.choosing_learner import PARTS, Tested, part_of
 from edgetransfer.stream.learning.ids import ID_BYTES
 from edgetransfer.stream.learning.learner_state import Counts, LearnerState
 from edgetransfer.stream.learning.statistics_learner import MAP
@@ -32,6 +33,8 @@ def check_state(state: LearnerState) -> None:
     """
     values, arrays = state.values, state.arrays
     dimension, classes = values["dimension"], values["classes"]
+    if values.get("learner") == "auto":
+        _check_choosing(state)
     _need(type(dimension) is int and 0 < dimension <= _LARGEST, "dimension")
     _need(isinstance(classes, list) and all(isinstance(c, str) for c in classes), "classes")
     _need(len(set(classes)) == len(classes), "classes")
@@ -44,6 +47,9 @@ def check_state(state: LearnerState) -> None:
         none = name == "last_alarm" and value is None
         _need(none or type(value) in ((int,) if whole else (int, float)), f"drift {name}")
         _need(none or (-(2**62) < value < 2**62 and (not whole or value >= 0)), f"drift {name}")
+    if values.get("learner") == "auto":
+        _check_scores(arrays, len(classes))
+        return
     by_class = _array(arrays, "by_class", np.int64, (None,))
     _need(len(by_class) <= len(classes) and (by_class >= 0).all(), "by_class")
     _check_scores(arrays, len(classes))
@@ -52,6 +58,28 @@ def check_state(state: LearnerState) -> None:
         _check_statistics(state, dimension, len(classes))
     else:
         _check_replay(state, dimension, len(classes))
+
+
+def _check_choosing(state: LearnerState) -> None:
+    """Of a learner of two: each of them, what waits for their comparison, and what it has said."""
+    values, arrays = state.values, state.arrays
+    for part in PARTS:
+        check_state(part_of(state, part))
+        _need(values[part]["dimension"] == values["dimension"], part)
+        _need(values[part].get("learner", "replay") == part, part)
+    _need(values["classes"] == values["statistics"]["classes"], "classes")
+    _need(set(values["replay"]["classes"]) <= set(values["classes"]), "classes")
+    pairs = _array(arrays, "pairs", np.uint8, (None, 2))
+    _range(pairs, 0, 2, "pairs")
+    _need(type(values["stepped"]) is bool, "stepped")
+    _need(type(values["switches"]) is int and 0 <= values["switches"] < 2**62, "switches")
+    for sample in values["tested"]:
+        tested = Tested(**sample)
+        _need(len(bytes.fromhex(tested.key)) == ID_BYTES, "tested")
+        _need(tested.label in values["classes"] and type(tested.stepped) is bool, "tested")
+        _need(isinstance(tested.guess, str | None), "tested")
+    waiting = part_of(state, "replay").arrays["waiting.keys"]
+    _need([s["key"] for s in values["tested"]] == [k.tobytes().hex() for k in waiting], "tested")
 
 
 def _check_statistics(state: LearnerState, dimension: int, n_classes: int) -> None:

@@ -112,10 +112,11 @@ class StatisticsLearner:
         """Rows and prediction that the record of an offer has; see `Record`."""
         if kind == "label":
             rows = self.pooled(key)
-            predicted = None if rows is None else self._predicted(rows)
+            predicted = None if rows is None else self.predicted(rows)
         return rows, predicted
 
-    def _predicted(self, rows: Float32Array) -> str | None:
+    def predicted(self, rows: Float32Array) -> str | None:
+        """The class that the newest head takes (views, D) rows for; None without classes."""
         head = self.newest
         best = int(predict_views(head, rows, np.array([len(rows)]))[0])
         return head.classes[best] if best >= 0 else None
@@ -210,6 +211,7 @@ class StatisticsLearner:
     def standing(self) -> OfLearner:
         """What is peculiar to this learner, as JSON values."""
         return {
+            "known": int(self.memory.by_class.sum()),
             "kept_rows": len(self.memory.kept),
             "relabelled": self.relabelled,
             "forgotten": self.forgotten,
