@@ -61,7 +61,7 @@ class SolvedHeads:
         return head
 
     def newest(self) -> LinearHead:
-        """The head to predict by: a fraction of a second older than it may be while samples come."""
+        """The head to predict by: as above, or a fraction of a second older while samples come."""
         if not self._memory.by_class.any():
             return LinearHead.empty(self._dimension)
         return self._newest.get()
