@@ -115,8 +115,8 @@ def _found_here(path: Path, suffixes: frozenset[str]) -> Found:
         raise DataError(f"{readable(str(path))}: cannot be read: {error}") from error
     if (path / INDEX).is_file():
         raise DataError(
-            f"{path}: tables of features, made by `edgetransfer extract`, which only train learns "
-            "from; give the photos themselves"
+            f"{path}: tables of features, made by `edgetransfer extract`, which train, audit and "
+            "search take; give the photos themselves"
         )
     ending = path.name.lower()
     if path.is_dir():

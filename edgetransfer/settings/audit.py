@@ -26,8 +26,8 @@ class AuditSettings:
     Parameters
     ----------
     source
-        A run folder, whose data set is looked through with its backbone; or class folders or a
-        manifest.
+        A run folder, whose data set is looked through with its backbone; or class folders, a
+        manifest, or tables that `extract` made, in which no copies are looked for.
     backbone
         Of a data set: an ONNX file or the name of a bundled backbone. Of a run: where its own is
         now, if it was moved.
@@ -52,7 +52,7 @@ class AuditSettings:
     source: Annotated[
         Path,
         Opt(
-            "A run folder, or labelled images: class folders or a manifest.",
+            "A run folder, or labelled images: class folders, a manifest, tables of extract.",
             metavar="RUN|DATA",
             positional=True,
         ),

@@ -32,9 +32,9 @@ class LearningSettings:
         ``statistics``: exact sums of features and of their products, from which the head is
         solved, so that their order has no influence. ``replay``: steps of SGD on new and
         remembered rows. ``auto``: both, at the cost of both; that one answers which was right more
-        often on the last ``window`` samples before they were learned, by more than chance
-        explains, and until then statistics. None: as the run was begun with; a new one by
-        statistics, unless some of the settings are of ``replay`` alone.
+        often on the last ``window`` samples before they were learned: replay once it is ahead by
+        more than chance explains, until statistics have made up for it. None: as the run was begun
+        with; a new one by statistics, unless some of the settings are of ``replay`` alone.
     recent
         Of ``statistics``: the head knows the last so many samples alone, exactly, for what changes
         with time; all if None. Their rows are kept: 4 D bytes a view and sample.

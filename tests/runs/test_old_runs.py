@@ -86,6 +86,28 @@ def test_a_training(kind: str, home: Path, capsys: pytest.CaptureFixture[str]) -
     np.testing.assert_allclose(new.bias, old.bias, atol=1e-6)
 
 
+@pytest.mark.parametrize("at", ["config.toml", "metrics.jsonl", "head.safetensors"])
+@pytest.mark.parametrize("searched", [False, True])
+def test_an_lbfgs_run_that_was_killed(
+    at: str, searched: bool, home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It has no steps to go on with: it is fitted by today's rules, to the same objective."""
+    command = ["train", "--solver", "lbfgs", *common(home), "--data", home / "photos"]
+    command += ["--cache-dir", tmp_path / "cache", *([] if searched else ["--l2", "0.001"])]
+    killed, whole = tmp_path / "killed", tmp_path / "whole"
+    by_old(home / "tree", *command, "--out", killed, killed_at=(at, 1))
+    ended = today(capsys, *command, "--out", killed, "--resume")
+    if searched:  # how the strength is chosen has changed since
+        said = today(capsys, *command, "--out", whole)
+    else:
+        by_old(home / "tree", *command, "--out", whole)
+        said = json.loads((whole / "report.json").read_text())
+    assert ended["final"]["top1"] == said["final"]["top1"]
+    old, new = (LinearHead.load(path / "head.safetensors") for path in (whole, killed))
+    largest = np.abs(old.weights).max()
+    np.testing.assert_allclose(new.weights, old.weights, atol=(0 if searched else 5e-3) * largest)
+
+
 @pytest.mark.parametrize("killed", [False, True], ids=["ended", "killed"])
 def test_a_stream(killed: bool, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run, reference = home / f"stream {killed}", home / f"whole {killed}"

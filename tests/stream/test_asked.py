@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import errno
 import json
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Event, Thread
@@ -15,6 +15,7 @@ from edgetransfer.data.streams import Arrival, Ledger
 from edgetransfer.errors import EdgeTransferError, OwnedError, UsageError
 from edgetransfer.runs.asking import FOLDER
 from edgetransfer.stream import OnlineLearner, check, forget, relabel, run_stream
+from edgetransfer.stream.asked import AskedChanges
 from tests.stream.stream_pictures import fake_eyes, label_of, picture, settings_for
 from tests.stream.test_corrections import coded
 from tests.stream.test_statistics_learner import by_name
@@ -160,6 +161,33 @@ def test_what_no_version_asks_changes_nothing(tmp_path: Path, request_: dict[str
         assert there.durable.position == before
 
 
+def test_a_full_disk_is_an_answer_and_ends_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from edgetransfer.runs import asking
+
+    full = OSError(errno.ENOSPC, "no room")
+
+    def no_room(*_: object) -> Any:
+        raise full
+
+    settings = settings_for("jsonl:-", tmp_path / "run", learning=LEARNING)
+    with OnlineLearner(settings, eyes=fake_eyes()) as there:
+        folder = tmp_path / "run" / FOLDER
+        folder.mkdir()
+        (folder / "0.json").write_text("{}")
+        asked = AskedChanges(there, no_room)
+        assert asked.due()
+        assert not asked.due()  # it is in hand
+        with monkeypatch.context() as patched:
+            patched.setattr(asking, "write_atomically", no_room)
+            asked.do()
+        assert (folder / "0.json").exists()  # there was no room for the answer
+        asked.do()
+        assert "the disk is full" in json.loads((folder / "0.answer").read_text())["error"]
+        assert not (folder / "0.json").exists()
+
+
 def test_a_class_is_forgotten_by_a_line(tmp_path: Path) -> None:
     lines: list[dict[str, Any]] = [
         *({"id": f"n{i}", "base64": coded(i), "label": label_of(i)} for i in range(N)),
@@ -178,16 +206,9 @@ def test_a_class_is_forgotten_by_a_line(tmp_path: Path) -> None:
     answers: list[Any] = []
     settings = settings_for(f"jsonl:{source}", tmp_path / "run", learning=LEARNING)
     run_stream(settings, eyes=fake_eyes(), acknowledge=answers.append)
-    # A line that says nothing is answered as it is read, before what waits for its batch.
-    said = [(a["id"], a["status"], a.get("removed")) for a in answers]
-    assert [one for one in said if one[0] == "red"] == [
-        ("red", "forgotten", 6),
-        ("red", "forgotten", 0),
-    ]
-    assert Counter(status for _, status, _ in said) == {
-        "accepted": N + 1,
-        "forgotten": 2,
-        "rejected": 6,
-    }
+    # What is refused is answered at once, what is done once it is on disk.
+    assert [a["removed"] for a in answers if a["id"] == "red"] == [6, 0]
+    assert sum(a["status"] == "rejected" for a in answers) == 6
+    assert sum(a["status"] == "accepted" for a in answers) == N + 1
     kept = [i for i in range(N) if label_of(i) != "red"]
     assert learned(tmp_path / "run") == streamed(tmp_path / "never", [*kept, 30])

@@ -10,7 +10,9 @@ from typing import Any
 from edgetransfer.atomic import write_atomically
 from edgetransfer.engines import available_cores
 from edgetransfer.errors import EdgeTransferError, UsageError
+from edgetransfer.features.table_folder import is_table_folder
 from edgetransfer.findings import examined
+from edgetransfer.heads import LinearHead
 from edgetransfer.jobs.audit.listing import COLUMNS, findings_of, manifest_rows
 from edgetransfer.jobs.audit.sorting import sort_doubtful
 from edgetransfer.names import readable
@@ -19,6 +21,7 @@ from edgetransfer.runs import RunFolder
 from edgetransfer.settings.audit import AuditSettings
 from edgetransfer.train import LinearTraining
 from edgetransfer.train.gathering import Gathered, gathered
+from edgetransfer.train.gathering_tables import gathered_tables
 from edgetransfer.train.opened_run import open_run
 from edgetransfer.train.opening import open_backbone
 from edgetransfer.types import Progress, no_progress
@@ -57,6 +60,9 @@ def audit(settings: AuditSettings, *, progress: Progress = no_progress) -> Audit
 
 
 def _gathered(settings: AuditSettings, progress: Progress) -> Gathered:
+    if is_table_folder(settings.source):
+        training = _training(settings, settings.source, settings.backbone_or_default)
+        return _of_tables(settings, training, None, progress)
     if not (settings.source / "config.toml").is_file():
         training = _training(settings, settings.source, settings.backbone_or_default)
         return gathered(training, open_backbone(training), progress=progress)
@@ -84,7 +90,20 @@ def _gathered(settings: AuditSettings, progress: Progress) -> Gathered:
         batch_size=own.batch_size,
         features=own.features,
     )
+    if is_table_folder(own.data):
+        return _of_tables(settings, training, opened.head, progress)
     return gathered(training, opened.backbone, head=opened.head, progress=progress)
+
+
+def _of_tables(
+    settings: AuditSettings, training: LinearTraining, head: LinearHead | None, progress: Progress
+) -> Gathered:
+    if settings.sort_into is not None:
+        raise UsageError(
+            f"--sort-into: {training.data} are tables of features, and the photos are not there; "
+            "--manifest names them below their own folder"
+        )
+    return gathered_tables(training, training.data, head=head, progress=progress)
 
 
 def _training(settings: AuditSettings, data: Path, backbone: str, **more: Any) -> LinearTraining:

@@ -18,10 +18,11 @@ LEAST = 20  # samples that one alone got right, below which nothing is decided
 
 
 class PairedChoice:
-    """Chooses between a first learner, which it begins with, and a second one.
+    """Chooses between a first learner, the usual one, and a second one.
 
-    It goes over to the other once that is ahead by more than three standard deviations. To go back
-    the same is asked the other way round, so that two which are about as good do not take turns.
+    It goes over to the second once that is ahead by more than three standard deviations, and back
+    as soon as the first has made up for it: between the two nothing changes, so that two which are
+    about as good do not take turns, and without evidence the first one answers.
 
     Parameters
     ----------
@@ -52,9 +53,10 @@ class PairedChoice:
         self._pairs.append((first, second))
         if first == second:
             return
-        mine, others = self.alone[::-1] if self.second else self.alone
-        decided = mine + others
-        if decided >= LEAST and others - mine > SURE * decided**0.5:
+        alone, others = self.alone
+        decided = alone + others
+        surely = decided >= LEAST and others - alone > SURE * decided**0.5
+        if surely if not self.second else alone >= others:
             self.second = not self.second
             self.switches += 1
 

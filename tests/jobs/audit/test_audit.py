@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from edgetransfer import LinearTraining, train_linear
+from edgetransfer import LinearTraining, extract_features, train_linear
 from edgetransfer.cli.main import main
 from edgetransfer.errors import DataError, EdgeTransferError, TakenError, UsageError
 from edgetransfer.jobs.audit import AuditSettings, audit
@@ -73,6 +73,39 @@ def test_a_run_is_audited_with_its_own_backbone(doubtful, settings, tmp_path):
     assert trained(result) == trained(of_the_data)
     assert result["outliers"] == of_the_data["outliers"]
     assert {p: p.read_bytes() for p in (tmp_path / "run").iterdir()} == before
+
+
+def test_of_tables_what_is_found_in_the_photos(doubtful, settings, tmp_path):
+    """The same, but for copies, which only photos show; of a run that learned from them, too."""
+    pytest.importorskip("pyarrow")
+    (doubtful.folder / "train" / "red" / "none.png").write_bytes(b"no photo")
+    tables = tmp_path / "tables"
+    extract_features(
+        data=doubtful.folder,
+        out=tables,
+        backbone=str(settings.backbone),
+        rows=20,
+        engine="onnxruntime",
+    )
+    photos, found = audit(settings), audit(replace(settings, source=tables, backbone=None))
+    for name in ("wrong_labels", "outliers", "photos", "classes", "skipped", "engine"):
+        assert found[name] == photos[name]
+    assert found["duplicates"] == []
+    train_linear(LinearTraining(data=tables, out=tmp_path / "run"))
+    of_run = audit(replace(settings, source=tmp_path / "run", backbone=None))
+    assert [row for row in of_run["wrong_labels"] if row["split"] == "train"] == [
+        row for row in found["wrong_labels"] if row["split"] == "train"
+    ]
+    manifest = tmp_path / "found.csv"
+    audit(replace(settings, source=tables, manifest=manifest))
+    with manifest.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert all((doubtful.folder / row["path"]).exists() for row in rows)
+    assert {row["path"] for row in rows if row["doubtful"]} == {
+        row["id"] for row in found["wrong_labels"]
+    }
+    with pytest.raises(UsageError, match=r"--sort-into: .* the photos are not there"):
+        audit(replace(settings, source=tables, sort_into=tmp_path / "sorted"))
 
 
 def test_the_manifest_is_the_data_set(doubtful, settings, backbone, tmp_path):
