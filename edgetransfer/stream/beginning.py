@@ -16,6 +16,7 @@ from edgetransfer.data.streams import Arrival
 from edgetransfer.errors import DataError, RunFolderError, UsageError
 from edgetransfer.features import FeatureCache, cached_features, default_cache_folder
 from edgetransfer.features.cache import rows_identity
+from edgetransfer.features.table_folder import is_table_folder, open_tables
 from edgetransfer.heads import LinearHead
 from edgetransfer.images import SUFFIXES
 from edgetransfer.reprs import short_repr
@@ -141,6 +142,9 @@ def begin(beginning: Beginning, learner: OnlineLearner, eyes: Eyes, stop: Event)
         If the photos are not there any more, and were not learned before.
     """
     durable = learner.durable
+    if is_table_folder(beginning.training.data):
+        _begin_with_tables(beginning, learner, stop)
+        return
     try:
         samples, classes = beginning.samples()
     except DataError:
@@ -169,6 +173,40 @@ def begin(beginning: Beginning, learner: OnlineLearner, eyes: Eyes, stop: Event)
         ]
         _accept(learner, offers, stop)
         logger.info("%d of %d photos", first + len(part), len(new))
+
+
+def _begin_with_tables(beginning: Beginning, learner: OnlineLearner, stop: Event) -> None:
+    """Learn the training rows of tables that a run learned from, a group of them at a time.
+
+    Raises
+    ------
+    UsageError
+        If augmented views are asked for: the photos are not there.
+    DataError
+        If the tables are not whole any more, and were not learned before.
+    """
+    folder = beginning.training.data
+    if learner.settings.learning.views:
+        raise UsageError(f"--views: {folder} are tables of features, and the photos are not there")
+    try:
+        files = open_tables(folder).files
+    except DataError:
+        if not learner.durable.learner.counts.accepted:
+            raise
+        logger.warning("%s: its tables are not there any more", beginning.run.path)
+        return
+    for done, file in enumerate(files, 1):
+        for rows in file.rows():
+            own = rows.labelled("train")
+            for first in range(0, len(own), AT_ONCE):
+                if stop.is_set():
+                    return
+                offers = [
+                    Offer(id=rows.ids[i], label=rows.labels[i], rows=rows.features[i][None])
+                    for i in own[first : first + AT_ONCE]
+                ]
+                _accept(learner, offers, stop)
+        logger.info("%d of %d tables", done, len(files))
 
 
 def _seen(

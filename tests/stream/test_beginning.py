@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgetransfer import Classifier, train_linear
+from edgetransfer import Classifier, extract_features, train_linear
 from edgetransfer.errors import DataError, RunFolderError, UsageError
 from edgetransfer.features.extractor import FeatureExtractor
 from edgetransfer.stream import (
@@ -25,6 +25,8 @@ from edgetransfer.stream import (
     run_stream,
 )
 from edgetransfer.stream.keeping.checkpoints import CheckpointFolder
+from edgetransfer.stream.learner import OnlineLearner
+from edgetransfer.stream.learning.offers import Offer
 from edgetransfer.train.opened_run import open_run
 from tests.photos import backbone, photos
 
@@ -104,6 +106,51 @@ def test_it_is_as_if_its_photos_had_streamed(
     assert relabel(tmp_path / "on", ["train/red/000.png"], "blue")["changed"] == 1
     forget(tmp_path / "on", ids=frozenset(["train/red/001.png"]), classes=frozenset())
     assert check(tmp_path / "on").findings == ()
+
+
+def test_a_run_that_learned_from_tables(trained: Path, photos: Path, tmp_path: Path) -> None:
+    """The same sums as from the photos; stopped midway, too; by ids that can be forgotten."""
+    pytest.importorskip("pyarrow")
+    run_stream(settings_for(tmp_path / "of-photos", tmp_path / "in", from_run=trained))
+    config = open_run(trained).settings
+    assert config is not None
+    tables = tmp_path / "tables"
+    extract_features(
+        data=photos,
+        out=tables,
+        backbone=config.backbone,
+        normalisation="half",
+        engine="onnxruntime",
+        rows=16,
+    )
+    train_linear(data=tables, out=tmp_path / "by-tables", normalisation="half")
+    stop = Event()
+    seen = []
+
+    def stopped_midway(learner: OnlineLearner, offers: list[Offer], event: Event) -> None:
+        accept(learner, offers, event)
+        seen.append(len(offers))
+        if len(seen) == 2:
+            stop.set()
+
+    accept = beginning._accept
+    begun = settings_for(tmp_path / "of-tables", tmp_path / "in", from_run=tmp_path / "by-tables")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(beginning, "_accept", stopped_midway)
+        assert run_stream(begun, stop=stop)["accepted"] == sum(seen) < 60
+    assert run_stream(begun)["accepted"] == 60
+    assert sums(tmp_path / "of-tables") == sums(tmp_path / "of-photos")
+    with pytest.raises(UsageError, match="--views"):
+        run_stream(
+            settings_for(
+                tmp_path / "viewed",
+                tmp_path / "in",
+                from_run=tmp_path / "by-tables",
+                learning=LearningSettings(views=1),
+            )
+        )
+    shutil.rmtree(tables)
+    assert run_stream(begun)["accepted"] == 60  # all of them are in its journal
 
 
 def test_what_it_began_with_is_no_test_of_it(trained: Path, photos: Path, tmp_path: Path) -> None:
