@@ -60,6 +60,7 @@ bench: $(VENV)/.installed-all
 	$(BIN)/python benchmarks/epoch.py
 	$(BIN)/python benchmarks/stream.py
 	$(BIN)/python benchmarks/finetune.py
+	$(BIN)/python benchmarks/masked_training.py
 
 reference: $(VENV)/.installed
 	$(BIN)/python docs/programs/commands.py

@@ -22,6 +22,7 @@ from edgetransfer.metrics.transfer import mean_and_standard_error, relative_erro
 REGULARISED = ("acdc", "str", "rigl", "cram+-multi")
 PROGRESSIVE = ("gmp", "woodfisher")
 SURE = 1.96  # standard errors
+FEW_FILTERS = 0.005  # of all
 Cells = Mapping[tuple[str, str, str], list[tuple[float, float]]]
 """By transfer, task and network: accuracy of it and of the dense one, a seed each."""
 
@@ -185,6 +186,8 @@ def predictions(cells: Cells, upstream: Mapping[str, list[dict[str, Any]]]) -> I
         if policy == "acdc" and other:
             ours, theirs = (fmean(r["pruned_filters"] for r in rs) for rs in (found, other))
             said = "as predicted" if ours > 2 * theirs else "against the prediction"
+            if max(ours, theirs) < FEW_FILTERS:
+                said = "too few to tell"
             yield (f"4. {name}: {ours:.1%} of filters without a weight, gmp {theirs:.1%}: {said}.")
             accuracies = [fmean(r["top1"] for r in rs) for rs in (found, other)]
             yield (

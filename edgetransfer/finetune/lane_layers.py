@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import onnx
-import torch
 from torch import Tensor
 
 from edgetransfer.finetune.laned import Laned, convolved
 from edgetransfer.finetune.windows import Window as OnnxWindow
-from edgetransfer.graphs.graph import Array, Graph, attribute
+from edgetransfer.graphs.graph import Array, Graph, attribute, opset_of
 from edgetransfer.masked import MaskedConvolution, TrainingThreads, Window
+from edgetransfer.masked.convolution import Limits
 
 
 @dataclass
@@ -34,6 +34,8 @@ class LaneLayer:
         Of channels.
     transposed
         Whether the weights are (C, O), as some fully connected layers have them.
+    limits
+        Those of a ReLU or Clip that alone reads its output, which are its own then.
     """
 
     name: str
@@ -43,12 +45,8 @@ class LaneLayer:
     groups: int
     transposed: bool
     threads: TrainingThreads
+    limits: Limits | None = None
     _made: dict[tuple[int, ...], MaskedConvolution] = field(default_factory=dict, repr=False)
-
-    @property
-    def sparsity(self) -> float:
-        """The share of weights that are zero, between channels that do not mix too."""
-        return 1 - np.count_nonzero(self.mask) / (self.mask.size * self.groups)
 
     @property
     def masked(self) -> float:
@@ -60,7 +58,7 @@ class LaneLayer:
         if weights.ndim == 2:
             weights = (weights.t() if self.transposed else weights)[:, :, None, None]
         size = (x.map.shape[1], x.map.shape[2])
-        return convolved(x, weights, bias, self._layer(size))
+        return convolved(x, weights, bias, self._layer(size), self.limits)
 
     def _layer(self, size: tuple[int, int]) -> MaskedConvolution:
         pads = tuple(self.window.pads_for(size))
@@ -121,11 +119,35 @@ def lane_layer(
         window, groups = OnnxWindow(_Attributes(node), (1, 1)), 1
         placed = (mask.T if transposed else mask)[:, None, None, :]
     return LaneLayer(
-        own[0], node.output[0], np.ascontiguousarray(placed), window, groups, transposed, threads
+        name=own[0],
+        output=node.output[0],
+        mask=np.ascontiguousarray(placed),
+        window=window,
+        groups=groups,
+        transposed=transposed,
+        threads=threads,
+        limits=_limits_behind(node, graph),
     )
 
 
-def weights_as_trained(layer: LaneLayer, dtype: torch.dtype = torch.float32) -> Tensor:
-    """Random weights under a layer's mask, as (O, C, kh, kw) that lie channels last."""
-    drawn = np.random.default_rng(0).standard_normal(layer.mask.shape).astype(np.float32)
-    return torch.from_numpy(drawn * layer.mask).permute(0, 3, 1, 2).to(dtype)
+def _limits_behind(node: onnx.NodeProto, graph: Graph) -> Limits | None:
+    """Of the ReLU, or the Clip between two numbers, that alone reads a node's output."""
+    readers = graph.consumers.get(node.output[0], [])
+    if len(readers) != 1 or node.output[0] in {value.name for value in graph.model.graph.output}:
+        return None
+    (reader,) = readers
+    if reader.op_type == "Relu":
+        return 0.0, float("inf")
+    if reader.op_type != "Clip" or reader.input[0] != node.output[0]:
+        return None
+    if opset_of(graph.model) < 11:
+        given = [attribute(reader, name) for name in ("min", "max")]
+    else:
+        names = [*reader.input[1:3], "", ""][:2]
+        constants = [graph.array(name) if name else None for name in names]
+        given = [None if value is None else float(value.reshape(())) for value in constants]
+    low, high = given
+    # With one limit alone torch lets a gradient through on it, which cannot be told afterwards.
+    if low is None or high is None or not np.isfinite([low, high]).all():
+        return None
+    return float(low), float(high)

@@ -53,6 +53,7 @@ def lane_steps(
         The chosen ones, by the tensor that they make.
     """
     rectified = _rectified(nodes, outputs)
+    limited = {name for name, layer in layers.items() if layer.limits is not None}
     found = []
     for step, node in zip(steps, nodes, strict=True):
         made = node.output[0]
@@ -60,7 +61,7 @@ def lane_steps(
             call = _layer(layers[made], threads)
         elif node.op_type == "BatchNormalization":
             call = _batch_norm(step.call, node, made in rectified, threads)
-        elif node.op_type == "Relu" and node.input[0] in rectified:
+        elif node.op_type in ("Relu", "Clip") and node.input[0] in rectified | limited:
             call = _done_already(step.call)
         elif node.op_type in ALONE:
             call = _alone(step.call)

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from edgetransfer.masked import LANES, MaskedConvolution, TrainingThreads
-from edgetransfer.masked.norm import Normalisation, channel_sums, moments_of
+from edgetransfer.masked import MaskedConvolution, TrainingThreads
+from edgetransfer.masked.convolution import Limits
+from edgetransfer.masked.norm import Normalisation, channel_sums, let_through, moments_of
 from edgetransfer.types import Float32Array
 
 
@@ -53,9 +54,15 @@ def from_lanes(x: Laned, threads: TrainingThreads) -> Tensor:
     return found[:, :, 0, 0] if x.flat else found
 
 
-def convolved(x: Laned, weights: Tensor, bias: Tensor | None, layer: MaskedConvolution) -> Laned:
-    """A convolution at a fixed mask; weights are (O, C / groups, kh, kw)."""
-    return x.with_map(_Convolution.apply(x.map, weights, bias, layer))
+def convolved(
+    x: Laned,
+    weights: Tensor,
+    bias: Tensor | None,
+    layer: MaskedConvolution,
+    limits: Limits | None = None,
+) -> Laned:
+    """A convolution at a fixed mask, and limits behind it; weights are (O, C / groups, kh, kw)."""
+    return x.with_map(_Convolution.apply(x.map, weights, bias, layer, limits))
 
 
 def normalised(
@@ -124,21 +131,29 @@ class _FromLanes(torch.autograd.Function):
 class _Convolution(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, weights: Tensor, bias: Tensor | None, layer: MaskedConvolution
+        ctx: Any,
+        x: Tensor,
+        weights: Tensor,
+        bias: Tensor | None,
+        layer: MaskedConvolution,
+        limits: Limits | None,
     ) -> Tensor:
-        ctx.layer = layer
-        ctx.save_for_backward(x, weights)
+        ctx.layer, ctx.limits = layer, limits
         own = None if bias is None else _array(bias)
-        return torch.from_numpy(layer.forward(_array(x), _placed(weights), own))
+        y = torch.from_numpy(layer.forward(_array(x), _placed(weights), own, limits))
+        ctx.save_for_backward(x, weights, *([] if limits is None else [y]))
+        return y
 
     @staticmethod
     @once_differentiable
     def backward(
         ctx: Any, gradient: Tensor
-    ) -> tuple[Tensor | None, Tensor | None, Tensor | None, None]:
-        x, weights = ctx.saved_tensors
+    ) -> tuple[Tensor | None, Tensor | None, Tensor | None, None, None]:
+        x, weights, *made = ctx.saved_tensors
         layer: MaskedConvolution = ctx.layer
-        g = _array(gradient)
+        g, sums = _array(gradient), None
+        if made:
+            g, sums = let_through(g, _array(made[0]), ctx.limits, layer.threads)
         by_input = by_weights = by_bias = None
         if ctx.needs_input_grad[0]:
             size = (x.shape[1], x.shape[2])
@@ -146,10 +161,8 @@ class _Convolution(torch.autograd.Function):
         if ctx.needs_input_grad[1]:
             by_weights = torch.from_numpy(layer.weight_gradient(_array(x), g)).permute(0, 3, 1, 2)
         if ctx.needs_input_grad[2]:
-            # Lanes that no image fills have no gradient, and count as well.
-            sums = channel_sums(g, LANES * len(g), layer.threads)
-            by_bias = torch.from_numpy(sums)
-        return by_input, by_weights, by_bias, None
+            by_bias = torch.from_numpy(channel_sums(g, layer.threads) if sums is None else sums)
+        return by_input, by_weights, by_bias, None, None
 
 
 class _Norm(torch.autograd.Function):

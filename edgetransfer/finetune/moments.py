@@ -12,6 +12,8 @@ from torch import Tensor
 from edgetransfer.finetune.batchnorm import Statistics
 from edgetransfer.finetune.module import OnnxModule
 
+AT_ONCE = 10  # images: what more of them leave behind is mapped anew each time
+
 
 @torch.no_grad()
 def output_moments(
@@ -35,15 +37,18 @@ def output_moments(
     module = OnnxModule(model, outputs=list(outputs.values()), overwrite=False).eval()
     sums = {name: np.zeros((2, 1)) for name in outputs}
     count = dict.fromkeys(outputs, 0)
-    for images in batches:
+    for images in (part for batch in batches for part in batch.split(AT_ONCE)):
         found = module(images)
         tensors = found if isinstance(found, tuple) else (found,)
         for name, tensor in zip(outputs, tensors, strict=True):
-            values = tensor.double().transpose(0, 1).flatten(1)
-            sums[name] = sums[name] + np.stack(
-                [values.sum(dim=1).numpy(), values.square().sum(dim=1).numpy()]
+            others = [axis for axis in range(tensor.ndim) if axis != 1]
+            var, mean = (
+                part.numpy().astype(np.float64)
+                for part in torch.var_mean(tensor, dim=others, correction=0)
             )
-            count[name] += values.shape[1]
+            each = tensor.numel() // tensor.shape[1]
+            sums[name] = sums[name] + each * np.stack([mean, var + mean**2])
+            count[name] += each
     statistics = {}
     for name, (first, second) in sums.items():
         mean = first / max(count[name], 1)

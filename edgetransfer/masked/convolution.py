@@ -21,6 +21,8 @@ from edgetransfer.masked.taps import (
 from edgetransfer.types import Float32Array
 
 Size = tuple[int, int]
+Limits = tuple[float, float]
+"""Between which an activation holds numbers: zero and infinity for a ReLU."""
 
 
 class MaskedConvolution:
@@ -69,9 +71,13 @@ class MaskedConvolution:
         return self.window.made(size)
 
     def forward(
-        self, x: Float32Array, weights: Float32Array, bias: Float32Array | None = None
+        self,
+        x: Float32Array,
+        weights: Float32Array,
+        bias: Float32Array | None = None,
+        limits: Limits | None = None,
     ) -> Float32Array:
-        """The map that comes out of ``x``."""
+        """The map that comes out of ``x``, held between two limits if there are any."""
         size = (x.shape[1], x.shape[2])
         y = np.empty((len(x), *self.made(size), self.outputs, LANES), np.float32)
         taps, _, _ = self._taps(size)
@@ -79,6 +85,8 @@ class MaskedConvolution:
         walk = self._walk(padded(x, self.window.begins, self.window.ends), y, taps, values)
         if bias is not None:
             walk.bias = address(bias)  # of the caller's array, which lives as long
+        if limits is not None:
+            walk.low, walk.high = limits
         self.threads.call("convolve", walk)
         return y
 
@@ -140,6 +148,8 @@ def _bare_walk(x: Float32Array, y: Float32Array, taps: Taps, values: Float32Arra
         weights=len(taps.offsets),
         groups=taps.groups,
         values=address(values),
+        low=-np.inf,
+        high=np.inf,
     )
     walk.kept = (x, y, taps, values)
     return walk

@@ -36,6 +36,7 @@ class Walk(ctypes.Structure):
         *((name, ctypes.c_int64) for name in ("weights", "groups")),
         ("values", ctypes.c_void_p),
         ("bias", ctypes.c_void_p),
+        *((name, ctypes.c_float) for name in ("low", "high")),
     )
 
 
@@ -51,6 +52,7 @@ class Norm(ctypes.Structure):
         *((name, ctypes.c_void_p) for name in ("first", "second", "origin")),
         *((name, ctypes.c_void_p) for name in ("by_shift", "by_scale")),
         ("rectified", ctypes.c_int64),
+        *((name, ctypes.c_float) for name in ("low", "high")),
     )
 
 
@@ -74,7 +76,15 @@ def load_training() -> ctypes.CDLL:
         ) from error
     pointer, number = ctypes.c_void_p, ctypes.c_int64
     library.training_open.restype, library.training_open.argtypes = pointer, [ctypes.c_int]
-    for name in ("convolve", "correlate", "moments", "normalise", "gradient_sums", "gradient"):
+    for name in (
+        "convolve",
+        "correlate",
+        "moments",
+        "normalise",
+        "gradient_sums",
+        "gradient",
+        "let_through",
+    ):
         function = getattr(library, f"training_{name}")
         function.restype, function.argtypes = ctypes.c_int, [pointer, pointer]
     for name in ("to_lanes", "from_lanes"):

@@ -108,11 +108,37 @@ def moments_of(x: Float32Array, images: int, threads: TrainingThreads) -> Moment
     )
 
 
-def channel_sums(x: Float32Array, images: int, threads: TrainingThreads) -> Float32Array:
-    """Sums over all images and pixels, (C,) float32, of (blocks, H, W, C, 16)."""
+def let_through(
+    gradient: Float32Array,
+    made: Float32Array,
+    limits: tuple[float, float],
+    threads: TrainingThreads,
+) -> tuple[Float32Array, Float32Array]:
+    """A gradient before limits, and its sums over images and pixels, (C,) float32.
+
+    Parameters
+    ----------
+    gradient, made
+        By the map that the limits made, and that map, (blocks, H, W, C, 16).
+    limits
+        What lies on or beyond them got no gradient through.
+    """
+    out = np.empty_like(made)
+    first, second = np.empty(made.shape[3]), np.empty(made.shape[3])
+    # Lanes that no image fills have no gradient, and count as well.
+    record = _of_map(made, LANES * len(made))
+    record.gradient, record.output = address(gradient), address(out)
+    record.low, record.high = limits
+    record.first, record.second = address(first), address(second)
+    threads.call("let_through", record)
+    return out, first.astype(np.float32)
+
+
+def channel_sums(x: Float32Array, threads: TrainingThreads) -> Float32Array:
+    """Sums over all lanes and pixels, (C,) float32, of (blocks, H, W, C, 16)."""
     first, second = np.empty(x.shape[3]), np.empty(x.shape[3])
     origin = np.zeros(x.shape[3], np.float32)
-    record = _of_map(x, images)
+    record = _of_map(x, LANES * len(x))
     record.origin = address(origin)
     record.first, record.second = address(first), address(second)
     threads.call("moments", record)

@@ -100,8 +100,8 @@ class AdviceRecord(TypedDict):
     best
         The one of the highest mean accuracy over the data sets.
     not_told_apart
-        Others whose difference from it, paired by data set and seed, has a 95 % interval (Student's
-        t) that holds 0.
+        Others whose difference from it has a 95 % interval that holds 0: its variance is that of
+        the tested photos, as if each had been tested on other ones, and of the seeds.
     says
         The same in words, with what is not known.
     """

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from functools import partial
 from time import monotonic
 from typing import Any
 
 from edgetransfer.errors import RunFolderError, UsageError
+from edgetransfer.runs.asking import Doing
 from edgetransfer.stream.keeping.durable import DurableLearner
-from edgetransfer.stream.keeping.journal import FULL, JournalFullError
+from edgetransfer.stream.keeping.journal import FULL
 from edgetransfer.stream.learner import OnlineLearner
 from edgetransfer.stream.learning.offers import Receipt
 
@@ -26,10 +28,13 @@ class AskedChanges:
     ----------
     learner
         Of the run; from now on others may ask.
+    doing
+        What does it; `do_asked` if None.
     """
 
-    def __init__(self, learner: OnlineLearner) -> None:
+    def __init__(self, learner: OnlineLearner, doing: Doing | None = None) -> None:
         self._durable = learner.durable
+        self._doing = doing if doing is not None else partial(do_asked, learner.durable)
         self._letters = learner.letters()
         self._next_look = 0.0
         self._in_hand = False
@@ -46,13 +51,23 @@ class AskedChanges:
     def do(self) -> None:
         """Do what is asked. On a disk without room for an answer it is done again later."""
         try:
-            self._letters.empty(lambda request: do_asked(self._durable, request))
+            self._letters.empty(self._done)
         except OSError as error:
             if error.errno not in FULL:
                 raise
             logger.warning("%s: no room to do what is asked", self._durable.run.path)
         finally:
             self._in_hand = False
+
+    def _done(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
+        try:
+            return self._doing(request)
+        except OSError as error:
+            if error.errno not in FULL:
+                raise
+            raise RunFolderError(
+                f"{self._durable.run.path}: not done, as the disk is full: {error}"
+            ) from error
 
 
 def do_asked(durable: DurableLearner, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -62,21 +77,16 @@ def do_asked(durable: DurableLearner, request: Mapping[str, Any]) -> dict[str, A
     ------
     EdgeTransferError
         If it is no such request, or cannot be done.
+    OSError
+        If the disk is full; nothing was changed.
     """
-    try:
-        if request.get("do") == "forget":
-            ids, classes = asked_ids(request, "ids"), asked_ids(request, "classes")
-            removed = durable.remove(frozenset(ids), frozenset(classes))
-            return {"removed": removed, **durable.report()}
-        label = asked_label(request)
-        receipts = durable.relabel(asked_ids(request, "ids"), label)
-        return {**relabelled(receipts), **durable.report()}
-    except (JournalFullError, OSError) as error:
-        if isinstance(error, OSError) and error.errno not in FULL:
-            raise
-        raise RunFolderError(
-            f"{durable.run.path}: nothing was changed, as the disk is full: {error}"
-        ) from error
+    if request.get("do") == "forget":
+        ids, classes = asked_ids(request, "ids"), asked_ids(request, "classes")
+        removed = durable.remove(frozenset(ids), frozenset(classes))
+        return {"removed": removed, **durable.report()}
+    label = asked_label(request)
+    receipts = durable.relabel(asked_ids(request, "ids"), label)
+    return {**relabelled(receipts), **durable.report()}
 
 
 def asked_ids(request: Mapping[str, Any], name: str) -> list[str]:

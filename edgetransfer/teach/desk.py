@@ -8,7 +8,7 @@ from typing import Any
 from edgetransfer.data.streams import Arrival
 from edgetransfer.errors import EdgeTransferError
 from edgetransfer.stream import OnlineLearner
-from edgetransfer.stream.asked import asked_ids, asked_label
+from edgetransfer.stream.asked import AskedChanges, asked_ids, asked_label
 from edgetransfer.stream.keeping.removing import named_classes
 from edgetransfer.teach.intake import Intake
 from edgetransfer.teach.lesson import Lesson
@@ -29,7 +29,7 @@ class Desk:
         self._durable = learner.durable
         self._lesson = lesson
         self._intake = intake
-        self._letters = learner.letters()
+        self._asked_changes = AskedChanges(learner, self._asked)
 
     def submit(self, arrival: Arrival) -> Mapping[str, Any] | None:
         """See `edgetransfer.stream.http.routes.Desk.submit`."""
@@ -58,9 +58,9 @@ class Desk:
 
     def answer_letters(self) -> bool:
         """Do what other processes ask of the run; whether there was anything."""
-        if not self._letters.full:
+        if not self._asked_changes.due():
             return False
-        self._letters.empty(self._asked)
+        self._asked_changes.do()
         return True
 
     def _asked(self, request: Mapping[str, Any]) -> dict[str, Any]:

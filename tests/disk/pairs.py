@@ -64,7 +64,9 @@ def writers(scene: Scene) -> dict[str, Argv]:
         return {name.split()[0]: NAMED[name].argv for name in OVER_RUN} | {
             "stream": lambda w: (*streamed(w)[:-3], w.work / "run", "--threads", "1")
         }
-    return {name: NAMED[name].argv for name in OVER_STREAM} | {
+    # A running stream is asked to forget, and does: `tests/runs/test_asking.py`.
+    refused = [name for name in OVER_STREAM if (scene.name, name) != ("stream", "forget")]
+    return {name: NAMED[name].argv for name in refused} | {
         "train": lambda w: (*trained(w)[:-1], w.work / "stream", "--overwrite")
     }
 
@@ -202,6 +204,11 @@ def main() -> int:
                 for met in meetings(Pairs(stage, NAMED[name]), coming, args.each, rng):
                     counts[met.second][met.what] += 1
                     faults += met.what == "wrong"
+                    done = sum(found[end] for found in counts.values() for end in ENDS)
+                    if done % 20 == 0:
+                        print(
+                            f"{name}: {done} meetings, {faults} wrong", file=sys.stderr, flush=True
+                        )
                     if met.said:
                         print(f"{name}, {met.second}: {met.said}", file=sys.stderr, flush=True)
                 for second, found in counts.items():

@@ -103,6 +103,8 @@ def test_it_is_the_convolution_of_the_weights_that_are_kept(case: dict[str, Any]
     found = threads.from_lanes(layer.forward(laned, weights, bias), n)
     expected, _ = direct(x.astype(float), weights.astype(float), window, groups)
     np.testing.assert_allclose(found, expected + bias, rtol=1e-5, atol=1e-5)
+    held = threads.from_lanes(layer.forward(laned, weights, bias, (-0.25, 0.5)), n)
+    np.testing.assert_array_equal(held, np.clip(found, -0.25, 0.5))
     g = rng.standard_normal(expected.shape).astype(np.float32)
     by_input, by_weights = gradients(x.astype(float), weights.astype(float), g, window, groups)
     laned_g = threads.to_lanes(g)

@@ -7,8 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgetransfer.masked import TrainingThreads
-from edgetransfer.masked.norm import Moments, Normalisation, moments_of
+from edgetransfer.masked import MaskedConvolution, TrainingThreads, Window
+from edgetransfer.masked.norm import (
+    Moments,
+    Normalisation,
+    channel_sums,
+    let_through,
+    moments_of,
+)
 from edgetransfer.native.compiling import why_absent
 
 pytestmark = pytest.mark.skipif(why_absent() is not None, reason=str(why_absent()))
@@ -102,3 +108,36 @@ def test_moments_of_one_number_have_no_variance() -> None:
     assert isinstance(found, Moments)
     assert found.mean.tolist() == [3, 3]
     assert found.variance.tolist() == [0, 0]
+
+
+@settings(max_examples=15, deadline=None)
+@given(shapes, st.sampled_from([(0.0, float("inf")), (-0.5, 0.25)]), st.integers(0, 99))
+def test_limits_let_through_what_lies_between_them(
+    shape: tuple[int, ...], limits: tuple[float, float], seed: int
+) -> None:
+    rng, threads = np.random.default_rng(seed), TrainingThreads.of(2)
+    made = np.clip(rng.standard_normal(shape), *limits).astype(np.float32)
+    g = rng.standard_normal(shape).astype(np.float32)
+    laned, by_made = threads.to_lanes(made), threads.to_lanes(g)
+    found, sums = let_through(by_made, laned, limits, threads)
+    expected = np.where((made > limits[0]) & (made < limits[1]), g, 0)
+    np.testing.assert_array_equal(threads.from_lanes(found, shape[0]), expected)
+    np.testing.assert_allclose(sums, expected.sum((0, 1, 2), dtype=float), rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(
+        channel_sums(by_made, threads), g.sum((0, 1, 2), dtype=float), rtol=1e-4, atol=1e-4
+    )
+
+
+def test_what_is_not_a_number_is_not_hidden_by_a_relu() -> None:
+    threads, limits = TrainingThreads.of(1), (0.0, float("inf"))
+    x = threads.to_lanes(np.full((2, 1, 1, 1), np.nan, np.float32))
+    one = np.ones(1, np.float32)
+    moments = Moments(mean=one, variance=one, count=2)
+    layer = Normalisation(
+        moments=moments, scale=one, shift=one, epsilon=0, rectified=True, images=2
+    )
+    assert np.isnan(layer.forward(x, threads)[..., :2]).all()
+    window = Window(kernel=(1, 1))
+    convolution = MaskedConvolution(np.ones((1, 1, 1, 1), bool), window, threads=threads)
+    made = convolution.forward(x, np.ones((1, 1, 1, 1), np.float32), limits=limits)
+    assert np.isnan(made[..., :2]).all()

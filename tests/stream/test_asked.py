@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from edgetransfer.data.streams import Arrival, Ledger
 from edgetransfer.errors import EdgeTransferError, OwnedError, UsageError
 from edgetransfer.runs.asking import FOLDER
 from edgetransfer.stream import OnlineLearner, check, forget, relabel, run_stream
+from edgetransfer.stream.asked import AskedChanges
 from tests.stream.stream_pictures import fake_eyes, label_of, picture, settings_for
 from tests.stream.test_corrections import coded
 from tests.stream.test_statistics_learner import by_name
@@ -157,6 +159,33 @@ def test_what_no_version_asks_changes_nothing(tmp_path: Path, request_: dict[str
         with pytest.raises(EdgeTransferError):
             do_asked(there.durable, request_)
         assert there.durable.position == before
+
+
+def test_a_full_disk_is_an_answer_and_ends_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from edgetransfer.runs import asking
+
+    full = OSError(errno.ENOSPC, "no room")
+
+    def no_room(*_: object) -> Any:
+        raise full
+
+    settings = settings_for("jsonl:-", tmp_path / "run", learning=LEARNING)
+    with OnlineLearner(settings, eyes=fake_eyes()) as there:
+        folder = tmp_path / "run" / FOLDER
+        folder.mkdir()
+        (folder / "0.json").write_text("{}")
+        asked = AskedChanges(there, no_room)
+        assert asked.due()
+        assert not asked.due()  # it is in hand
+        with monkeypatch.context() as patched:
+            patched.setattr(asking, "write_atomically", no_room)
+            asked.do()
+        assert (folder / "0.json").exists()  # there was no room for the answer
+        asked.do()
+        assert "the disk is full" in json.loads((folder / "0.answer").read_text())["error"]
+        assert not (folder / "0.json").exists()
 
 
 def test_a_class_is_forgotten_by_a_line(tmp_path: Path) -> None:

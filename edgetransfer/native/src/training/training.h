@@ -26,6 +26,7 @@ struct Walk {
   int64_t weights, groups;
   float* values;      // read by `convolve`; sums that are added to by `correlate`
   const float* bias;  // of each channel, or null
+  float low, high;    // between which `convolve` holds what it writes
 };
 
 // Batch-norm over blocks * pixels * 16 images, less the lanes that no image fills.
@@ -41,6 +42,7 @@ struct Norm {
   const float* origin;     // x0 of each channel
   const float *by_shift, *by_scale;  // of the backward pass: means of g and of g times normalised x
   int64_t rectified;                 // whether a ReLU follows
+  float low, high;                   // limits that a gradient comes through between
 };
 
 struct Kernels {
@@ -52,6 +54,7 @@ struct Kernels {
   void (*normalise)(const Norm&, int64_t first, int64_t last);
   void (*gradient_sums)(const Norm&, int64_t first, int64_t last);
   void (*gradient)(const Norm&, int64_t first, int64_t last);
+  void (*let_through)(const Norm&, int64_t first, int64_t last);
 };
 
 const Kernels& kernels_avx512();

@@ -135,6 +135,10 @@ EXPORTED int training_gradient(sparse::Threads* threads, const training::Norm* n
   return training::of_channels(*threads, *norm, training::kernels().gradient);
 }
 
+EXPORTED int training_let_through(sparse::Threads* threads, const training::Norm* norm) {
+  return training::of_channels(*threads, *norm, training::kernels().let_through);
+}
+
 // (images, numbers) to (blocks, numbers, 16), zeros where no image is.
 EXPORTED int training_to_lanes(sparse::Threads* threads, const float* in, float* out,
                                int64_t images, int64_t numbers) {

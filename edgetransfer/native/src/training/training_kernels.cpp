@@ -16,10 +16,16 @@ constexpr int kStrip = SPARSE_REGISTERS / kParts >= 16  ? 14
 inline Vector load(const float* from) { return *reinterpret_cast<const Vector*>(from); }
 inline void store(float* to, Vector v) { *reinterpret_cast<Vector*>(to) = v; }
 inline Vector splat(float value) { return value - Vector{}; }
+// What is not a number stays so: a training that diverged must not look as if it had not.
+inline Vector held(Vector v, Vector low, Vector high) {
+  v = v < low ? low : v;
+  return v > high ? high : v;
+}
 
 template <int P>
 void convolve_strip(const Walk& w, const float* in, float* out, int64_t first, int64_t last) {
   const int64_t step = w.in_pixel;
+  const Vector low = splat(w.low), high = splat(w.high);
   for (int64_t c = first; c < last; ++c) {
     Vector sums[P][kParts];
     const Vector begin = splat(w.bias ? w.bias[c] : 0.0f);
@@ -39,7 +45,8 @@ void convolve_strip(const Walk& w, const float* in, float* out, int64_t first, i
 #pragma GCC unroll 16
     for (int p = 0; p < P; ++p)
 #pragma GCC unroll 4
-      for (int j = 0; j < kParts; ++j) store(to + p * w.out_pixel + j * kWidth, sums[p][j]);
+      for (int j = 0; j < kParts; ++j)
+        store(to + p * w.out_pixel + j * kWidth, held(sums[p][j], low, high));
   }
 }
 
@@ -193,7 +200,7 @@ void moments(const Norm& n, int64_t first, int64_t last) {
 }
 
 // The gradient as it comes through the ReLU.
-inline Vector let_through(const Norm& n, int64_t c, int64_t place, Vector normal) {
+inline Vector unrectified(const Norm& n, int64_t c, int64_t place, Vector normal) {
   const Vector g = load(n.gradient + place);
   if (!n.rectified) return g;
   return normal * n.scale[c] + n.shift[c] > Vector{} ? g : Vector{};
@@ -206,8 +213,20 @@ inline Vector normal(const Norm& n, int64_t c, int64_t place) {
 void gradient_sums(const Norm& n, int64_t first, int64_t last) {
   sum_channels(n, first, last, [&](int64_t c, int64_t place, Vector, Vector& x, Vector& y) {
     const Vector z = normal(n, c, place);
-    x = let_through(n, c, place, z);
+    x = unrectified(n, c, place, z);
     y = x * z;
+  });
+}
+
+// The gradient before limits, of the map that they made, and its sums.
+void let_through(const Norm& n, int64_t first, int64_t last) {
+  const Vector low = splat(n.low), high = splat(n.high);
+  sum_channels(n, first, last, [&](int64_t, int64_t place, Vector, Vector& x, Vector& y) {
+    const Vector made = load(n.in + place), g = load(n.gradient + place);
+    x = made > low ? g : Vector{};
+    x = made < high ? x : Vector{};
+    y = Vector{};
+    store(n.out + place, x);
   });
 }
 
@@ -227,13 +246,13 @@ void make_channels(const Norm& n, int64_t first, int64_t last, const Made& made)
 void normalise(const Norm& n, int64_t first, int64_t last) {
   make_channels(n, first, last, [&](int64_t c, int64_t place, Vector) {
     const Vector y = normal(n, c, place) * n.scale[c] + n.shift[c];
-    return n.rectified ? (y > Vector{} ? y : Vector{}) : y;
+    return n.rectified ? (y < Vector{} ? Vector{} : y) : y;
   });
 }
 
 void gradient(const Norm& n, int64_t first, int64_t last) {
   make_channels(n, first, last, [&](int64_t c, int64_t place, Vector filled) {
-    const Vector z = normal(n, c, place), g = let_through(n, c, place, z);
+    const Vector z = normal(n, c, place), g = unrectified(n, c, place, z);
     return (g - n.by_shift[c] - z * n.by_scale[c]) * (n.scale[c] * n.inverse[c]) * filled;
   });
 }
@@ -241,7 +260,8 @@ void gradient(const Norm& n, int64_t first, int64_t last) {
 }  // namespace
 
 const Kernels& SPARSE_KERNELS() {
-  static const Kernels kernels = {convolve, correlate, moments, normalise, gradient_sums, gradient};
+  static const Kernels kernels = {convolve,      correlate, moments,    normalise,
+                                  gradient_sums, gradient,  let_through};
   return kernels;
 }
 
