@@ -7,6 +7,7 @@ from pathlib import Path
 from edgetransfer.atomic import remove_leftovers, write_atomically
 from edgetransfer.errors import EdgeTransferError, TakenError
 from edgetransfer.features.table_index import Index
+from edgetransfer.runs.owning import is_empty
 from edgetransfer.settings.extract import INDEX
 
 LEFT_SECONDS = 24 * 3600  # of a temporary file: a younger one may be another member's
@@ -34,7 +35,7 @@ def begin(index: Index, folder: Path, *, overwrite: bool) -> None:
             )
         remove_leftovers(folder, after=LEFT_SECONDS)
         return
-    if not overwrite and folder.is_dir() and any(folder.iterdir()):
+    if not overwrite and folder.is_dir() and not is_empty(folder):
         raise TakenError(f"{folder}: it holds something else; choose another --out")
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -15,6 +15,7 @@ from edgetransfer.images import heif, limits
 from edgetransfer.images.avif_boxes import coded_pixels
 from edgetransfer.images.file_kinds import is_heif, refuse_what_is_no_photo
 from edgetransfer.images.mending import mended, png_pixels_damaged
+from edgetransfer.images.pieces import check_pieces
 from edgetransfer.images.pillow_gaps import check_bmp, heed_png_depth
 from edgetransfer.images.profiles import lab_to_srgb, to_srgb
 from edgetransfer.images.tiff_layout import (
@@ -154,6 +155,7 @@ def _decoded_mended(data: bytes, shrink: Shrink | None, note: Note) -> Image.Ima
 
 
 def _decoded(data: bytes, shrink: Shrink | None) -> Image.Image:
+    check_pieces(data)
     layout = layout_of(data) if data[:4] in MARKS else None
     if layout is not None:
         check_layout(layout)

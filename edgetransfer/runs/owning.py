@@ -11,6 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from time import sleep
 
+from edgetransfer.atomic import is_leftover
 from edgetransfer.errors import OwnedError, RunFolderError, TakenError
 
 NAME = "lock"
@@ -145,8 +146,8 @@ def make_folder(folder: Path) -> None:
 
 
 def is_empty(folder: Path) -> bool:
-    """Whether a folder holds nothing, but for the file of its owner."""
-    return all(entry.name == NAME for entry in folder.iterdir())
+    """Whether a folder holds nothing, but for its owner's file and what killed writes have left."""
+    return all(entry.name == NAME or is_leftover(entry.name) for entry in folder.iterdir())
 
 
 def owner_lives(folder: Path) -> bool:

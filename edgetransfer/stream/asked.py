@@ -11,7 +11,7 @@ from typing import Any
 from edgetransfer.errors import RunFolderError, UsageError
 from edgetransfer.runs.asking import Doing
 from edgetransfer.stream.keeping.durable import DurableLearner
-from edgetransfer.stream.keeping.journal import FULL, JournalFullError
+from edgetransfer.stream.keeping.journal import FULL
 from edgetransfer.stream.learner import OnlineLearner
 from edgetransfer.stream.learning.offers import Receipt
 
@@ -62,8 +62,8 @@ class AskedChanges:
     def _done(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
         try:
             return self._doing(request)
-        except (JournalFullError, OSError) as error:
-            if isinstance(error, OSError) and error.errno not in FULL:
+        except OSError as error:
+            if error.errno not in FULL:
                 raise
             raise RunFolderError(
                 f"{self._durable.run.path}: not done, as the disk is full: {error}"
@@ -77,7 +77,7 @@ def do_asked(durable: DurableLearner, request: Mapping[str, Any]) -> dict[str, A
     ------
     EdgeTransferError
         If it is no such request, or cannot be done.
-    JournalFullError, OSError
+    OSError
         If the disk is full; nothing was changed.
     """
     if request.get("do") == "forget":

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from time import sleep
 
 from edgetransfer.errors import DataError, EdgeTransferError, HeadError, RunFolderError
 from edgetransfer.heads import LinearHead
@@ -24,6 +25,8 @@ from edgetransfer.stream.keeping.staleness import earlier_head, earlier_report, 
 from edgetransfer.stream.learner import blas_on_one_thread
 
 logger = logging.getLogger(__name__)
+
+AGAIN, APART = 2, 0.2  # how often, and seconds between, where somebody writes meanwhile
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,12 +56,29 @@ def check(run: Path) -> Check:
     Raises
     ------
     RunFolderError
-        If it is no stream's run.
+        If it is no stream's run, or its history is being changed just now.
     """
+    looked = _looked(run)
+    for _ in range(AGAIN):
+        if not (looked.findings and looked.running):
+            break
+        # What was found may have been in the making: only what stays counts.
+        sleep(APART)
+        again = _looked(run)
+        stay = tuple(finding for finding in again.findings if finding in looked.findings)
+        looked = replace(again, findings=stay)
+    return looked
+
+
+def _looked(run: Path) -> Check:
+    """As `check`, once."""
     folder = stream_folder(run, finish=False)
     running = _is_running(run)
     findings: list[str] = []
-    if (change := _pending(run, findings)) is not None:
+    change = _pending(run, findings)
+    if running and change is not None:
+        raise RunFolderError(f"{run}: {change} is being carried out; look again when it is done")
+    if change is not None:
         findings.append(f"{run / RECORD}: {change} was cut off; the next start finishes it")
     found = look_leniently(run)
     findings += found.remarks

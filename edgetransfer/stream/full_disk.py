@@ -9,7 +9,7 @@ from threading import Event
 from typing import TypeVar
 
 from edgetransfer.errors import EdgeTransferError
-from edgetransfer.stream.keeping.journal import FULL, JournalFullError
+from edgetransfer.stream.keeping.journal import FULL
 
 logger = logging.getLogger(__name__)
 
@@ -50,8 +50,8 @@ def once_there_is_room(
     while True:
         try:
             result = attempt()
-        except (JournalFullError, OSError) as full:
-            if isinstance(full, OSError) and full.errno not in FULL:
+        except OSError as full:
+            if full.errno not in FULL:
                 raise
             if not told:
                 logger.warning("paused: %s; make room, and the stream %s", reason, then)

@@ -15,6 +15,7 @@ from edgetransfer.atomic import is_leftover
 from edgetransfer.errors import RunFolderError
 from edgetransfer.runs import RunFolder
 from edgetransfer.runs.run_folder import CHECKPOINT
+from edgetransfer.stream.keeping.mark import NAME as MARK
 
 TIMED = (".json", ".jsonl", ".html", ".svg", ".png", ".pdf", ".tex", ".md")
 
@@ -53,9 +54,9 @@ def _without_seconds(value: Any) -> Any:
 
 
 def _of_its_own(name: str) -> bool:
-    """Files of a stream that have times in them, and what is set aside under one."""
+    """Files of a stream that have times in them or may be too low, and what is set aside."""
     parts = name.split("/")
-    timed = ("checkpoints", "journal", "in-hand.bin", "set-aside")
+    timed = ("checkpoints", "journal", "in-hand.bin", "set-aside", MARK)
     return parts[0] == "stream" and parts[1] in timed
 
 

@@ -24,6 +24,7 @@ from edgetransfer.features.table_folder import open_tables
 from edgetransfer.features.tables import TableFile
 from edgetransfer.features.worker import FeatureWorker
 from edgetransfer.native.compiling import why_absent
+from edgetransfer.settings.extract import INDEX
 from tests.photos import backbone, photos  # noqa: F401
 
 pq = pytest.importorskip("pyarrow.parquet")
@@ -161,6 +162,14 @@ def test_a_folder_of_something_else_is_not_touched(settings):
     with pytest.raises(UsageError, match="empty the folder"):
         extract(replace(settings, partition=(1, 2)), overwrite=True)
     assert [path.name for path in settings.out.iterdir()] == ["thesis.tex"]
+
+
+def test_what_a_killed_start_left_is_nothing_else(settings):
+    settings.out.mkdir()
+    (settings.out / f".{INDEX}.00000000.tmp").write_bytes(b"half of it")
+    extract(settings)
+    assert not list(settings.out.glob(".*.tmp"))
+    assert open_tables(settings.out)
 
 
 def test_photos_that_came_since(settings):

@@ -17,9 +17,12 @@ import pytest
 
 from edgetransfer import LinearTraining, train_linear
 from edgetransfer.benchmark import BenchmarkSettings, run_benchmark
+from edgetransfer.benchmark.folder import BenchmarkFolder
+from edgetransfer.compare import job as comparing
 from edgetransfer.data.streams import Arrival
-from edgetransfer.errors import RunFolderError
+from edgetransfer.errors import RunFolderError, TakenError
 from edgetransfer.jobs.demo import run_demo
+from edgetransfer.runs import RunFolder
 from edgetransfer.runs.owning import NAME, FolderOwner, is_empty, owned
 from edgetransfer.sparsify import Sparsification, sparsify
 from edgetransfer.stream import OnlineLearner, export, forget, rewind, rollback, run_stream
@@ -291,3 +294,28 @@ def test_a_full_disk_does_not_leave_a_folder_owned(
             FolderOwner(tmp_path, "stream")
         owner.release()
         FolderOwner(tmp_path, "stream").release()
+
+
+def _into_a_run(out: Path) -> None:
+    RunFolder.check(out)
+
+
+def _into_a_benchmark(out: Path) -> None:
+    BenchmarkFolder(out).check()
+
+
+def _into_a_comparison(out: Path) -> None:
+    comparing._check(out)
+
+
+@pytest.mark.parametrize("enter", [_into_a_run, _into_a_benchmark, _into_a_comparison])
+def test_what_a_killed_first_write_left_is_no_stranger(
+    tmp_path: Path, enter: Callable[[Path], None]
+) -> None:
+    enter(tmp_path)
+    (tmp_path / ".config.json.00000000.tmp").write_bytes(b"half")
+    enter(tmp_path)
+    (tmp_path / "thesis.tex").write_bytes(b"all of it")
+    with pytest.raises(TakenError):
+        enter(tmp_path)
+    assert (tmp_path / "thesis.tex").read_bytes() == b"all of it"

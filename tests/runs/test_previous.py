@@ -111,3 +111,26 @@ def test_a_reader_sees_one_run_or_the_other(
         assert left == {CONFIG, HEAD, REPORT, "notes.txt"}, n
     assert n > 40
     assert both == {"old", "new"}
+
+
+@pytest.mark.parametrize("way", ["as before", "resume", "overwrite"])
+def test_a_beginning_that_was_killed_is_no_obstacle(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    """Also at the renaming of the config, which makes the folder a run."""
+
+    def beginning() -> None:
+        RunFolder.begin(path, resume=False, overwrite=False).write(CONFIG, "run = 'new'\n")
+
+    kills = 0
+    for n in range(1, 100):
+        path = tmp_path / str(n) / "run"
+        killed, _ = killed_at(n, beginning, monkeypatch)
+        kills += killed
+        again = RunFolder.begin(path, resume=way == "resume", overwrite=way == "overwrite")
+        again.write(CONFIG, "run = 'again'\n")
+        assert RunFolder.open(path).read_config() == {"run": "again"}
+        assert [entry.name for entry in path.iterdir()] == [CONFIG]
+        if not killed:
+            break
+    assert kills > 4

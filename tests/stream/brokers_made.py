@@ -78,6 +78,10 @@ def redis_server(folder: Path) -> Iterator[Server]:
         server.kill()
 
 
+# Saved at each change, so that a kill of the broker loses nothing.
+MOSQUITTO = "autosave_interval 1\nautosave_on_changes true\n"
+
+
 @contextlib.contextmanager
 def mosquitto(folder: Path) -> Iterator[Server]:
     pytest.importorskip("paho.mqtt")
@@ -85,8 +89,7 @@ def mosquitto(folder: Path) -> Iterator[Server]:
     settings = folder / "mosquitto.conf"
     settings.write_text(
         f"listener {port} 127.0.0.1\nallow_anonymous true\npersistence true\n"
-        f"persistence_location {folder}/\nautosave_interval 1\nautosave_on_changes true\n"
-        "max_queued_messages 100000\nuser root\n"
+        f"persistence_location {folder}/\nmax_queued_messages 100000\nuser root\n{MOSQUITTO}"
     )
     server = Server([found("mosquitto"), "-c", str(settings)], port, folder / "mosquitto.log")
     try:

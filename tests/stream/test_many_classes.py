@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -71,7 +72,7 @@ def test_on_a_full_disk_none_is_answered_twice(
 
     def full(records: Sequence[object]) -> int:
         if not left[0]:
-            raise JournalFullError("no room")
+            raise JournalFullError(errno.ENOSPC, "no room")
         left[0] -= 1
         return append(records)  # type: ignore[arg-type]
 

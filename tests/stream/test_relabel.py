@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 from pathlib import Path
 
@@ -9,8 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from edgetransfer.cli.main import main
 from edgetransfer.errors import RunFolderError, UsageError
 from edgetransfer.stream import LearningSettings, check, relabel, rollback
+from edgetransfer.stream.keeping import journal
 from edgetransfer.stream.keeping.checkpoints import CheckpointFolder
 from edgetransfer.stream.keeping.journal import segments
 from tests.stream.test_statistics_learner import blob, by_name, opened
@@ -97,3 +100,30 @@ def test_what_cannot_be_is_said_and_changes_nothing(tmp_path: Path) -> None:
     steps.close()
     with pytest.raises(UsageError, match="--learner replay"):
         relabel(tmp_path / "steps", ["s1"], "class 2")
+
+
+@pytest.mark.parametrize("full", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
+def test_a_full_disk_is_said_with_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], full: int
+) -> None:
+    """Whoever does not wait for room: it is an error of the system's, and nothing was changed."""
+    durable = opened(tmp_path / "run")
+    durable.accept([blob(i) for i in range(30)])
+    durable.close()
+    before = {path: path.read_bytes() for path in (tmp_path / "run" / "journal").iterdir()}
+
+    def refuse(*_: object) -> None:
+        raise OSError(full, "no room")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(journal, "write_all", refuse)
+        with pytest.raises(OSError, match="no room") as error:
+            relabel(tmp_path / "run", ["s1"], "class 2")
+        assert str(error.value.filename).endswith(journal.SUFFIX)
+        assert main(["relabel", str(tmp_path / "run"), "--id", "s1", "--to", "class 2"]) == 1
+    said = capsys.readouterr().err
+    assert f"error: {error.value.filename}: " in said
+    assert "Traceback" not in said
+    assert check(tmp_path / "run").findings == ()
+    assert before == {path: path.read_bytes() for path in before}
+    assert relabel(tmp_path / "run", ["s1"], "class 2")["changed"] == 1

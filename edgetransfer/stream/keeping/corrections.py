@@ -41,7 +41,7 @@ def corrected(durable: DurableLearner, offer: Offer) -> Receipt:
         return Receipt(id=offer.id, status="rejected", reason=str(error))
     except OSError as error:
         if error.errno in FULL:
-            raise JournalFullError(str(error)) from error
+            raise JournalFullError.of(error) from error
         raise
 
 

@@ -26,8 +26,13 @@ _SEGMENT = re.compile(r"\d{20}\.log")
 FULL = frozenset([errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
 
 
-class JournalFullError(Exception):
+class JournalFullError(OSError):
     """There is no room on the disk; what was written before is whole."""
+
+    @classmethod
+    def of(cls, error: OSError) -> JournalFullError:
+        """The same of an error of the system, with its file."""
+        return cls(error.errno, error.strerror, error.filename)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,7 +145,7 @@ class Journal:
                     os.ftruncate(self._file, self._size)
                     os.lseek(self._file, self._size, os.SEEK_SET)
             if error.errno in FULL:
-                raise JournalFullError(str(error)) from error
+                raise JournalFullError.of(error) from error
             raise
         self._size += len(data)
         self._total += len(data)

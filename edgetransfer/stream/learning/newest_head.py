@@ -3,6 +3,7 @@
 A solution takes tens of milliseconds, whatever was learned since the last one. So it is made in a
 thread of its own, a few times a second while samples come and not at all while none do; what it
 takes of the processor is bounded, and so is how old a head can be that somebody is answered by.
+Once no sample comes any more, the head becomes the very one that a stop would save.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ SHARE = 10  # of the time, that solutions take at most, but for `MOST`
 SLOW = 3  # and of the time that they take where that is long: thousands of classes
 BEHIND = 32  # samples that a head may lack; of a faster stream, who asks for it solves it
 USUAL = 0.1  # seconds of a solution; a head may lack more samples where it takes longer
+REST = 1.0  # seconds without a sample, and `SHARE` times what it took last, before it is settled
 
 
 class NewestHead:
@@ -31,15 +33,26 @@ class NewestHead:
     prepare
         What may take longer, and is done beside solutions, in a thread of its own, one at a time:
         samples that come meanwhile are in the heads as soon as ever.
+    settle
+        Makes the head that is saved in the end; called there too, once nothing changes.
     """
 
-    def __init__(self, solve: Callable[[], LinearHead], prepare: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        solve: Callable[[], LinearHead],
+        prepare: Callable[[], None],
+        settle: Callable[[], LinearHead],
+    ) -> None:
         self._solve = solve
         self._prepare = prepare
+        self._settle = settle
         self._head: LinearHead | None = None
         self._solving = Lock()
         self._changed = Condition()
         self._lacks = 0  # changes that the head does not know of
+        self._solutions = 0
+        self._settling = -1  # that solution, or what came of it; -1 for none
+        self._settling_took = 0.0  # seconds of processor
         self._closed = False
         # Seconds of processor: how long one waits for it on a busy machine says nothing.
         self._took: deque[float] = deque([0.0] * 3, maxlen=3)
@@ -90,6 +103,7 @@ class NewestHead:
             self._lacks = 0
         begun = thread_time()
         self._head = self._solve()
+        self._solutions += 1
         self._took.append(thread_time() - begun)
         return self._head
 
@@ -97,8 +111,11 @@ class NewestHead:
         begun = 0.0
         while True:
             with self._changed:
-                while not self._closed and not self._lacks:
-                    self._changed.wait()
+                settled = self._settling == self._solutions
+                rest = max(REST, SHARE * self._settling_took)
+                if not self._changed.wait_for(self._has_news, None if settled else rest):
+                    self._beside(self._settled)
+                    continue
                 took = min(self._took)
                 due = begun + max(min(max(SHARE * took, LEAST), MOST), SLOW * took)
                 while not self._closed and (pause := due - monotonic()) > 0:
@@ -107,17 +124,35 @@ class NewestHead:
                     return
             begun = monotonic()
             try:
-                if self._preparing is None or not self._preparing.is_alive():
-                    self._preparing = Thread(
-                        target=self._prepared, name="edgetransfer-choose", daemon=True
-                    )
-                    self._preparing.start()
+                self._beside(self._prepared)
                 with self._solving:
                     if self._lacks:
                         self._made()
             except BaseException as error:  # raised where the head is asked for
                 self._error = error
                 return
+
+    def _has_news(self) -> bool:
+        return self._closed or self._lacks > 0
+
+    def _beside(self, work: Callable[[], None]) -> None:
+        """Begin it in the thread for what takes longer, unless that is at work."""
+        if self._preparing is None or not self._preparing.is_alive():
+            self._preparing = Thread(target=work, name="edgetransfer-choose", daemon=True)
+            self._preparing.start()
+
+    def _settled(self) -> None:
+        self._settling = known = self._solutions
+        begun = thread_time()
+        try:
+            head = self._settle()
+        except BaseException as error:  # raised where the head is asked for
+            self._error = error
+            return
+        self._settling_took = thread_time() - begun
+        with self._changed:
+            if known == self._solutions and not self._lacks:
+                self._head = head
 
     def _prepared(self) -> None:
         try:

@@ -34,7 +34,7 @@ class SolvedHeads:
         self._solver = StatisticsSolver(map=memory.map)
         self._choice: tuple[Choice, int] | None = None  # and for how many samples
         self._solved: tuple[int, LinearHead] | None = None
-        self._newest = NewestHead(self._quickly_solved, self._choose_anew)
+        self._newest = NewestHead(self._quickly_solved, self._choose_anew, self.exact)
 
     def exact(self) -> LinearHead:
         """The head of all that is remembered, chosen among all candidates."""
@@ -61,7 +61,7 @@ class SolvedHeads:
         return head
 
     def newest(self) -> LinearHead:
-        """The head to predict by: as above, or a fraction of a second older."""
+        """The head to predict by: as above, or a fraction of a second older while samples come."""
         if not self._memory.by_class.any():
             return LinearHead.empty(self._dimension)
         return self._newest.get()
