@@ -65,6 +65,7 @@ class Trial:
         self._old_run = self._run_state()
         done = stage.commands.run(*scene.argv(stage.world))
         assert done.status == 0, done.said
+        assert done.calls > 0, "it writes nothing"
         self.calls = done.calls
         self._new = outcome(self._work, scene.makes)
         self._new_run = self._run_state()

@@ -221,13 +221,8 @@ SCENES = (
         makes=("sorted",),
     ),
     Scene(
-        name="compact",
-        argv=lambda w: ("compact", w.small, "--out", w.work / "compact.onnx"),
-        makes=("compact.onnx", "compact.toml"),
-    ),
-    Scene(
         name="import --overwrite",
-        before=(lambda w: ("compact", w.small, "--out", w.work / "taken.onnx"),),
+        before=(lambda w: ("import", w.small, "--out", w.work / "taken.onnx"),),
         argv=lambda w: ("import", w.dense, "--out", w.work / "taken.onnx", "--overwrite"),
         makes=("taken.onnx", "taken.toml"),
     ),
