@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgetransfer.masked.native import LANES
+from edgetransfer.reprs import short_repr
 
 Places = NDArray[np.int64]
 FIRST_CACHE = 24 * 1024  # bytes of inputs that a strip's products may go through again and again
@@ -40,6 +41,8 @@ class Window:
     dilations: tuple[int, int] = (1, 1)
     begins: tuple[int, int] = (0, 0)
     ends: tuple[int, int] = (0, 0)
+
+    __repr__ = short_repr
 
     def padded(self, size: tuple[int, int]) -> tuple[int, int]:
         """The size of a map with its zeros."""

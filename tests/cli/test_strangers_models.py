@@ -36,6 +36,8 @@ CALLS = {
     "compact": "{} --out out.onnx",
     "benchmark": "--baseline {} --backbone net.onnx --data photos --out out",
     "benchmark --backbone": "--baseline net.onnx --backbone {} --data photos --out out",
+    "analyse": "{} --data photos",
+    "analyse --one-shot": "{} --data photos --one-shot 0.5",
     "compare": "--baseline {} --backbone net.onnx --data photos --out out",
     "compare --backbone": "--baseline net.onnx --backbone {} --data photos --out out",
     "tune": "{}",
