@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 
 RECORD, STAGE, ASIDE = "pending.json", ".pending", "set-aside"
 FORMAT = "edgetransfer-pending-1"
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]*(/[A-Za-z0-9][A-Za-z0-9.-]*)?")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)?")
 
 
 @dataclass(frozen=True, kw_only=True)

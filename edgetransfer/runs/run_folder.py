@@ -25,13 +25,13 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from edgetransfer.atomic import is_leftover, remove_leftovers, write_atomically
+from edgetransfer.atomic import is_leftover, remove_folder, remove_leftovers, write_atomically
 from edgetransfer.errors import RunFolderError, TakenError
 from edgetransfer.names import json_text, readable
 from edgetransfer.runs.json_values import finite
 from edgetransfer.runs.owning import NAME as LOCK
 from edgetransfer.runs.owning import is_empty, make_folder
-from edgetransfer.runs.pending import finish_before_reading
+from edgetransfer.runs.pending import RECORD, STAGE, finish_before_reading
 from edgetransfer.runs.previous import (
     drop,
     give_back,
@@ -84,6 +84,8 @@ class RunFolder:
         run = cls(path)
         run._check()
         remove_leftovers(path)
+        if not (path / RECORD).exists():
+            remove_folder(path / STAGE)  # of a change that was killed before it counted
         if path.is_dir() and not is_empty(path):
             run.give_back()
             if run.has_results and not resume and not overwrite:
@@ -122,7 +124,8 @@ class RunFolder:
         if not path.is_dir():
             return
         refuse_strange_entries(path)
-        odd = {entry.name for entry in path.iterdir() if not is_leftover(entry.name)} - {LOCK}
+        odd = {entry.name for entry in path.iterdir() if not is_leftover(entry.name)}
+        odd -= {LOCK, STAGE}
         if passing is not None:
             odd -= {entry.name for entry in path.glob(passing)}
         if odd and not self.is_run and not is_kept(path):

@@ -17,6 +17,8 @@ from edgetransfer.jobs.exporting.checking import Evidence, Verified, check_parts
 from edgetransfer.jobs.exporting.model_card import model_card
 from edgetransfer.merging import is_merged
 from edgetransfer.runs import RunFolder
+from edgetransfer.runs.pending import Staged, finish_before_reading
+from edgetransfer.runs.run_entries import refuse_strange_entries
 from edgetransfer.runs.run_folder import BACKBONE, CARD, CONFIG, HEAD, REPORT
 from edgetransfer.train.opened_run import UNKNOWN_BELOW, OpenedRun, open_run
 
@@ -33,6 +35,9 @@ def check_folder(out: Path) -> None:
     TakenError
         If a file is in the way, or a folder that is not empty.
     """
+    if out.is_dir():  # perhaps of an export that was cut off, with all of it on disk
+        refuse_strange_entries(out)
+        finish_before_reading(out)
     RunFolder.check(out)
     if out.is_dir() and RunFolder(out).has_results:
         raise TakenError(f"{out}: holds a run already; choose another --out")
@@ -81,12 +86,14 @@ def write_folder(
             whole=whole,
         )
         staged.write(README, card)
-        exported = RunFolder.begin(out, resume=False, overwrite=False)
-        # The config comes last: it makes a run of a folder.
-        for name in sorted(
-            (path.name for path in staged.path.iterdir()), key=lambda name: name == CONFIG
-        ):
-            exported.write(name, staged.file(name).read_bytes())
+        RunFolder.begin(out, resume=False, overwrite=False)
+        # All of them or none, whatever happens; the config last: it makes a run of a folder.
+        with Staged(out) as exported:
+            for name in sorted(
+                (path.name for path in staged.path.iterdir()), key=lambda name: name == CONFIG
+            ):
+                exported.write(name, staged.file(name).read_bytes())
+            exported.commit("export", remove=(), aside=None)
     return verified
 
 

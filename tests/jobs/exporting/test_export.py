@@ -18,6 +18,7 @@ from edgetransfer.data import find_images
 from edgetransfer.errors import BackboneError, EdgeTransferError, TakenError, UsageError
 from edgetransfer.images import SUFFIXES
 from edgetransfer.jobs.exporting import job
+from edgetransfer.runs import pending
 from edgetransfer.stream import OnlineLearner, StreamSettings, run_stream
 from edgetransfer.train.opened_run import open_run
 from tests.graphs_made import tiny
@@ -196,6 +197,35 @@ def test_what_is_there_is_never_replaced(run: Path, tmp_path: Path) -> None:
     assert (tmp_path / "a.onnx").read_bytes() == b"mine"
     assert (tmp_path / "other" / "predict_onnx.py").read_text() == "mine"
     assert [path.name for path in (tmp_path / "full").iterdir()] == ["mine"]
+
+
+@pytest.mark.parametrize("cut", ["before", "after"])
+def test_a_folder_that_was_cut_off_is_made_by_the_next_call(
+    cut: str, run: Path, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All of it is there or none: a kill before it counts leaves nothing in the way."""
+    out = tmp_path / "given"
+
+    class Killed(BaseException):
+        pass
+
+    def kill(*_: object) -> None:
+        raise Killed
+
+    step = "_encoded" if cut == "before" else "finish"
+    with monkeypatch.context() as patch:
+        patch.setattr(pending, step, kill)
+        patch.setattr(pending.Staged, "__exit__", lambda *_: None)  # as a kill would
+        with pytest.raises(Killed):
+            export(run, out)
+    assert not (out / "config.toml").exists()
+    if cut == "before":
+        export(run, out)
+    else:
+        with pytest.raises(TakenError, match="holds a run already"):
+            export(run, out)
+    np.testing.assert_allclose(predicted(out, photos), predicted(run, photos), atol=1e-5)
+    assert not any(path.name.startswith((".", "pending")) for path in out.iterdir())
 
 
 def test_what_cannot_be_exported_or_predicted_by_is_said(
