@@ -165,9 +165,9 @@ def finish(run: Path) -> str | None:
     for folder in touched:
         if folder.exists():
             sync_folder(folder)
+    remove_folder(stage)  # before the record: what is left of it nobody would look for
     record.unlink()
     sync_folder(run)
-    remove_folder(stage)
     return change.what
 
 
