@@ -15,7 +15,7 @@ from edgetransfer.heads import LinearHead
 from edgetransfer.reports.train import AnyTrainingRecord
 from edgetransfer.runs import RunFolder
 from edgetransfer.runs.owning import owned
-from edgetransfer.runs.run_folder import HEAD
+from edgetransfer.runs.run_folder import CHECKPOINT, HEAD
 from edgetransfer.train.inputs import changed_inputs
 
 logger = logging.getLogger(__name__)
@@ -102,6 +102,7 @@ def _entered(
         for text in doubts:
             logger.warning("%s", text)
         return EnteredRun(run=run, doubts=doubts)
+    run.file(CHECKPOINT).unlink(missing_ok=True)  # of one that was killed as it ended
     if changed is None:
         logger.info("%s: this run is finished already", path)
         return EnteredRun(run=run, finished=finished)
