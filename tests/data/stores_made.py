@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.photos import write_photos
+
 pa = pytest.importorskip("pyarrow")
 pq = pytest.importorskip("pyarrow.parquet")
 
@@ -172,3 +174,21 @@ FORMS = {
     "tables far away": partial(in_memory, structures),
     "manifest of addresses": addresses,
 }
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    root = tmp_path_factory.mktemp("data") / "photos"
+    for seed, (split, n) in enumerate(SPLITS.items()):
+        write_photos(root / split, n, seed)
+    return root
+
+
+def with_rows(out, change, name="photos.parquet", schema=None):
+    rows = [
+        {"id": f"n{i}", "image": b"x%d" % i, "label": "ab"[i % 2], "split": "train"}
+        for i in range(6)
+    ]
+    rows = change(rows)
+    pq.write_table(pa.Table.from_pylist(rows, schema), out / name)
+    return out / name

@@ -11,39 +11,25 @@ from contextlib import closing
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from types import SimpleNamespace
 
-import numpy as np
 import pytest
 
-from edgetransfer import PhotoFeatures, features
 from edgetransfer.data import load_data
 from edgetransfer.data.stores.shelf import Shelf
-from edgetransfer.data.streams import DataSetSource, HuggingFaceSource
 from edgetransfer.errors import DataError, EdgeTransferError, UsageError
 from edgetransfer.images import SUFFIXES
-from tests.data.stores_made import (
+from tests.data.stores_made import (  # noqa: F401
     FORMS,
-    SPLITS,
     arrow,
+    folder,
     parquet,
-    rows_of,
-    structures,
     tarred,
+    with_rows,
     zipped,
 )
-from tests.photos import backbone, write_photos  # noqa: F401
 
 pa = pytest.importorskip("pyarrow")
 pq = pytest.importorskip("pyarrow.parquet")
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    root = tmp_path_factory.mktemp("data") / "photos"
-    for seed, (split, n) in enumerate(SPLITS.items()):
-        write_photos(root / split, n, seed)
-    return root
 
 
 def seen(data):
@@ -56,11 +42,11 @@ def seen(data):
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_the_same_photos_in_every_form(form, folder, tmp_path):
+def test_the_same_photos_in_every_form(form, folder, tmp_path):  # noqa: F811
     assert seen(FORMS[form](folder, tmp_path)) == seen(folder)
 
 
-def served(folder):
+def served(folder):  # noqa: F811
     handler = partial(SimpleHTTPRequestHandler, directory=str(folder))
     handler.func.log_message = lambda *_: None
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
@@ -69,8 +55,8 @@ def served(folder):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("make", [lambda folder, _out: folder, zipped, parquet])
-def test_over_http(make, folder, tmp_path):
+@pytest.mark.parametrize("make", [lambda folder, _out: folder, zipped, parquet])  # noqa: F811
+def test_over_http(make, folder, tmp_path):  # noqa: F811
     pytest.importorskip("fsspec")
     pytest.importorskip("aiohttp")
     made = make(folder, tmp_path)
@@ -86,7 +72,7 @@ def test_over_http(make, folder, tmp_path):
 
 
 @pytest.mark.slow
-def test_over_s3(folder, tmp_path, monkeypatch):
+def test_over_s3(folder, tmp_path, monkeypatch):  # noqa: F811
     pytest.importorskip("s3fs")
     moto = pytest.importorskip("moto.server")
     import s3fs
@@ -127,7 +113,7 @@ def test_s3_without_credentials(monkeypatch, tmp_path):
 
 
 @pytest.mark.slow
-def test_over_gs(folder, tmp_path, monkeypatch):
+def test_over_gs(folder, tmp_path, monkeypatch):  # noqa: F811
     """Google's storage, as an emulator of it serves it on the loopback address."""
     monkeypatch.setenv("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")  # gRPC: it has none
     pytest.importorskip("gcsfs")
@@ -157,16 +143,6 @@ def cut(path):
     content = path.read_bytes()
     path.write_bytes(content[: 2 * len(content) // 3])
     return path
-
-
-def with_rows(out, change, name="photos.parquet", schema=None):
-    rows = [
-        {"id": f"n{i}", "image": b"x%d" % i, "label": "ab"[i % 2], "split": "train"}
-        for i in range(6)
-    ]
-    rows = change(rows)
-    pq.write_table(pa.Table.from_pylist(rows, schema), out / name)
-    return out / name
 
 
 def torn_schema(_folder, out):
@@ -275,7 +251,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("case", BAD)
-def test_what_cannot_be_used_is_refused_by_name(case, folder, tmp_path):
+def test_what_cannot_be_used_is_refused_by_name(case, folder, tmp_path):  # noqa: F811
     make, message = BAD[case]
     with pytest.raises(EdgeTransferError, match=f"(?s){message}") as refused:
         load_data(make(folder, tmp_path), suffixes=SUFFIXES)
@@ -341,73 +317,3 @@ def test_a_row_group_of_a_gigabyte_takes_little_memory(tmp_path):
     rows, grown = map(int, done.stdout.split())
     assert rows == 64
     assert grown < 400 * 1024  # KiB
-
-
-def test_datasets_are_streamed_a_row_at_a_time(folder, tmp_path):
-    """Nothing is read that is not asked for; what is known is passed over; anew, the same."""
-    datasets = pytest.importorskip("datasets")
-    structures(folder, tmp_path)
-    source = HuggingFaceSource(f"{tmp_path}?split=train")
-    looked = []
-    read = datasets.iterable_dataset.IterableDataset.__iter__
-
-    def counted(self):
-        for row in read(self):
-            looked.append(row)
-            yield row
-
-    ledger = SimpleNamespace(known={"train#1"}.__contains__, open_for_label=lambda _id: False)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(datasets.iterable_dataset.IterableDataset, "__iter__", counted)
-        arrivals = source.arrivals(threading.Event(), ledger)
-        first = next(arrivals)
-        assert len(looked) == 1
-    found = [first, *arrivals]
-    wanted = [row for row in rows_of(folder) if row["split"] == "train"]
-    assert [a.id for a in found] == [f"train#{i}" for i in range(len(wanted)) if i != 1]
-    assert [(a.label, a.read()) for a in found] == [
-        (row["label"], row["image"]) for i, row in enumerate(wanted) if i != 1
-    ]
-    assert found == list(source.arrivals(threading.Event(), ledger))
-
-
-def test_rows_of_a_stream_that_cannot_be_used_are_named(folder, tmp_path):
-    pytest.importorskip("datasets")
-    with_rows(
-        tmp_path,
-        lambda rows: [rows[0] | {"label": "a\nb"}, rows[1] | {"label": None}, *rows[2:]],
-        "train.parquet",
-    )
-    ledger = SimpleNamespace(known=lambda _id: False, open_for_label=lambda _id: False)
-    found = list(HuggingFaceSource(str(tmp_path)).arrivals(threading.Event(), ledger))
-    assert [a.id for a in found] == [f"n{i}" for i in range(6)]
-    assert "line break" in found[0].problem
-    assert (found[1].label, found[1].problem) == (None, None)  # to be predicted
-
-
-@pytest.mark.parametrize("kind", ["mapping", "arrow"])
-def test_features_of_what_datasets_streams(kind, folder, backbone):  # noqa: F811
-    """`PhotoFeatures` in `IterableDataset.map`, as the docs have it."""
-    datasets = pytest.importorskip("datasets")
-    extract = PhotoFeatures(str(backbone), engine="onnxruntime")
-    rows = datasets.load_dataset(str(folder), split="train", streaming=True)
-    rows = rows.cast_column("image", datasets.Image(decode=False))
-    if kind == "arrow":
-        rows = rows.with_format("arrow")
-    found = list(rows.map(extract, batched=True, batch_size=3))
-    paths = [row["path"] for row in rows_of(folder) if row["split"] == "train"]
-    wanted = features(str(backbone), paths, engine="onnxruntime")
-    got = [row["feature"][0].as_py() if kind == "arrow" else row["feature"] for row in found]
-    assert np.array_equal(np.array(got, np.float32), wanted)
-
-
-def test_a_stream_of_any_of_them(folder, tmp_path):
-    source = DataSetSource(zipped(folder, tmp_path), suffixes=SUFFIXES)
-    known = {"train/red/000.png"}
-    ledger = SimpleNamespace(known=known.__contains__, open_for_label=lambda _id: False)
-    found = list(source.arrivals(threading.Event(), ledger))
-    assert [arrival.id for arrival in found] == [
-        row["id"] for row in rows_of(folder) if row["split"] == "train" and row["id"] not in known
-    ]
-    assert all(arrival.read() == (folder / arrival.id).read_bytes() for arrival in found)
-    assert found == list(source.arrivals(threading.Event(), ledger))
