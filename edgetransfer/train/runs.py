@@ -102,7 +102,8 @@ def _entered(
         for text in doubts:
             logger.warning("%s", text)
         return EnteredRun(run=run, doubts=doubts)
-    run.file(CHECKPOINT).unlink(missing_ok=True)  # of one that was killed as it ended
+    if command == "train":  # of one that was killed as it ended; a finetuning may be asked for it
+        run.file(CHECKPOINT).unlink(missing_ok=True)
     if changed is None:
         logger.info("%s: this run is finished already", path)
         return EnteredRun(run=run, finished=finished)
