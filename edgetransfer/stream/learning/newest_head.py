@@ -101,9 +101,9 @@ class NewestHead:
     def _made(self) -> LinearHead:
         with self._changed:
             self._lacks = 0
+            self._solutions += 1  # before it is made: no older head may take its place
         begun = thread_time()
         self._head = self._solve()
-        self._solutions += 1
         self._took.append(thread_time() - begun)
         return self._head
 
