@@ -3,7 +3,9 @@
 No labels and no head: the loss is the squared error at the feature tensor and at a few tensors
 inside, each relative to the dense tensor's own variation. The zeros stay where they are; weights,
 biases and batch-norm's scale and shift are trained by Adam, whose learning rate falls along a
-cosine to zero when the time is up. Where the processor multiplies bfloat16, layers compute in it
+cosine to zero when the time is up. What suits a network that lost much undoes what a good
+reconstruction has: where held-out features went further away, training goes back to the best state
+and on at a quarter of the rate. Where the processor multiplies bfloat16, layers compute in it
 while training, which fits more steps into the time; weights, sums of gradients and what is judged
 on held-out photos stay float32.
 """
@@ -37,7 +39,9 @@ LEARNING_RATE = 4e-4
 WARM_UP = 20  # steps until the whole rate: Adam's first ones are as long as the rate, whatever the
 # gradients, and the reconstruction that it starts from is better than what they lead to
 INNER_WEIGHT = 0.3  # of the inner tensors together, against the features' 1
-CHECKS = 8  # how often the held-out photos are looked at
+CHECKS = 16  # how often the held-out photos are looked at
+WORSE = 1.01  # times the least error so far: what a rate may lead to for a while
+STEP_BACK = 0.25  # of the rate, after it led further away
 CHECKPOINT = "refine.safetensors"
 
 Batches = Callable[[int], Iterator[Float32Array]]
@@ -132,6 +136,7 @@ class _Training:
         self.file = None if folder is None else folder / CHECKPOINT
         self.progress = progress
         self.spent, self.steps, self.images = 0.0, 0, 0
+        self.rate, self.fresh = LEARNING_RATE, 0  # steps since the optimiser began (anew)
         self.best: dict[str, Tensor] = {}
         self.before = self.after = math.inf
 
@@ -149,7 +154,8 @@ class _Training:
             self.spent, last = self.spent + now - last, now
             self.progress("refining", int(min(self.spent, self.seconds)), int(self.seconds))
             if self.spent >= checks[due]:
-                self._judge()
+                if self._judge() > WORSE * self.after:
+                    self._step_back()
                 self._save()
                 due = next((i for i, check in enumerate(checks) if check > self.spent), CHECKS)
                 last = monotonic()
@@ -166,8 +172,8 @@ class _Training:
 
     def _step(self, images: Tensor) -> None:
         done = min(1.0, self.spent / self.seconds)
-        warm = min(1.0, (self.steps + 1) / WARM_UP)
-        rate = LEARNING_RATE * warm * 0.5 * (1 + math.cos(math.pi * done))
+        warm = min(1.0, (self.fresh + 1) / WARM_UP)
+        rate = self.rate * warm * 0.5 * (1 + math.cos(math.pi * done))
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         with torch.no_grad():
@@ -181,8 +187,16 @@ class _Training:
         loss.backward()
         self.masks.mask_gradients()
         self.optimiser.step()
-        self.steps += 1
+        self.steps, self.fresh = self.steps + 1, self.fresh + 1
         self.images += len(images)
+
+    @torch.no_grad()
+    def _step_back(self) -> None:
+        for name, parameter in self.trained.items():
+            parameter.copy_(self.best[name])
+        self.optimiser.state.clear()
+        self.rate, self.fresh = STEP_BACK * self.rate, 0
+        logger.info("the features went further away: back to the best, and on more slowly")
 
     def _outputs(
         self, module: OnnxModule, images: Tensor, *, fast: bool = False
@@ -210,16 +224,25 @@ class _Training:
             return
         state: dict[str, Tensor] = {
             "progress": torch.tensor(
-                [self.spent, self.steps, self.images, self.before, self.after],
+                [
+                    self.spent,
+                    self.steps,
+                    self.images,
+                    self.before,
+                    self.after,
+                    self.rate,
+                    self.fresh,
+                ],
                 dtype=torch.float64,
             )
         }
         for name, parameter in self.trained.items():
-            moments = self.optimiser.state[parameter]
             state[f"now/{name}"] = parameter.detach()
             state[f"best/{name}"] = self.best[name]
-            state[f"first/{name}"] = moments["exp_avg"]
-            state[f"second/{name}"] = moments["exp_avg_sq"]
+            if self.fresh:
+                moments = self.optimiser.state[parameter]
+                state[f"first/{name}"] = moments["exp_avg"]
+                state[f"second/{name}"] = moments["exp_avg_sq"]
         write_atomically(self.file, save_tensors({k: v.contiguous() for k, v in state.items()}))
 
     @torch.no_grad()
@@ -228,20 +251,23 @@ class _Training:
             return False
         try:
             state = load_tensors(self.file.read_bytes())
-            spent, steps, images, self.before, self.after = state["progress"].tolist()
+            spent, steps, images, self.before, self.after, *pace = state["progress"].tolist()
+            self.rate, fresh = pace or (LEARNING_RATE, steps)  # older ones never went back
             for name, parameter in self.trained.items():
                 parameter.copy_(state[f"now/{name}"])
                 self.best[name] = state[f"best/{name}"].clone()
-                self.optimiser.state[parameter] = {
-                    "step": torch.tensor(float(steps)),
-                    "exp_avg": state[f"first/{name}"].clone(),
-                    "exp_avg_sq": state[f"second/{name}"].clone(),
-                }
+                if fresh:
+                    self.optimiser.state[parameter] = {
+                        "step": torch.tensor(float(fresh)),
+                        "exp_avg": state[f"first/{name}"].clone(),
+                        "exp_avg_sq": state[f"second/{name}"].clone(),
+                    }
         except Exception as error:
             raise EdgeTransferError(
                 f"{self.file}: the checkpoint cannot be read ({error}); start anew without --resume"
             ) from error
         self.spent, self.steps, self.images = spent, int(steps), int(images)
+        self.fresh = int(fresh)
         return True
 
 

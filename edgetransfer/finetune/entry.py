@@ -6,6 +6,7 @@ import importlib.util
 
 from edgetransfer.errors import EdgeTransferError
 from edgetransfer.reports.train import FinetuningRecord
+from edgetransfer.runs.begun_backbone import as_begun
 from edgetransfer.settings.finetune import FinetuneSettings
 from edgetransfer.train import LinearTraining
 from edgetransfer.types import Progress, no_progress
@@ -50,4 +51,6 @@ def finetune(
     require_torch()
     from edgetransfer.finetune.job import run_finetuning
 
+    if resume:
+        training = as_begun(training)
     return run_finetuning(training, own, resume=resume, overwrite=overwrite, progress=progress)

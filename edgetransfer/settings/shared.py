@@ -21,7 +21,9 @@ EngineName = Literal["auto", "sparse", "deepsparse", "openvino", "openvino-bf16"
 ENGINES: tuple[EngineName, ...] = get_args(EngineName)
 """What ``--engine`` takes; a test holds it against the registry, which is heavy."""
 
-DEFAULT_BACKBONE = "efficientnet-lite0-50"
+DEFAULT_BACKBONE = "efficientnet-lite0-192-50"
+FORMER_DEFAULTS = ("efficientnet-lite0-50", "tinyresnet-90")
+"""Runs that were begun with one of these go on with it."""
 MAX_BAD = 0.05
 TOP = 5
 

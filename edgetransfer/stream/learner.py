@@ -22,6 +22,7 @@ from edgetransfer.metrics import Accuracy, StageClock
 from edgetransfer.reports.shared import Accuracies
 from edgetransfer.runs import RunFolder
 from edgetransfer.runs.asking import LetterBox
+from edgetransfer.runs.begun_backbone import as_begun
 from edgetransfer.runs.owning import FolderOwner, make_folder
 from edgetransfer.settings.config import differs, dump, load
 from edgetransfer.settings.learning import LearningSettings
@@ -68,7 +69,7 @@ class OnlineLearner:
     """
 
     def __init__(self, settings: StreamSettings, *, eyes: Eyes | None = None) -> None:
-        self.settings = settings
+        self.settings = settings = as_begun(settings)
         opened = eyes if eyes is not None else open_eyes(settings)
         self.engine = opened.engine
         self._identity = opened.identity

@@ -12,6 +12,7 @@ from typing import cast
 from edgetransfer.data.streams import Source
 from edgetransfer.data.streams.arrivals import Reply, no_reply
 from edgetransfer.reports.stream import StreamRecord
+from edgetransfer.runs.begun_backbone import as_begun
 from edgetransfer.settings.stream import StreamSettings
 from edgetransfer.stream.beginning import Beginning, begin
 from edgetransfer.stream.full_disk import once_there_is_room
@@ -60,6 +61,7 @@ def run_stream(
     beginning = None if settings.from_run is None else Beginning.of(settings.from_run)
     if beginning is not None:
         settings = beginning.seen_alike(settings)
+    settings = as_begun(settings)
     if settings.nice:
         os.nice(settings.nice)
     with blas_on_one_thread():

@@ -11,6 +11,7 @@ from edgetransfer.errors import UsageError
 from edgetransfer.features.table_folder import is_table_folder
 from edgetransfer.reports.train import TrainingRecord
 from edgetransfer.runs import RunFolder
+from edgetransfer.runs.begun_backbone import as_begun
 from edgetransfer.settings.recipe import warning_of
 from edgetransfer.settings.train import LinearTraining
 from edgetransfer.train.finished_run import page_if_missing
@@ -63,6 +64,8 @@ def train_linear(
         settings = LinearTraining(**given)
     elif given:
         raise UsageError(f"give settings or {', '.join(given)}, not both")
+    if resume:
+        settings = as_begun(settings)
     if is_table_folder(settings.data):
         return train_on_tables(settings, resume=resume, overwrite=overwrite, progress=progress)
     departed = warning_of(settings.departures)

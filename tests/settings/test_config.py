@@ -161,7 +161,7 @@ def test_files_of_the_version_before_are_read_and_gone_on_with(tmp_path: Path) -
     assert {**dump(learning), **tomllib.loads(LEARNING)} == dump(learning)
     stream = StreamSettings(source="folder:in", out=tmp_path / "run", learning=learning, size=64)
     assert stream.to_config() == {
-        "backbone": "efficientnet-lite0-50",
+        "backbone": "efficientnet-lite0-192-50",
         "data": "folder:in",
         "out": str(tmp_path / "run"),
         "batch_size": 16,

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from threading import Condition, Lock, Thread
 from time import monotonic, thread_time
 
@@ -114,7 +115,9 @@ class NewestHead:
                 settled = self._settling == self._solutions
                 rest = max(REST, SHARE * self._settling_took)
                 if not self._changed.wait_for(self._has_news, None if settled else rest):
-                    self._beside(self._settled)
+                    known = self._solutions
+                    if self._beside(partial(self._settled, known)):
+                        self._settling = known  # here, so that it is not begun twice
                     continue
                 took = min(self._took)
                 due = begun + max(min(max(SHARE * took, LEAST), MOST), SLOW * took)
@@ -135,14 +138,15 @@ class NewestHead:
     def _has_news(self) -> bool:
         return self._closed or self._lacks > 0
 
-    def _beside(self, work: Callable[[], None]) -> None:
-        """Begin it in the thread for what takes longer, unless that is at work."""
-        if self._preparing is None or not self._preparing.is_alive():
-            self._preparing = Thread(target=work, name="edgetransfer-choose", daemon=True)
-            self._preparing.start()
+    def _beside(self, work: Callable[[], None]) -> bool:
+        """Begin it in the thread for what takes longer; False if that is at work."""
+        if self._preparing is not None and self._preparing.is_alive():
+            return False
+        self._preparing = Thread(target=work, name="edgetransfer-choose", daemon=True)
+        self._preparing.start()
+        return True
 
-    def _settled(self) -> None:
-        self._settling = known = self._solutions
+    def _settled(self, known: int) -> None:
         begun = thread_time()
         try:
             head = self._settle()
