@@ -40,6 +40,7 @@ MORE = {
     "README": "First steps",
     "examples/README": "Examples",
     "benchmarks/README": "Benchmarks",
+    "benchmarks/study/README": "A study of the paper",
     "ARCHITECTURE": "Architecture",
     "CONTRIBUTING": "Contributing",
     "CHANGELOG": "Changes",
