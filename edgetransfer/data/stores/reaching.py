@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +18,9 @@ from edgetransfer.names import readable
 from edgetransfer.paths import address_of
 
 TRIES = 3
+UNTRUSTED = "CERTIFICATE_VERIFY_FAILED"
 FIRST_PAUSE = 0.2  # seconds, four times as long before each further try
+_ADDRESS = re.compile(r"\w+://[^\s'\"<>]+")
 _EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs", "datasets": "datasets"}
 
 
@@ -45,15 +48,16 @@ def reaching(address: str) -> Iterator[None]:
     except FileNotFoundError as error:
         raise DataError(f"{shown(address)}: nothing is there") from error
     except Exception as error:  # each store has errors of its own
-        raise DataError(
-            f"{shown(address)}: cannot be read: {reason(error)}; check the address, the network "
-            "and the credentials"
-        ) from error
+        mend = "check the address, the network and the credentials"
+        if UNTRUSTED in str(error):
+            name = "AWS_CA_BUNDLE" if address.startswith("s3") else "SSL_CERT_FILE"
+            mend = f"if you trust it, {name}=CA.pem names who signed its certificate"
+        raise DataError(f"{shown(address)}: cannot be read: {reason(error)}; {mend}") from error
 
 
 def reason(error: BaseException) -> str:
-    """What an error of a foreign library says, in one line."""
-    lines = str(error).strip().splitlines()
+    """What an error of a foreign library says, in one line without what is secret in addresses."""
+    lines = _ADDRESS.sub(lambda found: shown(found[0]), str(error)).strip().splitlines()
     text = lines[0][:200] if lines else ""
     name = type(error).__name__
     return text if isinstance(error, OSError) and text else f"{name}: {text}" if text else name

@@ -76,6 +76,7 @@ class KafkaSource:
         self._ends: set[int] = set()
         self._partitions: set[int] = set()
         self._looked = 0.0
+        self._away = False
         self._consumer = self._opened(group)
 
     def _opened(self, group: str) -> Any:
@@ -124,6 +125,7 @@ class KafkaSource:
                 self._commit()
                 for message in consumer.consume(AT_ONCE, TICK):
                     if message.error() is None:
+                        self._is_there()
                         self._ends.discard(message.partition())
                         yield self._arrival(message)
                     elif message.error().code() == self._kafka.KafkaError._PARTITION_EOF:
@@ -189,5 +191,11 @@ class KafkaSource:
             )
 
     def _failed(self, error: Any) -> None:
-        if error.code() == self._kafka.KafkaError._ALL_BROKERS_DOWN:
+        if error.code() == self._kafka.KafkaError._ALL_BROKERS_DOWN and not self._away:
+            self._away = True
             logger.warning("%s: cannot be reached, and is waited for", self._address)
+
+    def _is_there(self) -> None:
+        if self._away:
+            self._away = False
+            logger.warning("%s: is back", self._address)
