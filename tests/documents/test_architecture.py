@@ -34,19 +34,3 @@ def test_every_room_has_a_layer() -> None:
     )
     named = set(re.findall(r"[a-z_]+", " ".join(layers)))
     assert rooms() <= named, rooms() - named
-
-
-def test_no_file_is_longer_than_a_reader_holds() -> None:
-    """A file of code has 350 lines at most; beyond that it has two ideas."""
-    roots = (
-        REPOSITORY / name for name in ("edgetransfer", "tests", "benchmarks", "docs", "examples")
-    )
-    files = [
-        path
-        for root in roots
-        for path in root.rglob("*")
-        if path.suffix in (".py", ".cpp", ".h", ".js", ".css")
-    ]
-    assert len(files) > 500
-    lines = {path: path.read_text("utf-8").count("\n") for path in files}
-    assert {path.name: count for path, count in lines.items() if count > 350} == {}
