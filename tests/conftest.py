@@ -13,11 +13,16 @@ import pytest
 from hypothesis import settings
 
 from tests.graphs_made import fill_light
+from tests.jitter import Jitter
 
 # Examples of each property; `make test-all` looks at more (HYPOTHESIS_PROFILE=thorough).
 settings.register_profile("fast", max_examples=25, deadline=None)
 settings.register_profile("thorough", max_examples=150, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fast"))
+
+# Threads that pause at random, to find what only seldom goes wrong; see tests/jitter.py.
+if seed := os.environ.get("EDGETRANSFER_TEST_JITTER"):
+    Jitter(int(seed)).start()
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from edgetransfer.heads.logistic import WIDTH
 from edgetransfer.heads.loss import FloatArray, SoftmaxLoss, residual
 from edgetransfer.heads.memory import check_descent_fits
 from edgetransfer.heads.selection import Honest, check_rows
-from edgetransfer.heads.softmax_fit import SoftmaxProblem, Solution
+from edgetransfer.heads.softmax_fit import Curvature, SoftmaxProblem, Solution
 from edgetransfer.heads.spectrum import PRECISE, Spectrum
 from edgetransfer.reprs import short_repr
 from edgetransfer.types import Float32Array, IntArray, Progress, no_progress
@@ -24,12 +24,14 @@ from edgetransfer.types import Float32Array, IntArray, Progress, no_progress
 logger = logging.getLogger(__name__)
 
 SOME = 2  # folds
-DECADES = (-2, -4, -6, -8, -10, -12)  # halves of one
+USUAL, WEAKEST, STRONGEST = -6, -13, -1  # strengths, in halves of a decade
 WITHOUT_CHOICE = 1e-3  # where there is nothing to hold out
 TRIAL_ITERATIONS = 300
 TRIAL_GAP = 1e-3  # of a fold's loss: how near it comes to its minimum
-WORTH_IT = 0.99  # of the best loss so far: what a weaker penalty must reach to go on
+WORTH_IT = 0.995  # of the best loss so far: what a weaker penalty must reach to go on
+KNOWS = 0.9  # of the loss of knowing nothing: below it a head has learned something
 AS_GOOD = 1.005  # times the least loss: the strongest of these is taken
+WORTH_KEEPING = 1 << 20  # weights up to which what a fold learned of the curvature is kept
 # Multiply-adds of one product below which threads cost linear algebra more than they bring:
 # on two cores 3,030 x 1,024 features and 101 classes took 28 s with two threads, 18 s with one.
 WORTH_THREADS = 10**9
@@ -109,13 +111,13 @@ class LBFGSSolver:
         """Fit a head to (N, D) features and (N,) labels.
 
         ``seed`` decides the folds by which the strength is chosen; ``threads`` fit them at once,
-        and change no bit.
+        take the halves of all rows, and change no bit.
         """
         from threadpoolctl import threadpool_limits
 
         check_rows(features, labels, len(classes))
         n, dimension = features.shape
-        check_descent_fits(n, dimension, len(classes), pairs=MEMORY, at_once=threads)
+        check_descent_fits(n, dimension, len(classes), pairs=MEMORY, at_once=max(threads, SOME))
         # Beside other work a second thread of linear algebra costs more than it brings.
         small = features.size * len(classes) < WORTH_THREADS
         with threadpool_limits(limits=1 if small else None):
@@ -143,7 +145,7 @@ class LBFGSSolver:
             l2, start = choice.l2, choice.start
             tried = choice.tried
             honest = Honest(logits=choice.left_out, labels=labels, method=f"{FOLDS}-fold")
-        solution = self._minimised(spectrum, features, l2, start)
+        solution = self._minimised(spectrum, features, l2, start, threads)
         weights = spectrum.basis @ solution.weights
         bias = solution.bias - spectrum.mean @ weights
         head = LinearHead(
@@ -160,20 +162,25 @@ class LBFGSSolver:
         )
 
     def _minimised(
-        self, spectrum: Spectrum, features: Float32Array, l2: float, start: Solution | None
+        self,
+        spectrum: Spectrum,
+        features: Float32Array,
+        l2: float,
+        start: Solution | None,
+        threads: int,
     ) -> Solution:
         """In float32 as far as that goes; where it is not far enough, from there in float64."""
         rows, labels = spectrum.rows, spectrum.labels
         solution = start
         if rows.dtype == np.float32 or not self.precise:
-            quick = _problem(spectrum, rows.astype(np.float32, copy=False), labels)
+            quick = _problem(spectrum, rows.astype(np.float32, copy=False), labels, threads)
             solution = quick.minimise(
                 l2, start, max_iterations=self.max_iterations, tolerance=self.tolerance
             )
             if solution.finished or not self.precise:
                 return solution
             rows = spectrum.exact_rows(features)
-        return _problem(spectrum, rows, labels).minimise(
+        return _problem(spectrum, rows, labels, threads).minimise(
             l2, solution, max_iterations=self.max_iterations, tolerance=self.tolerance
         )
 
@@ -181,10 +188,10 @@ class LBFGSSolver:
 class _Choice:
     """The penalty with the least cross-entropy on samples that were left out, fold by fold.
 
-    Strengths go from strong to weak, each fold starting from its own last solution, until that
-    brings nothing any more; then the half-decades beside the best are tried. Of strengths that
-    are as good the strongest is taken. Where there are many numbers it is chosen in some of the
-    folds, and all others are left out at that strength alone.
+    From a usual strength by half decades to weaker ones, each fold going on from its own last
+    solution, until that brings nothing any more; to stronger ones where it brought nothing at all.
+    Of strengths that are as good the strongest is taken. Where there are many numbers it is chosen
+    in some of the folds, and all others are left out at that strength alone.
     """
 
     def __init__(
@@ -192,19 +199,28 @@ class _Choice:
     ) -> None:
         some = SOME if spectrum.rows.size > PRECISE else FOLDS
         looked_in = _Folds(spectrum, folds, range(some), threads)
-        total = len(DECADES) + 2
-        least = np.inf
-        for done, halves in enumerate(DECADES):
-            progress("choosing l2", done, total)
-            score = looked_in.score(strength(halves))
-            if score > WORTH_IT * least:
+        total = USUAL - WEAKEST + 2
+        tried = self.tried = looked_in.tried
+        ignorance = np.log(len(spectrum.counts))
+
+        def look(halves: int) -> float:
+            progress("choosing l2", len(tried), max(total, len(tried) + 1))
+            return looked_in.score(strength(halves))
+
+        least = look(USUAL)
+        halves = USUAL
+        while halves > WEAKEST:
+            halves -= 1
+            score = look(halves)
+            # Far too strong a penalty hides all that a weaker one brings.
+            if score > (WORTH_IT if least < KNOWS * ignorance else 1) * least:
                 break
             least = score
-        tried = self.tried = looked_in.tried
-        best = min(DECADES[: len(tried)], key=lambda halves: tried[strength(halves)])
-        for halves in (best + 1, best - 1):
-            progress("choosing l2", len(tried), total)
-            looked_in.score(strength(halves))
+        if least == tried[strength(USUAL)]:
+            halves = USUAL
+            while halves < STRONGEST and look(halves + 1) <= AS_GOOD * least:
+                halves += 1
+                least = min(tried.values())
         least = min(tried.values())
         self.l2 = max(l2 for l2, loss in tried.items() if loss <= AS_GOOD * least)
         all_folds = looked_in
@@ -234,6 +250,7 @@ class _Folds:
     def __init__(self, spectrum: Spectrum, folds: IntArray, which: range, threads: int) -> None:
         self.tried: dict[float, float] = {}
         self.solutions: dict[float, list[Solution]] = {}
+        self._curvatures: dict[int, Curvature] = {}  # of each fold, at its last strength
         self._labels, self._n_classes = spectrum.labels, len(spectrum.counts)
         self._folds, self._which, self._threads = folds, which, threads
         self._spectrum = spectrum
@@ -243,17 +260,26 @@ class _Folds:
         """The cross-entropy on left-out samples; starts from ``others`` if there is none here."""
         known = self if self.solutions or others is None else others
         starts: dict[int, Solution] = {}
+        near = np.nan
         if known.solutions:
             near = min(known.solutions, key=lambda other: abs(np.log(other / l2)))
             # Of its own fold alone: any other has seen the samples that are left out.
             starts = dict(zip(known._which, known.solutions[near], strict=True))
 
         def fit(fold: int) -> Solution:
-            inside, start = np.flatnonzero(self._folds != fold), starts.get(fold)
+            start = starts.get(fold)
+            if start is not None and near == l2:
+                return start
+            inside = np.flatnonzero(self._folds != fold)
             rows, labels = self._rows[inside], self._labels[inside]
             if start is None and rows.shape[1] > WIDTH:
                 start = self._minimised(rows[:, -WIDTH:], labels, l2, None)
-            return self._minimised(rows, labels, l2, start)
+            elif start is not None:
+                start = replace(start, curvature=known._curvatures.get(fold))
+            solution = self._minimised(rows, labels, l2, start)
+            if solution.weights.size <= WORTH_KEEPING and solution.curvature is not None:
+                self._curvatures[fold] = solution.curvature
+            return replace(solution, curvature=None)
 
         with ThreadPoolExecutor(self._threads) as pool:
             self.solutions[l2] = list(pool.map(fit, self._which))
@@ -284,10 +310,13 @@ def strength(halves: int) -> float:
     return float(10.0 ** (halves / 2))
 
 
-def _problem(spectrum: Spectrum, rows: FloatArray, labels: IntArray) -> SoftmaxProblem:
+def _problem(
+    spectrum: Spectrum, rows: FloatArray, labels: IntArray, threads: int = 1
+) -> SoftmaxProblem:
     return SoftmaxProblem(
         rows=rows,
         labels=labels,
         variances=spectrum.values[-rows.shape[1] :] / len(spectrum.labels),
         n_classes=len(spectrum.counts),
+        threads=threads,
     )

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from edgetransfer.heads.loss import FloatArray
-from edgetransfer.heads.planes import Float64Array
 
 MEMORY = 10  # pairs of steps and changes of the gradient
 ENOUGH = 1e-4  # of the decrease that the slope promises (Armijo)
@@ -18,14 +18,50 @@ ROUNDING = 4  # units in the last place of a value, by which it may seem to grow
 Evaluate = Callable[[FloatArray], tuple[float, FloatArray]]
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Pair:
+    """A step, (n,), and how it changed the gradient, (n,); their product is above zero."""
+
+    step: FloatArray
+    change: FloatArray
+
+    @property
+    def curvature(self) -> float:
+        """Along the step, times the square of its length."""
+        return float(np.dot(self.step, self.change))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Minimum:
+    """What was found.
+
+    Parameters
+    ----------
+    at
+        (n,), where.
+    iterations
+        How many it took.
+    finished
+        Whether it will do.
+    pairs
+        The last ones, oldest first: what is known of the curvature there.
+    """
+
+    at: FloatArray
+    iterations: int
+    finished: bool
+    pairs: Sequence[Pair]
+
+
 def minimised(
     evaluate: Evaluate,
     first: FloatArray,
     *,
     max_iterations: int,
     finished: Callable[[FloatArray, float, FloatArray], bool],
-) -> tuple[FloatArray, int, bool]:
-    """The minimiser of a convex function, the iterations taken, and whether it will do.
+    pairs: Sequence[Pair] = (),
+) -> Minimum:
+    """The minimiser of a convex function.
 
     Nocedal & Wright, "Numerical optimization" (2006), algorithm 7.5. Ends where no step makes the
     value smaller, too.
@@ -38,54 +74,51 @@ def minimised(
         (n,) unknowns to begin from.
     finished
         Of unknowns, value and gradient, whether they will do.
+    pairs
+        What is known of the curvature to begin with, oldest first.
     """
     at = first
     value, gradient = evaluate(at)
-    steps = np.empty((MEMORY, len(at)), at.dtype)
-    changes = np.empty_like(steps)
-    curvatures: Float64Array = np.zeros(MEMORY)
-    kept = 0
+    kept = [(pair, pair.curvature) for pair in pairs]
     for iteration in range(max_iterations):
         if finished(at, value, gradient):
-            return at, iteration, True
-        newest_first = [(kept - 1 - back) % MEMORY for back in range(min(kept, MEMORY))]
-        direction = _direction(gradient, steps, changes, curvatures, newest_first)
+            return _found(at, iteration, True, kept)
+        direction = _direction(gradient, kept)
         # The first step is short: beyond it little is known of the curvature.
-        length = 1.0 if newest_first else min(1.0, 1 / float(np.sqrt(np.dot(gradient, gradient))))
+        length = 1.0 if kept else min(1.0, 1 / float(np.sqrt(np.dot(gradient, gradient))))
         found = _along(evaluate, at, value, gradient, direction, length)
         if found is None:
-            return at, iteration, False
+            return _found(at, iteration, False, kept)
         length, then, below, slope = found
-        place = kept % MEMORY
-        np.multiply(direction, length, out=steps[place])
-        np.subtract(slope, gradient, out=changes[place])
-        curvature = float(np.dot(steps[place], changes[place]))
+        direction *= direction.dtype.type(length)
+        pair = Pair(step=direction, change=slope - gradient)
+        curvature = pair.curvature
         if curvature > 0:
-            curvatures[place] = curvature
-            kept += 1
+            kept = [*kept[-MEMORY + 1 :], (pair, curvature)]
         at, value, gradient = then, below, slope
-    return at, max_iterations, finished(at, value, gradient)
+    return _found(at, max_iterations, finished(at, value, gradient), kept)
 
 
-def _direction(
-    gradient: FloatArray,
-    steps: FloatArray,
-    changes: FloatArray,
-    curvatures: Float64Array,
-    newest_first: list[int],
-) -> FloatArray:
+def _found(
+    at: FloatArray, iterations: int, finished: bool, kept: Sequence[tuple[Pair, float]]
+) -> Minimum:
+    pairs = [pair for pair, _ in kept]
+    return Minimum(at=at, iterations=iterations, finished=finished, pairs=pairs)
+
+
+def _direction(gradient: FloatArray, kept: Sequence[tuple[Pair, float]]) -> FloatArray:
     direction = -gradient
-    shares = {}
-    for place in newest_first:
-        shares[place] = float(np.dot(steps[place], direction)) / curvatures[place]
-        direction -= direction.dtype.type(shares[place]) * changes[place]
-    if newest_first:
-        last = newest_first[0]
-        scale = curvatures[last] / float(np.dot(changes[last], changes[last]))
-        direction *= direction.dtype.type(scale)
-    for place in reversed(newest_first):
-        back = float(np.dot(changes[place], direction)) / curvatures[place]
-        direction += direction.dtype.type(shares[place] - back) * steps[place]
+    kind = direction.dtype.type
+    shares = []
+    for pair, curvature in reversed(kept):
+        shares.append(float(np.dot(pair.step, direction)) / curvature)
+        direction -= kind(shares[-1]) * pair.change
+    if kept:
+        last, curvature = kept[-1]
+        direction *= kind(curvature / float(np.dot(last.change, last.change)))
+    for (pair, curvature), share in zip(kept, reversed(shares), strict=True):
+        back = float(np.dot(pair.change, direction)) / curvature
+        direction += kind(share - back) * pair.step
     return direction
 
 

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.graphs.hostile.__main__ import peak
-from tests.stream.test_http import Endpoint
+from tests.stream.http_endpoint import Endpoint
 
 
 def _filled(part: bytes, size: int) -> bytes:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import http.client
 import json
-import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -17,74 +16,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from edgetransfer.errors import UsageError
-from edgetransfer.stream import OnlineLearner, run_stream
+from edgetransfer.stream import OnlineLearner
 from edgetransfer.stream.http import HttpSource
 from edgetransfer.stream.http.openapi import openapi
 from edgetransfer.stream.http.prometheus import exposition
+from edgetransfer.stream.keeping.durable import DurableLearner
+from edgetransfer.stream.learning.records import Record
 from edgetransfer.stream.snapshot import Snapshot, Throughput
+from tests.stream.http_endpoint import LONGEST, Endpoint, sample
 from tests.stream.stream_pictures import fake_eyes, label_of, picture, settings_for
-
-LONGEST = 20_000
-
-
-class Endpoint:
-    """A stream over HTTP in a thread of this process."""
-
-    def __init__(self, out: Path, **others: Any) -> None:
-        self.stop = threading.Event()
-        self.snapshots: list[Snapshot] = []
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        chosen = settings_for(f"http:{self.port}", out, **{"max_body": LONGEST, **others})
-        self.report: dict[str, Any] = {}
-
-        def run() -> None:
-            self.report = run_stream(
-                chosen, eyes=fake_eyes(), stop=self.stop, watch=self.snapshots.append
-            )
-
-        self.thread = threading.Thread(target=run)
-        self.thread.start()
-        for _ in range(400):
-            try:
-                self.ask("GET", "/healthz")
-                return
-            except OSError:
-                time.sleep(0.02)
-        raise AssertionError("it does not listen")
-
-    def ask(
-        self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None
-    ) -> tuple[int, Any, dict[str, str]]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
-        if isinstance(body, dict):
-            body = json.dumps(body).encode()
-            headers = {"Content-Type": "application/json", **(headers or {})}
-        connection.request(method, path, body=body, headers=headers or {})
-        answer = connection.getresponse()
-        text = answer.read()
-        connection.close()
-        kind = answer.headers.get_content_type()
-        value = json.loads(text) if kind == "application/json" and text else text.decode()
-        return answer.status, value, dict(answer.headers)
-
-    def raw(self, data: bytes) -> bytes:
-        with socket.create_connection(("127.0.0.1", self.port), timeout=5) as connection:
-            connection.sendall(data)
-            connection.shutdown(socket.SHUT_WR)
-            parts = []
-            try:
-                while part := connection.recv(65536):
-                    parts.append(part)
-            except OSError:
-                pass
-            return b"".join(parts)
-
-    def close(self) -> None:
-        self.stop.set()
-        self.thread.join(30)
-        assert not self.thread.is_alive()
 
 
 @pytest.fixture(scope="module")
@@ -92,11 +32,6 @@ def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
     started = Endpoint(tmp_path_factory.mktemp("http") / "run")
     yield started
     started.close()
-
-
-def sample(i: int, **others: Any) -> dict[str, Any]:
-    image = base64.b64encode(picture(i)).decode()
-    return {"base64": image, "label": label_of(i), "id": f"n{i}", **others}
 
 
 def test_a_sample_is_learned_and_then_known(endpoint: Endpoint) -> None:
@@ -130,6 +65,25 @@ def test_a_label_may_come_later(endpoint: Endpoint) -> None:
     assert endpoint.ask("POST", "/samples", later)[1]["status"] == "labelled"
     assert endpoint.ask("GET", "/predict?id=late")[0] == 404
     assert endpoint.ask("POST", "/samples", {"id": "who", "label": "red"})[0] == 404
+
+
+def test_what_was_answered_is_known_to_the_next_request(
+    endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Samples are acknowledged before they are learned: who asks in between waits."""
+    learned = DurableLearner._apply
+
+    def late(self: DurableLearner, record: Record) -> None:
+        time.sleep(0.3)
+        learned(self, record)
+
+    monkeypatch.setattr(DurableLearner, "_apply", late)
+    first = {"base64": sample(210)["base64"], "id": "slow"}
+    assert endpoint.ask("POST", "/samples", first)[1]["status"] == "accepted"
+    assert endpoint.ask("GET", "/predict?id=slow")[0] == 200
+    later = {"id": "slow", "label": "red"}
+    assert endpoint.ask("POST", "/samples", later)[1]["status"] == "labelled"
+    assert endpoint.ask("GET", "/predict?id=slow")[0] == 404
 
 
 def test_too_large(endpoint: Endpoint) -> None:

@@ -25,8 +25,8 @@ from edgetransfer.web import connections
 from edgetransfer.web.bodies import BodyBudget
 from edgetransfer.web.hosts import Hosts
 from tests.stream.endpoint_peak import BODIES
+from tests.stream.http_endpoint import Endpoint, sample
 from tests.stream.stream_pictures import settings_for
-from tests.stream.test_http import Endpoint, sample
 
 
 @pytest.fixture(scope="module")

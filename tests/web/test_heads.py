@@ -17,7 +17,7 @@ from edgetransfer.web import WebServer
 from edgetransfer.web.heads import LONGEST_HEAD
 from edgetransfer.web.messages import Request, Route, json_answer
 from tests.serve.conftest import Server
-from tests.stream.test_http import Endpoint
+from tests.stream.http_endpoint import Endpoint
 from tests.teach.taught import Taught
 
 

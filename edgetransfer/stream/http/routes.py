@@ -11,7 +11,6 @@ from edgetransfer.data.streams.arrivals import Arrival, read_fields
 from edgetransfer.errors import DataError
 from edgetransfer.stream.http.openapi import openapi
 from edgetransfer.stream.http.prometheus import CONTENT_TYPE, exposition
-from edgetransfer.stream.learning.ids import id_key
 from edgetransfer.stream.snapshot import Throughput
 from edgetransfer.untrusted_json import json_object
 from edgetransfer.web import Answer, Refusal, Request, Route, Routes, json_answer
@@ -68,7 +67,7 @@ class StreamRoutes:
         if "id" not in request.query:
             raise Refusal(400, "which id? GET /predict?id=…; POST /predict takes an image")
         learner = self._board.learner
-        rows = learner.durable.learner.pooled(id_key(request.query["id"]))
+        rows = learner.durable.unlabelled_rows(request.query["id"])
         if rows is None:
             raise Refusal(404, "no unlabelled sample has this id")
         return json_answer({"id": request.query["id"], "classes": learner.probabilities(rows)})

@@ -19,6 +19,7 @@ from edgetransfer.stream.learning.ids import id_key
 from edgetransfer.stream.learning.offers import Offer, Receipt
 from edgetransfer.stream.learning.records import Kind, Record
 from edgetransfer.stream.learning.views import Guess, predict_offers
+from edgetransfer.types import Float32Array
 
 Written = Callable[[Sequence[Receipt]], None]
 """Told of samples that are on disk, in the order in which they were offered, each once."""
@@ -40,6 +41,15 @@ class DurableLearner(KeptLearner):
     def open_for_label(self, sample_id: str) -> bool:
         """Whether an unlabelled sample of this id waits for its label."""
         return self.learner.pooled(id_key(sample_id)) is not None
+
+    def unlabelled_rows(self, sample_id: str) -> Float32Array | None:
+        """The rows, (views, D), of an unlabelled sample; None if none of this id waits.
+
+        Whatever was acknowledged before the call counts, if need be after a wait: samples are
+        acknowledged once they are on disk, and learned behind that.
+        """
+        with self._lock:
+            return self.learner.pooled(id_key(sample_id))
 
     def accept(self, offers: Sequence[Offer], written: Written | None = None) -> list[Receipt]:
         """Take in samples: predict them, write them down, learn them.
