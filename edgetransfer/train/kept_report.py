@@ -10,7 +10,8 @@ from edgetransfer.runs import RunFolder
 from edgetransfer.runs.run_folder import REPORT
 from edgetransfer.typed import misfit
 
-LATER = frozenset(["metric", "data", "recipe", "training_engine"])  # runs of before lack these
+# Runs of before lack these.
+LATER = frozenset(["metric", "data", "recipe", "finetuned", "kept", "training_engine"])
 
 
 def kept_report(run: RunFolder) -> AnyTrainingRecord | None:
