@@ -72,7 +72,8 @@ class Tracing:
         until(lambda: told(pid, "State").startswith("T"))
         tracing = ("strace", "-f", "-qq", "-o", str(log), "-e", f"trace={','.join(CHANGES)}")
         with subprocess.Popen([*tracing, *options, "-p", str(pid)], stderr=subprocess.PIPE) as by:
-            until(lambda: by.poll() is not None or told(pid, "TracerPid") not in ("", "0"))
+            # Once it is stopped by its tracer, no call of it goes by unseen.
+            until(lambda: by.poll() is not None or told(pid, "State").startswith("t"))
             refused = by.poll() is not None
             os.kill(pid, signal.SIGKILL if refused else signal.SIGCONT)
             status = self._children.status()
