@@ -36,6 +36,9 @@ def compare(
 
     edgetransfer compare --baseline dense.onnx --backbone sparse.onnx \
         --data photos --transfer both --epochs 20 --out compared --json
+
+    edgetransfer compare --baseline dense.onnx --backbone sparse.onnx \
+        --data dense-features --data sparse-features --out compared
     """
     from edgetransfer.compare import compare as run
 

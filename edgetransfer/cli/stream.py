@@ -40,6 +40,8 @@ def stream(
     edgetransfer stream --source folder:incoming --source http:8080 --out run
 
     edgetransfer stream --source 'tar:shards/*.tar' --repeat --views 1 --out run
+
+    edgetransfer stream --source data:features --test-data features --out run
     """
     from edgetransfer.stream import run_stream
 

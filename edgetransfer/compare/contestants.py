@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from edgetransfer.backbones import Backbone
@@ -45,6 +45,22 @@ class Contestant:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Features:
+    """The features of a data set's photos by one backbone.
+
+    Parameters
+    ----------
+    path
+        The folder of tables.
+    fingerprint
+        Of the photos' names and labels, and of what made the features.
+    """
+
+    path: Path
+    fingerprint: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Task:
     """A data set.
 
@@ -56,6 +72,8 @@ class Task:
         ``test`` or ``val``.
     held_out
         The share of the training photos that is held out as ``val``.
+    features
+        By the sha256 of each backbone, where there are these in place of the photos.
     """
 
     name: str
@@ -64,6 +82,12 @@ class Task:
     metric: Metric
     tested_on: str
     held_out: float
+    features: Mapping[str, Features] = field(default_factory=dict, hash=False)
+
+    def seen_by(self, contestant: Contestant) -> Features:
+        """What a training with that backbone is given."""
+        given = Features(path=self.path, fingerprint=self.fingerprint)
+        return self.features.get(contestant.sha256, given)
 
 
 def open_contestants(settings: ComparisonSettings) -> list[Contestant]:
@@ -84,7 +108,7 @@ def open_contestants(settings: ComparisonSettings) -> list[Contestant]:
                 raise UsageError(f"{given} and {other.given} are the same backbone")
         found.append(
             Contestant(
-                name=_own_name(backbone.name, [other.name for other in found]),
+                name=own_name(backbone.name, [other.name for other in found]),
                 given=given,
                 sha256=backbone.sha256,
                 sparsity=backbone.sparsity,
@@ -94,30 +118,25 @@ def open_contestants(settings: ComparisonSettings) -> list[Contestant]:
     return found
 
 
-def open_tasks(settings: ComparisonSettings) -> list[Task]:
-    """The data sets; of one without test and validation photos a fifth is held out.
+def photo_task(settings: ComparisonSettings, path: Path) -> Task:
+    """A data set of photos; of one without test and validation photos a fifth is held out.
 
     Raises
     ------
     DataError
-        If one cannot be used.
+        If it cannot be used.
     """
-    found: list[Task] = []
-    for path in settings.data:
-        splits = load_splits(
-            settings.training(settings.baseline, path, settings.out, seed=0, held_out=0)
-        )
-        found.append(
-            Task(
-                name=_own_name(_title(path), [other.name for other in found]),
-                path=path,
-                fingerprint=splits.fingerprint,
-                metric=metric_of(settings.metric, path),
-                tested_on="test" if splits.test else "val",
-                held_out=0.0 if splits.test or splits.val else HELD_OUT,
-            )
-        )
-    return found
+    splits = load_splits(
+        settings.training(settings.baseline, path, settings.out, seed=0, held_out=0)
+    )
+    return Task(
+        name=_title(path),
+        path=path,
+        fingerprint=splits.fingerprint,
+        metric=metric_of(settings.metric, path),
+        tested_on="test" if splits.test else "val",
+        held_out=0.0 if splits.test or splits.val else HELD_OUT,
+    )
 
 
 def _title(path: Path) -> str:
@@ -126,7 +145,8 @@ def _title(path: Path) -> str:
     return readable(path.parent.name if name.lower() in NAMELESS else name)
 
 
-def _own_name(name: str, others: Sequence[str]) -> str:
+def own_name(name: str, others: Sequence[str]) -> str:
+    """A name with a number behind it, if others have it already."""
     number, made = 2, name
     while made in others:
         made = f"{name}-{number}"

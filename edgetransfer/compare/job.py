@@ -5,14 +5,23 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from edgetransfer.atomic import write_atomically
-from edgetransfer.compare.contestants import Contestant, Task, open_contestants, open_tasks
+from edgetransfer.compare.contestants import (
+    Contestant,
+    Task,
+    open_contestants,
+    own_name,
+    photo_task,
+)
 from edgetransfer.compare.judging import Results, advice, alpha_of, difficulty, result_of
 from edgetransfer.compare.running import Cell, cells, is_done, run
+from edgetransfer.compare.table_tasks import table_tasks
 from edgetransfer.compare.writing import write_all
 from edgetransfer.errors import RunFolderError, TakenError, UsageError
+from edgetransfer.features.table_folder import is_table_folder
 from edgetransfer.names import json_text
 from edgetransfer.reports.compare import CompareRecord
 from edgetransfer.runs.owning import NAME as LOCK
@@ -41,13 +50,25 @@ def compare(
         If a backbone, a data set, the folder or a training fails.
     """
     _check(settings.out)
-    contestants, tasks = open_contestants(settings), open_tasks(settings)
+    contestants = open_contestants(settings)
+    tasks = _tasks(settings, contestants)
     with owned(settings.out, "compare"):
         _begin(settings, overwrite=overwrite)
         results = _results(settings, contestants, tasks, progress)
         report = _report(settings, contestants, tasks, results)
         write_all(report, settings.out)
     return report
+
+
+def _tasks(settings: ComparisonSettings, contestants: Sequence[Contestant]) -> list[Task]:
+    """The data sets of photos and then those of features, under names that no other has."""
+    folders = [path for path in settings.data if is_table_folder(path)]
+    tasks = [photo_task(settings, path) for path in settings.data if path not in folders]
+    named: list[Task] = []
+    for task in [*tasks, *table_tasks(settings, folders, contestants)]:
+        name = own_name(task.name, [other.name for other in named])
+        named.append(replace(task, name=name))
+    return named
 
 
 def _results(

@@ -42,7 +42,7 @@ class Cell:
 
     def folder(self, out: Path) -> Path:
         """Of its run: another one as soon as the backbone or the photos are others."""
-        data = f"{_plain(self.task.name)}-{self.task.fingerprint[:8]}"
+        data = f"{_plain(self.task.name)}-{self.task.seen_by(self.contestant).fingerprint[:8]}"
         backbone = f"{_plain(self.contestant.name)}-{self.contestant.sha256[:8]}"
         return out / "runs" / self.transfer / data / backbone / f"seed-{self.seed}"
 
@@ -82,7 +82,7 @@ def words(cell: Cell, settings: ComparisonSettings) -> list[str]:
     """The command of a training."""
     training = settings.training(
         cell.contestant.given,
-        cell.task.path,
+        cell.task.seen_by(cell.contestant).path,
         cell.folder(settings.out),
         seed=cell.seed,
         held_out=cell.task.held_out,

@@ -40,7 +40,8 @@ class ComparisonSettings(Machine, CardOverrides):
     backbones
         The others.
     data
-        Class folders or manifests; see `edgetransfer.data.load_data`.
+        Class folders or manifests, see `edgetransfer.data.load_data`; or folders of features as
+        `extract` makes them, for each data set one of each backbone.
     transfer
         ``linear``: a head on fixed features. ``full``: all non-zero weights. Or ``both``.
     solver, epochs
@@ -107,7 +108,14 @@ class ComparisonSettings(Machine, CardOverrides):
         return ("linear", "full") if self.transfer == "both" else (self.transfer,)
 
     def training(
-        self, backbone: str, data: Path, out: Path, *, seed: int, held_out: float
+        self,
+        backbone: str,
+        data: Path,
+        out: Path,
+        *,
+        seed: int,
+        held_out: float,
+        solver: Solver | None = None,
     ) -> LinearTraining:
         """What one training is told of data and machine; a finetuning takes it too."""
         machine = {field.name: getattr(self, field.name) for field in fields(Machine)}
@@ -118,6 +126,7 @@ class ComparisonSettings(Machine, CardOverrides):
             data=data,
             out=out,
             seed=seed,
+            solver=solver,
             recipe=self.recipe,
             metric=self.metric,
             max_bad=self.max_bad,

@@ -86,7 +86,8 @@ class StreamSettings(BackboneReading):
         tuple[str, ...],
         Opt(
             "folder:DIR, jsonl:- (or a file), tar:GLOB, data:FILE (whatever --data of train "
-            "takes), datasets:NAME (streamed), http:[HOST:]PORT, video:FILE, "
+            "takes, a folder of features too), datasets:NAME (streamed), http:[HOST:]PORT, "
+            "video:FILE, "
             "redis://HOST/STREAM, kafka://HOST/TOPIC or mqtt://HOST/TOPIC; may be repeated.",
             metavar="KIND:WHAT",
         ),

@@ -92,6 +92,11 @@ class Beginning:
         theirs = {name: getattr(self.training, name) for name in names}
         return replace(settings, backbone=self.training.backbone, **theirs)
 
+    @property
+    def of_tables(self) -> bool:
+        """Whether it was trained on tables of features."""
+        return is_table_folder(self.training.data)
+
     def check(self, eyes: Eyes) -> None:
         """Refuse eyes that see otherwise than the run did.
 
@@ -142,7 +147,7 @@ def begin(beginning: Beginning, learner: OnlineLearner, eyes: Eyes, stop: Event)
         If the photos are not there any more, and were not learned before.
     """
     durable = learner.durable
-    if is_table_folder(beginning.training.data):
+    if beginning.of_tables:
         _begin_with_tables(beginning, learner, stop)
         return
     try:

@@ -107,4 +107,6 @@ class Intake:
 
 
 def _weight(arrival: Arrival) -> int:
+    if arrival.features is not None:
+        return arrival.features.nbytes
     return len(arrival.source) if isinstance(arrival.source, bytes) else 0

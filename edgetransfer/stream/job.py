@@ -78,7 +78,8 @@ class StreamJob:
         self._watch = watch
         self._watched = 0.0
         self._source = source
-        self._intake = Intake(source, self.durable, AHEAD * settings.engine_batch, stop)
+        self._at_once = learner.engine.batch_size
+        self._intake = Intake(source, self.durable, AHEAD * self._at_once, stop)
         self._groups: deque[_Group] = deque()
         self._views: deque[ViewBatch] = deque()
         self._learning = ThreadPoolExecutor(1, thread_name_prefix="edgetransfer-learn")
@@ -171,7 +172,7 @@ class StreamJob:
             if wait:
                 self._stop.wait(TICK)
             return []
-        n = self.settings.engine_batch
+        n = self._at_once
         if self.settings.limit is not None:
             ahead = sum(len(group.arrivals) for group in self._groups)
             ahead += sum(n for n, _ in self._behind)
@@ -279,7 +280,7 @@ class StreamJob:
                     }
                 )
             else:
-                given = None if image is None else rows[image]
+                given = arrival.features if image is None else rows[image]
                 if arrival.label is not None:
                     self._spellings.see(arrival.label)
                 offers.append(

@@ -16,6 +16,7 @@ from edgetransfer.data import Sample, checked_label, load_labelled
 from edgetransfer.data.streams import Arrival
 from edgetransfer.errors import UsageError
 from edgetransfer.features import FeatureBatch, FeatureExtractor, TrainView, ViewBatch
+from edgetransfer.features.table_folder import is_table_folder
 from edgetransfer.images import SUFFIXES
 from edgetransfer.metrics import Accuracy, StageClock
 from edgetransfer.reports.shared import Accuracies
@@ -31,6 +32,7 @@ from edgetransfer.stream.keeping.recovery import stream_config
 from edgetransfer.stream.learning.ids import id_key
 from edgetransfer.stream.learning.offers import Offer, Receipt
 from edgetransfer.stream.opening import Eyes, open_eyes
+from edgetransfer.stream.table_scoring import scored_on_tables
 from edgetransfer.types import Float32Array
 
 logger = logging.getLogger(__name__)
@@ -69,6 +71,7 @@ class OnlineLearner:
         self.settings = settings
         opened = eyes if eyes is not None else open_eyes(settings)
         self.engine = opened.engine
+        self._identity = opened.identity
         RunFolder.check(settings.out)
         make_folder(settings.out)
         owner = FolderOwner(settings.out, "stream")
@@ -219,7 +222,7 @@ class OnlineLearner:
         return gather(list(self.extractor.extract_stream(lambda _wait: next(batches, None))))
 
     def evaluate(self, data: Path) -> Accuracies:
-        """``top1`` and ``mean_per_class`` of the head on labelled images.
+        """``top1`` and ``mean_per_class`` of the head on labelled images, or tables of features.
 
         Raises
         ------
@@ -227,6 +230,8 @@ class OnlineLearner:
             If there are none, or a class that was not learned.
         """
         head = self.durable.learner.head
+        if is_table_folder(data):
+            return scored_on_tables(data, head, self._identity)
         samples = load_labelled(data, head.classes, suffixes=SUFFIXES)
         accuracy = Accuracy(len(head.classes))
         for batch in self.extractor.extract(samples):

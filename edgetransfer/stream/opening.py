@@ -6,7 +6,7 @@ import json
 import logging
 from dataclasses import asdict, dataclass
 
-from edgetransfer.backbones import open_with
+from edgetransfer.backbones import Backbone, open_with
 from edgetransfer.engines import Engine, open_engine
 from edgetransfer.features import default_cache_folder, plan_for
 from edgetransfer.reprs import short_repr
@@ -42,7 +42,7 @@ class Eyes:
     @classmethod
     def of_engine(cls, engine: Engine, preprocessing: Preprocessing) -> Eyes:
         """An engine that is open already, such as a `FakeEngine`."""
-        identity = f"{engine.name} {engine.dimension} {preprocessing.fingerprint}"
+        identity = seen_by(f"{engine.name} {engine.dimension}", preprocessing)
         return cls(
             engine=engine,
             preprocessing=preprocessing,
@@ -51,15 +51,15 @@ class Eyes:
         )
 
 
-def open_eyes(settings: StreamSettings) -> Eyes:
-    """Open the backbone that the settings name.
+def open_eyes(settings: StreamSettings, backbone: Backbone | None = None) -> Eyes:
+    """Open the engine, of the backbone that the settings name if none is given.
 
     Raises
     ------
     EdgeTransferError
         If the backbone or the engine cannot be used.
     """
-    backbone = open_with(settings.backbone, settings)
+    backbone = open_with(settings.backbone, settings) if backbone is None else backbone
     engine = open_engine(
         backbone.frozen(settings.engine_batch),
         engine=settings.engine,
@@ -68,10 +68,15 @@ def open_eyes(settings: StreamSettings) -> Eyes:
         plan=plan_for(backbone, cache, settings.threads),
     )
     logger.info("engine: %s (%s)", engine.choice.name, engine.choice.reason)
+    return eyes_of(backbone, engine)
+
+
+def eyes_of(backbone: Backbone, engine: Engine) -> Eyes:
+    """What sees by a backbone that is open already."""
     return Eyes(
         engine=engine,
         preprocessing=backbone.preprocessing,
-        identity=f"{backbone.identity} {backbone.preprocessing.fingerprint}",
+        identity=seen_by(backbone.identity, backbone.preprocessing),
         metadata={
             "backbone": backbone.identity,
             "backbone_name": backbone.name,
@@ -80,3 +85,8 @@ def open_eyes(settings: StreamSettings) -> Eyes:
             "engine": engine.choice.name,
         },
     )
+
+
+def seen_by(identity: str, preprocessing: Preprocessing) -> str:
+    """What features depend on: the backbone's identity, and what it was shown."""
+    return f"{identity} {preprocessing.fingerprint}"

@@ -21,6 +21,7 @@ from edgetransfer.stream.opening import Eyes, open_eyes
 from edgetransfer.stream.prediction_tables import PredictionTables
 from edgetransfer.stream.snapshot import Throughput
 from edgetransfer.stream.sources import open_source
+from edgetransfer.stream.table_eyes import ToldBy
 from edgetransfer.stream.webhook import Webhook
 
 logger = logging.getLogger(__name__)
@@ -62,6 +63,11 @@ def run_stream(
     if settings.nice:
         os.nice(settings.nice)
     with blas_on_one_thread():
+        told = None if eyes is not None else ToldBy.sources(settings)
+        if told is not None:
+            settings = told.named(settings)
+            photos = beginning is not None and not beginning.of_tables
+            eyes = told.eyes(settings, photos=photos)
         eyes = eyes if eyes is not None else open_eyes(settings)
         if beginning is not None:
             _agreed(beginning, eyes)

@@ -20,9 +20,11 @@ from edgetransfer.data.streams import (
 )
 from edgetransfer.data.streams.arrivals import Reply, no_reply
 from edgetransfer.errors import DataError, UsageError
+from edgetransfer.features.table_folder import is_table_folder
 from edgetransfer.images import SUFFIXES
 from edgetransfer.settings.stream import StreamSettings
 from edgetransfer.stream.snapshot import Throughput
+from edgetransfer.stream.table_source import TableSource
 
 FORMS = (
     "folder:DIR, jsonl:-, tar:GLOB, data:FILE, datasets:NAME, http:[HOST:]PORT, video:FILE, "
@@ -65,10 +67,10 @@ def _open_one(text: str, settings: StreamSettings, board: Throughput, reply: Rep
     if kind in BROKERS:
         return _broker(text, settings, reply)
     makers: dict[str, Callable[[], Source]] = {
-        "folder": lambda: FolderSource(Path(rest), suffixes=SUFFIXES, once=settings.once),
+        "folder": lambda: _folder(Path(rest), settings),
         "jsonl": lambda: _json_lines(rest, settings, reply),
         "tar": lambda: TarSource(rest, suffixes=SUFFIXES, repeat=settings.repeat),
-        "data": lambda: DataSetSource(Path(rest), suffixes=SUFFIXES),
+        "data": lambda: _data_set(Path(rest)),
         "datasets": lambda: HuggingFaceSource(rest),
         "http": lambda: _http(rest, settings, board),
         "video": lambda: VideoSource(Path(rest), label=settings.label, every=settings.every),
@@ -76,6 +78,18 @@ def _open_one(text: str, settings: StreamSettings, board: Throughput, reply: Rep
     if not colon or kind not in makers or not rest:
         raise UsageError(f"--source is {FORMS}, not {text!r}")
     return makers[kind]()
+
+
+def _folder(path: Path, settings: StreamSettings) -> Source:
+    if is_table_folder(path):
+        raise UsageError(
+            f"--source folder:{path}: these are features, not photos; data:{path} learns from them"
+        )
+    return FolderSource(path, suffixes=SUFFIXES, once=settings.once)
+
+
+def _data_set(path: Path) -> Source:
+    return TableSource(path) if is_table_folder(path) else DataSetSource(path, suffixes=SUFFIXES)
 
 
 def _json_lines(rest: str, settings: StreamSettings, reply: Reply) -> Source:

@@ -79,12 +79,14 @@ class Classroom:
         self._ticks.join()
         self.reviewer.close()
 
-    def confirm(self, ids: list[str]) -> None:
-        """Remember that the labels of some photos are right."""
+    def confirm(self, ids: list[str]) -> int:
+        """Remember that the labels of photos are right; returns how many have one to confirm."""
         with self.lock:
             photos = [photo for i in ids if (photo := self.album.get(i)) is not None]
-            self.confirmed.confirm({p.id: p.label for p in photos if p.label is not None})
+            labels = {p.id: p.label for p in photos if p.label is not None}
+            self.confirmed.confirm(labels)
         self.reviewer.changed()
+        return len(labels)
 
     def thumbnail(self, photo_id: str) -> bytes | None:
         """The JPEG of a photo, once it is made; None if it has none."""

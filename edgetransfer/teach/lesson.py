@@ -18,6 +18,10 @@ from edgetransfer.teach.steps import Step, Steps
 from edgetransfer.teach.thumbnails import Thumbnails
 
 
+class NotHereError(DataError):
+    """A photo or class that a step is to change is not there."""
+
+
 class Lesson:
     """The photos of one run, in a person's hands.
 
@@ -241,13 +245,13 @@ class Lesson:
         current = [self._current(i) for i in dict.fromkeys(ids)]
         for photo_id in current:
             if self._album.get(photo_id) is None:
-                raise DataError(f"there is no photo {photo_id[:100]!r} here")
+                raise NotHereError(f"there is no photo {photo_id[:100]!r} here")
         return current
 
     def _of_class(self, label: str) -> list[str]:
         ids = self._album.of_class(label)
         if not ids:
-            raise DataError(f"there is no class {label[:100]!r} here")
+            raise NotHereError(f"there is no class {label[:100]!r} here")
         return ids
 
     def _label_of(self, photo_id: str) -> str | None:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from edgetransfer.data.labels import LONGEST_LABEL
 from edgetransfer.serve.openapi import PHOTO_BODY, SENT
+from edgetransfer.stream.http.openapi import LABEL
 from edgetransfer.stream.http.openapi import openapi as of_streams
-from edgetransfer.web.descriptions import ASKED, described, query
+from edgetransfer.web.descriptions import ASKED, described, fields, query
+
+MOST_IDS = 100_000  # of one request
+LONGEST_ID = 1000
 
 _ANYTHING: dict[str, Any] = {"type": "object"}
-_LABEL = {"type": "string", "minLength": 1, "maxLength": LONGEST_LABEL}
-_IDS = {"type": "array", "minItems": 1, "items": {"type": "string", "minLength": 1}}
+_ID = {"type": "string", "minLength": 1, "maxLength": LONGEST_ID}
+_IDS = {"type": "array", "minItems": 1, "maxItems": MOST_IDS, "items": _ID}
 _CONFLICT = described("It cannot be done as things stand.")
 
 
@@ -25,14 +28,14 @@ def openapi() -> dict[str, Any]:
             "get": {
                 "summary": "Ids of the photos of a class, sixty at a time; the newest come first.",
                 "parameters": [
-                    query("label", _LABEL, "The class; photos without one if it is not given."),
+                    query("label", LABEL, "The class; photos without one if it is not given."),
                     query("from", {"type": "integer", "minimum": 0}, "Of the first photo."),
                 ],
                 "responses": {"200": described("Photos.", _ANYTHING), **ASKED},
             },
             "post": {
                 "summary": "Take in photos; answered when they are on disk.",
-                "parameters": [query("label", _LABEL, "Of all of them; none if not given.")],
+                "parameters": [query("label", LABEL, "Of all of them; none if not given.")],
                 "requestBody": PHOTO_BODY,
                 "responses": {"200": described("What became of each.", _ANYTHING), **SENT},
             },
@@ -72,17 +75,21 @@ def openapi() -> dict[str, Any]:
             }
         },
         "/label": _changed(
-            "Give photos a label, or take it away.", {"ids": _IDS, "label": _LABEL}, ["ids"]
+            "Give photos a label, or take it away.", fields(["ids"], ids=_IDS, label=LABEL)
         ),
-        "/forget": _changed("Remove photos, or a whole class.", {"ids": _IDS, "class": _LABEL}, []),
-        "/confirm": _changed("Say that labels are right.", {"ids": _IDS}, ["ids"]),
+        "/forget": _changed(
+            "Remove photos, or a whole class.",
+            {"oneOf": [fields(["ids"], ids=_IDS), fields(["class"], **{"class": LABEL})]},
+        ),
+        "/confirm": _changed("Say that labels are right.", fields(["ids"], ids=_IDS)),
         "/rename": _changed(
             "Give a class another name, or join it to another.",
-            {"class": _LABEL, "name": _LABEL},
-            ["class", "name"],
+            fields(["class", "name"], name=LABEL, **{"class": LABEL}),
         ),
-        "/speed": _changed("Measure the engine against one that gains nothing from zeros.", {}, []),
-        "/undo": _changed("Undo the last step.", {}, []),
+        "/speed": _changed(
+            "Measure the engine against one that gains nothing from zeros.", fields([])
+        ),
+        "/undo": _changed("Undo the last step.", fields([])),
     }
     return document
 
@@ -92,14 +99,12 @@ def _asked(text: str) -> dict[str, Any]:
     return {"get": {"summary": text, "responses": answers}}
 
 
-def _changed(text: str, fields: dict[str, Any], required: list[str]) -> dict[str, Any]:
-    schema: dict[str, Any] = {
-        "type": "object",
-        "additionalProperties": False,
-        "properties": fields,
+def _changed(text: str, schema: dict[str, Any]) -> dict[str, Any]:
+    answers = {
+        "200": described("How many photos.", _ANYTHING),
+        **SENT,
+        "404": described("A photo or class that is not there."),
+        "409": _CONFLICT,
     }
-    if required:
-        schema["required"] = required
-    answers = {"200": described("How many photos.", _ANYTHING), **SENT, "409": _CONFLICT}
     body = {"required": True, "content": {"application/json": {"schema": schema}}}
     return {"post": {"summary": text, "requestBody": body, "responses": answers}}

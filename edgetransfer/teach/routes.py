@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from edgetransfer.atomic import temporary_folder
+from edgetransfer.data.labels import checked_label
 from edgetransfer.data.streams import Arrival
 from edgetransfer.errors import DataError, EdgeTransferError
 from edgetransfer.features.gathering import BusyError
@@ -13,16 +14,15 @@ from edgetransfer.jobs.exporting import export
 from edgetransfer.settings.export import ExportSettings
 from edgetransfer.stream.http import StreamRoutes
 from edgetransfer.teach.classroom import Classroom
-from edgetransfer.teach.openapi import openapi
+from edgetransfer.teach.lesson import NotHereError
+from edgetransfer.teach.openapi import LONGEST_ID, MOST_IDS, openapi
 from edgetransfer.untrusted_json import json_object
 from edgetransfer.web import Answer, Refusal, Request, Route, Routes, json_answer
 from edgetransfer.web.messages import JSON
 from edgetransfer.web.photos import photos_in
 
 PAGE = 60  # photos that are listed at a time
-MOST_IDS = 100_000
 MOST_VALUES = 4 * MOST_IDS  # of a request; an id may have commas of its own
-LONGEST_ID = 1000
 
 
 class TeachRoutes:
@@ -63,6 +63,10 @@ class TeachRoutes:
         if not (first.isascii() and first.isdecimal() and len(first) < 10):
             raise Refusal(400, "from is a number, of the first photo")
         label = request.query.get("label")
+        try:
+            label = label if label is None else checked_label(label)
+        except DataError as error:
+            raise Refusal(400, str(error)) from None
         guesses = {guess.id: guess for guess in self._room.reviewer.newest.guesses}
         with self._room.lock:
             ids = self._room.album.of_class(label)[::-1]
@@ -156,6 +160,8 @@ class TeachRoutes:
             request.answering()
             try:
                 done = change(wanted)
+            except NotHereError as error:
+                raise Refusal(404, str(error)) from None
             except DataError as error:
                 raise Refusal(400, str(error)) from None
             except EdgeTransferError as error:
@@ -184,8 +190,7 @@ class TeachRoutes:
     def _confirm(self, wanted: dict[str, Any]) -> dict[str, Any]:
         ids = _ids(wanted)
         _no_more(wanted)
-        self._room.confirm(ids)
-        return {"photos": len(ids)}
+        return {"photos": self._room.confirm(ids)}
 
     def _rename(self, wanted: dict[str, Any]) -> dict[str, Any]:
         old, new = _label_in(wanted, "class"), _label_in(wanted, "name")

@@ -6,15 +6,15 @@ import json
 from dataclasses import asdict, replace
 from typing import cast
 
-from edgetransfer.backbones import Backbone, open_with, warn_of_logits
+from edgetransfer.backbones import Backbone, warn_of_logits
 from edgetransfer.data import DataSplits, Sample
-from edgetransfer.errors import BackboneError, DataError, UsageError
+from edgetransfer.errors import UsageError
 from edgetransfer.features.part_statistics import MAP
+from edgetransfer.features.table_backbone import named_backbone, open_backbone_of
 from edgetransfer.features.table_folder import FeatureTables, open_tables
 from edgetransfer.features.tables import Origin
 from edgetransfer.reports.train import TrainingRecord
 from edgetransfer.runs.run_folder import HEAD, METRICS, REPORT, SKIPPED
-from edgetransfer.settings.shared import DEFAULT_BACKBONE
 from edgetransfer.settings.train import LinearTraining
 from edgetransfer.train.inputs import write_inputs
 from edgetransfer.train.opening import limited_threads
@@ -50,7 +50,7 @@ def train_on_tables(
         If the tables, the backbone or the run folder cannot be used, or the settings ask for what
         tables do not allow.
     """
-    _check_settings(settings)
+    check_settings(settings)
     tables = open_tables(settings.data)
     tables.check_ids(progress)
     settings, backbone = _backbone(settings, tables.index.origin)
@@ -76,7 +76,14 @@ def train_on_tables(
         return report
 
 
-def _check_settings(settings: LinearTraining) -> None:
+def check_settings(settings: LinearTraining) -> None:
+    """Refuse settings that need the photos.
+
+    Raises
+    ------
+    UsageError
+        Naming the option, and why.
+    """
     if settings.solver != "auto":
         raise UsageError(
             f"--solver {settings.solver}: tables are learned from by their exact statistics, which "
@@ -89,20 +96,8 @@ def _check_settings(settings: LinearTraining) -> None:
 
 
 def _backbone(settings: LinearTraining, origin: Origin) -> tuple[LinearTraining, Backbone]:
-    """The backbone that made the features, wherever it is now, fed as it was then."""
-    given = settings.backbone != DEFAULT_BACKBONE
-    settings = settings if given else replace(settings, backbone=origin.backbone)
-    other = (
-        f"{settings.data}: its features were made by {origin.backbone}, and {settings.backbone} "
-        "is another; name that one by --backbone"
-    )
-    try:
-        backbone = open_with(settings.backbone, replace(settings, features=origin.tensor))
-    except BackboneError as error:
-        raise DataError(f"{other} ({error})") from error
-    if backbone.identity != origin.identity:
-        raise DataError(other)
-    return settings, backbone.seeing(origin.preprocessing)
+    settings = replace(settings, backbone=named_backbone(settings.backbone, origin))
+    return settings, open_backbone_of(origin, settings.data, settings.backbone, settings)
 
 
 def _as_inputs(tables: FeatureTables) -> DataSplits:

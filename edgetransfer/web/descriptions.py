@@ -27,6 +27,12 @@ def query(
     }
 
 
+def fields(required: list[str], **properties: dict[str, Any]) -> dict[str, Any]:
+    """The schema of a JSON object that has these fields and no others."""
+    schema = {"type": "object", "additionalProperties": False, "properties": properties}
+    return {**schema, "required": required} if required else schema
+
+
 RETRY = {
     **described("No room for more at the moment; send it again after Retry-After seconds."),
     "headers": {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds."}},

@@ -17,6 +17,7 @@ from edgetransfer.features.extractor import BATCHES_AHEAD
 from edgetransfer.images import EvalTransform, decode_image, normalise, render
 from edgetransfer.types import Float32Array, Preprocessing
 from tests.images_made import encode, smooth_pixels
+from tests.waiting import until
 
 PREPROCESSING = Preprocessing(size=32, resize=36)
 
@@ -187,9 +188,9 @@ def test_decoding_runs_ahead_by_a_few_batches_and_no_more(samples: list[Sample])
         batches = extractor.extract(watched)
         for taken in range(1, 4):
             next(batches)
-            time.sleep(0.15)
             # It does run ahead while the engine is busy, but never further than its buffers.
-            assert watched.asked > 4 * taken
+            until(lambda taken=taken: watched.asked > 4 * taken)
+            time.sleep(0.15)
             assert watched.asked <= 4 * (taken + BATCHES_AHEAD)
         batches.close()
 

@@ -14,6 +14,7 @@ from edgetransfer.features import FeatureExtractor, TrainView, core_limit
 from edgetransfer.features.core_limit import CoreLimit
 from edgetransfer.types import Float32Array, Preprocessing
 from tests.images_made import encode, smooth_pixels
+from tests.waiting import until
 
 PREPROCESSING = Preprocessing(size=32, resize=36)
 
@@ -67,8 +68,7 @@ def test_the_consumer_and_the_engine_work_at_the_same_time(samples: list[Sample]
     with FeatureExtractor(engine, PREPROCESSING, workers=2) as extractor:
         batches = extractor.extract(samples)
         next(batches)
-        time.sleep(0.15)
-        assert engine.calls > 1
+        until(lambda: engine.calls > 1)
         batches.close()
 
 
@@ -124,7 +124,7 @@ def test_a_limit_hands_out_no_more_than_there_is(
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(10)
+        thread.join(60)
     assert most[0] <= 3
     assert not any(thread.is_alive() for thread in threads)
 

@@ -302,7 +302,7 @@ def test_decoding_in_several_threads_leaves_the_warning_filters_alone() -> None:
     def first() -> None:
         def wait(_width: int, _height: int) -> float:
             second.start()
-            second_inside.wait(5)
+            second_inside.wait(60)
             return 1.0
 
         open_upright(data, wait)
@@ -311,7 +311,7 @@ def test_decoding_in_several_threads_leaves_the_warning_filters_alone() -> None:
     def second_one() -> None:
         def wait(_width: int, _height: int) -> float:
             second_inside.set()
-            first_done.wait(5)
+            first_done.wait(60)
             return 1.0
 
         open_upright(data, wait)
@@ -321,8 +321,8 @@ def test_decoding_in_several_threads_leaves_the_warning_filters_alone() -> None:
     with warnings.catch_warnings():  # restores what the code under test may not
         one = threading.Thread(target=first)
         one.start()
-        one.join(10)
-        second.join(10)
+        one.join(60)
+        second.join(60)
         after = list(warnings.filters)
     assert first_done.is_set()
     assert after == before

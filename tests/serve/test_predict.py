@@ -19,6 +19,7 @@ from edgetransfer.serve.openapi import openapi
 from edgetransfer.web import WebServer
 from edgetransfer.web.multipart import MOST_PARTS
 from tests.serve.conftest import SIDE, Server, colour_classifier, colour_head
+from tests.waiting import until
 
 COLOURS = {"red": (230, 20, 20), "green": (20, 230, 20), "blue": (20, 20, 230)}
 GREY = (90, 90, 90)
@@ -217,11 +218,7 @@ def test_another_head_and_another_classifier_take_over_without_a_dropped_request
         thread.start()
 
     def until_seen(*names: str) -> None:
-        for _ in range(500):
-            if tuple(sorted(names)) in seen:
-                return
-            stop.wait(0.02)
-        raise AssertionError(f"{names} were not seen")
+        until(lambda: tuple(sorted(names)) in seen)
 
     until_seen("red", "green", "blue")
     server.predictor.take_up_head(colour_head(("rot", "grün", "blau", "neu")))

@@ -6,7 +6,6 @@ import shutil
 import threading
 from dataclasses import replace
 from pathlib import Path
-from time import monotonic, sleep
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,7 @@ from edgetransfer.train import Classifier, LinearTraining, train_linear
 from edgetransfer.web import AddressSettings
 from tests.photos import backbone, photos
 from tests.serve.conftest import Server
+from tests.waiting import until
 
 __all__ = ["backbone", "photos"]
 
@@ -49,10 +49,7 @@ class Serving:
         return answer
 
     def until(self, **values: Any) -> None:
-        end = monotonic() + 30
-        while any(self.model()[key] != value for key, value in values.items()):
-            assert monotonic() < end, (values, self.model())
-            sleep(0.05)
+        until(lambda: all(self.model()[key] == value for key, value in values.items()))
 
     def close(self) -> None:
         self.stop.set()
@@ -90,17 +87,10 @@ def test_what_is_written_is_taken_up_and_what_is_damaged_is_not(
         other = replace(head, classes=tuple(f"{name}!" for name in head.classes))
         other.save(path, dict(head.metadata))
         serving.until(taken_up=1)
-        for _ in range(200):  # the head is taken up with the next batch
-            if "red!" in serving.model()["classes"]:
-                break
-            sleep(0.05)
-        assert "red!" in serving.model()["classes"]
+        until(lambda: "red!" in serving.model()["classes"])  # it is taken up with the next batch
         whole = path.read_bytes()
         path.write_bytes(whole[: len(whole) // 2])
-        for _ in range(200):
-            if serving.model()["problem"] is not None:
-                break
-            sleep(0.05)
+        until(lambda: serving.model()["problem"] is not None)
         assert serving.ask("GET", "/healthz")[1] == {"status": "stale"}
         assert "red!" in serving.model()["classes"]
         head.save(path, {**head.metadata, "unknown_below": "0.999999"})

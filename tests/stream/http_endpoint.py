@@ -7,13 +7,13 @@ import http.client
 import json
 import socket
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
 from edgetransfer.stream import run_stream
 from edgetransfer.stream.snapshot import Snapshot
 from tests.stream.stream_pictures import fake_eyes, label_of, picture, settings_for
+from tests.waiting import until
 
 LONGEST = 20_000
 
@@ -37,18 +37,19 @@ class Endpoint:
 
         self.thread = threading.Thread(target=run)
         self.thread.start()
-        for _ in range(400):
-            try:
-                self.ask("GET", "/healthz")
-                return
-            except OSError:
-                time.sleep(0.02)
-        raise AssertionError("it does not listen")
+        until(self._listens)
+
+    def _listens(self) -> bool:
+        try:
+            self.ask("GET", "/healthz")
+        except OSError:
+            return False
+        return True
 
     def ask(
         self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None
     ) -> tuple[int, Any, dict[str, str]]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         if isinstance(body, dict):
             body = json.dumps(body).encode()
             headers = {"Content-Type": "application/json", **(headers or {})}
@@ -61,7 +62,7 @@ class Endpoint:
         return answer.status, value, dict(answer.headers)
 
     def raw(self, data: bytes) -> bytes:
-        with socket.create_connection(("127.0.0.1", self.port), timeout=5) as connection:
+        with socket.create_connection(("127.0.0.1", self.port), timeout=60) as connection:
             connection.sendall(data)
             connection.shutdown(socket.SHUT_WR)
             parts = []
@@ -74,7 +75,7 @@ class Endpoint:
 
     def close(self) -> None:
         self.stop.set()
-        self.thread.join(30)
+        self.thread.join(60)
         assert not self.thread.is_alive()
 
 

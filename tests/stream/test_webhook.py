@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
-from time import monotonic, sleep
 from typing import Any
 
 import numpy as np
@@ -21,6 +20,7 @@ from edgetransfer.stream.keeping.predictions import Predictions
 from edgetransfer.stream.learning.views import Guess
 from edgetransfer.stream.webhook import Webhook
 from tests.stream.stream_pictures import fake_eyes, label_of, picture, settings_for
+from tests.waiting import until
 
 
 class Receiver:
@@ -72,13 +72,6 @@ def _fast(monkeypatch: pytest.MonkeyPatch) -> None:
 def write(run: Path, names: list[str]) -> None:
     guess = Guess(name="cat", probability=0.5, unknown=False)
     Predictions(run).add([(name, guess) for name in names])
-
-
-def until(there: Callable[[], bool]) -> None:
-    end = monotonic() + 20
-    while not there():
-        assert monotonic() < end
-        sleep(0.005)
 
 
 def sent(run: Path, url: str, **given: Any) -> dict[str, Any]:

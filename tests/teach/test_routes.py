@@ -82,13 +82,13 @@ def test_the_endpoints_of_every_stream_are_here_too(taught: Taught) -> None:
     [
         ("/label", {}, 400),
         ("/label", {"ids": []}, 400),
-        ("/label", {"ids": ["nobody"], "label": "a"}, 400),
+        ("/label", {"ids": ["nobody"], "label": "a"}, 404),
         ("/label", {"ids": [1], "label": "a"}, 400),
         ("/label", {"ids": ["nobody"], "label": 3}, 400),
         ("/label", {"ids": ["nobody"], "label": "a", "more": 1}, 400),
-        ("/forget", {"class": "nothing"}, 400),
-        ("/forget", {"ids": ["nobody"]}, 400),
-        ("/rename", {"class": "nothing", "name": "b"}, 400),
+        ("/forget", {"class": "nothing"}, 404),
+        ("/forget", {"ids": ["nobody"]}, 404),
+        ("/rename", {"class": "nothing", "name": "b"}, 404),
         ("/rename", {"class": "red", "name": "\n"}, 400),
         ("/rename", {"class": "red", "name": ""}, 400),
         ("/undo", {"x": 1}, 400),
@@ -134,6 +134,12 @@ def test_no_request_makes_it_fail(
 ) -> None:
     if path != "/export":
         assert taught.ask(method, f"{path}?{query}", body, kind)[0] < 500
+
+
+def test_only_what_has_a_label_is_confirmed(taught: Taught) -> None:
+    photos = taught.room.album.photos
+    named = next(photo.id for photo in photos if photo.label is not None)
+    assert taught.post("/confirm", {"ids": [named, "nobody"]})[1] == {"photos": 1}
 
 
 def test_the_description_has_every_route(taught: Taught) -> None:

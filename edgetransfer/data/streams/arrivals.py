@@ -6,7 +6,7 @@ import base64
 import binascii
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
 from typing import Any, Literal, Protocol
@@ -15,6 +15,7 @@ from edgetransfer.data.labels import LONGEST_LABEL, checked_label
 from edgetransfer.data.samples import Stored
 from edgetransfer.errors import DataError
 from edgetransfer.names import is_file_name
+from edgetransfer.types import Float32Array
 
 LONGEST_ID = 1000  # characters
 LONGEST_PATH = 4096
@@ -42,6 +43,8 @@ class Arrival:
         Of the sample: one that was accepted before is not learned again.
     source
         The image file, its bytes, or where they are stored; None for a label that comes later.
+    features
+        (1, D) float32, in place of the image: it went through the backbone elsewhere.
     label
         A class name; None where it is not known yet.
     problem
@@ -57,6 +60,7 @@ class Arrival:
 
     id: str
     source: Path | bytes | Stored | None = None
+    features: Float32Array | None = field(default=None, repr=False, compare=False)
     label: str | None = None
     problem: str | None = None
     learn: bool = True

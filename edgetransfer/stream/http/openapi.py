@@ -13,6 +13,7 @@ from edgetransfer.web.descriptions import (
     RETRY,
     VERSION,
     described,
+    fields,
     query,
 )
 
@@ -22,15 +23,26 @@ _SENT = {
     "422": described("The sample cannot be used."),
 }
 _ID = {"type": "string", "minLength": 1, "maxLength": LONGEST_ID}
-_LABEL = {"type": "string", "minLength": 1, "maxLength": LONGEST_LABEL}
-_TRUE = {"type": "boolean", "description": "Of an earlier sample, by its id."}
-_IMAGE_BODY = {
-    "required": True,
-    "content": {
-        "application/json": {"schema": {"$ref": "#/components/schemas/Sample"}},
-        "image/*": {"schema": {"type": "string", "format": "binary"}},
-    },
+LABEL = {
+    "type": "string",
+    "minLength": 1,
+    "maxLength": LONGEST_LABEL,
+    # Not blank, and neither control characters nor line breaks: as `checked_label`.
+    "pattern": r"^(?=.*\S)[^\u0000-\u001f\u007f-\u009f\u2028\u2029]*$",
 }
+"""What a class may be called."""
+_TRUE = {"type": "boolean", "enum": [True], "description": "Of an earlier sample, by its id."}
+_IMAGE = {"type": "string", "format": "byte", "minLength": 4}
+
+
+def _body(schema: str) -> dict[str, Any]:
+    return {
+        "required": True,
+        "content": {
+            "application/json": {"schema": {"$ref": f"#/components/schemas/{schema}"}},
+            "image/*": {"schema": {"type": "string", "format": "binary"}},
+        },
+    }
 
 
 def openapi() -> dict[str, Any]:
@@ -51,9 +63,9 @@ def openapi() -> dict[str, Any]:
                     "all samples of a class are forgotten.",
                     "parameters": [
                         query("id", _ID, "Of an image body."),
-                        query("label", _LABEL, "Of an image body."),
+                        query("label", LABEL, "Of an image body."),
                     ],
-                    "requestBody": _IMAGE_BODY,
+                    "requestBody": _body("Sample"),
                     "responses": {
                         "200": described("What became of it.", receipt),
                         "404": described("A label for an id that waits for none."),
@@ -76,7 +88,7 @@ def openapi() -> dict[str, Any]:
                 },
                 "post": {
                     "summary": "Predict an image without learning it.",
-                    "requestBody": _IMAGE_BODY,
+                    "requestBody": _body("Photo"),
                     "responses": {
                         "200": described("Probability by class.", prediction),
                         **_SENT,
@@ -115,17 +127,14 @@ def openapi() -> dict[str, Any]:
         "components": {
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
             "schemas": {
+                "Photo": fields(["base64"], base64=_IMAGE, id=_ID, label=LABEL),
                 "Sample": {
-                    "type": "object",
-                    "additionalProperties": False,
-                    "properties": {
-                        "base64": {"type": "string", "format": "byte"},
-                        "label": _LABEL,
-                        "id": _ID,
-                        "relabel": _TRUE,
-                        "forget": _TRUE,
-                        "class": _LABEL,
-                    },
+                    "oneOf": [
+                        {"$ref": "#/components/schemas/Photo"},
+                        fields(["id", "label"], id=_ID, label=LABEL, relabel=_TRUE),
+                        fields(["id", "forget"], id=_ID, forget=_TRUE),
+                        fields(["class", "forget"], forget=_TRUE, **{"class": LABEL}),
+                    ]
                 },
                 "Receipt": {
                     "type": "object",
