@@ -91,12 +91,15 @@ def hold(run: Path, model: Path) -> None:
     """Have a run say that it was trained on a file, as a stranger's says of its own."""
     config = run / "config.toml"
     lines = config.read_text().splitlines()
-    said = [f'backbone = "{model}"' if x.startswith("backbone =") else x for x in lines]
-    config.write_text("\n".join(said) + "\n")
+    changed = [f'backbone = "{model}"' if x.startswith("backbone =") else x for x in lines]
+    config.write_text("\n".join(changed) + "\n")
     with contextlib.suppress(EdgeTransferError):
         opened = Backbone.open(str(model))
-        head = LinearHead.load(run / "head.safetensors")
-        head.save(run / "head.safetensors", {**head.metadata, "backbone": opened.identity})
+        place = run / "head.safetensors"
+        said = LinearHead.load(place).metadata
+        head = LinearHead.initial(opened.dimension, ("blue", "green", "red"), seed=0)
+        tensor = opened.cut.tensor
+        head.save(place, {**said, "backbone": opened.identity, "features": tensor})
 
 
 def peak(*, reset: bool = False) -> int:
