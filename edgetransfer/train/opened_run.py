@@ -18,7 +18,7 @@ from edgetransfer.heads import LinearHead
 from edgetransfer.merging import is_merged, read_merged
 from edgetransfer.runs import RunFolder
 from edgetransfer.runs.pending import pending
-from edgetransfer.runs.run_folder import BACKBONE, HEAD
+from edgetransfer.runs.run_folder import BACKBONE, HEAD, REPORT
 from edgetransfer.settings.config import load
 from edgetransfer.settings.train import LinearTraining
 from edgetransfer.typed import misfit_field
@@ -92,6 +92,7 @@ def open_run(run: Path, *, backbone: str | None = None, batch_size: int | None =
             f"{run}: {change} was cut off, so its head may be an old one; `edgetransfer check "
             f"{run}` says more, and the next start of the stream finishes it"
         )
+    _check_there(folder)
     head = LinearHead.load(folder.file(HEAD))
     settings = _settings_of(folder, head, backbone=backbone, batch_size=batch_size)
     if backbone is None and not is_known(settings.backbone):
@@ -117,6 +118,19 @@ def open_run(run: Path, *, backbone: str | None = None, batch_size: int | None =
         settings=settings,
         unknown_below=_threshold_of(folder, head),
     )
+
+
+def _check_there(folder: RunFolder) -> None:
+    """Say why a run that is all right has no head yet."""
+    if folder.file(HEAD).exists():
+        return
+    if folder.is_stream:
+        raise RunFolderError(
+            f"{folder.path}: has no head yet: it comes with the stream's next checkpoint, once a "
+            "class was learned"
+        )
+    if not folder.file(REPORT).exists():
+        raise RunFolderError(f"{folder.path}: has no head yet: --resume goes on with the training")
 
 
 def _threshold_of(folder: RunFolder, head: LinearHead) -> float | None:
