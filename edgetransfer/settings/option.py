@@ -228,7 +228,8 @@ def settle(settings: Any) -> None:
         value = _converted(setting, given)
         if value is not given:
             object.__setattr__(settings, setting.name, value)
-        if not setting.is_group and (text := misfit(value, setting.kind, setting.flag)) is not None:
+        told = setting.is_group or setting.choices  # choices say themselves what they are
+        if not told and (text := misfit(value, setting.kind, setting.flag)) is not None:
             raise UsageError(f"{text}: {value!r}")
         for one in value if setting.item is not None else (value,):
             _check(setting, one)
