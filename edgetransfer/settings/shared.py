@@ -95,7 +95,6 @@ MaxBad = Annotated[
         free=True,
     ),
 ]
-Top = Annotated[int, Opt("Classes to name.", metavar="N", least=1)]
 Engine = Annotated[
     EngineName,
     Opt(
