@@ -8,7 +8,6 @@ under the same name.
 from __future__ import annotations
 
 import io
-import json
 import logging
 from pathlib import Path
 from time import monotonic
@@ -22,6 +21,7 @@ from edgetransfer.reports.stream import PredictionTablesRecord
 from edgetransfer.stream.follower import Follower
 from edgetransfer.stream.keeping.predictions import NAME
 from edgetransfer.stream.predictions_reader import PredictionsReader
+from edgetransfer.untrusted_json import json_value
 
 logger = logging.getLogger(__name__)
 
@@ -114,7 +114,7 @@ class PredictionTables(Follower):
 def _row(line: bytes) -> dict[str, Any] | None:
     """A line's prediction; None if it is torn."""
     try:
-        said = json.loads(line)
+        said = json_value(line)
         return {
             "id": readable(said["id"]),
             "predicted": None if said["predicted"] is None else readable(said["predicted"]),
