@@ -34,8 +34,9 @@ from edgetransfer.engines import images_per_second, open_engine
 from edgetransfer.errors import BackboneError
 from edgetransfer.graphs.dense_twin import dense_twin
 from edgetransfer.jobs.demo import write_digits
+from edgetransfer.settings.evaluate import ClassifierTest
 from edgetransfer.train import LinearTraining, train_linear
-from edgetransfer.train.upstream import UpstreamTest, evaluate_upstream
+from edgetransfer.train.upstream import evaluate_upstream
 
 BATCH = 64
 KEPT = Path(__file__).with_name("backbones.json")
@@ -61,7 +62,7 @@ def accuracies(record: Record, name: str, sets: dict[str, Path], classifier: Pat
     if classifier is None or record["top1"] is not None:
         return
     try:
-        found = evaluate_upstream(name, UpstreamTest(data=classifier))
+        found = evaluate_upstream(name, classifier, ClassifierTest())
         record["top1"] = round(found["top1"], 4)
     except BackboneError:  # no classifier in the file
         record["top1"] = Backbone.open(name).card.top1_photo_a_class

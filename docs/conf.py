@@ -40,6 +40,7 @@ MORE = {
     "README": "First steps",
     "examples/README": "Examples",
     "benchmarks/README": "Benchmarks",
+    "benchmarks/study/README": "A study of the paper",
     "ARCHITECTURE": "Architecture",
     "CONTRIBUTING": "Contributing",
     "CHANGELOG": "Changes",
@@ -53,9 +54,13 @@ html_title = "edgetransfer"
 html_theme_options = {
     "description": "Sparse image backbones adapted to your own photos, on a laptop CPU",
     "page_width": "70rem",
+    "sidebar_width": "15rem",
     "show_powered_by": False,
 }
 html_show_sphinx = False
+html_static_path = ["static"]
+html_css_files = ["site.css"]
+highlight_language = "text"  # a block without a language is what is typed into a shell
 
 
 def _with_contents(_app: Any, name: str, text: list[str]) -> None:

@@ -92,6 +92,10 @@ if TYPE_CHECKING:
     )
     from edgetransfer.settings.compact import Compaction as Compaction
     from edgetransfer.settings.compare import ComparisonSettings as ComparisonSettings
+    from edgetransfer.settings.evaluate import (
+        ClassifierTest as ClassifierTest,
+        RunTest as RunTest,
+    )
     from edgetransfer.settings.export import ExportSettings as ExportSettings
     from edgetransfer.settings.extract import Extraction as Extraction
     from edgetransfer.settings.finetune import FinetuneSettings as FinetuneSettings
@@ -101,6 +105,7 @@ if TYPE_CHECKING:
         KeepingSettings as KeepingSettings,
         LearningSettings as LearningSettings,
     )
+    from edgetransfer.settings.predict import PredictSettings as PredictSettings
     from edgetransfer.settings.pretrain import Pretraining as Pretraining
     from edgetransfer.settings.search import SearchSettings as SearchSettings
     from edgetransfer.settings.serve import ServeSettings as ServeSettings
@@ -165,7 +170,9 @@ _NAMES = {
     "edgetransfer.settings.benchmark": ("BenchmarkSettings", "SyntheticFamily"),
     "edgetransfer.settings.compare": ("ComparisonSettings",),
     "edgetransfer.settings.compact": ("Compaction",),
+    "edgetransfer.settings.evaluate": ("ClassifierTest", "RunTest"),
     "edgetransfer.settings.export": ("ExportSettings",),
+    "edgetransfer.settings.predict": ("PredictSettings",),
     "edgetransfer.settings.extract": ("Extraction",),
     "edgetransfer.settings.finetune": ("FinetuneSettings",),
     "edgetransfer.settings.import_": ("ImportSettings",),

@@ -10,9 +10,10 @@ from edgetransfer.api.calling import settings_by_name, taken
 from edgetransfer.api.reports import Evaluation, ExportReport, TrainingReport
 from edgetransfer.errors import UsageError
 from edgetransfer.settings.assembling import assembled, check_names
+from edgetransfer.settings.evaluate import ClassifierTest, RunTest
 from edgetransfer.settings.export import ExportSettings
 from edgetransfer.settings.finetune import FinetuneSettings, TrainingToo
-from edgetransfer.settings.shared import MAX_BAD, TOP, EngineName
+from edgetransfer.settings.predict import PredictSettings
 from edgetransfer.settings.train import LinearTraining
 
 if TYPE_CHECKING:
@@ -119,15 +120,9 @@ def finetune_backbone(
     )
 
 
+@settings_by_name(PredictSettings)
 def predict(
-    run: str | Path,
-    images: Photo | Iterable[Photo],
-    *,
-    top: int = TOP,
-    backbone: str | None = None,
-    engine: EngineName = "auto",
-    threads: int | None = None,
-    unknown_below: float | None = None,
+    run: str | Path, images: Photo | Iterable[Photo], **given: Any
 ) -> Prediction | Predictions:
     """Say what photos show; `Classifier` stays open for more.
 
@@ -137,12 +132,7 @@ def predict(
         A run folder, or what `export` made of one.
     images
         A path, the bytes of a file, a picture of Pillow's or an array (H, W, 3) uint8; or several.
-    top
-        Classes to name.
-    backbone
-        Where the run's backbone is now, if it was moved.
-    unknown_below
-        Below which probability, 0 to 1, a photo shows none of the classes.
+        The other settings are below.
 
     Returns
     -------
@@ -162,23 +152,20 @@ def predict(
     """
     from edgetransfer.train import Classifier
 
+    asked = taken(PredictSettings, None, {"run": run, **given})
     with Classifier.load(
-        run, backbone=backbone, engine=engine, threads=threads, unknown_below=unknown_below
+        asked.run,
+        backbone=asked.backbone,
+        engine=asked.engine,
+        threads=asked.threads,
+        unknown_below=asked.unknown_below,
     ) as classifier:
-        return classifier.predict(images, top=top)
+        return classifier.predict(images, top=asked.top)
 
 
+@settings_by_name(RunTest)
 def evaluate(
-    run: str | Path,
-    data: str | Path,
-    *,
-    training_photos: bool = False,
-    page: str | Path | None = None,
-    max_bad: float = MAX_BAD,
-    backbone: str | None = None,
-    engine: EngineName = "auto",
-    threads: int | None = None,
-    progress: Progress | None = None,
+    run: str | Path, data: str | Path, *, progress: Progress | None = None, **given: Any
 ) -> Evaluation:
     """Test what a run learned on labelled photos.
 
@@ -187,15 +174,7 @@ def evaluate(
     run
         A run folder, or what `export` made of one.
     data
-        Class folders or a manifest.
-    training_photos
-        Whether photos that the run was trained on are tested on too; if not, they are left out.
-    page
-        A file for an HTML page with the mistakes and what is doubtful.
-    max_bad
-        The share of photos, 0 to 1, that may be unusable.
-    backbone
-        Where the run's backbone is now, if it was moved.
+        Class folders or a manifest. The other settings are below.
 
     Raises
     ------
@@ -215,27 +194,24 @@ def evaluate(
     from edgetransfer.api.progress import told
     from edgetransfer.train import Classifier
 
-    with Classifier.load(run, backbone=backbone, engine=engine, threads=threads) as classifier:
+    test = taken(RunTest, None, given)
+    with Classifier.load(
+        run, backbone=test.backbone, engine=test.engine, threads=test.threads
+    ) as classifier:
         return Evaluation(
             classifier.evaluate(
                 Path(data),
-                training_photos=training_photos,
-                max_bad=max_bad,
-                page=None if page is None else Path(page),
+                training_photos=test.training_photos,
+                max_bad=test.max_bad,
+                page=test.page,
                 progress=told(progress),
             )
         )
 
 
+@settings_by_name(ClassifierTest)
 def evaluate_backbone(
-    backbone: str | Path,
-    data: str | Path,
-    *,
-    labels: str | Path | None = None,
-    max_bad: float = MAX_BAD,
-    engine: EngineName = "auto",
-    threads: int | None = None,
-    progress: Progress | None = None,
+    backbone: str | Path, data: str | Path, *, progress: Progress | None = None, **given: Any
 ) -> Evaluation:
     """Test a backbone's own classifier, such as ImageNet's, on labelled photos.
 
@@ -244,11 +220,8 @@ def evaluate_backbone(
     backbone
         An ONNX file with its classifier, or the name of a bundled backbone.
     data
-        Class folders, a manifest, or files that are called by their wnids.
-    labels
-        A file with the name of each output, one a line; ImageNet's are known.
-    max_bad
-        The share of photos, 0 to 1, that may be unusable.
+        Class folders, a manifest, or files that are called by their wnids. The other settings are
+        below.
 
     Raises
     ------
@@ -264,16 +237,10 @@ def evaluate_backbone(
     15
     """
     from edgetransfer.api.progress import told
-    from edgetransfer.train.upstream import UpstreamTest, evaluate_upstream
+    from edgetransfer.train.upstream import evaluate_upstream
 
-    test = UpstreamTest(
-        data=Path(data),
-        labels=None if labels is None else Path(labels),
-        engine=engine,
-        threads=threads,
-        max_bad=max_bad,
-    )
-    return Evaluation(evaluate_upstream(backbone, test, told(progress)))
+    test = taken(ClassifierTest, None, given)
+    return Evaluation(evaluate_upstream(backbone, Path(data), test, told(progress)))
 
 
 @settings_by_name(ExportSettings)

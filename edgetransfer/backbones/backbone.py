@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import onnx
 
@@ -21,7 +20,7 @@ from edgetransfer.graphs.independence import pictures_stay_apart
 from edgetransfer.graphs.sparsity import SparsityReport, count_weights, measure_sparsity
 from edgetransfer.reports.shared import BackboneRecord
 from edgetransfer.reprs import short_repr
-from edgetransfer.settings.shared import Interpolation
+from edgetransfer.settings.shared import BackboneReading, Interpolation
 from edgetransfer.types import Preprocessing
 
 
@@ -102,9 +101,7 @@ class Backbone:
             If the file cannot be used as a backbone.
         """
         path = resolve(backbone)
-        return cls.of(
-            path,
-            read_canonical(path),
+        reading = BackboneReading(
             features=features,
             size=size,
             resize=resize,
@@ -113,17 +110,18 @@ class Backbone:
             interpolation=interpolation,
             normalisation=normalisation,
         )
+        return cls.of(path, read_canonical(path), reading)
 
     @classmethod
-    def of(cls, path: Path, read: CanonicalFile, **given: Any) -> Backbone:
+    def of(cls, path: Path, read: CanonicalFile, reading: BackboneReading) -> Backbone:
         """The backbone in a file that was read already.
 
         Parameters
         ----------
         path
             Of the file: its card may lie beside it.
-        given
-            As of `open`.
+        reading
+            Where it is cut, and what is said in place of its card.
 
         Raises
         ------
@@ -131,25 +129,13 @@ class Backbone:
             If the file cannot be used as a backbone.
         """
         try:
-            return cls._from_model(path, read, **given)
+            return cls._from_model(path, read, reading)
         except BackboneError as error:
             named = str(error).startswith(str(path.with_suffix("")))
             raise error if named else BackboneError(f"{path}: {error}") from error
 
     @classmethod
-    def _from_model(
-        cls,
-        path: Path,
-        read: CanonicalFile,
-        *,
-        features: str | None = None,
-        size: int | None = None,
-        resize: int | None = None,
-        mean: tuple[float, float, float] | None = None,
-        std: tuple[float, float, float] | None = None,
-        interpolation: Interpolation | None = None,
-        normalisation: str | None = None,
-    ) -> Backbone:
+    def _from_model(cls, path: Path, read: CanonicalFile, reading: BackboneReading) -> Backbone:
         model, digest = read.model, read.sha256
         layout, fixed_size = input_layout(model)
         card = read_card(path, model, fixed_size)
@@ -159,22 +145,17 @@ class Backbone:
                 "file was changed or is incomplete; fetch it again or correct the card"
             )
         warnings = list(read.notes)
-        assumed = card.assumed and normalisation is None and (mean is None or std is None)
-        card = override(
-            card,
-            size=size,
-            resize=resize,
-            mean=mean,
-            std=std,
-            interpolation=interpolation,
-            normalisation=normalisation,
+        given = reading.normalisation is not None or (
+            reading.mean is not None and reading.std is not None
         )
+        assumed = card.assumed and not given
+        card = override(card, reading)
         if assumed:
             warnings.append(
                 f"{path.name} has no card: assuming ImageNet's preprocessing, "
                 f"{card.preprocessing.size} pixels; " + what_normalises(model, layout, path.name)
             )
-        named = features or card.features
+        named = reading.features or card.features
         where = check_tensor(model, named) if named else find_features(model)
         warnings += where.doubts
         body, classifier = cut(model, where)

@@ -17,7 +17,7 @@ from edgetransfer.errors import BackboneError, UsageError
 from edgetransfer.names import readable
 from edgetransfer.reports.backbones import CardRecord
 from edgetransfer.reprs import short_repr
-from edgetransfer.settings.shared import Interpolation
+from edgetransfer.settings.shared import CardOverrides
 from edgetransfer.types import (
     Channels,
     Preprocessing,
@@ -199,16 +199,7 @@ def _triple(values: Any) -> tuple[float, float, float]:
     return red, green, blue
 
 
-def override(
-    card: BackboneCard,
-    *,
-    size: int | None = None,
-    resize: int | None = None,
-    mean: tuple[float, float, float] | None = None,
-    std: tuple[float, float, float] | None = None,
-    interpolation: Interpolation | None = None,
-    normalisation: str | None = None,
-) -> BackboneCard:
+def override(card: BackboneCard, given: CardOverrides) -> BackboneCard:
     """The card with a person's own settings in place of some of its.
 
     Raises
@@ -218,8 +209,9 @@ def override(
     """
     pre = card.preprocessing
     channels: Channels = pre.channels
-    if normalisation is not None:
-        usual = normalisation_of(normalisation)
+    size, resize, mean, std = given.size, given.resize, given.mean, given.std
+    if given.normalisation is not None:
+        usual = normalisation_of(given.normalisation)
         mean, std, channels = mean or usual.mean, std or usual.std, usual.channels
     if size is not None and resize is None and size != pre.size:
         resize = round(pre.resize * size / pre.size)
@@ -228,7 +220,7 @@ def override(
         resize=resize if resize is not None else pre.resize,
         mean=mean if mean is not None else pre.mean,
         std=std if std is not None else pre.std,
-        interpolation=interpolation if interpolation is not None else pre.interpolation,
+        interpolation=given.interpolation or pre.interpolation,
         channels=channels,
     )
     return replace(card, preprocessing=changed)

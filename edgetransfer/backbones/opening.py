@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 
 from edgetransfer.backbones.backbone import Backbone
+from edgetransfer.backbones.catalogue import resolve
+from edgetransfer.graphs.canonical import read_canonical
 from edgetransfer.graphs.cut import doubt_of_width
 from edgetransfer.settings.shared import BackboneReading
 
@@ -19,16 +21,8 @@ def open_with(backbone: str, overrides: BackboneReading) -> Backbone:
     BackboneError
         If it cannot be used.
     """
-    opened = Backbone.open(
-        backbone,
-        features=overrides.features,
-        size=overrides.size,
-        resize=overrides.resize,
-        mean=overrides.mean,
-        std=overrides.std,
-        interpolation=overrides.interpolation,
-        normalisation=overrides.normalisation,
-    )
+    path = resolve(backbone)
+    opened = Backbone.of(path, read_canonical(path), overrides)
     for warning in opened.warnings:
         logger.warning("%s", warning)
     logger.info("features: tensor %r; %s", opened.cut.tensor, opened.cut.what)

@@ -40,6 +40,7 @@ from onnx import numpy_helper
 from edgetransfer.backbones.rounding import as_steps, from_steps
 from edgetransfer.errors import BackboneError
 from edgetransfer.types import Float32Array
+from edgetransfer.untrusted_json import json_value
 
 MAGIC = b"ETPACK\x00\x02"
 PACKED = ".etpack"
@@ -114,7 +115,7 @@ def packed_sha256(path: Path) -> str:
         with path.open("rb") as file:
             start = file.read(len(MAGIC) + 4)
             (length,) = struct.unpack_from("<I", start, len(MAGIC))
-            header = json.loads(file.read(min(length, LONGEST_HEADER)))
+            header = json_value(file.read(min(length, LONGEST_HEADER)))
         if start[: len(MAGIC)] != MAGIC:
             raise ValueError("another format")
         return str(header["sha256"])
@@ -169,7 +170,7 @@ def _coded(numbers: bytes) -> bytes:
 def _read(packed: bytes) -> tuple[dict[str, Any], _Parts]:
     (length,) = struct.unpack_from("<I", packed, len(MAGIC))
     start = len(MAGIC) + 4
-    header = json.loads(packed[start : start + length])
+    header = json_value(packed[start : start + length])
     sizes = [int(n) for n in header["parts"]]
     if len(sizes) != PARTS or not 0 <= header["size"] <= LARGEST or min(sizes) < 0:
         raise ValueError("sizes that make no sense")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import signal
 import subprocess
 import sys
@@ -14,6 +13,7 @@ from typing import IO, Any
 from edgetransfer.benchmark.turn import TurnRequest
 from edgetransfer.errors import DataError, EdgeTransferError
 from edgetransfer.types import Progress
+from edgetransfer.untrusted_json import json_value
 
 
 class TurnFailedError(EdgeTransferError):
@@ -78,7 +78,7 @@ def _listen(
     """Wait for the answer; None if the process ends without one."""
     for line in stdout:
         try:
-            message = json.loads(line)
+            message = json_value(line)
         except ValueError:
             continue  # a native library wrote to stdout
         if not isinstance(message, dict):

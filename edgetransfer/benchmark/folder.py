@@ -22,6 +22,7 @@ from edgetransfer.names import json_text
 from edgetransfer.runs.json_values import finite
 from edgetransfer.runs.owning import NAME as LOCK
 from edgetransfer.runs.owning import is_empty
+from edgetransfer.untrusted_json import json_value
 
 CONFIG, TURNS, SYNTHETIC, REPORT = "benchmark.json", "turns", "synthetic", "report.json"
 INT8, PROFILES = "int8", "profiles.json"
@@ -64,7 +65,7 @@ class BenchmarkFolder:
     @property
     def settings(self) -> dict[str, Any]:
         """The settings, and what they stood for when it began."""
-        settings: dict[str, Any] = json.loads(self.file(CONFIG).read_text(encoding="utf-8"))
+        settings: dict[str, Any] = json_value(self.file(CONFIG).read_text(encoding="utf-8"))
         return settings
 
     def begin(self, config: dict[str, Any], *, overwrite: bool) -> None:
@@ -90,7 +91,7 @@ class BenchmarkFolder:
 
     def _compare(self, config: dict[str, Any]) -> None:
         try:
-            before = json.loads(self.file(CONFIG).read_text(encoding="utf-8"))
+            before = json_value(self.file(CONFIG).read_text(encoding="utf-8"))
             # What an older version did not keep cannot be compared.
             names = [name for name in before if before[name] != config.get(name)]
         except (OSError, ValueError, AttributeError, TypeError) as error:
@@ -131,7 +132,7 @@ class BenchmarkFolder:
     def kept(self, name: str) -> dict[str, Any]:
         """What `keep` kept in a file, by key; nothing if that is not there or broken."""
         try:
-            value = json.loads(self.file(name).read_text(encoding="utf-8"))
+            value = json_value(self.file(name).read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return {}
         return value if isinstance(value, dict) else {}
@@ -143,7 +144,7 @@ class BenchmarkFolder:
     def record(self, key: str) -> dict[str, Any] | None:
         """The record of a turn; None if it was not measured, or its file is broken."""
         try:
-            value = json.loads(self.file(f"{TURNS}/{key}.json").read_text(encoding="utf-8"))
+            value = json_value(self.file(f"{TURNS}/{key}.json").read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return None
         return value if isinstance(value, dict) else None

@@ -24,6 +24,7 @@ from edgetransfer.finetune.batchnorm import fold
 from edgetransfer.graphs.quantising import in_int8, quantised_tensors
 from edgetransfer.settings.train import LinearTraining
 from edgetransfer.types import Float32Array
+from edgetransfer.untrusted_json import json_value
 
 ENGINE = "openvino"
 CALIBRATED_ON = 64  # photos, spread over the training split
@@ -86,7 +87,7 @@ def open_int8(
         write_atomically(ranges, json.dumps(found).encode())
     bits = 8 if set(VNNI) & set(cpu_flags()) else 7
     model = in_int8(
-        fold(backbone.frozen(training.batch_size)), json.loads(ranges.read_text()), weight_bits=bits
+        fold(backbone.frozen(training.batch_size)), json_value(ranges.read_text()), weight_bits=bits
     )
     reason = f"dense in int8, calibrated on {len(chosen)} training photos"
     if bits < 8:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import shlex
 import shutil
 import subprocess
@@ -15,6 +14,7 @@ from edgetransfer.native.compiling import LIBRARY
 from edgetransfer.settings.benchmark import BenchmarkSettings
 from edgetransfer.settings.command_line import typed
 from edgetransfer.settings.option import Opt, settings_of
+from edgetransfer.untrusted_json import json_value
 from edgetransfer.version import __version__
 
 PACKAGE = Path(__file__).resolve().parents[1]
@@ -61,7 +61,7 @@ def _commit() -> tuple[str | None, bool | None]:
         return found, bool(changed)
     try:
         text = distribution("edgetransfer").read_text("direct_url.json")
-        installed = json.loads(text or "{}")
+        installed = json_value(text or "{}")
     except (PackageNotFoundError, ValueError, OSError):
         return None, None
     commit = installed.get("vcs_info", {}).get("commit_id")

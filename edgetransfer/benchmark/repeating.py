@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import fields, replace
 from pathlib import Path
@@ -12,6 +11,7 @@ from edgetransfer.backbones.catalogue import bundled
 from edgetransfer.errors import DataError, UsageError
 from edgetransfer.metrics import wilson_interval
 from edgetransfer.settings.benchmark import BenchmarkSettings, SyntheticFamily
+from edgetransfer.untrusted_json import json_value
 
 Report = Mapping[str, Any]
 
@@ -29,7 +29,7 @@ def read_report(path: Path) -> dict[str, Any]:
     """
     file = path / "report.json" if path.is_dir() else path
     try:
-        report: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        report: dict[str, Any] = json_value(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise DataError(f"{file}: cannot be read: {error.strerror or error}") from error
     except ValueError as error:

@@ -56,6 +56,7 @@ from edgetransfer.train.opening import (
 )
 from edgetransfer.train.skipping import SkippedImages
 from edgetransfer.types import IntArray, Progress
+from edgetransfer.untrusted_json import json_value
 
 Take = Callable[["TurnRequest", Progress], dict[str, Any]]
 
@@ -99,7 +100,7 @@ class TurnRequest:
     @classmethod
     def from_json(cls, text: str) -> TurnRequest:
         """What `to_json` wrote."""
-        values = json.loads(text)
+        values = json_value(text)
         training = values.pop("training")
         for name in ("data", "out", "test_data", "cache_dir"):
             training[name] = None if training[name] is None else Path(training[name])

@@ -65,7 +65,7 @@ def _show(report: FinetuningRecord, out: Path) -> None:
         f"{trained['precision']}"
     )
     say(f"zeros      {masked['before']:,} before, {masked['after']:,} after")
-    metric = report["metric"]["name"]
+    metric = report["metric"]["name"] if "metric" in report else "top1"  # of an earlier version
     judged = {"linear": report["linear"], "finetuned": report.get("finetuned")}
     for what, found in judged.items():
         if found is not None:

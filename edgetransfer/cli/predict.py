@@ -14,27 +14,19 @@ from edgetransfer.cli.options import JsonOption, QuietOption
 from edgetransfer.cli.photos_given import photos_given
 from edgetransfer.cli.terminal import print_json, print_line, say, show_log
 from edgetransfer.errors import ImageError, UsageError
-from edgetransfer.settings.shared import (
-    TOP,
-    Engine,
-    MovedBackbone,
-    Threads,
-    Top,
-    TrainedRun,
-    UnknownBelow,
-)
+from edgetransfer.settings.predict import PredictSettings
 
 if TYPE_CHECKING:
     from edgetransfer.train import Prediction
 
 
 def predict(
-    run: TrainedRun,
+    settings: PredictSettings,
+    *,
     images: Annotated[
         list[str],
         typer.Argument(metavar="IMAGE…", help="Files or folders; - reads one image from stdin."),
     ],
-    top: Top = TOP,
     csv: Annotated[
         bool, typer.Option("--csv", help="Print a table with commas to stdout, a photo a line.")
     ] = False,
@@ -55,10 +47,6 @@ def predict(
             help="Copy each photo to DIR/its class; none is moved, none replaced.",
         ),
     ] = None,
-    unknown_below: UnknownBelow = None,
-    backbone: MovedBackbone = None,
-    engine: Engine = "auto",
-    threads: Threads = None,
     json_output: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -89,7 +77,7 @@ def predict(
     if json_output and csv:
         raise UsageError("--json and --csv exclude each other")
     show_log(json_output or quiet)
-    check_order("predict", run, images)
+    check_order("predict", settings.run, images)
     if out is not None:
         check_ending("--out", out)
     sources = photos_given(images)
@@ -98,24 +86,21 @@ def predict(
     with ExitStack() as opened:
         classifier = opened.enter_context(
             Classifier.load(
-                run,
-                backbone=backbone,
-                engine=engine,
-                threads=threads,
+                settings.run,
+                backbone=settings.backbone,
+                engine=settings.engine,
+                threads=settings.threads,
                 batch_size=min(64, len(sources)) if len(sources) < 16 else 64,
-                unknown_below=unknown_below,
+                unknown_below=settings.unknown_below,
             )
         )
         classes = classifier.head.classes
+        top = min(settings.top, len(classes))
         sorter = None if sort_into is None else PhotoSorter(sort_into, classes)
-        table = CommaTable(sys.stdout, min(top, len(classes))) if csv else None
-        kept = (
-            None
-            if out is None
-            else opened.enter_context(prediction_file(out, min(top, len(classes))))
-        )
+        table = CommaTable(sys.stdout, top) if csv else None
+        kept = None if out is None else opened.enter_context(prediction_file(out, top))
         predictions, failed = [], 0
-        for prediction in classifier.predict_each(sources, top=top):
+        for prediction in classifier.predict_each(sources, top=settings.top):
             failed += prediction.error is not None
             if sorter is not None and prediction.error is None:
                 sorter.put(

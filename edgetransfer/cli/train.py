@@ -119,8 +119,8 @@ def show_outcome(report: AnyTrainingRecord, out: Path) -> None:
         )
     elif "val_top1" not in last and "honest" not in report:
         say("test       no test images; --val-fraction 0.2 holds some out, --test-data names some")
-    if report["final"] or "val_top1" in last:
-        metric = report["metric"]
+    metric = report.get("metric")  # one of an earlier version does not say
+    if metric and (report["final"] or "val_top1" in last):
         say(f"metric     {TITLES[metric['name']]} counts ({metric['reason']})")
     if "honest" in report:
         _show_honest(report)

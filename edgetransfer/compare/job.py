@@ -29,6 +29,7 @@ from edgetransfer.runs.owning import is_empty, owned
 from edgetransfer.settings.compare import ComparisonSettings
 from edgetransfer.settings.config import differs, dump
 from edgetransfer.types import Progress, no_progress
+from edgetransfer.untrusted_json import json_value
 
 CONFIG, RUNS = "compare.json", "runs"
 # What may be more or less from call to call: each run is there for itself.
@@ -165,7 +166,7 @@ def _begin(settings: ComparisonSettings, *, overwrite: bool) -> None:
         _delete(settings.out / RUNS)
     elif path.is_file():
         try:
-            before = json.loads(path.read_text(encoding="utf-8"))
+            before = json_value(path.read_text(encoding="utf-8"))
         except ValueError:
             raise RunFolderError(
                 f"{path}: damaged; --overwrite begins anew, and deletes the runs"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import signal
 import subprocess
@@ -19,6 +18,7 @@ from edgetransfer.runs.run_folder import CONFIG, REPORT
 from edgetransfer.settings.command_line import typed
 from edgetransfer.settings.compare import ComparisonSettings, Transfer
 from edgetransfer.settings.option import Opt, settings_of
+from edgetransfer.untrusted_json import json_value
 
 COMMANDS: dict[Transfer, str] = {"linear": "train", "full": "finetune"}
 ERRORS = {2: UsageError, 3: DataError, 4: EngineError}
@@ -74,7 +74,7 @@ def run(cell: Cell, settings: ComparisonSettings) -> dict[str, Any]:
     folder = cell.folder(settings.out)
     if not is_done(cell, settings.out):
         _train(cell, settings, folder)
-    found: dict[str, Any] = json.loads((folder / REPORT).read_text(encoding="utf-8"))
+    found: dict[str, Any] = json_value((folder / REPORT).read_text(encoding="utf-8"))
     return found
 
 

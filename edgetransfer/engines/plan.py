@@ -17,6 +17,7 @@ from edgetransfer.engines.processor import available_cores, cpu_model
 from edgetransfer.engines.registry import AUTO, KINDS, engine_names
 from edgetransfer.reports.machine import PlanRecord
 from edgetransfer.reprs import short_repr
+from edgetransfer.untrusted_json import json_value
 
 FOLDER = "plans"
 
@@ -153,7 +154,7 @@ def _here() -> list[str]:
 
 def _read(path: Path) -> tuple[str, EnginePlan] | None:
     try:
-        content = json.loads(path.read_text())
+        content = json_value(path.read_text())
         plan = EnginePlan.from_config(content["plan"])
         if plan is None or content["here"] != _here():
             return None

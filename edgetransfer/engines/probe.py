@@ -20,6 +20,7 @@ import onnx
 
 from edgetransfer.atomic import temporary_folder, write_atomically
 from edgetransfer.engines.registry import engine_kind
+from edgetransfer.untrusted_json import json_value
 
 TIMEOUT = 300.0  # seconds: a ResNet50 compiles in four
 RULES = 2  # raised when a trial asks for more than before: what passed then is tried anew
@@ -49,7 +50,7 @@ def probe(
     remembered = None if cache is None else _memory_of(cache, serialised, engine, threads)
     if remembered is not None and remembered.exists():
         try:
-            return ProbeResult(works=True, detail=json.loads(remembered.read_text())["detail"])
+            return ProbeResult(works=True, detail=json_value(remembered.read_text())["detail"])
         except (OSError, ValueError, KeyError, TypeError):
             pass  # unreadable: probe again and overwrite it
     with temporary_folder() as folder:
@@ -99,7 +100,7 @@ def _run_child(path: Path, engine: str, threads: int | None) -> ProbeResult:
         detail = f"it aborted while compiling ({name})" + (f": {said}" if said else "")
         return ProbeResult(works=False, detail=detail)
     try:
-        answer = json.loads(child.stdout.strip().splitlines()[-1])
+        answer = json_value(child.stdout.strip().splitlines()[-1])
         return ProbeResult(works=bool(answer["works"]), detail=str(answer["detail"]))
     except (ValueError, KeyError, IndexError, TypeError):
         said = _last_words(child.stderr) or f"exit code {child.returncode}"

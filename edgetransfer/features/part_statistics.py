@@ -17,6 +17,7 @@ from edgetransfer.features.tables import ENDING, Origin, TableFile, TableRows
 from edgetransfer.heads import FeatureMap, Statistics
 from edgetransfer.sealing import BrokenSealError, has_seal, sealed
 from edgetransfer.settings.train import MapName
+from edgetransfer.untrusted_json import json_value
 
 FORMAT = "edgetransfer-table-statistics-1"
 MAP: MapName = "power-l2"
@@ -92,7 +93,7 @@ def _saved(table: TableFile, classes: tuple[str, ...]) -> Statistics | None:
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         if said.get("format") != FORMAT or said.get("origin") != table.origin.text():
             return None
-        own = json.loads(said.get("classes", "null"))
+        own = json_value(said.get("classes", "null"))
         statistics = Statistics.of_arrays(arrays)
     except (BrokenSealError, SafetensorError, OSError, ValueError, KeyError, IndexError, DataError):
         return None

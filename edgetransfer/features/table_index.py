@@ -11,6 +11,7 @@ from edgetransfer.errors import DataError
 from edgetransfer.features.tables import Origin
 from edgetransfer.reprs import short_repr
 from edgetransfer.settings.extract import INDEX
+from edgetransfer.untrusted_json import json_value
 
 FORMAT = "edgetransfer-extract-1"
 
@@ -46,7 +47,7 @@ class Index:
 
     def text(self) -> str:
         """As JSON; the same for the same extraction."""
-        values = {"format": FORMAT, **asdict(self), "origin": json.loads(self.origin.text())}
+        values = {"format": FORMAT, **asdict(self), "origin": json_value(self.origin.text())}
         return json.dumps(values, indent=1, sort_keys=True) + "\n"
 
     @classmethod
@@ -60,7 +61,7 @@ class Index:
         """
         path = folder / INDEX
         try:
-            values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            values: dict[str, Any] = json_value(path.read_text(encoding="utf-8"))
             if values.pop("format") != FORMAT:
                 raise ValueError("another version's")
             origin = Origin.of_text(json.dumps(values.pop("origin")))

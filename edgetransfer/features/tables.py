@@ -20,6 +20,7 @@ from edgetransfer.errors import DataError, EdgeTransferError, UsageError
 from edgetransfer.images import DECODING_VERSION
 from edgetransfer.reprs import short_repr
 from edgetransfer.types import Float32Array, IntArray, Preprocessing
+from edgetransfer.untrusted_json import json_value
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -92,7 +93,7 @@ class Origin:
     @classmethod
     def of_text(cls, text: str) -> Origin:
         """What `text` returned; a `ValueError` if it is none."""
-        values = json.loads(text)
+        values = json_value(text)
         if not isinstance(values, dict) or values.pop("format", None) != FORMAT:
             raise ValueError("not of this version")
         try:

@@ -191,4 +191,4 @@ def _validation(
         if len(batch.indices):
             features = solver.features(batch.features)
             accuracy.update(labels[batch.indices], head.predict(features))
-    return validation({"top1": accuracy.top1, "mean_per_class": accuracy.mean_per_class})
+    return validation(accuracy.shares)

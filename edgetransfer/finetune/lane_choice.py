@@ -27,6 +27,7 @@ from edgetransfer.masked import TrainingThreads
 from edgetransfer.masked.native import load_training
 from edgetransfer.settings.finetune import FinetuneSettings
 from edgetransfer.types import Progress
+from edgetransfer.untrusted_json import json_value
 
 logger = logging.getLogger(__name__)
 
@@ -198,7 +199,7 @@ def multiply_adds(model: onnx.ModelProto) -> int:
 def kept_choice(path: Path) -> LaneChoice | None:
     """What was measured on this machine before, so that the same training is the same again."""
     try:
-        return LaneChoice.of_record(json.loads(path.read_bytes()))
+        return LaneChoice.of_record(json_value(path.read_bytes()))
     except (OSError, ValueError, KeyError, TypeError):
         return None  # not there, or not whole: it is measured anew
 

@@ -15,6 +15,7 @@ from edgetransfer.backbones.card import override
 from edgetransfer.engines import Engine, open_engine
 from edgetransfer.errors import UsageError
 from edgetransfer.heads import LinearHead
+from edgetransfer.settings.shared import CardOverrides
 from edgetransfer.types import Float32Array, IntArray, Preprocessing
 
 F = torch.nn.functional
@@ -125,7 +126,9 @@ class Teacher:
             )
         if body.card.assumed:  # most likely the student was made from it
             logger.info("--teacher %s has no card: it sees images as the student does", path)
-            seen = override(body.card, mean=given.mean, std=given.std, size=given.size)
+            seen = override(
+                body.card, CardOverrides(mean=given.mean, std=given.std, size=given.size)
+            )
             body = replace(body, card=seen)
         if body.preprocessing.size != given.size:
             raise UsageError(

@@ -24,6 +24,7 @@ from edgetransfer.finetune.running import Runner
 from edgetransfer.finetune.solver import FullFinetuner
 from edgetransfer.heads import LinearHead
 from edgetransfer.metrics.conventions import metric_of
+from edgetransfer.settings.shared import CardOverrides
 from edgetransfer.train.opening import train_view
 from edgetransfer.types import IMAGENET_MEAN, IMAGENET_STD
 
@@ -59,7 +60,9 @@ def normalised(context: Context) -> Backbone:
             progress=context.progress,
         )
     logger.info("normalisation: mean %s, deviation %s", found.mean, found.std)
-    return replace(backbone, card=override(backbone.card, mean=found.mean, std=found.std))
+    return replace(
+        backbone, card=override(backbone.card, CardOverrides(mean=found.mean, std=found.std))
+    )
 
 
 def baseline(context: Context) -> Baseline | None:

@@ -37,10 +37,12 @@ from edgetransfer.types import Float32Array, IntArray
 PENALTIES = (*(10.0 ** (e / 2) for e in range(-6, 5)), 1e4)  # the last: nearest class means
 # Best on the whole over four backbones, two data sets and 1 to 60 samples a class.
 USUAL_PENALTY: dict[Method, float] = {"lda": PENALTIES[7], "ridge": PENALTIES[6]}
+LOOKED_AT = USUAL_PENALTY["ridge"]  # of both, when maps are compared by one factor
 # A class of one has nothing to leave out, and one of two is half of itself without one: heads of
 # so much less say little of what suits the whole, so that nothing is chosen by them.
 ENOUGH = 5  # samples of the middle class
 CLOSED = 2.0  # times what softmax regression counts in a blend, the closed forms count together
+TOGETHER = 1 << 20  # scores of one method at several penalties that exist at once, to a thread
 TRIED_ON = 8192  # samples: more say no more about a penalty, and take time at each
 FEW_SPREAD = 2.5  # of each method's logits where there are fewer
 
@@ -111,12 +113,18 @@ class MapCandidates:
         penalties = PENALTIES if own is None else (own,)
         some, votes = self._some, self._some_votes
 
-        def tried(penalty: float) -> list[BoolArray]:
-            products = some.products(penalty)
-            return rights_of(methods, some, products, votes, self._class_weights)
+        # So many penalties at a time: scores of them all would be too many.
+        together = max(1, TOGETHER // max(len(some.labels) * len(self.counts), 1))
 
+        def tried(penalties: Sequence[float]) -> list[list[BoolArray]]:
+            return [
+                rights_of(methods, some, products, votes, self._class_weights)
+                for products in some.path(penalties)
+            ]
+
+        parts_of_path = [penalties[i : i + together] for i in range(0, len(penalties), together)]
         with ThreadPoolExecutor(self._threads) as pool:
-            found = list(pool.map(tried, penalties))
+            found = [rights for part in pool.map(tried, parts_of_path) for rights in part]
         rights = {method: [one[i] for one in found] for i, method in enumerate(methods)}
         parts = []
         for method, right in rights.items():
@@ -130,7 +138,7 @@ class MapCandidates:
                 for penalty, one in zip(penalties, right, strict=True)
             ]
             usual = penalties.index(USUAL_PENALTY[method]) if own is None else 0
-            self._usually_right.append(right[usual])
+            self._usually_right.append(right[penalties.index(LOOKED_AT) if own is None else 0])
             penalty = penalties[usual if self.few else votes.choose(right, usual)]
             parts.append(self._part(method, penalty))
         return parts
@@ -168,7 +176,7 @@ class MapCandidates:
         return shares_of(method, self.counts, self._class_weights)
 
     def may_lose(self, rights: Sequence[BoolArray]) -> bool:
-        """Whether a map may be better whose methods got this right, all at the usual penalties.
+        """Whether a map may be better whose methods got this right, all at the penalty looked at.
 
         That is whether it is better there, on the mean of the methods.
         """
@@ -298,17 +306,13 @@ def rights_at_usual(
     labels: IntArray,
     class_weights: ClassWeights,
 ) -> list[BoolArray]:
-    """As `rights_of`, at ``penalty`` or each method's usual one, in float32 by Cholesky factors."""
+    """As `rights_of`, at ``penalty`` or the usual one, in float32 by one Cholesky factor."""
     step = every(len(labels))
     weights = np.ones(len(moments.counts)) if moments.weights is None else moments.weights
     some = LabelledRows(labels=labels[::step], counts=moments.counts, weights=weights)
     votes = Votes.of(some.labels, some.counts, class_weights)
-    rights = []
-    for method in methods:
-        at = USUAL_PENALTY[method] if penalty is None else penalty
-        products = factored_products(moments, rows[::step], at)
-        rights += rights_of([method], some, products, votes, class_weights)
-    return rights
+    products = factored_products(moments, rows[::step], LOOKED_AT if penalty is None else penalty)
+    return rights_of(methods, some, products, votes, class_weights)
 
 
 def left_out_scores(method: Method, rows: Labelled, products: Products) -> FloatArray:

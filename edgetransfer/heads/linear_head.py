@@ -19,6 +19,7 @@ from edgetransfer.names import json_text, readable
 from edgetransfer.reprs import short_repr
 from edgetransfer.sealing import BrokenSealError, has_seal, sealed
 from edgetransfer.types import Float32Array, IntArray
+from edgetransfer.untrusted_json import json_value
 
 # The first version, and with a feature map, which an older version must not ignore.
 UNSEALED = ("edgetransfer-head-1", "edgetransfer-head-2")
@@ -61,6 +62,11 @@ class LinearHead:
             )
         if len(self.classes) != self.weights.shape[1]:
             raise HeadError(f"{len(self.classes)} names for {self.weights.shape[1]} classes")
+        projection = self.map.projection
+        if projection is not None and projection.shape[1:] != self.weights.shape[:1]:
+            raise HeadError(
+                f"directions {projection.shape} and weights {self.weights.shape} do not fit"
+            )
         if self.novelty is not None:
             shape = len(self.novelty.axes), len(self.novelty.prototypes)
             if shape != self.weights.shape:
@@ -209,12 +215,14 @@ class LinearHead:
             head = cls(
                 weights=_numbers(tensors["weights"]),
                 bias=_numbers(tensors["bias"]),
-                classes=tuple(map(_class_name, json.loads(metadata["classes"]))),
+                classes=tuple(map(_class_name, json_value(metadata["classes"]))),
                 metadata=metadata,
                 map=FeatureMap(name=name, projection=tensors.get("projection")),
                 novelty=_novelty(tensors, metadata),
             )
-        except (KeyError, ValueError, TypeError, RecursionError, HeadError) as error:
+            if not head.classes:
+                raise HeadError("it knows no class")
+        except (KeyError, ValueError, TypeError, HeadError) as error:
             raise HeadError(f"{path}: a damaged head file: {error}") from error
         if backbone is not None:
             head.check_backbone(backbone, path)
@@ -246,11 +254,13 @@ def _class_name(name: object) -> str:
 def _novelty(tensors: Mapping[str, NDArray[Any]], metadata: Mapping[str, str]) -> Novelty | None:
     if "unknown" not in metadata:
         return None
-    limits = json.loads(metadata["unknown"])
+    limits = json_value(metadata["unknown"])
     return Novelty.of_tensors(tensors, float(limits["threshold"]), float(limits["rejected"]))
 
 
 def _numbers(values: NDArray[Any]) -> Float32Array:
     if values.dtype != np.float32:
         raise HeadError(f"its numbers are {values.dtype}, not float32")
+    if not np.isfinite(values).all():
+        raise HeadError("some of its numbers are not finite")
     return values

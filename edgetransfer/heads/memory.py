@@ -10,6 +10,7 @@ SHARE = 0.75  # of the machine's memory
 SCORES = 5  # tables of rows by classes that exist at a time
 ROWS = 3  # tables of rows by features: mapped, rotated, squared
 SQUARES = 4  # matrices of features, and of classes, by themselves
+COPIES = 7  # of a head's weights, where it learns by steps
 DOUBLE = 1 << 21  # numbers of a table up to which it is in float64
 
 
@@ -42,12 +43,32 @@ def check_descent_fits(n: int, dimension: int, n_classes: int, *, pairs: int, at
     refuse_beyond(needed, n, dimension, n_classes)
 
 
+def check_steps_fit(dimension: int, n_classes: int) -> None:
+    """As `check_fits`, of a head that learns by steps, whatever the samples.
+
+    Weights and velocity are there, two copies of both while a checkpoint is written, and one more
+    of the weights for a score.
+    """
+    needed = 4 * COPIES * (dimension + 1) * n_classes
+    there = psutil.virtual_memory().total
+    if needed > SHARE * there:
+        raise DataError(
+            f"a head of {n_classes:,} classes on {dimension:,} features takes "
+            f"{_gib(needed)} GiB while it learns, and this machine has {_gib(there)}; train fewer "
+            "classes, or on a backbone with fewer features"
+        )
+
+
 def refuse_beyond(needed: int, n: int, dimension: int, n_classes: int) -> None:
     """Refuse what takes more bytes than this machine gives; see `check_fits`."""
     there = psutil.virtual_memory().total
     if needed > SHARE * there:
         raise DataError(
             f"a head of {n_classes:,} classes on {n:,} samples of {dimension:,} features takes "
-            f"{needed / 2**30:.1f} GiB, and this machine has {there / 2**30:.1f}; --solver sgd "
+            f"{_gib(needed)} GiB, and this machine has {_gib(there)}; --solver sgd "
             "needs a small part of it, and so do fewer classes"
         )
+
+
+def _gib(size: int) -> str:
+    return f"{size / 2**30:.1f}"

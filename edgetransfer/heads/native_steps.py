@@ -9,8 +9,7 @@ from functools import cache
 import numpy as np
 
 from edgetransfer.heads.halves import Halves
-from edgetransfer.native import compiling
-from edgetransfer.native.loading import load_native
+from edgetransfer.native.loading import native_if_there
 from edgetransfer.types import Float32Array, IntArray
 
 COLUMNS = 16  # the native kernels take a multiple of so many
@@ -48,19 +47,16 @@ def load_step() -> ctypes._NamedFuncPointer | None:
     EngineError
         If it was compiled from other sources, so that `_Step` is not what it reads.
     """
-    if not compiling.LIBRARY.exists():
-        return None
-    try:
-        library = load_native(
-            step_bytes=ctypes.sizeof(_Step),
-            step_batch_at=_Step.batch.offset,
-            step_weights_at=_Step.weights.offset,
-            step_losses_at=_Step.losses.offset,
-            step_weight_decay_at=_Step.weight_decay.offset,
-            most_batch=MOST_BATCH,
-            column_multiple=COLUMNS,
-        )
-    except OSError:
+    library = native_if_there(
+        step_bytes=ctypes.sizeof(_Step),
+        step_batch_at=_Step.batch.offset,
+        step_weights_at=_Step.weights.offset,
+        step_losses_at=_Step.losses.offset,
+        step_weight_decay_at=_Step.weight_decay.offset,
+        most_batch=MOST_BATCH,
+        column_multiple=COLUMNS,
+    )
+    if library is None:
         return None
     function = library.head_step
     function.restype = ctypes.c_int

@@ -122,6 +122,8 @@ class Novelty:
         parts = {name: tensors[f"novelty.{name}"] for name in PARTS}
         if any(part.dtype != np.float32 for part in parts.values()):
             raise HeadError("its numbers are not float32")
+        if not all(np.isfinite(part).all() for part in parts.values()):
+            raise HeadError("some of what tells the unknown is not finite")
         return cls(**parts, threshold=threshold, rejected=rejected)
 
 

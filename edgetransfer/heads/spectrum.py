@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -155,20 +156,31 @@ class Spectrum:
 
     def products(self, penalty: float, *, threads: int = 1) -> Products:
         """The inner products at ``penalty`` units."""
-        inverse = 1 / (self.values + penalty * self.unit)
-        means = self.means * inverse
-        n, kind = len(self.rows), self.rows.dtype
-        turned, scale = means.T.astype(kind), inverse.astype(kind)
-        rows_means: FloatArray = np.empty((n, len(means)), kind)
-        rows: FloatArray = np.empty(n, kind)
+        (products,) = self.path([penalty], threads=threads)
+        return products
+
+    def path(self, penalties: Sequence[float], *, threads: int = 1) -> list[Products]:
+        """The inner products at each of several penalties, in one pass over the rows."""
+        n, k, kind = len(self.rows), len(self.means), self.rows.dtype
+        inverses = 1 / (self.values + np.array(penalties)[:, None] * self.unit)
+        means = [self.means * inverse for inverse in inverses]
+        turned: FloatArray = np.concatenate(means).T.astype(kind)
+        scales: FloatArray = inverses.T.astype(kind)
+        rows_means: FloatArray = np.empty((len(penalties), n, k), kind)
+        rows: FloatArray = np.empty((n, len(penalties)), kind)
 
         def multiply(part: slice) -> None:
-            np.matmul(self.rows[part], turned, out=rows_means[part])
-            rows[part] = np.square(self.rows[part]) @ scale
+            together = self.rows[part] @ turned
+            for i, own in enumerate(rows_means):
+                own[part] = together[:, i * k : (i + 1) * k]
+            np.matmul(np.square(self.rows[part]), scales, out=rows[part])
 
         for _ in in_blocks(multiply, n, threads):
             pass
-        return Products(rows_means=rows_means, means=means @ self.means.T, rows=rows)
+        return [
+            Products(rows_means=rows_means[i], means=own @ self.means.T, rows=rows[:, i].copy())
+            for i, own in enumerate(means)
+        ]
 
 
 def _precision(shape: tuple[int, ...]) -> type[np.float32] | type[np.float64]:

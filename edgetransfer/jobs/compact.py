@@ -18,6 +18,7 @@ from edgetransfer.graphs.graph import Array
 from edgetransfer.graphs.sparsity import SparsityReport, quantised_node
 from edgetransfer.reports.backbones import CompactRecord, CountsRecord, DeadRecord
 from edgetransfer.settings.compact import Compaction
+from edgetransfer.settings.shared import BackboneReading
 
 TOLERANCE = 1e-5  # of the largest feature
 TRIALS = 3
@@ -41,7 +42,7 @@ def compact_backbone(settings: Compaction) -> CompactRecord:
     path = resolve(settings.backbone)
     check_target(settings.out, overwrite=settings.overwrite, source=path)
     read = read_canonical(path)
-    before = Backbone.of(path, read, features=settings.features)
+    before = Backbone.of(path, read, BackboneReading(features=settings.features))
     quantised = quantised_node(read.model)
     if quantised is not None:
         raise BackboneError(

@@ -8,8 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from edgetransfer.errors import EngineError
-from edgetransfer.native import compiling
 from edgetransfer.native.loading import load_native
 from edgetransfer.types import Float32Array
 
@@ -65,15 +63,7 @@ def load_training() -> ctypes.CDLL:
     EngineError
         If it is not there, cannot be loaded, or was compiled from other sources.
     """
-    absent = compiling.why_absent()
-    if absent is not None:
-        raise EngineError(absent)
-    try:
-        library = load_native(walk_bytes=ctypes.sizeof(Walk), norm_bytes=ctypes.sizeof(Norm))
-    except OSError as error:
-        raise EngineError(
-            f"{compiling.LIBRARY} cannot be loaded: {error}; install edgetransfer again"
-        ) from error
+    library = load_native(walk_bytes=ctypes.sizeof(Walk), norm_bytes=ctypes.sizeof(Norm))
     pointer, number = ctypes.c_void_p, ctypes.c_int64
     library.training_open.restype, library.training_open.argtypes = pointer, [ctypes.c_int]
     for name in (

@@ -32,6 +32,7 @@ from dataclasses import asdict
 from edgetransfer.errors import BackboneError, UsageError
 from edgetransfer.names import json_text
 from edgetransfer.types import Preprocessing
+from edgetransfer.untrusted_json import json_value
 
 FORMAT = "edgetransfer-export-1"
 FORMAT_KEY = "edgetransfer.format"
@@ -82,7 +83,7 @@ def classes_in(said: Mapping[str, str]) -> tuple[str, ...]:
         If they are not there, or no list of names.
     """
     try:
-        names = json.loads(said[LABELS_KEY])
+        names = json_value(said[LABELS_KEY])
     except (KeyError, ValueError, RecursionError) as error:
         raise BackboneError(f"its class names cannot be read: {error}") from error
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
@@ -99,7 +100,7 @@ def preprocessing_in(said: Mapping[str, str]) -> tuple[Preprocessing, bool]:
         If it is not there, or not of this version.
     """
     try:
-        values = json.loads(said[PREPROCESSING_KEY])
+        values = json_value(said[PREPROCESSING_KEY])
         inside = values.pop("inside")
         for name in ("mean", "std"):
             values[name] = tuple(values[name])

@@ -26,6 +26,7 @@ from edgetransfer.merging.metadata import (
 )
 from edgetransfer.merging.unknown import novelty_in
 from edgetransfer.reprs import short_repr
+from edgetransfer.settings.shared import BackboneReading
 from edgetransfer.types import Preprocessing
 
 
@@ -87,7 +88,7 @@ def read_merged(path: Path) -> MergedFile:
     except (BackboneError, HeadError) as error:
         raise BackboneError(f"{path}: a damaged export: {error}") from error
     canonical = canonical_of(ReadModel(model=body, sha256=read.sha256), path)
-    backbone = Backbone.of(path, canonical, features=OUTPUT if inside else None)
+    backbone = Backbone.of(path, canonical, BackboneReading(features=OUTPUT if inside else None))
     backbone = backbone.seeing(preprocessing)
     if backbone.dimension != head.dimension:
         raise BackboneError(

@@ -18,6 +18,7 @@ from edgetransfer.graphs.freeze import take_name
 from edgetransfer.graphs.graph import Graph, opset_of
 from edgetransfer.heads import Novelty
 from edgetransfer.merging.metadata import DISTANCE_KEY
+from edgetransfer.untrusted_json import json_value
 
 DISTANCE = "unknown_distance"
 AXES_AS_INPUT = 18  # the opset from which ReduceMin takes its axes as an input
@@ -76,7 +77,7 @@ def novelty_in(model: onnx.ModelProto, said: Mapping[str, str]) -> Novelty | Non
         return None
     graph = Graph(model)
     try:
-        limits = json.loads(said[DISTANCE_KEY])
+        limits = json_value(said[DISTANCE_KEY])
         each = graph.producers[graph.producers[DISTANCE].input[0]]
         rest = graph.producers[each.input[1]]
         places = graph.producers[rest.input[0]]

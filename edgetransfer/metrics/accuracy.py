@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from edgetransfer.reports.shared import Accuracies
 from edgetransfer.types import IntArray
 
 
@@ -48,6 +49,11 @@ class Accuracy:
         """The mean of the accuracies on the classes that have samples, 0 to 1."""
         present = self.per_class[self.confusion.sum(axis=1) > 0]
         return float(present.mean()) if present.size else float("nan")
+
+    @property
+    def shares(self) -> Accuracies:
+        """What of these a report has."""
+        return {"top1": self.top1, "mean_per_class": self.mean_per_class}
 
 
 def accuracy_of(labels: IntArray, predicted: IntArray, n_classes: int) -> Accuracy:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Mapping
 
 from edgetransfer.errors import EngineError
 from edgetransfer.native import compiling
@@ -32,12 +33,32 @@ def load_native(**expected: int) -> ctypes.CDLL:
 
     Raises
     ------
-    OSError
-        If the library is not there or cannot be loaded.
     EngineError
-        If it is of another version: called, it would read and write at the wrong places.
+        If it is not there or cannot be loaded; or if it is of another version: called, it would
+        read and write at the wrong places.
     """
-    library = ctypes.CDLL(str(compiling.LIBRARY))
+    absent = compiling.why_absent()
+    if absent is not None:
+        raise EngineError(absent)
+    try:
+        library = ctypes.CDLL(str(compiling.LIBRARY))
+    except OSError as error:
+        raise EngineError(
+            f"{compiling.LIBRARY} cannot be loaded: {error}; install edgetransfer again"
+        ) from error
+    return _agreed(library, expected)
+
+
+def native_if_there(**expected: int) -> ctypes.CDLL | None:
+    """As `load_native`; None, for those who do without, if it is not there or cannot be loaded."""
+    try:
+        library = ctypes.CDLL(str(compiling.LIBRARY))
+    except OSError:
+        return None
+    return _agreed(library, expected)
+
+
+def _agreed(library: ctypes.CDLL, expected: Mapping[str, int]) -> ctypes.CDLL:
     told = _read_contract(library)
     for name, value in expected.items():
         if told.get(name) != value:

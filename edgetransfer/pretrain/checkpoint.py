@@ -17,6 +17,7 @@ from edgetransfer.pretrain.places import CHECKPOINT
 from edgetransfer.reports.shared import SkippedRecord
 from edgetransfer.settings.config import differs
 from edgetransfer.settings.pretrain import Pretraining
+from edgetransfer.untrusted_json import json_value
 
 
 @dataclass(kw_only=True)
@@ -85,7 +86,7 @@ def load_checkpoint(
         return None
     try:
         with safe_open(str(path), framework="pt") as file:
-            found = Progression(**json.loads((file.metadata() or {})["progression"]))
+            found = Progression(**json_value((file.metadata() or {})["progression"]))
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
         raise EdgeTransferError(

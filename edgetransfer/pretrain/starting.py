@@ -23,6 +23,7 @@ from edgetransfer.graphs.pruning import is_depthwise
 from edgetransfer.graphs.sparsity import measure_sparsity
 from edgetransfer.pretrain.network import HEAD_WEIGHT, Network, WeightedLayer
 from edgetransfer.settings.pretrain import DEFAULT_ARCHITECTURE, Pretraining
+from edgetransfer.settings.shared import CardOverrides
 from edgetransfer.types import Preprocessing, default_resize
 
 logger = logging.getLogger(__name__)
@@ -134,7 +135,7 @@ def _from_dense(settings: Pretraining, classes: tuple[str, ...]) -> Start:
     assert settings.dense is not None
     backbone = Backbone.open(settings.dense)
     if settings.size is not None:
-        changed = override(backbone.card, size=settings.size)
+        changed = override(backbone.card, CardOverrides(size=settings.size))
         backbone = backbone.seeing(changed.preprocessing)
     if backbone.sparsity > ALREADY_SPARSE and settings.policy != "dense":
         raise BackboneError(

@@ -25,6 +25,7 @@ from edgetransfer import errors
 from edgetransfer.atomic import remove_leftovers, write_atomically
 from edgetransfer.errors import EdgeTransferError, OwnedError, RunFolderError
 from edgetransfer.runs.owning import TRIES, owner_lives
+from edgetransfer.untrusted_json import json_value
 
 logger = logging.getLogger(__name__)
 
@@ -91,7 +92,7 @@ def _asked(run: Path, request: Mapping[str, Any]) -> dict[str, Any] | None:
         text = answer.read_text()
     finally:
         _swept(folder, path, answer)
-    given: dict[str, Any] = json.loads(text)
+    given: dict[str, Any] = json_value(text)
     if "error" in given:
         kind = getattr(errors, str(given.get("kind")), EdgeTransferError)
         raise kind(str(given["error"]))
@@ -151,7 +152,7 @@ class LetterBox:
         remove_leftovers(self._folder, after=STALE)
         for path in self._requests():
             try:
-                request = json.loads(path.read_text())
+                request = json_value(path.read_text())
                 if not isinstance(request, dict):
                     raise TypeError
             except FileNotFoundError:  # withdrawn

@@ -13,6 +13,7 @@ from time import sleep
 
 from edgetransfer.atomic import is_leftover
 from edgetransfer.errors import OwnedError, RunFolderError, TakenError
+from edgetransfer.untrusted_json import json_value
 
 NAME = "lock"
 WAIT, TRIES = 0.02, 25  # seconds, how often: until an owner that has just begun has said who it is
@@ -153,7 +154,7 @@ def is_empty(folder: Path) -> bool:
 def owner_lives(folder: Path) -> bool:
     """Whether a process says in a folder that it owns it, and is there."""
     try:
-        return _lives(int(json.loads((folder / NAME).read_text())["pid"]))
+        return _lives(int(json_value((folder / NAME).read_text())["pid"]))
     except (OSError, ValueError, KeyError, TypeError):
         return False
 
@@ -162,7 +163,7 @@ def _owner(path: Path) -> tuple[str, bool]:
     """The process that holds a lock, in words, and whether it can be asked."""
     for _ in range(TRIES):
         try:
-            who = json.loads(path.read_text())
+            who = json_value(path.read_text())
             pid = int(who["pid"])
             if _lives(pid):
                 words = f"`edgetransfer {who['command']}` (process {pid}, since {who['since']})"

@@ -27,6 +27,7 @@ from time import sleep
 from edgetransfer.atomic import remove_folder, remove_leftovers, sync_folder, write_atomically
 from edgetransfer.errors import DataError, RunFolderError
 from edgetransfer.runs.owning import TRIES, WAIT, FolderOwner
+from edgetransfer.untrusted_json import json_value
 
 logger = logging.getLogger(__name__)
 
@@ -212,7 +213,7 @@ def _decoded(path: Path) -> Change:
         checksum, _, text = path.read_text(encoding="ascii").rstrip("\n").partition(" ")
         if checksum != f"{zlib.crc32(text.encode()):08x}":
             raise ValueError("its checksum does not fit")
-        given = json.loads(text)
+        given = json_value(text)
         if given.pop("format") != FORMAT:
             raise ValueError("of another version")
         change = Change(

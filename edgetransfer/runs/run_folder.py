@@ -19,7 +19,6 @@ Every file is written under a temporary name and renamed, so each is whole or no
 
 from __future__ import annotations
 
-import json
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -42,6 +41,7 @@ from edgetransfer.runs.previous import (
 )
 from edgetransfer.runs.run_entries import refuse_strange_entries
 from edgetransfer.runs.run_paths import absolute_paths, relative_paths
+from edgetransfer.untrusted_json import json_value
 
 CONFIG, HEAD, LABELS, METRICS, CURVE, SKIPPED, REPORT, CHECKPOINT, BACKBONE, CARD, DATA, PAGE = (
     "config.toml",
@@ -251,10 +251,12 @@ class RunFolder:
     def read_report(self) -> dict[str, Any] | None:
         """The result of a finished run; None if it is not finished."""
         try:
-            report: dict[str, Any] = json.loads((self.path / REPORT).read_text(encoding="utf-8"))
+            report = json_value((self.path / REPORT).read_text(encoding="utf-8"))
+            if not isinstance(report, dict):
+                raise ValueError("not a JSON object")
         except FileNotFoundError:
             return None
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise RunFolderError(
                 f"{self.path / REPORT}: cannot be read ({error}); --overwrite starts anew"
             ) from error

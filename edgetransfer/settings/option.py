@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from edgetransfer.errors import UsageError
+from edgetransfer.typed import misfit
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -227,6 +228,9 @@ def settle(settings: Any) -> None:
         value = _converted(setting, given)
         if value is not given:
             object.__setattr__(settings, setting.name, value)
+        told = setting.is_group or setting.choices  # choices say themselves what they are
+        if not told and (text := misfit(value, setting.kind, setting.flag)) is not None:
+            raise UsageError(f"{text}: {value!r}")
         for one in value if setting.item is not None else (value,):
             _check(setting, one)
 

@@ -97,7 +97,6 @@ MaxBad = Annotated[
         free=True,
     ),
 ]
-Top = Annotated[int, Opt("Classes to name.", metavar="N", least=1)]
 Engine = Annotated[
     EngineName,
     Opt(

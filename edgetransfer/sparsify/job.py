@@ -26,6 +26,7 @@ from edgetransfer.reports.sparsify import (
     SparsifyRecord,
 )
 from edgetransfer.runs.owning import owned
+from edgetransfer.settings.evaluate import ClassifierTest
 from edgetransfer.settings.sparsify import Sparsification
 from edgetransfer.sparsify.budget import Budget, plan
 from edgetransfer.sparsify.evaluation import compare_features
@@ -46,7 +47,7 @@ from edgetransfer.sparsify.timing import Stopwatch
 from edgetransfer.sparsify.tuning import tune, views_beside
 from edgetransfer.sparsify.weights import NetworkWeights, copied, zeros_of
 from edgetransfer.sparsify.work import WorkFolder, work_path
-from edgetransfer.train.upstream import UpstreamTest, evaluate_upstream
+from edgetransfer.train.upstream import evaluate_upstream
 from edgetransfer.types import Progress, no_progress
 
 logger = logging.getLogger(__name__)
@@ -211,13 +212,12 @@ class _Job:
         settings = self.settings
         if settings.evaluate is None:
             return None
-        test = UpstreamTest(
-            data=settings.evaluate,
+        test = ClassifierTest(
             engine=settings.engine,
             threads=settings.threads,
             batch_size=settings.batch_size,
         )
-        return evaluate_upstream(path, test, self.progress)
+        return evaluate_upstream(path, settings.evaluate, test, self.progress)
 
     def _belongs_to(self) -> dict[str, Any]:
         photos = None if self.views is None else fingerprint(self.views)

@@ -20,6 +20,7 @@ from edgetransfer.reports.sparsify import PrunedLayerRecord
 from edgetransfer.runs.owning import NAME as LOCK
 from edgetransfer.sparsify.layers import Float64Array
 from edgetransfer.sparsify.weights import Parameters
+from edgetransfer.untrusted_json import json_value
 
 logger = logging.getLogger(__name__)
 
@@ -64,7 +65,7 @@ class WorkFolder:
 
     def _read(self) -> None:
         try:
-            state = json.loads((self.path / STATE).read_text())
+            state = json_value((self.path / STATE).read_text())
             records, notes = list(state["layers"]), dict(state["notes"])
         except FileNotFoundError:
             return

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
@@ -31,6 +30,7 @@ from edgetransfer.stream.learner import OnlineLearner
 from edgetransfer.stream.learning.offers import Offer
 from edgetransfer.stream.opening import Eyes
 from edgetransfer.types import Float32Array
+from edgetransfer.untrusted_json import json_value
 
 logger = logging.getLogger(__name__)
 
@@ -108,7 +108,7 @@ class Beginning:
         for what in ("backbone", "preprocessing"):
             own, given = (said.get(what, "{}") for said in (self.head.metadata, eyes.metadata))
             if what == "preprocessing":
-                own, given = json.loads(own), json.loads(given)
+                own, given = json_value(own), json_value(given)
             if own != given:
                 raise UsageError(
                     f"{self.run.path}: this run has another {what} than the stream is given; give "

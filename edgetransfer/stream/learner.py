@@ -241,7 +241,7 @@ class OnlineLearner:
                 accuracy.update(labels, head.predict(batch.features))
             for index, reason in batch.failed:
                 logger.warning("skipped %s: %s", samples[index].id, reason)
-        return {"top1": accuracy.top1, "mean_per_class": accuracy.mean_per_class}
+        return accuracy.shares
 
 
 def gather(

@@ -8,10 +8,8 @@ under the same name.
 from __future__ import annotations
 
 import io
-import json
 import logging
 from pathlib import Path
-from threading import Event, Thread
 from time import monotonic
 from typing import Any
 
@@ -20,8 +18,10 @@ from edgetransfer.errors import EdgeTransferError, TakenError
 from edgetransfer.features.tables import check_arrow
 from edgetransfer.names import readable
 from edgetransfer.reports.stream import PredictionTablesRecord
+from edgetransfer.stream.follower import Follower
 from edgetransfer.stream.keeping.predictions import NAME
 from edgetransfer.stream.predictions_reader import PredictionsReader
+from edgetransfer.untrusted_json import json_value
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ LOOK = 1.0  # seconds between looks at the file
 LONGEST = 300.0  # seconds that a prediction waits for others to make a table with
 
 
-class PredictionTables:
+class PredictionTables(Follower):
     """Writes each line of a run's predictions into tables, in their order.
 
     Parameters
@@ -54,7 +54,8 @@ class PredictionTables:
     def __init__(self, run: Path, folder: Path) -> None:
         check_arrow()
         self._folder = folder.resolve()
-        self._reader = PredictionsReader(run, STATE, str(self._folder), lines=ROWS, size=BYTES)
+        reader = PredictionsReader(run, STATE, str(self._folder), lines=ROWS, size=BYTES)
+        super().__init__("edgetransfer-tables", reader)
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             there = any(path.suffix == ".parquet" for path in self._folder.iterdir())
@@ -62,25 +63,12 @@ class PredictionTables:
             raise EdgeTransferError(
                 f"--predictions {folder}: cannot be made: {error.strerror}"
             ) from error
-        if there and not self._reader.known:
+        if there and not reader.known:
             raise TakenError(
                 f"--predictions {folder}: tables are there that this run did not write; choose "
                 "another folder"
             )
-        self._reader.keep()  # the folder is this run's before there is a table
-        self.error: str | None = None
-        self._stop = Event()
-        self._thread = Thread(target=self._run_until_stopped, name="edgetransfer-tables")
-
-    def start(self) -> None:
-        """Begin to write."""
-        self._thread.start()
-
-    def close(self) -> None:
-        """Write what waits."""
-        self._stop.set()
-        self._thread.join()
-        self._reader.close()
+        reader.keep()  # the folder is this run's before there is a table
 
     def report(self) -> PredictionTablesRecord:
         """How it stands, as JSON values."""
@@ -126,7 +114,7 @@ class PredictionTables:
 def _row(line: bytes) -> dict[str, Any] | None:
     """A line's prediction; None if it is torn."""
     try:
-        said = json.loads(line)
+        said = json_value(line)
         return {
             "id": readable(said["id"]),
             "predicted": None if said["predicted"] is None else readable(said["predicted"]),

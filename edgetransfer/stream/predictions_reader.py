@@ -16,6 +16,7 @@ from typing import BinaryIO
 
 from edgetransfer.atomic import write_atomically
 from edgetransfer.stream.keeping.predictions import NAME, OLDER
+from edgetransfer.untrusted_json import json_value
 
 logger = logging.getLogger(__name__)
 
@@ -191,7 +192,7 @@ class PredictionsReader:
     def _read_state(self) -> Sent | None:
         """How far earlier starts came; None if they went to another one, or it is damaged."""
         try:
-            found = json.loads((self._state).read_bytes())
+            found = json_value((self._state).read_bytes())
             state = Sent(**{**found, "file": tuple(found["file"])})
             fine = all(type(n) is int and n >= 0 for n in (*state.file, state.offset, state.tail))
             if fine and state.url == self._to and type(state.delivered) is int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from threading import Event
 from typing import cast
 
@@ -80,11 +80,15 @@ def run_stream(
             board = Throughput(learner)
             if source is None:
                 source = open_source(settings, board, acknowledge or no_reply)
-            with (
-                _metrics_served(settings.metrics_port, board),
-                _predictions_sent(settings, learner) as webhook,
-                _predictions_written(settings, learner) as tables,
-            ):
+            run = learner.durable.run.path
+            with ExitStack() as beside:
+                beside.enter_context(_metrics_served(settings.metrics_port, board))
+                webhook = tables = None
+                if settings.webhook is not None:
+                    hook = Webhook(run, settings.webhook, settings.webhook_token)
+                    webhook = beside.enter_context(hook)
+                if settings.predictions is not None:
+                    tables = beside.enter_context(PredictionTables(run, settings.predictions))
                 report = StreamJob(settings, learner, source, board, stop, watch).run()
             made = cast(StreamRecord, report)
             if webhook is not None:
@@ -120,36 +124,6 @@ def _opened(settings: StreamSettings, eyes: Eyes, stop: Event) -> OnlineLearner:
     except BaseException:
         eyes.engine.close()
         raise
-
-
-@contextmanager
-def _predictions_sent(settings: StreamSettings, learner: OnlineLearner) -> Iterator[Webhook | None]:
-    """Send predictions to the webhook, if one is given."""
-    if settings.webhook is None:
-        yield None
-        return
-    webhook = Webhook(learner.durable.run.path, settings.webhook, settings.webhook_token)
-    webhook.start()
-    try:
-        yield webhook
-    finally:
-        webhook.close()
-
-
-@contextmanager
-def _predictions_written(
-    settings: StreamSettings, learner: OnlineLearner
-) -> Iterator[PredictionTables | None]:
-    """Write predictions into tables, if a folder is given."""
-    if settings.predictions is None:
-        yield None
-        return
-    tables = PredictionTables(learner.durable.run.path, settings.predictions)
-    tables.start()
-    try:
-        yield tables
-    finally:
-        tables.close()
 
 
 @contextmanager

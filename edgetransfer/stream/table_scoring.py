@@ -52,7 +52,7 @@ def scored_on_tables(folder: Path, head: LinearHead, identity: str) -> Accuracie
             for place, reason in rows.problems.items():
                 if rows.splits[place] == split:
                     logger.warning("skipped %s: %s", rows.ids[place], reason)
-    return {"top1": accuracy.top1, "mean_per_class": accuracy.mean_per_class}
+    return accuracy.shares
 
 
 def _tested(tables: FeatureTables) -> str:

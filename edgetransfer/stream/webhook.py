@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from threading import Event, Thread
 from time import monotonic
 from typing import Any
 from urllib.error import HTTPError, URLError
@@ -16,6 +15,7 @@ from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from edgetransfer.errors import UsageError
 from edgetransfer.reports.stream import WebhookRecord
+from edgetransfer.stream.follower import Follower
 from edgetransfer.stream.keeping.predictions import NAME
 from edgetransfer.stream.predictions_reader import PredictionsReader
 
@@ -29,8 +29,10 @@ LAST = 5.0  # seconds at the end for what still waits
 FIRST_REST, LONGEST_REST = 1.0, 60.0  # after a request that failed; doubled each time
 
 
-class Webhook:
+class Webhook(Follower):
     """Posts each line of a run's predictions, in their order.
+
+    At its end it sends what waits, if that takes a few seconds at most; the rest is sent next time.
 
     Parameters
     ----------
@@ -55,21 +57,9 @@ class Webhook:
         if token is not None:
             self._headers["Authorization"] = f"Bearer {token}"
         self._opener = build_opener(_NoRedirects)
-        self._reader = PredictionsReader(run, STATE, url, lines=LINES, size=BYTES)
+        reader = PredictionsReader(run, STATE, url, lines=LINES, size=BYTES)
+        super().__init__("edgetransfer-webhook", reader)
         self.failures = 0
-        self.error: str | None = None
-        self._stop = Event()
-        self._thread = Thread(target=self._run_until_stopped, name="edgetransfer-webhook")
-
-    def start(self) -> None:
-        """Begin to send."""
-        self._thread.start()
-
-    def close(self) -> None:
-        """Send what waits, if that takes a few seconds at most; the rest is sent next time."""
-        self._stop.set()
-        self._thread.join()
-        self._reader.close()
 
     def report(self) -> WebhookRecord:
         """How it stands, as JSON values."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from edgetransfer.atomic import write_atomically
 from edgetransfer.stream.learning.ids import id_key
+from edgetransfer.untrusted_json import json_value
 
 NAME = "confirmed.json"
 LARGEST = 2**24
@@ -44,7 +45,7 @@ class Confirmed:
         try:
             if self._path.stat().st_size > LARGEST:
                 return {}
-            return _labels_in(json.loads(self._path.read_text(encoding="utf-8")))
+            return _labels_in(json_value(self._path.read_text(encoding="utf-8")))
         except (OSError, ValueError, AttributeError, RecursionError):
             return {}
 

@@ -13,6 +13,7 @@ from edgetransfer.reprs import short_repr
 from edgetransfer.stream.keeping.thumbnails import STEPS
 from edgetransfer.stream.learning.ids import id_key
 from edgetransfer.teach.album import Album, Photo
+from edgetransfer.untrusted_json import json_value
 
 UNDOABLE = 100  # steps
 VERSION = 1
@@ -123,7 +124,7 @@ class Steps:
         try:
             if self._path.stat().st_size > LARGEST:
                 return []
-            found = json.loads(self._path.read_text(encoding="utf-8"))
+            found = json_value(self._path.read_text(encoding="utf-8"))
             if found["version"] != VERSION:
                 return []
             ids = {id_key(photo.id).hex(): photo.id for photo in self._album.photos}

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from edgetransfer.errors import RunFolderError
 from edgetransfer.reports.shared import SkippedRecord
 from edgetransfer.reports.train import EpochRecord
+from edgetransfer.untrusted_json import json_value
 
 Arrays = dict[str, NDArray[Any]]
 """A solver's arrays by name."""
@@ -76,7 +77,7 @@ def load_checkpoint(path: Path, data: str) -> tuple[TrainingState, Arrays] | Non
         return None
     try:
         with safe_open(str(path), framework="numpy") as file:
-            state = TrainingState(**json.loads((file.metadata() or {})["state"]))
+            state = TrainingState(**json_value((file.metadata() or {})["state"]))
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
         raise RunFolderError(

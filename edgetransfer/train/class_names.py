@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from edgetransfer.errors import DataError
+from edgetransfer.untrusted_json import json_value
 
 IMAGENET = Path(__file__).with_name("imagenet_classes.txt")
 IMAGENET_CLASSES = 1000
@@ -115,9 +115,9 @@ def _read_labels(path: Path) -> list[tuple[str, ...]]:
 
 def _json_entries(path: Path, text: str) -> list[str]:
     try:
-        values = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise DataError(f"{path}: not valid JSON: {error}") from error
+        values = json_value(text)
+    except ValueError as error:
+        raise DataError(f"{path}: {error}") from error
     if isinstance(values, dict):
         places = [str(index) for index in range(len(values))]
         if set(values) != set(places):

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import cast
 
 from edgetransfer.atomic import remove_leftovers
 from edgetransfer.errors import RunFolderError, UsageError
@@ -18,9 +16,11 @@ from edgetransfer.settings.config import load
 from edgetransfer.settings.finetune import FinetuneSettings
 from edgetransfer.settings.train import LinearTraining
 from edgetransfer.train.gathering import Gathered, gathered
+from edgetransfer.train.kept_report import kept_report
 from edgetransfer.train.opened_run import OpenedRun, open_run
 from edgetransfer.train.run_page import page_may_fail, write_page
 from edgetransfer.types import Progress, no_progress
+from edgetransfer.untrusted_json import json_value
 
 FINETUNED = (
     "the features were learned from the training photos themselves, so that what was left out of "
@@ -76,7 +76,7 @@ def finished_run(path: Path, backbone: str | None = None) -> FinishedRun:
             f"{path}: a stream's run keeps no photos to show; `edgetransfer audit PHOTOS` looks "
             "through a folder, and the stream itself writes its page as it ends"
         )
-    report = cast(AnyTrainingRecord | None, folder.read_report())
+    report = kept_report(folder)
     if report is None:
         raise RunFolderError(f"{path}: not finished; `edgetransfer train --resume` goes on with it")
     opened = open_run(path, backbone=backbone)
@@ -139,6 +139,6 @@ def _skipped(folder: RunFolder) -> list[SkippedRecord]:
     """What the run itself could not use."""
     try:
         lines = folder.file(SKIPPED).read_text(encoding="utf-8").splitlines()
-        return [json.loads(line) for line in lines]
+        return [json_value(line) for line in lines]
     except (OSError, ValueError):
         return []

@@ -15,6 +15,7 @@ from typing import Any
 from edgetransfer.data import DataSplits, Sample, Stored
 from edgetransfer.runs import RunFolder
 from edgetransfer.runs.run_folder import DATA
+from edgetransfer.untrusted_json import json_value
 
 DIGITS = 8
 
@@ -38,7 +39,7 @@ def write_inputs(run: RunFolder, splits: DataSplits) -> None:
 def changed_inputs(run: RunFolder, splits: DataSplits) -> str | None:
     """What has changed since a run began, as a clause; None if nothing, or it was not kept."""
     try:
-        before = json.loads(run.file(DATA).read_text(encoding="utf-8"))
+        before = json_value(run.file(DATA).read_text(encoding="utf-8"))
         known, stamps = before["set"], before["stamps"]
     except (OSError, ValueError, KeyError, TypeError):
         return None

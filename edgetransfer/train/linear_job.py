@@ -11,6 +11,7 @@ from edgetransfer.engines import available_cores
 from edgetransfer.errors import DataError
 from edgetransfer.features import FeatureExtractor, FeatureTable
 from edgetransfer.heads import Honest, LinearHead, SGDSolver
+from edgetransfer.heads.memory import check_steps_fit
 from edgetransfer.metrics import peak_memory_bytes
 from edgetransfer.reports.train import EpochRecord, HeadDetails, TrainingRecord
 from edgetransfer.runs import RunFolder
@@ -98,11 +99,11 @@ class LinearJob:
         self, state: TrainingState, arrays: Arrays | None, val: FeatureTable
     ) -> tuple[LinearHead, list[EpochRecord], HeadDetails]:
         context, settings = self.context, self.context.training
+        dimension, classes = self.extractor.engine.dimension, context.splits.classes
+        check_steps_fit(dimension, len(classes))
         source, scaling = self._source()
         solver = SGDSolver(
-            LinearHead.initial(
-                self.extractor.engine.dimension, context.splits.classes, settings.seed
-            ),
+            LinearHead.initial(dimension, classes, settings.seed),
             settings.sgd,
             # Online the cores belong to the extractor, and a step is a small part of an epoch.
             threads=1 if settings.mode == "online" else settings.threads or available_cores(),

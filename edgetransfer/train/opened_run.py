@@ -5,7 +5,6 @@ A run folder, or the one ONNX file that `export` writes.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,16 +12,18 @@ from typing import Any
 
 from edgetransfer.backbones import Backbone
 from edgetransfer.backbones.catalogue import is_known
-from edgetransfer.errors import BackboneError, RunFolderError, UsageError
+from edgetransfer.errors import BackboneError, HeadError, RunFolderError, UsageError
 from edgetransfer.features import default_cache_folder
 from edgetransfer.heads import LinearHead
 from edgetransfer.merging import is_merged, read_merged
 from edgetransfer.runs import RunFolder
 from edgetransfer.runs.pending import pending
-from edgetransfer.runs.run_folder import BACKBONE, HEAD
+from edgetransfer.runs.run_folder import BACKBONE, HEAD, REPORT
 from edgetransfer.settings.config import load
 from edgetransfer.settings.train import LinearTraining
+from edgetransfer.typed import misfit_field
 from edgetransfer.types import Preprocessing
+from edgetransfer.untrusted_json import json_value
 
 UNKNOWN_BELOW = "unknown_below"  # in a head's metadata
 BATCH_SIZE = 64  # of a file, which says nothing of it
@@ -91,6 +92,7 @@ def open_run(run: Path, *, backbone: str | None = None, batch_size: int | None =
             f"{run}: {change} was cut off, so its head may be an old one; `edgetransfer check "
             f"{run}` says more, and the next start of the stream finishes it"
         )
+    _check_there(folder)
     head = LinearHead.load(folder.file(HEAD))
     settings = _settings_of(folder, head, backbone=backbone, batch_size=batch_size)
     if backbone is None and not is_known(settings.backbone):
@@ -102,6 +104,11 @@ def open_run(run: Path, *, backbone: str | None = None, batch_size: int | None =
     given = _preprocessing_of(folder, head)
     opened = Backbone.open(settings.backbone, features=settings.features).seeing(given)
     head.check_backbone(opened.identity, folder.file(HEAD))
+    if head.dimension != opened.dimension:
+        raise HeadError(
+            f"{folder.file(HEAD)}: a damaged head file: it takes {head.dimension} features, "
+            f"and the backbone makes {opened.dimension}"
+        )
     return OpenedRun(
         backbone=opened,
         head=head,
@@ -111,6 +118,19 @@ def open_run(run: Path, *, backbone: str | None = None, batch_size: int | None =
         settings=settings,
         unknown_below=_threshold_of(folder, head),
     )
+
+
+def _check_there(folder: RunFolder) -> None:
+    """Say why a run that is all right has no head yet."""
+    if folder.file(HEAD).exists():
+        return
+    if folder.is_stream:
+        raise RunFolderError(
+            f"{folder.path}: has no head yet: it comes with the stream's next checkpoint, once a "
+            "class was learned"
+        )
+    if not folder.file(REPORT).exists():
+        raise RunFolderError(f"{folder.path}: has no head yet: --resume goes on with the training")
 
 
 def _threshold_of(folder: RunFolder, head: LinearHead) -> float | None:
@@ -125,11 +145,13 @@ def _threshold_of(folder: RunFolder, head: LinearHead) -> float | None:
 
 def _preprocessing_of(folder: RunFolder, head: LinearHead) -> Preprocessing:
     try:
-        values = json.loads(head.metadata["preprocessing"])
+        values = json_value(head.metadata["preprocessing"])
         for name in ("mean", "std"):
             values[name] = tuple(values[name])
+        if (text := misfit_field(Preprocessing(**values))) is not None:
+            raise ValueError(text)
         return Preprocessing(**values)
-    except (KeyError, TypeError, ValueError, UsageError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError, UsageError) as error:
         raise RunFolderError(
             f"{folder.file(HEAD)}: its preprocessing is not of this version: {error}"
         ) from error
@@ -148,7 +170,9 @@ def _settings_of(
         config.pop(name, None)
     if folder.file(BACKBONE).is_file():
         config["backbone"] = str(folder.file(BACKBONE))
-    config["features"] = head.metadata["features"]
+    if (features := head.metadata.get("features")) is None:
+        raise RunFolderError(f"{folder.file(HEAD)}: does not say on which tensor it was trained")
+    config["features"] = features
     for name in ("data", "out"):
         config.setdefault(name, ".")  # an exported folder does not say
     if backbone is not None:

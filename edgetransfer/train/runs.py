@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from edgetransfer.data import DataSplits
 from edgetransfer.errors import HeadError, RunFolderError, UsageError
@@ -17,6 +17,7 @@ from edgetransfer.runs import RunFolder
 from edgetransfer.runs.owning import owned
 from edgetransfer.runs.run_folder import CHECKPOINT, HEAD
 from edgetransfer.train.inputs import changed_inputs
+from edgetransfer.train.kept_report import kept_report
 
 logger = logging.getLogger(__name__)
 
@@ -95,7 +96,7 @@ def _entered(
     if different is not None:
         raise UsageError(f"{path}: cannot resume with other settings: {different}")
     # As this version reports: a run of an earlier one lacks what came later.
-    finished = cast(AnyTrainingRecord | None, run.read_report())
+    finished = kept_report(run)
     changed = changed_inputs(run, splits)
     if finished is None:
         doubts = () if changed is None else (f"{path}: {changed}: it goes on with them",)

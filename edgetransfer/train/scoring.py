@@ -14,7 +14,7 @@ def accuracies(head: LinearHead, table: FeatureTable) -> Accuracies | None:
     if not len(table.labels):
         return None
     accuracy = accuracy_of(table.labels, head.predict(table.features), len(head.classes))
-    return {"top1": accuracy.top1, "mean_per_class": accuracy.mean_per_class}
+    return accuracy.shares
 
 
 def validation(found: Accuracies | None) -> ValidationRecord:

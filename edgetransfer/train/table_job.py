@@ -168,7 +168,7 @@ class TableJob:
                 labels = np.array([self._label[label] for label in own.labels], np.int64)
                 if len(labels):
                     accuracy.update(labels, self.head.predict(own.features))
-        return {"top1": accuracy.top1, "mean_per_class": accuracy.mean_per_class}
+        return accuracy.shares
 
     def _details(self, choice: Choice, honest: Honest | None) -> HeadDetails:
         """What is known of the head; of more classes than are compared, nothing was left out."""

@@ -8,20 +8,19 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from edgetransfer.backbones import Backbone
 from edgetransfer.data import Sample, find_images, load_data
-from edgetransfer.engines import AUTO, open_engine
-from edgetransfer.errors import BackboneError, UsageError
+from edgetransfer.engines import open_engine
+from edgetransfer.errors import BackboneError
 from edgetransfer.features import FeatureExtractor, default_cache_folder
 from edgetransfer.images import SUFFIXES
 from edgetransfer.metrics import Accuracy
 from edgetransfer.reports.evaluate import ClassifierRecord
-from edgetransfer.settings.shared import MAX_BAD
+from edgetransfer.settings.evaluate import ClassifierTest
 from edgetransfer.train.class_names import match_classes, wnid_of
 from edgetransfer.train.opening import limited_threads
 from edgetransfer.train.skipping import SkippedImages
@@ -32,39 +31,16 @@ logger = logging.getLogger(__name__)
 TOP = 5
 
 
-@dataclass(frozen=True, kw_only=True)
-class UpstreamTest:
-    """What to test a backbone's own classifier on, and how.
+def evaluate_upstream(
+    backbone: str | Path, data: Path, test: ClassifierTest, progress: Progress = no_progress
+) -> ClassifierRecord:
+    """Run a whole network, classifier included, on labelled photos.
 
     Parameters
     ----------
     data
         Labelled photos: class folders, a manifest, or files that are called by their wnids
         (``n01440764_3.jpg``). A ``test`` split counts before a ``val`` split.
-    labels
-        A file with the name of each output; see `match_classes`.
-    engine, threads, batch_size
-        As elsewhere.
-    max_bad
-        The share of photos that may be skipped, 0 to 1.
-    """
-
-    data: Path
-    labels: Path | None = None
-    engine: str = AUTO
-    threads: int | None = None
-    batch_size: int = 64
-    max_bad: float = MAX_BAD
-
-    def __post_init__(self) -> None:
-        if self.batch_size < 1:
-            raise UsageError(f"--batch-size is at least 1, not {self.batch_size}")
-
-
-def evaluate_upstream(
-    backbone: str | Path, test: UpstreamTest, progress: Progress = no_progress
-) -> ClassifierRecord:
-    """Run a whole network, classifier included, on labelled photos.
 
     Returns
     -------
@@ -79,7 +55,7 @@ def evaluate_upstream(
         If the classes cannot be matched with outputs, or too many photos are broken.
     """
     whole = open_whole(backbone)
-    classes, samples, split = _load(test.data)
+    classes, samples, split = _load(data)
     matched = match_classes(classes, whole.dimension, test.labels)
     outputs = np.array(matched.outputs)
     accuracy, best_five = Accuracy(whole.dimension), 0

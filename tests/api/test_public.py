@@ -81,6 +81,8 @@ BESIDE_ARGUMENTS = {
     "inspect_backbone": "Inspection",
     "tune_backbone": "Tuning",
     "export": "ExportSettings",
+    "predict": "PredictSettings",
+    "evaluate": "RunTest",
 }
 
 SHOWN = {("finetune_backbone", "LinearTraining"): TrainingToo}
@@ -202,10 +204,10 @@ def test_type_checkers_know_the_names_that_there_are() -> None:
     assert set(edgetransfer.__all__) <= set(dir(edgetransfer))
 
 
-@pytest.mark.parametrize("name", [*OF_SETTINGS, *BESIDE_ARGUMENTS])
+@pytest.mark.parametrize("name", [*OF_SETTINGS, *BESIDE_ARGUMENTS, "evaluate_backbone"])
 def test_completion_and_help_know_every_setting(name: str) -> None:
     function = getattr(edgetransfer, name)
-    named = OF_SETTINGS.get(name) or (BESIDE_ARGUMENTS[name],)
+    named = OF_SETTINGS.get(name) or (BESIDE_ARGUMENTS.get(name, "ClassifierTest"),)
     kinds = [SHOWN.get((name, kind), getattr(edgetransfer, kind)) for kind in named]
     parameters = inspect.signature(function).parameters
     for setting in (one for kind in kinds for one in every_setting(kind)):

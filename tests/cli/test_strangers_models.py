@@ -8,44 +8,10 @@ from pathlib import Path
 import pytest
 
 from edgetransfer.cli.main import COMMANDS, main
+from tests.cli.opening_models import CALLS, NONE
 from tests.graphs.test_untrusted import SECRET, points_to
 from tests.graphs_made import tiny
 from tests.photos import write_photos
-
-# What each is called with; {} is the stranger's model, {run} a run that holds it.
-CALLS = {
-    "train": "--data photos --backbone {} --out out",
-    "finetune": "--data photos --backbone {} --out out",
-    "finetune --teacher": "--data photos --backbone net.onnx --teacher {} --out out",
-    "stream": "--source folder:photos --once --backbone {} --out out",
-    "evaluate": "{} photos",
-    "evaluate RUN": "{run} photos",
-    "predict": "{} photos",
-    "predict RUN": "{run} photos",
-    "predict --backbone": "{run} photos --backbone {}",
-    "search": "{run} photos --backbone {}",
-    "audit": "photos --backbone {}",
-    "extract": "--data photos --backbone {} --out out",
-    "report": "{run}",
-    "serve": "{run} --port 0",
-    "teach": "out --backbone {} --port 0",
-    "inspect": "{}",
-    "sparsify": "{} --method magnitude --out out.onnx",
-    "pretrain --dense": "--data photos --dense {} --out out.onnx",
-    "pretrain --teacher": "--data photos --dense net.onnx --teacher {} --out out.onnx",
-    "compact": "{} --out out.onnx",
-    "benchmark": "--baseline {} --backbone net.onnx --data photos --out out",
-    "benchmark --backbone": "--baseline net.onnx --backbone {} --data photos --out out",
-    "analyse": "{} --data photos",
-    "analyse --one-shot": "{} --data photos --one-shot 0.5",
-    "compare": "--baseline {} --backbone net.onnx --data photos --out out",
-    "compare --backbone": "--baseline net.onnx --backbone {} --data photos --out out",
-    "tune": "{}",
-    "export": "{run} --out out.onnx",
-    "import": "{} --out out.onnx",
-}
-# They open a run's features or its statistics, or a bundled backbone, and no graph of others.
-NONE = {"track", "doctor", "demo", "check", "rollback", "forget", "relabel", "backbones"}
 
 
 def test_every_command_is_here() -> None:

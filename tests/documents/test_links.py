@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import runpy
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -15,7 +17,8 @@ DOCUMENTS = sorted(
     for pattern in (
         "*.md",
         "docs/*.md",
-        "benchmarks/*.md",
+        "benchmarks/**/*.md",
+        "examples/*.md",
         "models/**/*.md",
         "edgetransfer/**/*.md",
     )
@@ -54,6 +57,27 @@ def test_a_link_that_leads_nowhere_would_be_seen(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text("# Learn from a stream\n```\n# no heading\n```\n## `train`, twice\n")
     assert _anchors(page) == {"learn-from-a-stream", "train-twice"}
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(REPOSITORY)))
+def test_headings_go_down_one_at_a_time(path: Path) -> None:
+    """`make docs` fails on others, and a contents page would have a hole."""
+    levels = [len(marks) for marks in re.findall(r"^(#+) ", FENCE.sub("", path.read_text()), re.M)]
+    assert levels[:1] == [1]
+    for before, after in pairwise(levels):
+        assert after <= before + 1, path.name
+
+
+def test_what_the_site_links_to_is_in_the_site() -> None:
+    """`make docs` fails on a document that is left out."""
+    settings = runpy.run_path(str(REPOSITORY / "docs" / "conf.py"))
+    more = settings["MORE"]
+    assert "README" in more
+    pages = {REPOSITORY / f"{name}.md" for name in more} | set((REPOSITORY / "docs").glob("*.md"))
+    for page in pages:
+        for target in LINK.findall(FENCE.sub("", page.read_text("utf-8"))):
+            there = (page.parent / target.partition("#")[0]).resolve()
+            assert there.suffix != ".md" or there in pages or there == page, f"{page}: {target}"
 
 
 def test_every_page_of_the_documents_is_reached_from_their_index() -> None:

@@ -35,7 +35,8 @@ def test_hostile_graphs_end_in_a_sentence(command: str, tmp_path: Path) -> None:
     assert [line["name"] for line in lines] == names
     for line in lines:
         assert line["code"] in ENDINGS, line
-        assert line["seconds"] < 5, line
+        # What is harmless is trained, measured or served.
+        assert line["seconds"] < (5 if line["code"] else 30), line
         assert line["peak"] < 2**30, line
         assert "hold together" not in line["said"], line  # a check foresaw it
     assert sum(line["code"] == 3 for line in lines) > 200

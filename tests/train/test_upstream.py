@@ -14,8 +14,9 @@ from PIL import Image
 
 from edgetransfer.cli.main import main
 from edgetransfer.errors import BackboneError, DataError
+from edgetransfer.settings.evaluate import ClassifierTest
 from edgetransfer.train.class_names import IMAGENET, match_classes, wnid_of
-from edgetransfer.train.upstream import UpstreamTest, evaluate_upstream
+from edgetransfer.train.upstream import evaluate_upstream
 
 SIDE = 16
 COLOURS = {"blue": (0, 0, 255), "green": (0, 255, 0), "red": (255, 0, 0)}
@@ -89,7 +90,7 @@ def test_as_many_classes_as_outputs_are_taken_in_order(tmp_path, softmax):
     # blue, green, red in alphabetical order
     network = colour_network(tmp_path / "net.onnx", [2, 1, 0], softmax=softmax)
     class_folders(tmp_path / "data", {name: name for name in COLOURS})
-    result = evaluate_upstream(network, UpstreamTest(data=tmp_path / "data", batch_size=4))
+    result = evaluate_upstream(network, tmp_path / "data", ClassifierTest(batch_size=4))
     assert (result["top1"], result["top5"], result["n"]) == (1, 1, 6)
     assert (result["matched_by"], result["split"]) == ("alphabetical order", "all")
 
@@ -101,8 +102,8 @@ def test_a_wrong_order_is_scored_as_wrong_and_top_five_counts_rank(tmp_path):
     labels = tmp_path / "labels.txt"
     labels.write_text("red\ngreen\nblue\na\nb\nc\nd\n")
     class_folders(tmp_path / "data", {name: name for name in COLOURS})
-    test = UpstreamTest(data=tmp_path / "data", labels=labels)
-    result = evaluate_upstream(network, test)
+    test = ClassifierTest(labels=labels)
+    result = evaluate_upstream(network, tmp_path / "data", test)
     assert result["top1"] == pytest.approx(1 / 3)  # blue alone
     assert result["top5"] == 1
     assert (result["outputs"], result["classes"]) == (7, 3)
@@ -126,7 +127,7 @@ def test_imagenet_s_files_folders_and_names(tmp_path):
             class_folders(folders, {wnid: colour})
             class_folders(named, {name: colour})
         for data, by in ((flat, "wnids"), (folders, "wnids"), (named, "class names")):
-            result = evaluate_upstream(network, UpstreamTest(data=data))
+            result = evaluate_upstream(network, data, ClassifierTest())
             assert (result["top1"], result["n"]) == (1, 6)
             assert result["matched_by"] == f"ImageNet's {by}"
 
@@ -176,7 +177,7 @@ def test_a_file_without_a_classifier_is_told(tmp_path):
     network = colour_network(tmp_path / "net.onnx", [0, 1, 2], classifier=False)
     class_folders(tmp_path / "data", {name: name for name in COLOURS})
     with pytest.raises(BackboneError, match="no classifier in it"):
-        evaluate_upstream(network, UpstreamTest(data=tmp_path / "data"))
+        evaluate_upstream(network, tmp_path / "data", ClassifierTest())
 
 
 def test_the_command(tmp_path, capsys):

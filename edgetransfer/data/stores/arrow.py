@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from edgetransfer.data.stores.reaching import open_place, reaching, shown, store
 from edgetransfer.data.stores.rows import Columns, RowReader
 from edgetransfer.errors import DataError, UsageError
 from edgetransfer.paths import address_of
+from edgetransfer.untrusted_json import json_value
 
 PARQUET = (".parquet", ".pq")
 ARROW = (".arrow", ".feather", ".ipc")
@@ -160,7 +160,7 @@ def _named(place: Path) -> str:
 def _class_names(schema: Any, column: str) -> list[str] | None:
     """The names of classes that are kept as numbers, as Hugging Face's datasets note them."""
     try:
-        noted = json.loads((schema.metadata or {}).get(b"huggingface", b"null"))
+        noted = json_value((schema.metadata or {}).get(b"huggingface", b"null"))
         feature = noted["info"]["features"][column]
         return list(map(str, feature["names"])) if feature["_type"] == "ClassLabel" else None
     except (ValueError, KeyError, TypeError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +18,10 @@ from edgetransfer.names import readable
 from edgetransfer.paths import address_of
 
 TRIES = 3
+GONE = (404, 410)  # of HTTP
+UNTRUSTED = "CERTIFICATE_VERIFY_FAILED"
 FIRST_PAUSE = 0.2  # seconds, four times as long before each further try
+_ADDRESS = re.compile(r"\w+://[^\s'\"<>]+")
 _EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs", "datasets": "datasets"}
 
 
@@ -42,18 +46,29 @@ def reaching(address: str) -> Iterator[None]:
             f"{shown(address)}: {error.name or 'its library'} is not installed; "
             f"pip install 'edgetransfer[{extra}]' brings it"
         ) from error
-    except FileNotFoundError as error:
-        raise DataError(f"{shown(address)}: nothing is there") from error
     except Exception as error:  # each store has errors of its own
-        raise DataError(
-            f"{shown(address)}: cannot be read: {reason(error)}; check the address, the network "
-            "and the credentials"
-        ) from error
+        raise DataError(f"{shown(address)}: {_why(error, address)}") from error
+
+
+def _why(error: BaseException, address: str) -> str:
+    """Why an address cannot be read, and what helps."""
+    if isinstance(error, FileNotFoundError):
+        # Stores say so of what they are not allowed to see, too, and of servers they cannot reach.
+        cause = error.__cause__
+        status = getattr(cause, "status", None)
+        if cause is None or isinstance(cause, FileNotFoundError) or status in GONE:
+            return "nothing is there"
+        error = cause
+    mend = "check the address, the network and the credentials"
+    if UNTRUSTED in str(error):
+        name = "AWS_CA_BUNDLE" if address.startswith("s3") else "SSL_CERT_FILE"
+        mend = f"if you trust it, {name}=CA.pem names who signed its certificate"
+    return f"cannot be read: {reason(error)}; {mend}"
 
 
 def reason(error: BaseException) -> str:
-    """What an error of a foreign library says, in one line."""
-    lines = str(error).strip().splitlines()
+    """What an error of a foreign library says, in one line without what is secret in addresses."""
+    lines = _ADDRESS.sub(lambda found: shown(found[0]), str(error)).strip().splitlines()
     text = lines[0][:200] if lines else ""
     name = type(error).__name__
     return text if isinstance(error, OSError) and text else f"{name}: {text}" if text else name

@@ -17,7 +17,7 @@ from typing import BinaryIO
 
 from edgetransfer.data.found import Remark
 from edgetransfer.data.samples import Stored
-from edgetransfer.data.stores.reaching import fetched, open_place, reaching, reason, store_of
+from edgetransfer.data.stores.reaching import fetched, open_place, reaching, reason, shown, store_of
 from edgetransfer.data.stores.shelf import Shelf
 from edgetransfer.data.tar_members import tar_members
 from edgetransfer.data.walking import HIDDEN, Folder, passed_over
@@ -224,7 +224,8 @@ def _far_tree(address: str) -> Tree:
         store, root = store_of(address)
         files = store.find(root, detail=True)
         if not files:
-            raise DataError(f"{address}: no file is there")
+            store.ls(root, detail=False)  # says why, where it was not allowed to look
+            raise DataError(f"{shown(address)}: no file is there")
         photos: dict[str, Stored] = {}
         for path, info in files.items():
             below = str(path).removeprefix(str(root).rstrip("/")).lstrip("/")

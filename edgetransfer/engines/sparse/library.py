@@ -13,7 +13,6 @@ import numpy as np
 
 from edgetransfer.engines.sparse.plan import PLAN_VERSION, Words
 from edgetransfer.errors import EngineError
-from edgetransfer.native import compiling
 from edgetransfer.native.loading import load_native
 from edgetransfer.types import Float32Array
 
@@ -29,15 +28,7 @@ def load_library() -> ctypes.CDLL:
     EngineError
         If it is not there, cannot be loaded, or was compiled from other sources.
     """
-    absent = compiling.why_absent()
-    if absent is not None:
-        raise EngineError(absent)
-    try:
-        library = load_native(plan_version=PLAN_VERSION)
-    except OSError as error:
-        raise EngineError(
-            f"{compiling.LIBRARY} cannot be loaded: {error}; install edgetransfer again"
-        ) from error
+    library = load_native(plan_version=PLAN_VERSION)
     pointer, number = ctypes.c_void_p, ctypes.c_int64
     signatures: dict[str, tuple[Any, list[Any]]] = {
         "sparse_instruction_set": (ctypes.c_char_p, []),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
@@ -16,6 +15,7 @@ from edgetransfer.reports.analyse import (
     AnalysedTrainingRecord,
     SawToothRecord,
 )
+from edgetransfer.untrusted_json import json_value
 
 LEGS = ("training", "twin")
 
@@ -44,7 +44,7 @@ def training_of(path: Path, sha256: str | None) -> AnalysedTrainingRecord | None
     if not report.is_file():
         return None
     try:
-        found = json.loads(report.read_text(encoding="utf-8"))
+        found = json_value(report.read_text(encoding="utf-8"))
         if found["sha256"] != sha256:
             return None
         twin = found["twin"]["epochs"] if found["twin"] else []
@@ -61,7 +61,7 @@ def _interrupted(path: Path) -> AnalysedTrainingRecord:
 
     try:
         with safe_open(str(path), framework="numpy") as file:
-            found = json.loads((file.metadata() or {})["progression"])
+            found = json_value((file.metadata() or {})["progression"])
         return described(found["settings"]["policy"], found["history"], finished=False)
     except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{path}: the checkpoint cannot be read ({error})") from error

@@ -131,15 +131,7 @@ def _from_checkpoint(path: Path, settings: ImportSettings) -> _Imported:
     checkpoint = read_checkpoint(path)
     wanted = architecture(settings.architecture) if settings.architecture else None
     found = match(find_parameters(checkpoint.tree), wanted, scheme=settings.scheme, file=path.name)
-    card = override(
-        BackboneCard(name=settings.out.stem, preprocessing=found.scheme.card),
-        size=settings.size,
-        resize=settings.resize,
-        mean=settings.mean,
-        std=settings.std,
-        interpolation=settings.interpolation,
-        normalisation=settings.normalisation,
-    )
+    card = override(BackboneCard(name=settings.out.stem, preprocessing=found.scheme.card), settings)
     model = build(
         found.architecture,
         found.parameters,
@@ -182,12 +174,7 @@ def _from_onnx(path: Path, settings: ImportSettings) -> _Imported:
     read = read_card(path, model, fixed_size)
     card = override(
         replace(read, features=None) if renamed and read.features in renamed else read,
-        size=settings.size,
-        resize=settings.resize,
-        mean=settings.mean,
-        std=settings.std,
-        interpolation=settings.interpolation,
-        normalisation=settings.normalisation,
+        settings,
     )
     # The card beside the new file speaks for it alone.
     kept = [item for item in model.metadata_props if item.key != METADATA_KEY]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
 
@@ -14,6 +13,7 @@ from edgetransfer.reports.track import TrackRecord
 from edgetransfer.runs import RunFolder
 from edgetransfer.runs.run_folder import METRICS, REPORT
 from edgetransfer.settings.track import TrackSettings
+from edgetransfer.untrusted_json import json_value
 
 LOOK_SECONDS = 1.0
 
@@ -68,7 +68,7 @@ def track(settings: TrackSettings, *, wait: Callable[[float], object] = time.sle
 def _final(run: RunFolder) -> dict[str, float]:
     """The numbers of the run's report that say how good it is."""
     try:
-        report = json.loads(run.file(REPORT).read_text(encoding="utf-8"))
+        report = json_value(run.file(REPORT).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     final = report.get("final") if isinstance(report, dict) else None

@@ -11,6 +11,7 @@ from typing import Any
 
 from edgetransfer.errors import DataError
 from edgetransfer.reprs import short_repr
+from edgetransfer.untrusted_json import json_value
 
 STEPS = ("epoch", "learned", "batches", "accepted")
 NOT_MEASURED = frozenset([*STEPS, "time", "crc32"])
@@ -79,7 +80,7 @@ class MetricsReader:
 
     def _measured(self, line: bytes) -> Measured:
         try:
-            record = json.loads(line)
+            record = json_value(line)
             if not isinstance(record, dict):
                 raise ValueError("not a record")
         except ValueError as error:

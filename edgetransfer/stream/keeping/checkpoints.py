@@ -21,6 +21,7 @@ from edgetransfer.atomic import remove_leftovers, sync_folder, write_atomically
 from edgetransfer.errors import RunFolderError
 from edgetransfer.sealing import BrokenSealError, has_seal, sealed_parts
 from edgetransfer.stream.learning.learner_state import LearnerState
+from edgetransfer.untrusted_json import json_value
 
 SUFFIX = ".safetensors"
 UNSEALED, FORMAT = "edgetransfer-stream-1", "edgetransfer-stream-2"
@@ -130,8 +131,8 @@ def read_checkpoint(path: Path) -> Checkpoint | None:
             metadata["format"] != UNSEALED or int(metadata["crc"]) != _checksum(arrays)
         ):
             return None
-        state = LearnerState(arrays=arrays, values=json.loads(metadata["values"]))
-        checkpoint = Checkpoint(state=state, run=json.loads(metadata["run"]))
+        state = LearnerState(arrays=arrays, values=json_value(metadata["values"]))
+        checkpoint = Checkpoint(state=state, run=json_value(metadata["run"]))
         return checkpoint if _fits(checkpoint) else None
     except (BrokenSealError, SafetensorError, OSError, KeyError, ValueError, TypeError):
         return None

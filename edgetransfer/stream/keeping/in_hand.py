@@ -24,6 +24,7 @@ from edgetransfer.data.streams import Arrival
 from edgetransfer.images.alone import survives_alone
 from edgetransfer.stream.keeping.opened import write_all
 from edgetransfer.stream.learning.ids import ID_BYTES, id_key
+from edgetransfer.untrusted_json import json_value
 
 logger = logging.getLogger(__name__)
 
@@ -126,7 +127,7 @@ class InHand:
         """The suspects of earlier deaths; what is damaged is begun anew."""
         try:
             text = self._suspects_path.read_text(encoding="ascii")
-            return {bytes.fromhex(key): int(deaths) for key, deaths in json.loads(text).items()}
+            return {bytes.fromhex(key): int(deaths) for key, deaths in json_value(text).items()}
         except (OSError, ValueError, TypeError, AttributeError):
             return {}
 

@@ -15,6 +15,7 @@ from edgetransfer.atomic import write_atomically
 from edgetransfer.reports.stream import AccuracyRecord
 from edgetransfer.stream.keeping.opened import open_file, write_all
 from edgetransfer.stream.learning.learners import Learner
+from edgetransfer.untrusted_json import json_value
 
 logger = logging.getLogger(__name__)
 
@@ -168,7 +169,7 @@ def parsed_line(text: bytes) -> dict[str, Any] | None:
     if mark and (not text.endswith(b'"}\n') or checksum != b'%08x"}\n' % zlib.crc32(start)):
         return None
     try:
-        line = json.loads(text)
+        line = json_value(text)
         # Earlier versions wrote no checksum.
         fine = type(line["batches"]) is int and type(line["learned"]) is int
         for score in (line["prequential"]["top1"], line["window"]["top1"]):

@@ -5,7 +5,6 @@ Sources that nobody waits at (a folder, tar shards, a video) have no other place
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 from collections.abc import Iterable
@@ -14,6 +13,7 @@ from pathlib import Path
 from edgetransfer.names import json_text
 from edgetransfer.stream.keeping.opened import open_file, write_all
 from edgetransfer.stream.learning.views import Guess
+from edgetransfer.untrusted_json import json_value
 
 logger = logging.getLogger(__name__)
 
@@ -71,7 +71,7 @@ def without(path: Path, ids: frozenset[str], classes: frozenset[str]) -> bytes:
     with path.open("rb") as file:
         for text in file:
             try:
-                line = json.loads(text)
+                line = json_value(text)
                 if line["id"] in ids or line["predicted"] in classes:
                     continue
             except (ValueError, KeyError, TypeError, RecursionError):

@@ -6,7 +6,6 @@ as it goes, and nobody lost anything; a start writes it anew all the same.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from edgetransfer.errors import HeadError
 from edgetransfer.heads import LinearHead
 from edgetransfer.heads.linear_head import FORMAT
 from edgetransfer.runs.run_folder import HEAD
+from edgetransfer.untrusted_json import json_value
 
 
 def stale_names(run: Path, files: Mapping[str, bytes]) -> list[str]:
@@ -30,7 +30,7 @@ def stale_names(run: Path, files: Mapping[str, bytes]) -> list[str]:
 def earlier_report(path: Path, content: bytes) -> bool:
     """Whether a report is this one without some of its keys."""
     try:
-        old, new = json.loads(_content(path) or b""), json.loads(content)
+        old, new = json_value(_content(path) or b""), json_value(content)
     except (ValueError, RecursionError):
         return False
     return isinstance(old, dict) and old != new and _within(old, new)

@@ -79,8 +79,7 @@ class FeatureLearner(SteppingLearner):
 
     def passed(self, record: Record) -> None:
         """Count a record that is of another learner alone."""
-        self.counts.position += 1
-        self.counts.last_time = record.time
+        self.counts.go_behind(record)
         self.counts.accepted += record.key is not None
 
     def relabel(self, key: bytes, old: str, name: str) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgetransfer.stream.learning.records import Record
 from edgetransfer.types import Float32Array
 
 
@@ -51,6 +52,19 @@ class Counts:
     apart: int = 0
     expired: int = 0
     last_time: float = 0.0
+
+    def go_behind(self, record: Record) -> None:
+        """Count the next record of the journal.
+
+        Raises
+        ------
+        ValueError
+            If it is another one: every record is learned once, in their order.
+        """
+        if record.n != self.position:
+            raise ValueError(f"record {record.n} where {self.position} was due")
+        self.position += 1
+        self.last_time = record.time
 
 
 @dataclass(frozen=True, kw_only=True)

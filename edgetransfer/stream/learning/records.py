@@ -23,6 +23,7 @@ import numpy as np
 
 from edgetransfer.stream.learning.ids import ID_BYTES, id_key
 from edgetransfer.types import Float32Array
+from edgetransfer.untrusted_json import json_value
 
 MAGIC = b"ETR1"
 _FRAME = struct.Struct("<4sII")
@@ -155,7 +156,7 @@ def decode(data: bytes | memoryview, offset: int) -> tuple[Record, int] | None:
 def _parsed(payload: bytes) -> Record:
     (text_length,) = _JSON_LENGTH.unpack_from(payload)
     rows_at = _JSON_LENGTH.size + text_length
-    head = json.loads(payload[_JSON_LENGTH.size : rows_at])
+    head = json_value(payload[_JSON_LENGTH.size : rows_at])
     rows = None
     if head["shape"] is not None:
         views, dimension = head["shape"]

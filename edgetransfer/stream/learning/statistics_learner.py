@@ -124,10 +124,7 @@ class StatisticsLearner:
     def apply(self, record: Record) -> None:
         """Take in the next record of the journal."""
         counts = self.counts
-        if record.n != counts.position:
-            raise ValueError(f"record {record.n} where {counts.position} was due")
-        counts.position += 1
-        counts.last_time = record.time
+        counts.go_behind(record)
         if record.key is not None:
             counts.accepted += 1
         if record.kind in ("flush", "gone"):

@@ -29,8 +29,9 @@ from edgetransfer.engines import open_engine
 from edgetransfer.features import FeatureExtractor
 from edgetransfer.graphs.canonical import load_canonical
 from edgetransfer.images import SUFFIXES
+from edgetransfer.settings.evaluate import ClassifierTest
 from edgetransfer.train import LinearTraining, train_linear
-from edgetransfer.train.upstream import UpstreamTest, evaluate_upstream
+from edgetransfer.train.upstream import evaluate_upstream
 
 COMPARED = 128
 BATCH = 32
@@ -118,7 +119,7 @@ def main() -> None:
             with_classifier(options.sparse, body, whole)
             loose = replace(card, sha256=None, sparsity=None, transfer=None)
             whole.with_suffix(".toml").write_text(loose.to_toml(), encoding="utf-8")
-            found = evaluate_upstream(whole, UpstreamTest(data=options.labelled))
+            found = evaluate_upstream(whole, options.labelled, ClassifierTest())
             card = replace(card, top1_photo_a_class=round(found["top1"], 4))
             print(f"top-1 with its classifier: {found['top1']:.2%}")
     (options.out / f"{name}.toml").write_text(card.to_toml(), encoding="utf-8")

@@ -3,9 +3,9 @@
     python -m tests.graphs.hostile COMMAND FOLDER
 
 has two hundred files opened by a command of the tool (`COMMANDS`), one after the other in this
-process, and prints one JSON line a file: its name, the exit code, seconds of processor time, the
-largest resident memory in bytes, and what was said. A file that ends the process is known by the
-line that is missing; ``--from NUMBER`` goes on with the one after it.
+process, and prints one JSON line a file: its name, the exit code, seconds of processor time and
+the largest resident memory in bytes, its children's with them, and what was said. A file that ends
+the process is known by the line that is missing; ``--from NUMBER`` goes on with the one after it.
 """
 
 from __future__ import annotations
@@ -14,9 +14,11 @@ import argparse
 import contextlib
 import io
 import json
+import os
 import resource
+import shutil
+import signal
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -24,23 +26,34 @@ import onnx
 from onnx import helper, numpy_helper
 from PIL import Image
 
+from edgetransfer.backbones import Backbone
+from edgetransfer.errors import EdgeTransferError
+from edgetransfer.heads import LinearHead
 from edgetransfer.merging.metadata import written
 from edgetransfer.types import Preprocessing
+from tests.cli.opening_models import CALLS
 from tests.graphs.hostile import hostile
+from tests.graphs_made import tiny
 
-COMMANDS: dict[str, tuple[str, ...]] = {
-    "inspect": ("{model}", "--batch-size", "2", "--no-compare"),
-    "compact": ("{model}", "--out", "{out}.onnx"),
-    "sparsify": ("{model}", "--out", "{out}.onnx", "--calibration", "{photos}"),
-    "train": ("--backbone", "{model}", "--data", "{photos}", "--out", "{out}", "--engine", "auto"),
-    "import": ("{model}", "--out", "{out}.onnx"),
-    "finetune": ("--backbone", "{model}", "--data", "{photos}", "--out", "{out}", "--epochs", "1"),
-    "extract": ("--backbone", "{model}", "--data", "{photos}", "--out", "{out}"),
-    "stream": ("--backbone", "{model}", "--source", "folder:{photos}", "--once", "--out", "{out}"),
-    "evaluate": ("{model}", "{photos}"),
-    "predict": ("{model}", "{photos}"),
-    "tune": ("{model}", "--seconds", "1"),
+# What keeps a command from going on for long with what it has opened.
+BRIEF = {
+    "inspect": "--batch-size 2 --no-compare",
+    "tune": "--seconds 1",
+    "finetune": "--epochs 1",
+    "pretrain": "--epochs 1",
+    "benchmark": "--epochs 1 --engines onnxruntime --no-profile --retakes 0",
 }
+COMMANDS = {name: f"{words} {BRIEF.get(name.split()[0], '')}" for name, words in CALLS.items()}
+EXPORTS = ("predict", "serve")  # they take a file of a classifier, as it is given away
+
+
+class Screen(io.StringIO):
+    """What is said; once it says where a server listens, the server is told to end."""
+
+    def write(self, text: str) -> int:
+        if "open http://" in text:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return super().write(text)
 
 
 def photos(folder: Path) -> Path:
@@ -74,12 +87,33 @@ def as_export(model: onnx.ModelProto) -> onnx.ModelProto:
     return model
 
 
+def hold(run: Path, model: Path) -> None:
+    """Have a run say that it was trained on a file, as a stranger's says of its own."""
+    config = run / "config.toml"
+    lines = config.read_text().splitlines()
+    changed = [f'backbone = "{model}"' if x.startswith("backbone =") else x for x in lines]
+    config.write_text("\n".join(changed) + "\n")
+    with contextlib.suppress(EdgeTransferError):
+        opened = Backbone.open(str(model))
+        place = run / "head.safetensors"
+        said = LinearHead.load(place).metadata
+        head = LinearHead.initial(opened.dimension, ("blue", "green", "red"), seed=0)
+        tensor = opened.cut.tensor
+        head.save(place, {**said, "backbone": opened.identity, "features": tensor})
+
+
 def peak(*, reset: bool = False) -> int:
-    """The largest resident memory since it was reset, in bytes."""
+    """The largest resident memory since it was reset, in bytes; of children, of any so far."""
     if reset:
         Path("/proc/self/clear_refs").write_text("5")
     status = Path("/proc/self/status").read_text()
-    return int(status.partition("VmHWM:")[2].split()[0]) * 1024
+    own = int(status.partition("VmHWM:")[2].split()[0])
+    return 1024 * max(own, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+
+
+def seconds() -> float:
+    """Processor time of this process and of its children that have ended."""
+    return sum(os.times()[:4])
 
 
 def main() -> None:
@@ -92,30 +126,39 @@ def main() -> None:
     from edgetransfer.cli.main import main as edgetransfer
 
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    data = photos(args.folder / "photos")
-    for number, (name, make) in enumerate(hostile().items()):
+    os.chdir(args.folder)
+    os.environ["EDGETRANSFER_CACHE"] = str(args.folder / "cache")
+    photos(Path("photos"))
+    tiny(size=16).save(Path("net.onnx"))
+    name, *_ = args.command.split()
+    words = "train --data photos --backbone net.onnx --out run --solver ridge --no-report --quiet"
+    if "{run}" in COMMANDS[args.command] and not Path("run").exists():
+        assert edgetransfer(words.split()) == 0
+    for number, (graph, make) in enumerate(hostile().items()):
         if number < args.start or number % args.step:
             continue
-        model, out = args.folder / f"{number}.onnx", args.folder / f"out{number}"
-        proto = as_export(make()) if args.command == "predict" else make()
+        model = args.folder / f"{number}.onnx"
+        proto = as_export(make()) if args.command in EXPORTS else make()
         model.write_bytes(proto.SerializeToString())
-        places = {"model": str(model), "out": str(out), "photos": str(data)}
-        arguments = [word.format(**places) for word in COMMANDS[args.command]]
-        said = io.StringIO()
-        start = time.process_time()
+        called = COMMANDS[args.command].replace("{run}", "run").replace("{}", str(model))
+        if "{run}" in COMMANDS[args.command]:
+            hold(Path("run"), model)
+        screen, start = Screen(), seconds()
         peak(reset=True)
-        with contextlib.redirect_stderr(said), contextlib.redirect_stdout(said):
-            code = edgetransfer([args.command, *arguments])
+        with contextlib.redirect_stderr(screen), contextlib.redirect_stdout(screen):
+            code = edgetransfer([name, *called.split()])
         line = {
             "number": number,
-            "name": name,
+            "name": graph,
             "code": code,
-            "seconds": time.process_time() - start,
+            "seconds": seconds() - start,
             "peak": peak(),
             "bytes": model.stat().st_size,
-            "said": said.getvalue()[-300:],
+            "said": screen.getvalue()[-300:],
         }
         print(json.dumps(line), flush=True)
+        shutil.rmtree("out", ignore_errors=True)
+        Path("out.onnx").unlink(missing_ok=True)
 
 
 if __name__ == "__main__":

@@ -76,6 +76,9 @@ class KafkaSource:
         self._ends: set[int] = set()
         self._partitions: set[int] = set()
         self._looked = 0.0
+        self._away = False
+        self._offsets: dict[int, int] = {}
+        self._is_due = False  # there are some that are not committed
         self._consumer = self._opened(group)
 
     def _opened(self, group: str) -> Any:
@@ -95,6 +98,7 @@ class KafkaSource:
             "enable.auto.commit": False,
             "enable.partition.eof": True,
             "error_cb": self._failed,
+            "on_commit": self._committed,
         }
         try:
             consumer = self._kafka.Consumer(settings)
@@ -124,6 +128,7 @@ class KafkaSource:
                 self._commit()
                 for message in consumer.consume(AT_ONCE, TICK):
                     if message.error() is None:
+                        self._is_there()
                         self._ends.discard(message.partition())
                         yield self._arrival(message)
                     elif message.error().code() == self._kafka.KafkaError._PARTITION_EOF:
@@ -158,17 +163,28 @@ class KafkaSource:
         )
 
     def _commit(self) -> None:
-        """Commit up to where all is in the journal."""
-        places = []
+        """Commit up to where all is in the journal; the broker's answer is not waited for.
+
+        While the broker is away it would not come, and nobody would be told of that.
+        """
         for partition, in_hand in self._in_hand.items():
             if kept := in_hand.kept(in_order=True):
-                topic = self._address.topic
-                places.append(self._kafka.TopicPartition(topic, partition, kept[-1] + 1))
-        if not places:
+                self._offsets[partition] = kept[-1] + 1
+                self._is_due = True
+        if not self._is_due:
             return
+        self._is_due = False
+        place, topic = self._kafka.TopicPartition, self._address.topic
+        places = [place(topic, partition, offset) for partition, offset in self._offsets.items()]
         try:
-            self._consumer.commit(offsets=places, asynchronous=False)
-        except self._kafka.KafkaException as error:  # they come again, and are known
+            self._consumer.commit(offsets=places, asynchronous=True)
+        except self._kafka.KafkaException as error:
+            self._committed(error, places)
+
+    def _committed(self, error: Any, _places: object) -> None:
+        """What came of a commit; what was not committed comes again, and is known."""
+        if error is not None:
+            self._is_due = True
             logger.info("%s: offsets were not committed: %s", self._address, error)
 
     def _take_partitions(self) -> None:
@@ -189,5 +205,11 @@ class KafkaSource:
             )
 
     def _failed(self, error: Any) -> None:
-        if error.code() == self._kafka.KafkaError._ALL_BROKERS_DOWN:
+        if error.code() == self._kafka.KafkaError._ALL_BROKERS_DOWN and not self._away:
+            self._away = True
             logger.warning("%s: cannot be reached, and is waited for", self._address)
+
+    def _is_there(self) -> None:
+        if self._away:
+            self._away = False
+            logger.warning("%s: is back", self._address)
