@@ -10,6 +10,7 @@ import edgetransfer
 from tests.conftest import REPOSITORY
 
 PACKAGE = Path(edgetransfer.__file__).parent
+LONGEST_FILE = 350  # lines
 
 
 def rooms() -> set[str]:
@@ -34,3 +35,18 @@ def test_every_room_has_a_layer() -> None:
     )
     named = set(re.findall(r"[a-z_]+", " ".join(layers)))
     assert rooms() <= named, rooms() - named
+
+
+def test_no_file_is_long() -> None:
+    rooms = [
+        REPOSITORY / name for name in ("edgetransfer", "tests", "benchmarks", "docs", "models")
+    ]
+    long = {
+        str(path.relative_to(REPOSITORY)): lines
+        for room in rooms
+        for kind in ("py", "cpp", "h", "js", "css")
+        for path in room.rglob(f"*.{kind}")
+        if "_build" not in path.parts
+        and (lines := path.read_text("utf-8").count("\n")) > LONGEST_FILE
+    }
+    assert not long
