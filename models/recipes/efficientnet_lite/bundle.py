@@ -95,7 +95,7 @@ def main() -> None:
         opened.card,
         name=name,
         features=None,
-        sparsity=opened.sparsity,
+        sparsity=None,
         dimension=opened.dimension,
         pruning=options.pruning,
         source=options.source,
@@ -108,8 +108,10 @@ def main() -> None:
         plain = Path(made) / f"{name}.onnx"
         plain.write_bytes(content)
         plain.with_suffix(".toml").write_text(card.to_toml(), encoding="utf-8")
+        shipped = Backbone.open(plain)  # what rounds to zero counts
+        card = replace(card, sparsity=shipped.sparsity)
         if options.photos is not None:
-            compare(opened, Backbone.open(plain), options.photos)
+            compare(opened, shipped, options.photos)
         if options.transfer is not None:
             share = transfer(plain, options.transfer, Path(made))
             card = replace(card, transfer=round(share, 4))

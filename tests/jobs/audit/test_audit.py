@@ -178,7 +178,7 @@ def test_what_cannot_be_audited_says_why(settings, tmp_path):
     with pytest.raises(UsageError, match="exported"):
         audit(replace(settings, source=stream))
     (stream / "config.toml").write_text('data = "photos"\n')
-    with pytest.raises(DataError, match="head"):
+    with pytest.raises(EdgeTransferError, match="no head yet"):
         audit(replace(settings, source=stream))
 
 
