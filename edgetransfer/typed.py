@@ -24,7 +24,7 @@ from typing import (
 
 # A number of NumPy is one; True is not. A path may be its text.
 PLAIN: dict[Any, Callable[[Any], bool]] = {
-    bool: lambda value: isinstance(value, bool) or type(value).__name__ == "bool_",
+    bool: lambda value: isinstance(value, bool) or type(value).__name__ in ("bool", "bool_"),
     int: lambda value: isinstance(value, Integral) and not isinstance(value, bool),
     float: lambda value: isinstance(value, Real) and not isinstance(value, bool),
     str: lambda value: isinstance(value, str | os.PathLike),

@@ -94,3 +94,10 @@ def test_fields_of_a_data_class() -> None:
     Made.__module__ = __name__
     assert misfit_field(Made(size=3, mean=(0, 1))) is None
     assert misfit_field(Made(size=3, mean=(0, "x"))) == "mean[1] is not a number"  # type: ignore[arg-type]
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    assert misfit(np.True_, bool) is None
+    assert misfit(np.int64(3), int) is None
+    assert misfit(np.float32(3), float) is None
+    assert misfit(np.True_, int, "n") == "n is not a whole number"
