@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from safetensors.numpy import load_file, save_file
 
 from edgetransfer.errors import EdgeTransferError
 from edgetransfer.sparsify import sparsify
@@ -80,6 +82,39 @@ def test_an_interrupted_refinement_goes_on(dense: Path, textures: Path) -> None:
     report = sparsify(asked, resume=True)
     assert report["refinement"]["steps"] > 0
     assert not folder.exists()
+
+
+def before_rates(state: dict[str, np.ndarray]) -> None:
+    """As checkpoints were before a rate was ever left."""
+    state["progress"] = state["progress"][:5]
+
+
+def stepped_back(state: dict[str, np.ndarray]) -> None:
+    """As they are right after it was: the optimiser knows nothing yet."""
+    state["progress"][6] = 0
+    for name in [name for name in state if name.startswith(("first/", "second/"))]:
+        del state[name]
+
+
+@pytest.mark.usefixtures("even_clock")
+@pytest.mark.parametrize("change", [before_rates, stepped_back])
+def test_every_checkpoint_is_gone_on_with(
+    dense: Path, textures: Path, change: Callable[[dict[str, np.ndarray]], None]
+) -> None:
+    asked = settings(dense, textures, refine_minutes=0.03)
+
+    def interrupt(stage: str, done: int, _total: int) -> None:
+        if stage == "refining" and done:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        sparsify(asked, progress=interrupt)
+    kept = asked.out.with_name(f"{asked.out.name}.partial") / "refine.safetensors"
+    state = load_file(kept)
+    steps = state["progress"][1]
+    change(state)
+    save_file(state, kept)
+    assert sparsify(asked, resume=True)["refinement"]["steps"] > steps
 
 
 def test_without_torch_it_is_said_at_once(
