@@ -274,17 +274,30 @@ def test_a_report_is_its_dictionary_and_shows_a_line(name: str) -> None:
     assert report.warnings == ("w" * 1000,)
 
 
+VALIDATED = {"val_top1": 0.1, "val_mean_per_class": 0.1}
+FINETUNED = {
+    "final": None,
+    "epochs": [VALIDATED],
+    "linear": {"on": "validation", "top1": 0.4, "mean_per_class": 0.4},
+    "finetuned": {"on": "validation", "top1": 0.3, "mean_per_class": 0.3},
+}
+
+
 @pytest.mark.parametrize(
     ("report", "top1"),
     [
-        ({"final": {"top1": 0.9}, "epochs": [{"val_top1": 0.1}], "honest": {"top1": 0.2}}, 0.9),
-        ({"final": None, "epochs": [{}, {"val_top1": 0.1}], "honest": {"top1": 0.2}}, 0.1),
+        ({"final": {"top1": 0.9}, "epochs": [VALIDATED], "honest": {"top1": 0.2}}, 0.9),
+        ({"final": None, "epochs": [{}, VALIDATED], "honest": {"top1": 0.2}}, 0.1),
         ({"final": None, "epochs": [{}], "honest": {"top1": 0.2}}, 0.2),
         ({"final": None, "epochs": [{}], "honest": {"n": 0}}, None),
         ({"final": None, "epochs": []}, None),
+        ({**FINETUNED, "kept": "finetuned"}, 0.3),
+        ({**FINETUNED, "kept": "linear"}, 0.4),
+        ({**FINETUNED, "kept": "linear", "final": {"top1": 0.9}}, 0.9),
+        ({**FINETUNED, "kept": "finetuned", "finetuned": None}, 0.1),
     ],
 )
-def test_the_accuracy_of_a_training_is_of_what_it_has_not_seen(
+def test_the_accuracy_of_a_training_is_of_what_it_holds_on_what_it_has_not_seen(
     report: dict[str, Any], top1: float | None
 ) -> None:
     assert edgetransfer.TrainingReport(report).top1 == top1

@@ -7,7 +7,6 @@ import inspect
 import json
 import re
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +16,9 @@ import edgetransfer
 from edgetransfer.settings.assembling import every_setting
 from tests.api.test_public import OF_SETTINGS
 from tests.conftest import REPOSITORY
-from tests.documents.test_links import DOCUMENTS, FENCE, commands
+from tests.documents.fences import blocks, prose
+from tests.documents.test_links import DOCUMENTS, by_name
 
-BLOCK = re.compile(r"^ *```(\w+)\n(.*?)^ *```", re.M | re.S)
 INLINE = re.compile(r"(?<!`)`(edgetransfer [a-z]+[^`]*)`(?!`)")
 MENTIONED = re.compile(r"(?<!`)`([\w./-]+/[\w.-]*|[\w./-]+\.(?:py|cpp|h|toml|md))`(?!`)")
 FILES = [REPOSITORY / "CONTRIBUTING.md", REPOSITORY / "ARCHITECTURE.md"]
@@ -32,17 +31,10 @@ EVERY = pytest.mark.parametrize(
 )
 
 
-def blocks(path: Path, language: str) -> Iterator[str]:
-    """The code blocks in a language."""
-    for found, text in BLOCK.findall(path.read_text("utf-8")):
-        if found == language:
-            yield inspect.cleandoc(text)
-
-
 @EVERY
 def test_python_calls_what_there_is(path: Path) -> None:
     """Names of the package, and the names of what is given to its functions."""
-    for text in blocks(path, "python"):
+    for _, text in blocks(path.read_text("utf-8"), "python"):
         code = re.sub(r"^(?:>>>|\.\.\.) ?", "", text, flags=re.M)
         for node in ast.walk(ast.parse(code)):
             if isinstance(node, ast.ImportFrom) and node.module == "edgetransfer":
@@ -71,9 +63,9 @@ def _check_arguments(call: ast.Call, path: Path) -> None:
 
 @EVERY
 def test_settings_and_json_can_be_read(path: Path) -> None:
-    for text in blocks(path, "toml"):
+    for _, text in blocks(path.read_text("utf-8"), "toml"):
         assert tomllib.loads(text)
-    for text in blocks(path, "json"):
+    for _, text in blocks(path.read_text("utf-8"), "json"):
         for line in text.splitlines() if not text.startswith(("{\n", "[\n")) else [text]:
             assert json.loads(line.replace("…", "null")) is not None
 
@@ -81,10 +73,10 @@ def test_settings_and_json_can_be_read(path: Path) -> None:
 @EVERY
 def test_commands_within_sentences_have_options_that_there_are(path: Path) -> None:
     flags = {
-        page.name: {flag for p in page.command.params for flag in (*p.opts, *p.secondary_opts)}
-        for page in commands.pages()
+        name: {flag for p in command.params for flag in (*p.opts, *p.secondary_opts)}
+        for name, command in by_name().items()
     }
-    for call in INLINE.findall(FENCE.sub("", path.read_text("utf-8"))):
+    for call in INLINE.findall(prose(path.read_text("utf-8"))):
         words = call.split()[1:]
         called = [name for name in flags if words[: len(name.split())] == name.split()]
         assert called, f"{path.name}: {call}"
@@ -98,7 +90,7 @@ def test_files_that_are_named_are_there(path: Path) -> None:
     homes = ("edgetransfer", "tests", "docs", "benchmarks", "models")
     known = {file.name for home in homes for file in (REPOSITORY / home).rglob("*")}
     known |= {file.name for file in REPOSITORY.iterdir()}
-    for name in MENTIONED.findall(FENCE.sub("", path.read_text("utf-8"))):
+    for name in MENTIONED.findall(prose(path.read_text("utf-8"))):
         if PLACEHOLDERS.search(name):
             continue
         if "/" not in name.rstrip("/"):
