@@ -17,6 +17,7 @@ from edgetransfer.features.tables import Origin, TableFile, check_arrow
 from edgetransfer.features.worker import FeatureWorker
 from edgetransfer.images import SUFFIXES
 from edgetransfer.names import readable
+from edgetransfer.paths import without_query
 from edgetransfer.reports.extract import ExtractionRecord
 from edgetransfer.reports.shared import SkippedRecord
 from edgetransfer.settings.extract import Extraction
@@ -59,7 +60,7 @@ def extract(
         photos=photos,
         rows=settings.rows,
         fingerprint=splits.fingerprint,
-        data=readable(settings.data.resolve().name),
+        data=readable(without_query(settings.data).resolve().name),
     )
     begin(index, settings.out, overwrite=overwrite)
     own = list(plan_parts(splits, settings.rows, settings.partition))
