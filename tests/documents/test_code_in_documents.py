@@ -20,7 +20,10 @@ from tests.documents.fences import blocks, prose
 from tests.documents.test_links import DOCUMENTS, by_name
 
 INLINE = re.compile(r"(?<!`)`(edgetransfer [a-z]+[^`]*)`(?!`)")
+CODE = re.compile(r"(?<!`)`([^`]+)`(?!`)")
+OPTION = re.compile(r"(?<![\w-])--[a-z][\w-]*")
 MENTIONED = re.compile(r"(?<!`)`([\w./-]+/[\w.-]*|[\w./-]+\.(?:py|cpp|h|toml|md))`(?!`)")
+PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
 FILES = [REPOSITORY / "CONTRIBUTING.md", REPOSITORY / "ARCHITECTURE.md"]
 # Not files of this project: what a person makes, and what a run holds.
 PLACEHOLDERS = re.compile(r"[A-Z]{3,}|config\.toml|report\.|labels\.txt|docs/_build")
@@ -84,6 +87,21 @@ def test_commands_within_sentences_have_options_that_there_are(path: Path) -> No
         assert typed <= flags[max(called, key=len)] | {"--help"}, f"{path.name}: {call}"
 
 
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_options_that_are_mentioned_are_there(path: Path) -> None:
+    """Whatever command they belong to."""
+    flags = {
+        flag for c in by_name().values() for p in c.params for flag in (*p.opts, *p.secondary_opts)
+    }
+    mentioned = {
+        flag
+        for code in CODE.findall(prose(path.read_text("utf-8")))
+        if not code.startswith(("python ", "pip ", "pytest "))
+        for flag in OPTION.findall(code)
+    }
+    assert mentioned <= flags | {"--help", "--version"}, path.name
+
+
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
 def test_files_that_are_named_are_there(path: Path) -> None:
     """A page for those who change the code sends nobody to a file that has moved."""
@@ -109,6 +127,7 @@ def test_what_is_wrong_would_be_seen() -> None:
     text = "`edgetransfer train --no-such`, `native/network.cpp`, ``edgetransfer x``"
     assert INLINE.findall(text) == ["edgetransfer train --no-such"]
     assert MENTIONED.findall(text) == ["native/network.cpp"]
+    assert OPTION.findall(CODE.findall("`--no-such`, `x --other=3`, ``--raw``")[0]) == ["--no-such"]
     call = ast.parse("train_linear(dat='x')").body[0]
     assert isinstance(call, ast.Expr)
     assert isinstance(call.value, ast.Call)
