@@ -23,6 +23,7 @@ from edgetransfer.cli.main import app
 from edgetransfer.errors import UsageError
 from edgetransfer.reprs import LONGEST
 from edgetransfer.settings.assembling import every_setting
+from edgetransfer.settings.command_line import in_python
 from edgetransfer.settings.finetune import TrainingToo
 from tests.photos import write_photos
 
@@ -219,6 +220,22 @@ def test_completion_and_help_know_every_setting(name: str) -> None:
         if not setting.required:
             assert parameters[setting.name].default == setting.default
     assert "\nSettings\n--------\n" in str(function.__doc__)
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_help_speaks_of_settings_as_python_does(name: str) -> None:
+    text = str(inspect.getdoc(getattr(edgetransfer, name)))
+    assert not re.findall(r"(?<![\w-])--[a-z][\w-]*", text)
+
+
+def test_an_option_is_called_as_its_setting_is() -> None:
+    settings = [*every_setting(TrainingToo), *every_setting(edgetransfer.FinetuneSettings)]
+    said = in_python(
+        "as --threads, --no-flip, --no-head-bias; --batch-size 3 of --nothing-here", settings
+    )
+    assert said == "as threads, flip=False, head_bias=False; batch_size 3 of nothing_here"
+    said = in_python("--cached or --online", every_setting(edgetransfer.LinearTraining))
+    assert said == "mode='cached' or mode='online'"
 
 
 @pytest.mark.parametrize("name", OF_SETTINGS)
