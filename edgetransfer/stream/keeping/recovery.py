@@ -10,7 +10,7 @@ from typing import Any
 from zlib import crc32
 
 from edgetransfer.atomic import write_atomically
-from edgetransfer.errors import DataError, RunFolderError
+from edgetransfer.errors import DataError, RunFolderError, UsageError
 from edgetransfer.runs import RunFolder
 from edgetransfer.runs.pending import ASIDE
 from edgetransfer.runs.run_folder import CONFIG
@@ -149,6 +149,27 @@ def stream_config(folder: RunFolder) -> dict[str, Any] | None:
             "is a stream's; restore it from a copy"
         )
     return table
+
+
+def begun_stream(folder: RunFolder) -> dict[str, Any] | None:
+    """What a stream that may have begun in a folder says of itself; None before it has.
+
+    Nothing is written, so that a place can be refused before anything is opened for it.
+
+    Raises
+    ------
+    RunFolderError
+        If the place holds something else, or what it says cannot be read.
+    UsageError
+        If it is the run of something else.
+    """
+    RunFolder.check(folder.path)
+    if not folder.is_run:
+        return None
+    begun = stream_config(folder)
+    if begun is None:
+        raise UsageError(f"{folder.path}: holds a run of another kind; choose another folder")
+    return begun
 
 
 def restore(learner: Learner, checkpoint: Checkpoint, run: Path) -> None:
