@@ -7,7 +7,7 @@ from pathlib import Path
 from edgetransfer.data import load_data
 from edgetransfer.engines import AUTO, result_version
 from edgetransfer.errors import DataError, UsageError
-from edgetransfer.extract.entering import begin
+from edgetransfer.extract.entering import begin, check
 from edgetransfer.extract.part import PartTask
 from edgetransfer.extract.plan import PartPlan, plan_parts
 from edgetransfer.extract.schedulers import run_tasks
@@ -44,6 +44,7 @@ def extract(
         raise UsageError(
             "--overwrite with --partition would delete what the others make; empty the folder first"
         )
+    check(settings.out)
     splits = load_data(settings.data, suffixes=SUFFIXES)
     worker = FeatureWorker(
         settings.backbone,
