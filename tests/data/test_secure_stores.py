@@ -155,6 +155,7 @@ def test_https_without_credentials_and_with_them(
     tmp_path: Path,
     authority: Path,
     serve: Serve,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     made = zipped(folder, tmp_path)
     place = serve(made.parent, _Guarded)
@@ -166,8 +167,20 @@ def test_https_without_credentials_and_with_them(
     wrong = listed(f"https://me:wr0ng@{place}/{made.name}?token=wr0ng", authority)
     assert wrong.returncode == 1
     assert "wr0ng" not in wrong.stderr
-    given = listed(f"https://me:s3cret@{place}/{made.name}", authority)
-    assert (given.returncode, given.stdout.strip()) == (0, str(bytes_in(folder))), given.stderr
+    monkeypatch.setenv("STORE_PASSWORD", "s3cret")
+    for address in (
+        f"https://me:s3cret@{place}/{made.name}",
+        f"https://me:${{STORE_PASSWORD}}@{place}/{made.name}",
+        f"https://{place}/{made.name}?token=s3cret",
+        f"https://{place}/{made.name}?token=${{STORE_PASSWORD}}",
+    ):
+        given = listed(address, authority)
+        assert (given.returncode, given.stdout.strip()) == (0, str(bytes_in(folder))), given.stderr
+    unset = listed(f"https://me:${{NO_SUCH_PW}}@{place}/{made.name}", authority)
+    assert "UsageError: " in unset.stderr
+    assert "${NO_SUCH_PW} is not set" in unset.stderr
+    masked = listed(f"https://me:***@{place}/{made.name}", authority)
+    assert "its password was not written down" in masked.stderr
 
 
 @pytest.mark.slow

@@ -89,10 +89,11 @@ def test_commands_within_sentences_have_options_that_there_are(path: Path) -> No
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
 def test_options_that_are_mentioned_are_there(path: Path) -> None:
-    """Whatever command they belong to."""
-    flags = {
-        flag for c in by_name().values() for p in c.params for flag in (*p.opts, *p.secondary_opts)
-    }
+    """Whatever command, or program of the repository, they belong to."""
+    flags = {f for c in by_name().values() for p in c.params for f in (*p.opts, *p.secondary_opts)}
+    for programs in ("benchmarks", "docs/programs"):
+        for file in (REPOSITORY / programs).glob("*.py"):
+            flags |= set(re.findall(r'add_argument\(\s*"(--[\w-]+)"', file.read_text("utf-8")))
     mentioned = {
         flag
         for code in CODE.findall(prose(path.read_text("utf-8")))

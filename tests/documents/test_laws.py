@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -87,6 +88,34 @@ def test_the_sources_keep_the_laws() -> None:
     assert not breaches
 
 
+def options_with_defaults(tree: ast.AST) -> set[str]:
+    """Parameters that are options, or arguments, and say what holds where nothing is typed."""
+    found = set()
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.FunctionDef):
+            continue
+        first = len(node.args.args) - len(node.args.defaults)
+        given = [
+            *zip(node.args.args[first:], node.args.defaults, strict=True),
+            *zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True),
+        ]
+        for parameter, default in given:
+            typed = parameter.annotation is not None and re.search(
+                r"\b(?:Option|Argument|Opt)\(", ast.unparse(parameter.annotation)
+            )
+            if typed and default is not None and ast.unparse(default) not in ("None", "False"):
+                found.add(f"{node.name}({parameter.arg})")
+    return found
+
+
+def test_a_default_stands_in_settings() -> None:
+    """Law 3; `demo`, which has no settings, names its folder."""
+    found = set()
+    for _, tree in ((p, t) for p, t in sources(["typer"]) if p.startswith("cli/")):
+        found |= options_with_defaults(tree)
+    assert found == {"demo(out)"}
+
+
 def test_a_breach_would_be_seen() -> None:
     name = KINDS[0].name
     for text in (f"x == {name!r}", f"x in ({name!r}, 'y')", f"match x:\n  case {name!r}: pass"):
@@ -98,3 +127,7 @@ def test_a_breach_would_be_seen() -> None:
     }
     assert not unseeded(ast.parse("np.random.default_rng(3); random.Random(seed).shuffle(x)"))
     assert pickled(ast.parse("pickle.dumps(x)"))
+    text = (
+        "def f(a: Annotated[int, typer.Option('-a')] = 3, *, b: Annotated[str, Opt('b')] = None): 0"
+    )
+    assert options_with_defaults(ast.parse(text)) == {"f(a)"}
