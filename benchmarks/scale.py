@@ -105,14 +105,16 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=2048)
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--no-kills", action="store_true")
+    parser.add_argument("--only-kills", action="store_true", help="and one turn to compare with")
     parser.add_argument("--python", default=sys.executable)
     args = parser.parse_args()
     photos = args.out / "photos"
     write_tiles(args.sheets, photos, args.photos)
     reference: dict[str, str] | None = None
     rates: dict[str, list[float]] = {}
+    kinds = args.on.split(",")
     for _ in range(args.rounds):
-        for on in args.on.split(","):
+        for on in kinds[:1] if args.only_kills else kinds:
             out = args.out / on
             shutil.rmtree(out, ignore_errors=True)
             began = time.monotonic()
@@ -124,7 +126,7 @@ def main() -> None:
             relative = rates[on][-1] / rates[BASE][-1] if BASE in rates else None
             row |= {"on": on, "seconds": round(seconds, 1), "relative": relative, "same": same}
             print(json.dumps(row), flush=True)
-    for on in [] if args.no_kills else args.on.split(","):
+    for on in [] if args.no_kills else kinds:
         out = args.out / f"{on}-killed"
         shutil.rmtree(out, ignore_errors=True)
         process = start(command(args, photos, on, out))

@@ -104,8 +104,13 @@ def rows_of(number: int, n: int, means: np.ndarray, group: int | None = None) ->
     )
 
 
+def kept_as(rows: TableRows, dtype: str) -> TableRows:
+    """Rows as they are read again from a table of such a type."""
+    return replace(rows, features=rows.features.astype(dtype).astype(np.float32))
+
+
 class MadeTable(TableFile):
-    """A table that is a function of its number; reads as one of float16 does."""
+    """A table that is a function of its number; reads as one on disk does."""
 
     def __init__(self, path: Path, number: int, n: int, means: np.ndarray, origin: Origin) -> None:
         self.path, self.origin = path, origin
@@ -127,7 +132,7 @@ class MadeTable(TableFile):
 
     def group(self, number: int) -> TableRows:
         rows = rows_of(self._number, self._n, self._means, number)
-        return replace(rows, features=rows.features.astype(np.float16).astype(np.float32))
+        return kept_as(rows, self.origin.dtype)
 
 
 def _statistics(task: tuple[MadeTable, tuple[str, ...]]) -> Statistics:
@@ -203,7 +208,7 @@ def main() -> None:
         n = min(args.table, args.rows - number * args.table)
         if table.exists():
             continue
-        rows = rows_of(number, n, means)
+        rows = kept_as(rows_of(number, n, means), args.dtype)
         before = used(resource.RUSAGE_SELF)
         statistics = Statistics(origin.dimension, len(classes))
         add_rows(statistics, rows, {name: i for i, name in enumerate(classes)})

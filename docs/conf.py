@@ -12,40 +12,22 @@ author = "the edgetransfer project"
 extensions = ["myst_parser"]
 source_suffix = {".md": "markdown"}
 root_doc = "docs/index"
-PAGES = [
-    *(
-        "data",
-        "sources",
-        "train",
-        "extract",
-        "cost",
-        "track",
-        "report",
-        "backbones",
-        "sparsify",
-        "pretrain",
-        "finetune",
-        "stream",
-        "teach",
-        "serve",
-        "export",
-        "benchmark",
-        "compare",
-        "analyse",
-        "engines",
-    ),
-    *("runs", "python", "commands", "json"),
+# The contents, by the title of a group; what stands outside of docs/ has a title here.
+FIRST = {"README": "First steps", "examples/README": "Examples"}
+USING = [
+    *("data", "sources", "train", "extract", "cost", "track", "report", "backbones"),
+    *("sparsify", "pretrain", "finetune", "stream", "teach", "serve", "export"),
+    *("benchmark", "compare", "analyse", "engines", "runs", "python", "commands", "json"),
 ]
-MORE = {
-    "README": "First steps",
-    "examples/README": "Examples",
-    "benchmarks/README": "Benchmarks",
-    "benchmarks/study/README": "A study of the paper",
+BUILDING = {
     "ARCHITECTURE": "Architecture",
     "CONTRIBUTING": "Contributing",
-    "CHANGELOG": "Changes",
     "edgetransfer/native/src/sparse/README": "The sparse engine's native part",
+    "benchmarks/README": "Benchmarks",
+    "benchmarks/study/README": "A study of the paper",
+    "CHANGELOG": "Changes",
 }
+MORE = {**FIRST, **BUILDING}
 include_patterns = ["docs/*.md", *(f"{page}.md" for page in MORE)]
 exclude_patterns = [".venv*", ".git", "docs/_build", "tests", "dist"]
 myst_heading_anchors = 3
@@ -64,10 +46,17 @@ highlight_language = "text"  # a block without a language is what is typed into 
 
 
 def _with_contents(_app: Any, name: str, text: list[str]) -> None:
-    """The index gets its table of contents here: elsewhere it would be shown as code."""
+    """The index gets its tables of contents here: elsewhere they would be shown as code."""
     if name == root_doc:
-        entries = [*PAGES, *(f"{title} </{page}>" for page, title in MORE.items())]
-        text[0] += "\n".join(("\n```{toctree}", ":hidden:", "", *entries, "```", ""))
+        text[0] += _contents("Begin", [f"{title} </{page}>" for page, title in FIRST.items()])
+        text[0] += _contents("Use", USING)
+        text[0] += _contents("Build", [f"{title} </{page}>" for page, title in BUILDING.items()])
+
+
+def _contents(caption: str, entries: list[str]) -> str:
+    return "\n".join(
+        ("\n```{toctree}", ":hidden:", f":caption: {caption}", "", *entries, "```", "")
+    )
 
 
 def setup(app: Any) -> None:

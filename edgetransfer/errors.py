@@ -11,10 +11,13 @@
     │   └── HeadError          3   a saved head that is broken or belongs to another backbone
     └── EngineError            4   the asked-for engine cannot run this backbone
 
-Messages are one sentence or two: what is wrong, with which file, and what mends it.
+Messages are one sentence or two: what is wrong, with which file, and what mends it. Passwords and
+tokens in addresses are masked in all of them.
 """
 
 from __future__ import annotations
+
+from edgetransfer.confidential import without_secrets
 
 
 class EdgeTransferError(Exception):
@@ -31,6 +34,9 @@ class EdgeTransferError(Exception):
     """
 
     exit_code = 1
+
+    def __str__(self) -> str:
+        return without_secrets(super().__str__())
 
 
 class UsageError(EdgeTransferError):

@@ -36,3 +36,11 @@ def address_of(path: Path | str) -> str | None:
         return None
     slashes = ":///" if found[1].endswith("file") else "://"
     return f"{found[1]}{slashes}{text[found.end() :]}"
+
+
+def without_query(path: Path) -> Path:
+    """A path as it is; of a web address what stands before its query, which may be a token."""
+    address = address_of(path)
+    if address is None or not address.startswith("http"):
+        return path
+    return Path(address.partition("?")[0])

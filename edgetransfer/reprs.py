@@ -11,6 +11,8 @@ from dataclasses import MISSING, Field, fields, is_dataclass
 from pathlib import PurePath
 from typing import Any
 
+from edgetransfer.confidential import without_secrets
+
 LONGEST = 400  # characters
 LONGEST_VALUE = 60
 SHOWN = 3  # items of a sequence
@@ -55,11 +57,12 @@ def _short(value: Any) -> str:
     if value is None or isinstance(value, bool | int | float | complex):
         return _cut(repr(value))
     if isinstance(value, str):
+        value = without_secrets(value)
         return _cut(repr(value[:LONGEST_VALUE] + ("…" if len(value) > LONGEST_VALUE else "")))
     if isinstance(value, bytes | bytearray | memoryview):
         return f"<{len(value):,} bytes>"
     if isinstance(value, PurePath):
-        text = str(value)
+        text = without_secrets(str(value))
         return repr(text if len(text) <= LONGEST_VALUE else "…" + text[1 - LONGEST_VALUE :])
     if hasattr(value, "dtype") and hasattr(value, "shape"):
         return f"<{value.dtype} {value.shape}>"

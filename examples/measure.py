@@ -20,8 +20,11 @@ def main(photos: Path, dense: str, sparse: str, out: Path, epochs: int = 3) -> N
         if row["reason"] is not None:
             print(f"{row['backbone']}: {row['reason']}")
             continue
-        share = row["fraction_of_baseline"]["median"]
-        print(f"{row['backbone']}: {row['sparsity']:.0%} zeros, {share:.2f} of the dense epoch")
+        share = row["fraction_of_baseline"]
+        took = "not told" if share is None else f"{share['median']:.2f} of the dense epoch"
+        print(f"{row['backbone']}: {row['sparsity']:.0%} zeros, {took}")
+        for doubt in row["doubts"]:
+            print(f"  {doubt['says']}")
 
 
 if __name__ == "__main__":

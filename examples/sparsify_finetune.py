@@ -34,7 +34,7 @@ def main(photos: Path, dense: str, out: Path, epochs: int = 3) -> None:
         teacher=dense,
     )
     print(f"held out: {report.top1:.1%} top-1")
-    print(f"the finetuned backbone is {out / 'run' / 'backbone.onnx'}")
+    print(f"{report['kept']} is better, with the backbone {out / 'run' / 'backbone.onnx'}")
 
 
 if __name__ == "__main__":

@@ -33,9 +33,10 @@ def settings_by_name(*kinds: Any) -> Callable[[Function], Function]:
     """Let help and completion know the settings that a function takes in its ``**given``."""
 
     def with_settings(function: Function) -> Function:
+        signature = inspect.signature(function)
         own = [
             parameter
-            for parameter in inspect.signature(function).parameters.values()
+            for parameter in signature.parameters.values()
             if parameter.kind is not inspect.Parameter.VAR_KEYWORD
         ]
         names = {parameter.name for parameter in own}
@@ -53,7 +54,8 @@ def settings_by_name(*kinds: Any) -> Callable[[Function], Function]:
             )
             for setting in known.values()
         ]
-        function.__signature__ = inspect.Signature([*own, *named])  # type: ignore[attr-defined]
+        shown = signature.replace(parameters=[*own, *named])  # with what it returns
+        function.__signature__ = shown  # type: ignore[attr-defined]
         text = inspect.cleandoc(function.__doc__ or "")
         function.__doc__ = f"{text}\n\nSettings\n--------\n{described(*kinds, without=names)}\n"
         return function

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from edgetransfer.api.calling import settings_by_name, taken
 from edgetransfer.api.reports import Evaluation, ExportReport, TrainingReport
@@ -13,6 +13,7 @@ from edgetransfer.settings.assembling import assembled, check_names
 from edgetransfer.settings.evaluate import ClassifierTest, RunTest
 from edgetransfer.settings.export import ExportSettings
 from edgetransfer.settings.finetune import FinetuneSettings, TrainingToo
+from edgetransfer.settings.option import Shown
 from edgetransfer.settings.predict import PredictSettings
 from edgetransfer.settings.train import LinearTraining
 
@@ -163,7 +164,11 @@ def predict(
         return classifier.predict(images, top=asked.top)
 
 
-@settings_by_name(RunTest)
+@settings_by_name(
+    Annotated[
+        RunTest, Shown(help={"backbone": "Where the run's backbone is now, if it was moved."})
+    ]
+)
 def evaluate(
     run: str | Path, data: str | Path, *, progress: Progress | None = None, **given: Any
 ) -> Evaluation:
@@ -209,7 +214,12 @@ def evaluate(
         )
 
 
-@settings_by_name(ClassifierTest)
+@settings_by_name(
+    Annotated[
+        ClassifierTest,
+        Shown(help={"labels": "The name of each output, one a line; ImageNet's are known."}),
+    ]
+)
 def evaluate_backbone(
     backbone: str | Path, data: str | Path, *, progress: Progress | None = None, **given: Any
 ) -> Evaluation:

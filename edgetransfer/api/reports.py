@@ -5,9 +5,11 @@ A report is equal to, and written as, the JSON that the command prints; a prompt
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
+from edgetransfer.reports.train import validated
 from edgetransfer.reprs import short_record
 
 
@@ -69,10 +71,8 @@ class TrainingReport(Report):
     def _reached(self, name: str) -> float | None:
         if self.get("final"):
             return _number(self["final"].get(name))
-        last = (self.get("epochs") or [{}])[-1]
-        if f"val_{name}" in last:
-            return _number(last[f"val_{name}"])
-        return _number(self.get("honest", {}).get(name))
+        found: Mapping[str, Any] = validated(self) or self.get("honest", {})
+        return _number(found.get(name))
 
 
 class Evaluation(Report):

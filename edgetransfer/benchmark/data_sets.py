@@ -12,6 +12,7 @@ from edgetransfer.benchmark.folder import BenchmarkFolder
 from edgetransfer.benchmark.turn import tested_on
 from edgetransfer.data import DataSplits
 from edgetransfer.metrics.conventions import Metric, metric_of
+from edgetransfer.paths import without_query
 from edgetransfer.settings.benchmark import HELD_OUT, BenchmarkSettings
 from edgetransfer.train.inputs import stamp_of
 from edgetransfer.train.opening import load_splits
@@ -61,7 +62,7 @@ def open_data(settings: BenchmarkSettings, index: int) -> DataSet:
         held_out = HELD_OUT
         splits = load_splits(settings.training("", path, "auto", seed=0, val_fraction=held_out))
         logger.info("%s: no test split; a fifth of each class is held out to test on", path)
-    names = [p.resolve().name for p in settings.data]
+    names = [without_query(p).resolve().name for p in settings.data]
     name = names[index]
     if names.count(name) > 1:
         name = f"{name} ({names[: index + 1].count(name)})"

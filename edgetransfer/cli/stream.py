@@ -9,6 +9,7 @@ from edgetransfer.cli.options import JsonOption
 from edgetransfer.cli.stopping import graceful
 from edgetransfer.cli.stream_panel import shown_stream
 from edgetransfer.cli.terminal import print_json, say, show_log
+from edgetransfer.confidential import without_secrets
 from edgetransfer.settings.option import Opt
 from edgetransfer.settings.stream import SOURCE, StreamSettings
 
@@ -46,7 +47,10 @@ def stream(
     from edgetransfer.stream import run_stream
 
     show_log(json_output)
-    with graceful() as stopping, shown_stream(", ".join(settings.source)) as watch:
+    with (
+        graceful() as stopping,
+        shown_stream(", ".join(map(without_secrets, settings.source))) as watch,
+    ):
         report = run_stream(
             settings,
             stop=stopping.event,

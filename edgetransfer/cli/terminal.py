@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from edgetransfer.confidential import without_secrets
 from edgetransfer.names import json_text, readable
 
 if TYPE_CHECKING:
@@ -110,13 +111,13 @@ def logs_above() -> Iterator[None]:
 
 class _PlainLines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        text = readable(record.getMessage())
+        text = without_secrets(readable(record.getMessage()))
         return f"warning: {text}" if record.levelno >= logging.WARNING else text
 
 
 def say(text: str = "") -> None:
     """One line for people, to stderr."""
-    print(readable(text), file=sys.stderr)
+    print(without_secrets(readable(text)), file=sys.stderr)
 
 
 def print_line(text: str) -> None:

@@ -91,6 +91,7 @@ def label_sets(settings: LinearTraining, also: tuple[Path, ...]) -> list[LinearT
 def show_outcome(report: AnyTrainingRecord, out: Path) -> None:
     """Render what every training reports."""
     from edgetransfer.metrics.conventions import TITLES
+    from edgetransfer.reports.train import validated
 
     backbone, stages = report["backbone"], report["stages"]
     last = report["epochs"][-1]
@@ -106,10 +107,11 @@ def show_outcome(report: AnyTrainingRecord, out: Path) -> None:
         say(f"{what:<11}SGD, {len(report['epochs'])} epochs, loss {last['train_loss']:.4f}")
         median = sorted(e["seconds"] for e in report["epochs"])[len(report["epochs"]) // 2]
         say(f"an epoch   {median:.2f} s, {report['n_train'] / median:,.0f} images/s")
-    if "val_top1" in last:
+    validation = validated(report)
+    if validation is not None:
         say(
-            f"validation {last['val_top1']:.1%} top-1, "
-            f"{last['val_mean_per_class']:.1%} mean per class"
+            f"validation {validation['top1']:.1%} top-1, "
+            f"{validation['mean_per_class']:.1%} mean per class"
         )
     if report["final"]:
         final = report["final"]
@@ -117,10 +119,10 @@ def show_outcome(report: AnyTrainingRecord, out: Path) -> None:
             f"test       {final['top1']:.1%} top-1, {final['mean_per_class']:.1%} mean per class "
             f"({report['n_test']} images)"
         )
-    elif "val_top1" not in last and "honest" not in report:
+    elif validation is None and "honest" not in report:
         say("test       no test images; --val-fraction 0.2 holds some out, --test-data names some")
     metric = report.get("metric")  # one of an earlier version does not say
-    if metric and (report["final"] or "val_top1" in last):
+    if metric and (report["final"] or validation):
         say(f"metric     {TITLES[metric['name']]} counts ({metric['reason']})")
     if "honest" in report:
         _show_honest(report)

@@ -10,6 +10,7 @@ from edgetransfer.backbones import Backbone
 from edgetransfer.errors import UsageError
 from edgetransfer.metrics.conventions import NAMELESS, Metric, metric_of
 from edgetransfer.names import readable
+from edgetransfer.paths import without_query
 from edgetransfer.reports.compare import ComparedBackboneRecord
 from edgetransfer.settings.compare import HELD_OUT, ComparisonSettings
 from edgetransfer.train.opening import load_splits
@@ -140,7 +141,7 @@ def photo_task(settings: ComparisonSettings, path: Path) -> Task:
 
 
 def _title(path: Path) -> str:
-    path = path.resolve()
+    path = without_query(path).resolve()
     name = path.stem if path.is_file() else path.name
     return readable(path.parent.name if name.lower() in NAMELESS else name)
 

@@ -29,11 +29,12 @@ from edgetransfer.data.stores import (
     found_in_streamed,
     is_saved,
     tree_of,
+    with_environment,
 )
 from edgetransfer.data.walking import APPLE_DOUBLE, HIDDEN, Folder, walk
 from edgetransfer.errors import DataError
 from edgetransfer.names import readable
-from edgetransfer.paths import STREAMED, address_of
+from edgetransfer.paths import STREAMED, address_of, without_query
 from edgetransfer.settings.extract import INDEX
 
 
@@ -42,17 +43,19 @@ def found_at(path: Path, suffixes: frozenset[str]) -> Found:
 
     Parameters
     ----------
+    path
+        ``${NAME}`` in an address is the environment's.
     suffixes
         The endings of image files, in lower case.
 
     Raises
     ------
     UsageError
-        If a library that reads such data sets is not installed.
+        If a library that reads such data sets is not installed, or a variable is not set.
     DataError
         If there is none, or it cannot be read or understood.
     """
-    found = _found(path, suffixes)
+    found = _found(path if _is_here(path) else with_environment(path), suffixes)
     counts = Counter(photo.label for photo in found.photos)
     alike = [
         " and ".join(f"{name!r} ({counts[name]} photos)" for name in names)
@@ -72,7 +75,7 @@ def _found(path: Path, suffixes: frozenset[str]) -> Found:
         return _found_here(path, suffixes)
     if far.startswith(STREAMED):
         return found_in_streamed(far)
-    ending = path.name.lower()
+    ending = without_query(path).name.lower()
     if ending.endswith(TABLES):
         return found_in_arrow(path)
     if ending.endswith((*ENDINGS, QUERY)):

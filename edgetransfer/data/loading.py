@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from edgetransfer.confidential import without_secrets
 from edgetransfer.data.copies import groups_of_copies
 from edgetransfer.data.finding import ending_of, found_at, remarks_on
 from edgetransfer.data.found import FoundPhoto, Remark
@@ -162,7 +163,7 @@ def _samples(
 
 def _say(path: Path, remarks: Iterable[Remark]) -> None:
     for level, text in remarks:
-        logger.log(level, "%s: %s", readable(str(path)), text)
+        logger.log(level, "%s: %s", without_secrets(readable(str(path))), text)
 
 
 def _composed(name: str) -> str:

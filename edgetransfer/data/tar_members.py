@@ -150,8 +150,8 @@ def _plain_members(
             extended = True
             continue
         name = _text(header[:100])
-        if prefix := _text(header[345:500]):
-            name = f"{prefix}/{name}"
+        if header[345]:
+            name = f"{_text(header[345:500])}/{name}"
         if name.endswith("/"):
             return begin
         if wanted(name, size):

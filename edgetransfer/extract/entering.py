@@ -13,6 +13,18 @@ from edgetransfer.settings.extract import INDEX
 LEFT_SECONDS = 24 * 3600  # of a temporary file: a younger one may be another member's
 
 
+def check(folder: Path) -> None:
+    """Refuse what is no folder, before anything is looked at.
+
+    Raises
+    ------
+    TakenError
+        If a file is in the way.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise TakenError(f"{folder}: a file of that name is in the way; choose another --out")
+
+
 def begin(index: Index, folder: Path, *, overwrite: bool) -> None:
     """Take a folder for these tables, or go on in one that has some of them.
 

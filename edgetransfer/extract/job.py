@@ -7,7 +7,7 @@ from pathlib import Path
 from edgetransfer.data import load_data
 from edgetransfer.engines import AUTO, result_version
 from edgetransfer.errors import DataError, UsageError
-from edgetransfer.extract.entering import begin
+from edgetransfer.extract.entering import begin, check
 from edgetransfer.extract.part import PartTask
 from edgetransfer.extract.plan import PartPlan, plan_parts
 from edgetransfer.extract.schedulers import run_tasks
@@ -17,6 +17,7 @@ from edgetransfer.features.tables import Origin, TableFile, check_arrow
 from edgetransfer.features.worker import FeatureWorker
 from edgetransfer.images import SUFFIXES
 from edgetransfer.names import readable
+from edgetransfer.paths import without_query
 from edgetransfer.reports.extract import ExtractionRecord
 from edgetransfer.reports.shared import SkippedRecord
 from edgetransfer.settings.extract import Extraction
@@ -43,6 +44,7 @@ def extract(
         raise UsageError(
             "--overwrite with --partition would delete what the others make; empty the folder first"
         )
+    check(settings.out)
     splits = load_data(settings.data, suffixes=SUFFIXES)
     worker = FeatureWorker(
         settings.backbone,
@@ -58,7 +60,7 @@ def extract(
         photos=photos,
         rows=settings.rows,
         fingerprint=splits.fingerprint,
-        data=readable(settings.data.resolve().name),
+        data=readable(without_query(settings.data).resolve().name),
     )
     begin(index, settings.out, overwrite=overwrite)
     own = list(plan_parts(splits, settings.rows, settings.partition))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -130,9 +131,14 @@ def _sample(photo: Any, place: int) -> Sample:
     if isinstance(photo, Mapping):
         inner = photo.get("bytes")
         photo = photo.get("path") if inner is None else inner
-    if photo is None or (isinstance(photo, float) and np.isnan(photo)):  # pandas has nan for it
-        photo = b""
-    return sample_of(photo, place)
+    return sample_of(b"" if _is_missing(photo) else photo, place)
+
+
+def _is_missing(photo: Any) -> bool:
+    """Whether a cell is empty: in a frame of pandas that is nan, or its own NA."""
+    if photo is None or (isinstance(photo, float) and np.isnan(photo)):
+        return True
+    return "pandas" in sys.modules and photo is sys.modules["pandas"].NA
 
 
 def _listed(rows: ExtractedRows) -> tuple[Sequence[Any], Sequence[str | None]]:

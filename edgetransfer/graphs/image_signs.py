@@ -53,8 +53,8 @@ def what_normalises(model: onnx.ModelProto, layout: Literal["NCHW", "NHWC"], nam
             f"half` (-1 to 1), `raw` (0 to 255), `unit` (0 to 1) or `caffe`; {trying}"
         )
     return (
-        "if it was trained otherwise, set --normalisation, or --mean, --std, --size, --resize "
-        f"and --interpolation; {trying}"
+        "if it was trained otherwise, say so on a card beside it, or by --normalisation, or by "
+        f"--mean, --std, --size, --resize and --interpolation; {trying}"
     )
 
 

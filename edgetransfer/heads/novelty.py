@@ -110,6 +110,14 @@ class Novelty:
         nearest: FloatArray = squares.min(axis=1)
         return nearest
 
+    @property
+    def square(self) -> float:
+        """The largest square that a distance is a difference of: its rounding is a share of that.
+
+        With more features than samples it is thousands of times the distances of these samples.
+        """
+        return float(np.square(self.prototypes).sum(axis=1).max(initial=0))
+
     def tensors(self) -> dict[str, Float32Array]:
         """The arrays by the names that they are saved under."""
         return {f"novelty.{name}": np.ascontiguousarray(getattr(self, name)) for name in PARTS}

@@ -19,6 +19,7 @@ from edgetransfer.finetune.module import OnnxModule
 from edgetransfer.finetune.running import torch_threads
 from edgetransfer.graphs.compact import compact
 from edgetransfer.metrics import peak_memory_bytes
+from edgetransfer.paths import without_query
 from edgetransfer.pretrain.accounting import Accounting
 from edgetransfer.pretrain.checkpoint import Progression, load_checkpoint
 from edgetransfer.pretrain.finishing import one_shot_table, tuned, uneven_features
@@ -293,8 +294,9 @@ class _Job:
         result = "" if error is None else f"; relative feature error {error:.3f}"
         if top1 is not None:
             result = f"; {top1:.2%} top-1 on {len(self.photos.tested)} photos that were held out"
+        data = without_query(settings.data).name
         return (
             f"edgetransfer pretrain, {settings.n_epochs} epochs of {len(self.splits.train)} photos "
-            f"({settings.data.name}), from {'' if settings.dense else 'random weights of '}"
+            f"({data}), from {'' if settings.dense else 'random weights of '}"
             f"{Path(begun).name}{result}"
         )

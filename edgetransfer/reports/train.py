@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal, NotRequired, TypedDict, final
+from collections.abc import Mapping
+from typing import Any, Literal, NotRequired, TypedDict, final
 
 from edgetransfer.reports.shared import Accuracies, BackboneRecord, EngineRecord
 
@@ -311,3 +312,22 @@ class FinetuningRecord(OutcomeRecord):
 
 
 AnyTrainingRecord = TrainingRecord | FinetuningRecord
+
+
+def validated(report: Mapping[str, Any]) -> Accuracies | None:
+    """What the network that a run holds reached on its validation photos; None without these.
+
+    That of the last epoch, but of a finetuning that of what was kept in the end, with its head.
+
+    Parameters
+    ----------
+    report
+        Of a training of any kind, or of an earlier version, which may lack keys.
+    """
+    held = report.get(report.get("kept", ""))
+    if held and held["on"] == "validation":
+        return {"top1": held["top1"], "mean_per_class": held["mean_per_class"]}
+    last = (report.get("epochs") or [{}])[-1]
+    if "val_top1" in last:
+        return {"top1": last["val_top1"], "mean_per_class": last["val_mean_per_class"]}
+    return None

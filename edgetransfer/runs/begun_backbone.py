@@ -20,16 +20,18 @@ Settings = TypeVar("Settings", LinearTraining, StreamSettings)
 def as_begun(settings: Settings) -> Settings:
     """The settings, with the backbone that their run was begun with where they name none.
 
-    They stay as they are where there is no run yet, or one that cannot be read.
+    They stay as they are where there is no run yet, one of another kind, or one that cannot be
+    read.
     """
     run = RunFolder(settings.out)
     if settings.backbone != DEFAULT_BACKBONE or not run.is_run:
         return settings
     try:
-        begun = run.read_config().get("backbone")
+        config = run.read_config()
     except EdgeTransferError:  # whoever enters it says why
         return settings
-    if begun not in FORMER_DEFAULTS:
+    begun = config.get("backbone")
+    if begun not in FORMER_DEFAULTS or ("stream" in config) != isinstance(settings, StreamSettings):
         return settings
-    logger.info("%s: goes on with %s, the default when it was begun", settings.out, begun)
+    logger.info("%s: goes on with %s, which it was begun with", settings.out, begun)
     return replace(settings, backbone=begun)

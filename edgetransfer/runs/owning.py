@@ -140,7 +140,7 @@ def make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except FileExistsError:
         raise TakenError(
-            f"{folder}: a file of that name is in the way; choose another --out"
+            f"{folder}: a file of that name is in the way; choose another folder"
         ) from None
     except OSError as error:
         raise RunFolderError(f"{folder}: cannot be made: {error.strerror}") from error

@@ -91,7 +91,7 @@ class RunFolder:
             if run.has_results and not resume and not overwrite:
                 raise TakenError(
                     f"{path}: holds a run already; give --resume to go on, --overwrite to start "
-                    "anew, or another --out"
+                    "anew, or choose another folder"
                 )
         make_folder(path)
         return run
@@ -120,7 +120,7 @@ class RunFolder:
     def _check(self, passing: str | None = None) -> None:
         path = self.path
         if path.exists() and not path.is_dir():
-            raise TakenError(f"{path}: a file of that name is in the way; choose another --out")
+            raise TakenError(f"{path}: a file of that name is in the way; choose another folder")
         if not path.is_dir():
             return
         refuse_strange_entries(path)
@@ -129,7 +129,7 @@ class RunFolder:
         if passing is not None:
             odd -= {entry.name for entry in path.glob(passing)}
         if odd and not self.is_run and not is_kept(path):
-            raise TakenError(f"{path}: not empty, and not a run folder; choose another --out")
+            raise TakenError(f"{path}: not empty, and not a run folder; choose another folder")
 
     def put_aside(self) -> None:
         """Make room for a new run; what is here comes back if that one leaves nothing."""

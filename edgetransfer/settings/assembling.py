@@ -9,6 +9,7 @@ from dataclasses import is_dataclass, replace
 from typing import Annotated, Any, TypeVar, get_args, get_origin
 
 from edgetransfer.errors import UsageError
+from edgetransfer.settings.command_line import in_python
 from edgetransfer.settings.option import Opt, Setting, Shown, settings_of
 
 Kind = TypeVar("Kind")
@@ -76,13 +77,19 @@ def check_names(given: Mapping[str, Any], *kinds: Any) -> None:
 
 
 def described(*kinds: Any, without: Container[str] = ()) -> str:
-    """What settings but those named say of themselves, a paragraph each, as in a docstring."""
+    """What settings but those named say of themselves, a paragraph each, as in a docstring.
+
+    Where one speaks of another it calls it as Python does: ``mean``, not ``--mean``.
+    """
     lines: list[str] = []
-    for setting in (one for kind in kinds for one in every_setting(kind)):
+    settings = [one for kind in kinds for one in every_setting(kind)]
+    for setting in settings:
         if not isinstance(setting.said, Opt) or setting.name in without:
             continue
         shown = not setting.required and setting.default not in (None, ())
         title = f"{setting.name} = {setting.default!r}" if shown else setting.name
         lines.append(f"{title} ({', '.join(setting.choices)})" if setting.choices else title)
-        lines += [f"    {line}" for line in textwrap.wrap(setting.said.help, 92)]
+        lines += [
+            f"    {line}" for line in textwrap.wrap(in_python(setting.said.help, settings), 92)
+        ]
     return "\n".join(lines)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from typing import Any
 
 from edgetransfer.settings.option import Opt, Setting
@@ -48,3 +50,26 @@ def typed(setting: Setting, value: Any) -> list[str]:
     if opt.positional:
         return known
     return [word for text in known for word in (setting.flag, text)]
+
+
+def in_python(text: str, settings: Iterable[Setting]) -> str:
+    """What an option's help says, with each option called as its setting is in Python.
+
+    Parameters
+    ----------
+    settings
+        Of the function; an option of none of them is an argument's, or another function's.
+    """
+    words: dict[str, str] = {}
+    for setting in settings:
+        for both in flags(setting):
+            yes, _, no = both.partition("/")
+            first, second = setting.choices if is_switch(setting) else (True, False)
+            switches = is_switch(setting) or (setting.kind is bool and no)
+            words[yes] = f"{setting.name}={first!r}" if switches else setting.name
+            words[no or f"--no-{yes.removeprefix('--')}"] = f"{setting.name}={second!r}"
+
+    def said(found: re.Match[str]) -> str:
+        return words.get(found[0], found[0].removeprefix("--").replace("-", "_"))
+
+    return re.sub(r"(?<![\w-])--[a-z][\w-]*", said, text)

@@ -7,6 +7,7 @@ from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from edgetransfer.confidential import without_secrets
 from edgetransfer.errors import RunFolderError, UsageError
 from edgetransfer.paths import address_of
 from edgetransfer.settings.option import settings_of
@@ -15,7 +16,10 @@ Kind = TypeVar("Kind")
 
 
 def dump(settings: Any) -> dict[str, Any]:
-    """Settings as TOML values by their names: paths are absolute, what is None is left out."""
+    """Settings as TOML values by their names: paths are absolute, what is None is left out.
+
+    Passwords in addresses are not written down; ``${NAME}`` is.
+    """
     names = [setting.name for setting in settings_of(type(settings))]
     values = {name: getattr(settings, name) for name in names}
     return {name: _plain(value) for name, value in values.items() if value is not None}
@@ -57,7 +61,7 @@ def differs(
     for setting in settings_of(kind):
         if setting.name in free or (setting.said is not None and setting.said.free):
             continue
-        was = before.get(setting.name, _plain(setting.default))
+        was = _plain(before.get(setting.name, setting.default))
         value = now.get(setting.name)
         if was != value:
             return f"{setting.name} was {_shown(was)} and is now {_shown(value)}"
@@ -76,7 +80,9 @@ def _shown(value: Any) -> Any:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, Path):
-        return address_of(value) or str(value.resolve())
+        return without_secrets(address_of(value) or str(value.resolve()))
+    if isinstance(value, str):
+        return without_secrets(value)
     if isinstance(value, tuple):
         return [_plain(one) for one in value]
     if is_dataclass(value) and not isinstance(value, type):

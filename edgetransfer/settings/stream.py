@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
+from edgetransfer.confidential import without_secrets
 from edgetransfer.errors import UsageError
 from edgetransfer.reprs import short_repr
 from edgetransfer.settings.config import dump, located
@@ -218,7 +219,7 @@ class StreamSettings(BackboneReading):
         return {
             **{name: table[name] for name in reading if name in table},
             "backbone": located(self.backbone),
-            "data": ", ".join(self.source),
+            "data": without_secrets(", ".join(self.source)),
             "batch_size": self.engine_batch,
             "seed": self.learning.seed,
             "stream": dump(self.learning),

@@ -13,6 +13,7 @@ from edgetransfer.settings.option import Opt, settle
 from edgetransfer.settings.shared import (
     DEFAULT_BACKBONE,
     BackboneName,
+    BackboneReading,
     Engine,
     ServerBatch,
     Threads,
@@ -25,7 +26,7 @@ JOURNAL_BYTES = 2**30
 
 
 @dataclass(frozen=True, kw_only=True)
-class TeachSettings:
+class TeachSettings(BackboneReading):
     """One page, and the stream's run that it teaches.
 
     Parameters
@@ -38,6 +39,8 @@ class TeachSettings:
         Where the page is.
     batch_size
         Photos that go through the engine together at most.
+
+    The others say what is taken in place of the backbone's card (`BackboneReading`).
 
     Examples
     --------
@@ -72,4 +75,5 @@ class TeachSettings:
             engine=self.engine,
             engine_batch=self.batch_size,
             threads=self.threads,
+            **{name: getattr(self, name) for name in BackboneReading.__dataclass_fields__},
         )

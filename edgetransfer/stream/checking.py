@@ -81,13 +81,15 @@ def _looked(run: Path) -> Check:
     if change is not None:
         findings.append(f"{run / RECORD}: {change} was cut off; the next start finishes it")
     found = look_leniently(run)
-    findings += found.remarks
+    # What is being written just now is not damaged.
+    unfinished = found.unfinished if running else ()
+    findings += [remark for remark in found.remarks if remark not in unfinished]
     if found.journal.damage is not None:
         findings.append(found.journal.damage)
     if not found.ids_intact and not found.ids:
         findings.append(f"{run / IDS}: damaged, and cannot be written anew from the journal")
-    findings += _older(run, found)
-    if odd := damaged_lines(run / METRICS):
+    findings += _older(run, found, growing=running and found.journal.damage is None)
+    if odd := damaged_lines(run / METRICS, growing=running):
         findings.append(f"{run / METRICS}: {odd} lines are damaged or torn")
     findings += _head(run)
     if not running and change is None and found.journal.damage is None:
@@ -114,8 +116,14 @@ def _pending(run: Path, findings: list[str]) -> str | None:
         return None
 
 
-def _older(run: Path, found: Found) -> list[str]:
-    """What is wrong with what a start does not need, but a rollback would."""
+def _older(run: Path, found: Found, *, growing: bool) -> list[str]:
+    """What is wrong with what a start does not need, but a rollback would.
+
+    Parameters
+    ----------
+    growing
+        Whether the journal's end is being written just now.
+    """
     findings = []
     for path in CheckpointFolder(run / CHECKPOINTS).names():
         checkpoint = read_checkpoint(path)
@@ -133,7 +141,7 @@ def _older(run: Path, found: Found) -> list[str]:
             if expected is not None and record.n != expected:
                 findings.append(f"{path}: record {expected} is missing (found {record.n})")
             expected, end = record.n + 1, after
-        if end < len(data):
+        if end < len(data) and not (growing and path == found.journal.last):
             findings.append(f"{path}: damaged or torn at byte {end}")
     return findings
 

@@ -29,7 +29,7 @@ from edgetransfer.settings.learning import LearningSettings
 from edgetransfer.settings.stream import StreamSettings
 from edgetransfer.stream.keeping.durable import DurableLearner
 from edgetransfer.stream.keeping.in_hand import InHand
-from edgetransfer.stream.keeping.recovery import stream_config
+from edgetransfer.stream.keeping.recovery import begun_stream
 from edgetransfer.stream.learning.ids import id_key
 from edgetransfer.stream.learning.offers import Offer, Receipt
 from edgetransfer.stream.opening import Eyes, open_eyes
@@ -70,10 +70,10 @@ class OnlineLearner:
 
     def __init__(self, settings: StreamSettings, *, eyes: Eyes | None = None) -> None:
         self.settings = settings = as_begun(settings)
+        begun_stream(RunFolder(settings.out))
         opened = eyes if eyes is not None else open_eyes(settings)
         self.engine = opened.engine
         self._identity = opened.identity
-        RunFolder.check(settings.out)
         make_folder(settings.out)
         owner = FolderOwner(settings.out, "stream")
         try:
@@ -299,11 +299,7 @@ def _arrival(image: str | Path | bytes, label: str | None, sample_id: str | None
 
 def _agreed(run: RunFolder, settings: StreamSettings) -> LearningSettings:
     """Begin the configuration of a run, or hold the settings against it; returns how to learn."""
-    before = None
-    if run.is_run:
-        before = stream_config(run)
-        if before is None:
-            raise UsageError(f"{run.path}: holds a run of another kind; choose another --out")
+    before = begun_stream(run)
     learning = settings.learning.resolved(before)
     config = replace(settings, learning=learning).to_config()
     if before is not None:
@@ -312,7 +308,7 @@ def _agreed(run: RunFolder, settings: StreamSettings) -> LearningSettings:
         if different is not None:
             raise UsageError(
                 f"{run.path}: cannot go on with other settings: {different}; give what it was "
-                "begun with, or choose another --out"
+                "begun with, or choose another folder"
             )
         return learning
     run.write_config(config)

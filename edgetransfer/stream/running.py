@@ -13,10 +13,12 @@ from edgetransfer.data.streams import Source
 from edgetransfer.data.streams.arrivals import Reply, no_reply
 from edgetransfer.reports.stream import StreamRecord
 from edgetransfer.runs.begun_backbone import as_begun
+from edgetransfer.runs.run_folder import RunFolder
 from edgetransfer.settings.stream import StreamSettings
 from edgetransfer.stream.beginning import Beginning, begin
 from edgetransfer.stream.full_disk import once_there_is_room
 from edgetransfer.stream.job import StreamJob, Watch
+from edgetransfer.stream.keeping.recovery import begun_stream
 from edgetransfer.stream.learner import OnlineLearner, blas_on_one_thread
 from edgetransfer.stream.opening import Eyes, open_eyes
 from edgetransfer.stream.prediction_tables import PredictionTables
@@ -62,6 +64,7 @@ def run_stream(
     if beginning is not None:
         settings = beginning.seen_alike(settings)
     settings = as_begun(settings)
+    begun_stream(RunFolder(settings.out))
     if settings.nice:
         os.nice(settings.nice)
     with blas_on_one_thread():

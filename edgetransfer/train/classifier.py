@@ -264,8 +264,7 @@ class Classifier(Closing):
         present = accuracy.confusion.sum(axis=1) > 0
         return {
             "n": accuracy.count,
-            "top1": accuracy.top1,
-            "mean_per_class": accuracy.mean_per_class,
+            **accuracy.shares,
             "per_class": {
                 name: float(value)
                 for name, value, there in zip(

@@ -6,6 +6,7 @@ import ast
 import doctest
 import inspect
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from edgetransfer.cli.main import app
 from edgetransfer.errors import UsageError
 from edgetransfer.reprs import LONGEST
 from edgetransfer.settings.assembling import every_setting
+from edgetransfer.settings.command_line import in_python
 from edgetransfer.settings.finetune import TrainingToo
 from tests.photos import write_photos
 
@@ -161,7 +163,10 @@ def test_help_says_what_it_is_with_an_example(name: str) -> None:
     assert len(text.splitlines()[0]) > 20
     assert ">>> " in text, f"{name}: its docstring has no example"
     if name in FUNCTIONS:
-        assert inspect.signature(getattr(edgetransfer, name)).return_annotation != "dict[str, Any]"
+        returned = str(inspect.signature(getattr(edgetransfer, name)).return_annotation)
+        plain = {"Path", "Comparison", "Check", "SavedState", "RolledBack"}
+        named = set(re.findall(r"\w+", returned))
+        assert named & {*edgetransfer.__all__, *plain}, f"{name} returns {returned}"
 
 
 @pytest.mark.slow
@@ -215,6 +220,22 @@ def test_completion_and_help_know_every_setting(name: str) -> None:
         if not setting.required:
             assert parameters[setting.name].default == setting.default
     assert "\nSettings\n--------\n" in str(function.__doc__)
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_help_speaks_of_settings_as_python_does(name: str) -> None:
+    text = str(inspect.getdoc(getattr(edgetransfer, name)))
+    assert not re.findall(r"(?<![\w-])--[a-z][\w-]*", text)
+
+
+def test_an_option_is_called_as_its_setting_is() -> None:
+    settings = [*every_setting(TrainingToo), *every_setting(edgetransfer.FinetuneSettings)]
+    said = in_python(
+        "as --threads, --no-flip, --no-head-bias; --batch-size 3 of --nothing-here", settings
+    )
+    assert said == "as threads, flip=False, head_bias=False; batch_size 3 of nothing_here"
+    said = in_python("--cached or --online", every_setting(edgetransfer.LinearTraining))
+    assert said == "mode='cached' or mode='online'"
 
 
 @pytest.mark.parametrize("name", OF_SETTINGS)
@@ -274,17 +295,30 @@ def test_a_report_is_its_dictionary_and_shows_a_line(name: str) -> None:
     assert report.warnings == ("w" * 1000,)
 
 
+VALIDATED = {"val_top1": 0.1, "val_mean_per_class": 0.1}
+FINETUNED = {
+    "final": None,
+    "epochs": [VALIDATED],
+    "linear": {"on": "validation", "top1": 0.4, "mean_per_class": 0.4},
+    "finetuned": {"on": "validation", "top1": 0.3, "mean_per_class": 0.3},
+}
+
+
 @pytest.mark.parametrize(
     ("report", "top1"),
     [
-        ({"final": {"top1": 0.9}, "epochs": [{"val_top1": 0.1}], "honest": {"top1": 0.2}}, 0.9),
-        ({"final": None, "epochs": [{}, {"val_top1": 0.1}], "honest": {"top1": 0.2}}, 0.1),
+        ({"final": {"top1": 0.9}, "epochs": [VALIDATED], "honest": {"top1": 0.2}}, 0.9),
+        ({"final": None, "epochs": [{}, VALIDATED], "honest": {"top1": 0.2}}, 0.1),
         ({"final": None, "epochs": [{}], "honest": {"top1": 0.2}}, 0.2),
         ({"final": None, "epochs": [{}], "honest": {"n": 0}}, None),
         ({"final": None, "epochs": []}, None),
+        ({**FINETUNED, "kept": "finetuned"}, 0.3),
+        ({**FINETUNED, "kept": "linear"}, 0.4),
+        ({**FINETUNED, "kept": "linear", "final": {"top1": 0.9}}, 0.9),
+        ({**FINETUNED, "kept": "finetuned", "finetuned": None}, 0.1),
     ],
 )
-def test_the_accuracy_of_a_training_is_of_what_it_has_not_seen(
+def test_the_accuracy_of_a_training_is_of_what_it_holds_on_what_it_has_not_seen(
     report: dict[str, Any], top1: float | None
 ) -> None:
     assert edgetransfer.TrainingReport(report).top1 == top1

@@ -1,18 +1,20 @@
-"""A taken --out is one exit code, whatever is to be written there."""
+"""A taken place is one exit code, whatever is to be written there, and a mend that can be typed."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
+from typer.main import get_command
 
-from edgetransfer.cli.main import main
+from edgetransfer.cli.main import application, main
 from tests.graphs_made import tiny
 from tests.photos import backbone, photos
 
 __all__ = ["backbone", "photos"]
 
-FOLDERS = ("train", "finetune", "stream", "benchmark")
+FOLDERS = ("train", "finetune", "stream", "teach", "benchmark", "compare", "extract")
 FILES = ("compact", "import", "sparsify")
 
 
@@ -23,8 +25,13 @@ def arguments(command: str, net: Path, photos: Path) -> list[str]:
             return [command, "--backbone", str(net), *shared]
         case "stream":
             return ["stream", "--source", f"folder:{photos}", "--backbone", str(net), "--once"]
-        case "benchmark":
-            return ["benchmark", "--baseline", str(net), "--data", str(photos)]
+        case "teach":
+            return ["teach", "--backbone", str(net), "--engine", "onnxruntime", "--port", "0"]
+        case "benchmark" | "compare":
+            sparse = ["--backbone", "tinyresnet-90"] if command == "compare" else []
+            return [command, "--baseline", str(net), *sparse, "--data", str(photos)]
+        case "extract":
+            return ["extract", "--backbone", str(net), "--data", str(photos)]
         case "sparsify":
             return ["sparsify", str(net), "--method", "magnitude", "--engine", "onnxruntime"]
     return [command, str(net)]
@@ -49,9 +56,13 @@ def test_run_folders(
     else:
         out.mkdir()
         (out / "thesis.txt").write_text("mine")
-    call = [*arguments(command, net, photos), "--out", str(out)]
-    assert main(call) == 2
-    assert "choose another --out" in capsys.readouterr().err
+    place = [str(out)] if command == "teach" else ["--out", str(out)]
+    assert main([*arguments(command, net, photos), *place]) == 2
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert "choose another" in said
+    (known,) = get_command(application((command,))).commands.values()  # type: ignore[attr-defined]
+    flags = {flag for option in known.params for flag in option.opts}
+    assert set(re.findall(r"(?<!\w)--[a-z][a-z-]+", said)) <= flags
     kept = out if what == "a file" else out / "thesis.txt"
     assert kept.read_text() == "mine"
     assert what == "a file" or [path.name for path in out.iterdir()] == ["thesis.txt"]

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import base64
+import json
 import os
-import shutil
-import ssl
 import subprocess
 import sys
 import threading
@@ -17,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from edgetransfer.data.stores.reaching import reason, shown
+from tests.certificates import make_authority, server_context
 from tests.data.stores_made import folder, parquet, zipped
 
 __all__ = ["folder"]
@@ -55,21 +55,7 @@ class _Plain(_Guarded):
 
 @pytest.fixture(scope="module")
 def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A certificate authority of our own, and a server's certificate that it signed."""
-    program = shutil.which("openssl")
-    if program is None:
-        pytest.skip("openssl is not installed")
-    made = tmp_path_factory.mktemp("authority")
-    (made / "names").write_text("subjectAltName=IP:127.0.0.1\n")
-    new = ["-newkey", "rsa:2048", "-nodes", "-days", "2"]
-    for words in (
-        ["req", "-x509", *new, "-subj", "/CN=ours", "-keyout", "ca.key", "-out", "ca.pem"],
-        ["req", *new, "-subj", "/CN=server", "-keyout", "server.key", "-out", "server.csr"],
-        ["x509", "-req", "-in", "server.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-days", "2",
-         "-CAcreateserial", "-extfile", "names", "-out", "server.pem"],
-    ):  # fmt: skip
-        subprocess.run([program, *words], cwd=made, check=True, capture_output=True)
-    return made
+    return make_authority(tmp_path_factory.mktemp("authority"))
 
 
 Serve = Callable[..., str]
@@ -81,8 +67,7 @@ def serve(authority: Path) -> Iterator[Serve]:
 
     def served(where: Path, handler: type[_Guarded] = _Plain) -> str:
         server = ThreadingHTTPServer(("127.0.0.1", 0), partial(handler, directory=str(where)))
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(authority / "server.pem", authority / "server.key")
+        context = server_context(authority)
         server.socket = context.wrap_socket(server.socket, server_side=True)
         server.handle_error = lambda *_given: None  # type: ignore[method-assign]
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -170,6 +155,7 @@ def test_https_without_credentials_and_with_them(
     tmp_path: Path,
     authority: Path,
     serve: Serve,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     made = zipped(folder, tmp_path)
     place = serve(made.parent, _Guarded)
@@ -181,8 +167,20 @@ def test_https_without_credentials_and_with_them(
     wrong = listed(f"https://me:wr0ng@{place}/{made.name}?token=wr0ng", authority)
     assert wrong.returncode == 1
     assert "wr0ng" not in wrong.stderr
-    given = listed(f"https://me:s3cret@{place}/{made.name}", authority)
-    assert (given.returncode, given.stdout.strip()) == (0, str(bytes_in(folder))), given.stderr
+    monkeypatch.setenv("STORE_PASSWORD", "s3cret")
+    for address in (
+        f"https://me:s3cret@{place}/{made.name}",
+        f"https://me:${{STORE_PASSWORD}}@{place}/{made.name}",
+        f"https://{place}/{made.name}?token=s3cret",
+        f"https://{place}/{made.name}?token=${{STORE_PASSWORD}}",
+    ):
+        given = listed(address, authority)
+        assert (given.returncode, given.stdout.strip()) == (0, str(bytes_in(folder))), given.stderr
+    unset = listed(f"https://me:${{NO_SUCH_PW}}@{place}/{made.name}", authority)
+    assert "UsageError: " in unset.stderr
+    assert "${NO_SUCH_PW} is not set" in unset.stderr
+    masked = listed(f"https://me:***@{place}/{made.name}", authority)
+    assert "its password was not written down" in masked.stderr
 
 
 @pytest.mark.slow
@@ -208,25 +206,118 @@ def test_s3_by_an_authority_of_ones_own(tmp_path: Path, authority: Path, serve: 
     assert "CERTIFICATE" not in said[1]
 
 
+# What the stores' own libraries say and log to who has no credentials, from each library's sources.
+REFUSED = """
+import logging, sys
+import fsspec
+
+class Store(fsspec.AbstractFileSystem):
+    cachable = False
+    def _refuse(self, *given, **named):
+        try:
+            raise self.error
+        except Exception as error:
+            logging.getLogger(self.log).exception("non-retriable exception: %s", error)
+            raise
+    ls = find = info = open = cat_file = _refuse
+
+class NoCredentialsError(Exception): pass
+class HttpError(Exception): pass
+
+for protocol, log, error in (
+    ("s3", "s3fs", NoCredentialsError("Unable to locate credentials")),
+    ("s3a", "aiobotocore.credentials", PermissionError("Access Denied")),
+    ("gs", "gcsfs", HttpError("Anonymous caller does not have storage.objects.list access, 401")),
+    ("gcs", "gcsfs.retry", OSError("Forbidden: b/private/o")),
+    ("https", "fsspec.http", OSError("401, message='Unauthorized', url='https://m:s3cret@h/a'")),
+):
+    made = type(protocol, (Store,), {"protocol": protocol, "log": log, "error": error})
+    fsspec.register_implementation(protocol, made, clobber=True)
+from pathlib import Path
+from edgetransfer.data import load_data
+from edgetransfer.errors import DataError
+from edgetransfer.images import SUFFIXES
+for address in sys.argv[1:]:
+    try:
+        load_data(Path(address), suffixes=SUFFIXES)
+    except DataError as error:
+        print(error)
+"""
+MENDS = {
+    "s3": "AWS_ACCESS_KEY_ID",
+    "s3a": "AWS_PROFILE",
+    "gs": "gcloud auth application-default login",
+    "gcs": "GOOGLE_APPLICATION_CREDENTIALS",
+    "https": "${PASSWORD}",
+}
+
+
+def test_who_has_no_credentials_is_told_where_they_are_looked_for() -> None:
+    """Of folders, archives and tables; and no log of a store's library is an answer."""
+    pytest.importorskip("fsspec")
+    pytest.importorskip("pyarrow")
+    cases = [
+        (f"{scheme}://private/{name}", mend)
+        for scheme, mend in MENDS.items()
+        for name in ("photos", "photos.zip", "photos.parquet")
+    ]
+    done = subprocess.run(
+        [sys.executable, "-c", REFUSED, *(address for address, _ in cases)],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=True,
+    )
+    lines = done.stdout.splitlines()
+    assert len(lines) == len(cases)
+    for line, (address, mend) in zip(lines, cases, strict=True):
+        assert line.startswith(f"{address}: cannot be read: ")
+        assert "the credentials (" in line
+        assert mend in line
+    assert done.stderr == ""
+    assert "s3cret" not in done.stdout
+
+
+class _Google(SimpleHTTPRequestHandler):
+    """What Google's storage answers to who shows no token."""
+
+    def log_message(self, *_given: object) -> None:
+        pass
+
+    def do_GET(self) -> None:
+        said = "Anonymous caller does not have storage.objects.list access to the bucket."
+        content = json.dumps({"error": {"code": 401, "message": said}}).encode()
+        self.send_response(401)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+
 @pytest.mark.slow
 def test_gs_without_credentials(tmp_path: Path) -> None:
     pytest.importorskip("gcsfs")
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Google)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
     done = subprocess.run(
         [sys.executable, "-c", LISTED, "gs://private/photos"],
         env={
             **{name: text for name, text in os.environ.items() if not name.startswith("GOOGLE")},
             "HOME": str(tmp_path),
             "NO_GCE_CHECK": "true",
-            "STORAGE_EMULATOR_HOST": "http://127.0.0.1:9",
+            "STORAGE_EMULATOR_HOST": f"http://127.0.0.1:{server.server_port}",
             "GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT": "false",
         },
         capture_output=True,
         text=True,
         timeout=500,
     )
+    server.shutdown()
+    server.server_close()
     assert done.returncode == 1
-    assert "DataError: gs://private/photos: " in done.stderr
-    assert "credentials" in done.stderr
+    assert done.stderr.startswith("DataError: gs://private/photos: cannot be read: ")
+    assert "Anonymous caller" in done.stderr
+    assert "GOOGLE_APPLICATION_CREDENTIALS" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,7 @@ def sparse(pieces: int) -> bytes:
     return pax(records) + header("x", len(content)) + content
 
 
-MANY = 100_000
+MANY = 200_000
 BOMBS: dict[str, Callable[[], bytes]] = {
     "photos that wait for a label": lambda: b"".join(member(f"{i}.jpg") for i in range(MANY)),
     "labels without a photo": lambda: b"".join(member(f"{i}.cls") for i in range(MANY)),

@@ -7,8 +7,8 @@ that may come second is carried out meanwhile, one after the other, and the firs
 its end. If the first had the folder, a second that writes must be refused with a sentence that
 names the first, and one that reads be right or say why not; the first must end as if it had been
 alone. If it had not yet, the second must be right, and the first may be refused; then no other
-comes, and places are drawn until each pair has met so often. A table goes to stdout; the exit code
-is 1 after a fault.
+comes, and places are drawn until each pair has met so often. A table goes to stdout, and behind it
+whatever was said where something was wrong; the exit code is then 1.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tests.disk.commands import Done, Mode
@@ -30,7 +30,7 @@ NAMED = {scene.name: scene for scene in SCENES}
 OVER_RUN = ("train --overwrite", "finetune --overwrite", "report RUN")
 OVER_STREAM = ("stream", "rollback", "forget")
 
-
+SAID = 4000  # of what a command said at the end, characters that are kept
 ENDS = ("refused", "read", "before", "wrong")
 
 
@@ -51,9 +51,20 @@ class Second:
 
 @dataclass(frozen=True, kw_only=True)
 class Met:
-    """What came of a second command: one of `ENDS`, and what was wrong, or empty."""
+    """What came of a second command.
+
+    Parameters
+    ----------
+    at
+        The call that the first was stopped at.
+    what
+        One of `ENDS`.
+    said
+        What was wrong, in the words of the command that it was wrong of; or empty.
+    """
 
     second: str
+    at: int
     what: str
     said: str = ""
 
@@ -127,47 +138,51 @@ class Pairs:
         overtaken: Done | None = None
         for second in coming:
             done = stage.commands.run(*second.argv(stage.world))
-            found.append(self._judged(second, done))
+            what, said = self._judged(second, done)
+            found.append(Met(second=second.name, at=at, what=what, said=said))
             if found[-1].what == "before" and done.status == 0:
                 overtaken = done
                 break
         ended = stage.commands.go_on(first, number)
         if wrong := self._wrong_end(ended, overtaken is not None):
-            return [*found[:-1], Met(second=found[-1].second, what="wrong", said=wrong)]
+            return [*found[:-1], replace(found[-1], what="wrong", said=wrong)]
         return found
 
-    def _judged(self, second: Second, done: Done) -> Met:
-        """What is to be said of a second command as long as the first is stopped."""
+    def _judged(self, second: Second, done: Done) -> tuple[str, str]:
+        """What came of a second command as long as the first is stopped, and what was wrong."""
         said = f"`edgetransfer {self._scene.argv(self._stage.world)[0]}` (process"
         if "Traceback" in done.said:
-            return Met(second=second.name, what="wrong", said=done.said[-1000:])
+            return "wrong", done.said[-SAID:]
         if second.reads:
             after = self._after[second.name]
             right = done.status in (0, 1) or (done.status, done.error) == (
                 after.status,
                 after.error,
             )
-            text = "" if right else f"{done.status}: {done.error}"
-            return Met(second=second.name, what="read" if right else "wrong", said=text)
+            return ("read", "") if right else ("wrong", f"{done.status}: {done.said[-SAID:]}")
         if done.status == 1 and said in done.error:
-            return Met(second=second.name, what="refused")
+            return "refused", ""
         # It was before the first had the folder, or what lies there is of another kind.
         of_its_kind = done.status in (1, 2) and "(process" not in done.error and bool(done.error)
         right = done.status == 0 or of_its_kind
-        text = "" if right else f"{done.status}: {done.error}"
-        return Met(second=second.name, what="before" if right else "wrong", said=text)
+        return ("before", "") if right else ("wrong", f"{done.status}: {done.said[-SAID:]}")
 
     def _wrong_end(self, ended: Done, overtaken: bool) -> str:
         """What is wrong about how the first ended; empty if nothing is."""
         if "Traceback" in ended.said:
-            return f"the first: {ended.said[-1000:]}"
+            return f"the first: {ended.said[-SAID:]}"
         if overtaken:
-            return "" if ended.status in (0, 1, 2) else f"the first: {ended.status}: {ended.error}"
+            right = ended.status in (0, 1, 2)
+            return "" if right else f"the first: {ended.status}: {ended.said[-SAID:]}"
         if ended.status != 0:
-            return f"the first: {ended.status}: {ended.error}"
-        if outcome(self._work, self._scene.makes) != self._alone:
-            return "the first ended otherwise than alone"
-        return ""
+            return f"the first: {ended.status}: {ended.said[-SAID:]}"
+        there = outcome(self._work, self._scene.makes)
+        other = [
+            name
+            for name in sorted({*there, *self._alone})
+            if there.get(name) != self._alone.get(name)
+        ]
+        return f"the first ended otherwise than alone: {', '.join(other)}" if other else ""
 
 
 def places(calls: int, many: int, rng: random.Random) -> Sequence[int]:
@@ -199,7 +214,8 @@ def main() -> int:
     parser.add_argument("--only", action="append", help="with these commands first")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
-    rng, faults = random.Random(args.seed), 0
+    rng = random.Random(args.seed)
+    wrong: list[str] = []
     with tempfile.TemporaryDirectory() as folder:
         stage = Stage(folder=Path(folder))
         print(f"{'first':22} {'second':10} {' '.join(f'{end:>8}' for end in ENDS)}", flush=True)
@@ -211,20 +227,21 @@ def main() -> int:
                 counts: dict[str, Counter[str]] = {second.name: Counter() for second in coming}
                 for met in meetings(Pairs(stage, NAMED[name]), coming, args.each, rng):
                     counts[met.second][met.what] += 1
-                    faults += met.what == "wrong"
                     done = sum(found[end] for found in counts.values() for end in ENDS)
                     if done % 20 == 0:
-                        print(
-                            f"{name}: {done} meetings, {faults} wrong", file=sys.stderr, flush=True
-                        )
-                    if met.said:
-                        print(f"{name}, {met.second}: {met.said}", file=sys.stderr, flush=True)
+                        told = f"{name}: {done} meetings, {len(wrong)} wrong"
+                        print(told, file=sys.stderr, flush=True)
+                    if met.what == "wrong":
+                        wrong.append(f"{name}, {met.second}, call {met.at}: {met.said}")
+                        print(wrong[-1], file=sys.stderr, flush=True)
                 for second, found in counts.items():
                     told = " ".join(f"{found[end]:8}" for end in ENDS)
                     print(f"{name:22} {second:10} {told}", flush=True)
         finally:
             stage.commands.close()
-    return int(faults > 0)
+    if wrong:
+        print("\n".join(["", *wrong]))
+    return int(bool(wrong))
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ import inspect
 import json
 import re
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +16,14 @@ import edgetransfer
 from edgetransfer.settings.assembling import every_setting
 from tests.api.test_public import OF_SETTINGS
 from tests.conftest import REPOSITORY
-from tests.documents.test_links import DOCUMENTS, FENCE, commands
+from tests.documents.fences import blocks, prose
+from tests.documents.test_links import DOCUMENTS, by_name
 
-BLOCK = re.compile(r"^ *```(\w+)\n(.*?)^ *```", re.M | re.S)
 INLINE = re.compile(r"(?<!`)`(edgetransfer [a-z]+[^`]*)`(?!`)")
+CODE = re.compile(r"(?<!`)`([^`]+)`(?!`)")
+OPTION = re.compile(r"(?<![\w-])--[a-z][\w-]*")
 MENTIONED = re.compile(r"(?<!`)`([\w./-]+/[\w.-]*|[\w./-]+\.(?:py|cpp|h|toml|md))`(?!`)")
+PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
 FILES = [REPOSITORY / "CONTRIBUTING.md", REPOSITORY / "ARCHITECTURE.md"]
 # Not files of this project: what a person makes, and what a run holds.
 PLACEHOLDERS = re.compile(r"[A-Z]{3,}|config\.toml|report\.|labels\.txt|docs/_build")
@@ -32,17 +34,10 @@ EVERY = pytest.mark.parametrize(
 )
 
 
-def blocks(path: Path, language: str) -> Iterator[str]:
-    """The code blocks in a language."""
-    for found, text in BLOCK.findall(path.read_text("utf-8")):
-        if found == language:
-            yield inspect.cleandoc(text)
-
-
 @EVERY
 def test_python_calls_what_there_is(path: Path) -> None:
     """Names of the package, and the names of what is given to its functions."""
-    for text in blocks(path, "python"):
+    for _, text in blocks(path.read_text("utf-8"), "python"):
         code = re.sub(r"^(?:>>>|\.\.\.) ?", "", text, flags=re.M)
         for node in ast.walk(ast.parse(code)):
             if isinstance(node, ast.ImportFrom) and node.module == "edgetransfer":
@@ -71,9 +66,9 @@ def _check_arguments(call: ast.Call, path: Path) -> None:
 
 @EVERY
 def test_settings_and_json_can_be_read(path: Path) -> None:
-    for text in blocks(path, "toml"):
+    for _, text in blocks(path.read_text("utf-8"), "toml"):
         assert tomllib.loads(text)
-    for text in blocks(path, "json"):
+    for _, text in blocks(path.read_text("utf-8"), "json"):
         for line in text.splitlines() if not text.startswith(("{\n", "[\n")) else [text]:
             assert json.loads(line.replace("…", "null")) is not None
 
@@ -81,15 +76,31 @@ def test_settings_and_json_can_be_read(path: Path) -> None:
 @EVERY
 def test_commands_within_sentences_have_options_that_there_are(path: Path) -> None:
     flags = {
-        page.name: {flag for p in page.command.params for flag in (*p.opts, *p.secondary_opts)}
-        for page in commands.pages()
+        name: {flag for p in command.params for flag in (*p.opts, *p.secondary_opts)}
+        for name, command in by_name().items()
     }
-    for call in INLINE.findall(FENCE.sub("", path.read_text("utf-8"))):
+    for call in INLINE.findall(prose(path.read_text("utf-8"))):
         words = call.split()[1:]
         called = [name for name in flags if words[: len(name.split())] == name.split()]
         assert called, f"{path.name}: {call}"
         typed = {word.split("=")[0].strip("[]…,") for word in words if word.startswith("--")}
         assert typed <= flags[max(called, key=len)] | {"--help"}, f"{path.name}: {call}"
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_options_that_are_mentioned_are_there(path: Path) -> None:
+    """Whatever command, or program of the repository, they belong to."""
+    flags = {f for c in by_name().values() for p in c.params for f in (*p.opts, *p.secondary_opts)}
+    for programs in ("benchmarks", "docs/programs"):
+        for file in (REPOSITORY / programs).glob("*.py"):
+            flags |= set(re.findall(r'add_argument\(\s*"(--[\w-]+)"', file.read_text("utf-8")))
+    mentioned = {
+        flag
+        for code in CODE.findall(prose(path.read_text("utf-8")))
+        if not code.startswith(("python ", "pip ", "pytest "))
+        for flag in OPTION.findall(code)
+    }
+    assert mentioned <= flags | {"--help", "--version"}, path.name
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
@@ -98,7 +109,7 @@ def test_files_that_are_named_are_there(path: Path) -> None:
     homes = ("edgetransfer", "tests", "docs", "benchmarks", "models")
     known = {file.name for home in homes for file in (REPOSITORY / home).rglob("*")}
     known |= {file.name for file in REPOSITORY.iterdir()}
-    for name in MENTIONED.findall(FENCE.sub("", path.read_text("utf-8"))):
+    for name in MENTIONED.findall(prose(path.read_text("utf-8"))):
         if PLACEHOLDERS.search(name):
             continue
         if "/" not in name.rstrip("/"):
@@ -117,6 +128,7 @@ def test_what_is_wrong_would_be_seen() -> None:
     text = "`edgetransfer train --no-such`, `native/network.cpp`, ``edgetransfer x``"
     assert INLINE.findall(text) == ["edgetransfer train --no-such"]
     assert MENTIONED.findall(text) == ["native/network.cpp"]
+    assert OPTION.findall(CODE.findall("`--no-such`, `x --other=3`, ``--raw``")[0]) == ["--no-such"]
     call = ast.parse("train_linear(dat='x')").body[0]
     assert isinstance(call, ast.Expr)
     assert isinstance(call.value, ast.Call)

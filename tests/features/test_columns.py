@@ -88,6 +88,17 @@ def test_arrays_are_photos(extract, files):
     )
 
 
+def test_an_empty_cell_of_a_frame_is_a_problem(extract, files):
+    """None, nan, and the NA that frames have for text (and by which Dask asks for the types)."""
+    pd = pytest.importorskip("pandas")
+    for empty in (None, float("nan"), pd.NA):
+        for dtype in (object, "string"):
+            frame = extract(pd.DataFrame({"image": pd.Series([files[0], empty], dtype=dtype)}))
+            assert len(frame["feature"][0]) == 8
+            assert frame["feature"][1] is None
+            assert isinstance(frame["problem"][1], str)
+
+
 @pytest.mark.parametrize("size", [1, 2, 7, 15])
 def test_a_row_has_the_same_features_in_every_batch(extract, files, size):
     whole = extract({"image": files})["feature"]

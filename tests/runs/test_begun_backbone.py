@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from edgetransfer.backbones.catalogue import bundled
-from edgetransfer.errors import EdgeTransferError
+from edgetransfer.errors import EdgeTransferError, UsageError
 from edgetransfer.runs.begun_backbone import as_begun
 from edgetransfer.settings.shared import DEFAULT_BACKBONE, FORMER_DEFAULTS
 from edgetransfer.settings.stream import StreamSettings
 from edgetransfer.settings.train import LinearTraining
-from edgetransfer.stream import OnlineLearner
+from edgetransfer.stream import OnlineLearner, learner, run_stream, running
 from edgetransfer.train import train_linear
 from tests.photos import photos
 from tests.stream.stream_pictures import picture
@@ -45,9 +45,28 @@ def test_a_stream_goes_on_without_naming_it(tmp_path: Path) -> None:
         assert learner.durable.learner.classes == ["red"]
 
 
-@pytest.mark.parametrize("config", [None, "backbone = 3", "no = [table", 'backbone = "mine.onnx"'])
+@pytest.mark.parametrize(
+    "config",
+    [
+        *(None, "backbone = 3", "no = [table", 'backbone = "mine.onnx"\n[stream]'),
+        'backbone = "tinyresnet-90"\ndata = "photos"',  # no stream's
+    ],
+)
 def test_else_the_settings_stay(tmp_path: Path, config: str | None) -> None:
     if config is not None:
         (tmp_path / "config.toml").write_text(config)
     settings = StreamSettings(source="", out=tmp_path)
     assert as_begun(settings) is settings
+
+
+def test_a_run_of_another_kind_is_refused_before_anything_is_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "config.toml").write_text('backbone = "tinyresnet-90"\ndata = "photos"')
+    settings = StreamSettings(source="jsonl:-", out=tmp_path)
+    for room in (learner, running):
+        monkeypatch.setattr(room, "open_eyes", lambda _: pytest.fail("opened"))
+    for begin in (OnlineLearner, run_stream):
+        with pytest.raises(UsageError, match="a run of another kind"):
+            begin(settings)
+    assert [path.name for path in tmp_path.iterdir()] == ["config.toml"]

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -168,19 +169,28 @@ def tansu() -> str | None:
 
 
 @contextlib.contextmanager
-def kafka_server(folder: Path) -> Iterator[Line]:
-    """A real broker, reached over a line that can be cut; it keeps all in memory."""
+def kafka_server(
+    folder: Path, line: Any = None, settings: dict[str, str] | None = None
+) -> Iterator[Any]:
+    """A real broker, reached over a line that can be cut; it keeps all in memory.
+
+    Parameters
+    ----------
+    line
+        Another one, and how clients pass it.
+    """
     kafka_admin = pytest.importorskip("confluent_kafka.admin")
     program = tansu()
     if program is None:
         pytest.skip("no Kafka broker is installed")
-    port, line = free_port(), Line()
+    port, line = free_port(), line or Line()
     line.leads_to(port)
     command = [program, "broker", "--listener-url", f"tcp://127.0.0.1:{port}"]
     command += ["--advertised-listener-url", f"tcp://127.0.0.1:{line.port}"]
     server = Server([*command, "--storage-engine", "memory://tansu/"], port, folder / "kafka.log")
     try:
-        admin = kafka_admin.AdminClient({"bootstrap.servers": f"127.0.0.1:{line.port}"})
+        at = {"bootstrap.servers": f"127.0.0.1:{line.port}", **(settings or {})}
+        admin = kafka_admin.AdminClient(at)
         for made in admin.create_topics([kafka_admin.NewTopic("photos", 1, 1)]).values():
             made.result(20)
         yield line

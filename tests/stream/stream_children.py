@@ -15,7 +15,9 @@ class Children:
     """Starts one stream after the other in the fork server."""
 
     def __init__(self, folder: Path) -> None:
-        self._log = (folder / "children.log").open("wb")
+        self._path = folder / "children.log"
+        self._log = self._path.open("wb")
+        self._before = 0
         self._server = subprocess.Popen(
             [sys.executable, str(SERVER)],
             stdin=subprocess.PIPE,
@@ -26,10 +28,15 @@ class Children:
         )
 
     def start(self, order: dict[str, object]) -> int:
+        self._before = self._path.stat().st_size
         return self._ask(json.dumps(order))
 
     def status(self) -> int:
         return self._ask("")
+
+    def said(self, most: int = 4000) -> str:
+        """What the last one wrote to the terminal, of which the end counts."""
+        return self._path.read_bytes()[self._before :].decode(errors="replace")[-most:].strip()
 
     def _ask(self, line: str) -> int:
         assert self._server.stdin is not None

@@ -22,10 +22,13 @@ import sklearn.linear_model  # noqa: F401  (imported before the forks, not in ea
 import threadpoolctl  # noqa: F401
 import watchdog.observers  # noqa: F401
 
+from edgetransfer.features import extractor
+from edgetransfer.images import open_upright
 from edgetransfer.runs.asking import FOLDER
 from edgetransfer.stream import OnlineLearner, forget, rollback, run_stream
 from edgetransfer.stream.asked import AskedChanges
 from edgetransfer.stream.http import HttpSource  # noqa: F401
+from edgetransfer.stream.keeping import in_hand
 from tests.stream.stream_faults import kill_before
 from tests.stream.stream_phases import Moments
 from tests.stream.stream_pictures import fake_eyes, label_of, picture, settings_for
@@ -94,6 +97,8 @@ def acknowledged(acks: Path, sample_id: str) -> None:
 def child(order: dict[str, object]) -> int:
     if "call" in order:
         return call(order)
+    if "deadly" in order:
+        die_of(picture(int(str(order.pop("deadly")))), alone=bool(order.pop("alone")))
     acks = os.open(str(order.pop("acks")), os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     stop = Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
@@ -105,6 +110,19 @@ def child(order: dict[str, object]) -> int:
         acknowledge=lambda outcome: os.write(acks, json.dumps(outcome).encode() + b"\n") and None,
     )
     return 0
+
+
+def die_of(photo: bytes, *, alone: bool) -> None:
+    """Have the process end as soon as it decodes a photo, by itself too or in a stream only."""
+
+    def decode(data: bytes, *args: object) -> object:
+        if data == photo:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return open_upright(data, *args)  # type: ignore[arg-type]
+
+    extractor.open_upright = decode  # type: ignore[assignment]
+    if alone:
+        in_hand.survives_alone = lambda data: data != photo
 
 
 def main() -> None:

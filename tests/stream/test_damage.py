@@ -13,12 +13,8 @@ from typing import Any
 
 import pytest
 
-from edgetransfer.atomic import write_atomically
-from edgetransfer.errors import DataError, EdgeTransferError, RunFolderError
-from edgetransfer.runs.owning import FolderOwner
-from edgetransfer.runs.pending import RECORD, Change, Staged, _encoded
-from edgetransfer.stream import OnlineLearner, check, checking, rollback
-from edgetransfer.stream.checking import Check
+from edgetransfer.errors import DataError, EdgeTransferError
+from edgetransfer.stream import OnlineLearner, check, rollback
 from edgetransfer.stream.keeping.checkpoints import CheckpointFolder
 from edgetransfer.stream.keeping.journal import segments
 from edgetransfer.stream.keeping.mark import read_mark
@@ -305,35 +301,3 @@ def test_a_head_that_could_not_be_written_follows(
 def check_closed(stream: OnlineLearner, run: Path) -> tuple[str, ...]:
     stream.close()
     return check(run).findings
-
-
-def test_a_change_in_the_making_is_no_damage(run: Path, tmp_path: Path) -> None:
-    copy = tmp_path / "copy"
-    shutil.copytree(run, copy)
-    owner = FolderOwner(copy, "rollback")
-    try:
-        with Staged(copy) as staged:
-            staged.write("labels.txt", b"")
-            record = Change(what="rollback", replace=("labels.txt",), remove=(), aside=None)
-            write_atomically(copy / RECORD, _encoded(record))
-            (copy / "head.safetensors").write_bytes(b"")
-            with pytest.raises(RunFolderError, match="being carried out"):
-                check(copy)
-    finally:
-        owner.release()
-
-
-def test_what_a_process_is_writing_is_looked_at_again(
-    run: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Only what stays is a finding; of a run that nobody writes to, whatever is found."""
-    sights = [("a", "b"), ("b", "c"), ("c", "b")]
-    for running, expected in ((True, ("b",)), (False, ("a", "b"))):
-        seen = iter(sights)
-
-        def looked(_: Path, seen: Any = seen, running: bool = running) -> Check:
-            return Check(accepted=1, running=running, findings=next(seen))
-
-        monkeypatch.setattr(checking, "_looked", looked)
-        monkeypatch.setattr(checking, "APART", 0)
-        assert check(run).findings == expected

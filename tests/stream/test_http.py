@@ -25,6 +25,7 @@ from edgetransfer.stream.learning.records import Record
 from edgetransfer.stream.snapshot import Snapshot, Throughput
 from tests.stream.http_endpoint import LONGEST, Endpoint, sample
 from tests.stream.stream_pictures import fake_eyes, label_of, picture, settings_for
+from tests.waiting import until
 
 
 @pytest.fixture(scope="module")
@@ -251,7 +252,7 @@ def test_back_pressure(tmp_path: Path) -> None:
         first: list[http.client.HTTPResponse] = []
         waiting = threading.Thread(target=post, args=(first,))
         waiting.start()
-        time.sleep(0.3)
+        until(source._queue.full)
         second: list[http.client.HTTPResponse] = []
         post(second)
         assert second[0].status == 429

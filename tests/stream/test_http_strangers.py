@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import resource
+import select
 import socket
 import statistics
 import subprocess
@@ -27,6 +28,7 @@ from edgetransfer.web.hosts import Hosts
 from tests.stream.endpoint_peak import BODIES
 from tests.stream.http_endpoint import Endpoint, sample
 from tests.stream.stream_pictures import settings_for
+from tests.waiting import until
 
 
 @pytest.fixture(scope="module")
@@ -91,6 +93,25 @@ def test_a_page_of_its_own_and_a_link_that_is_followed(endpoint: Endpoint) -> No
     link = (*other, "Sec-Fetch-Mode: navigate")
     assert asked(endpoint, "GET /metrics", *link) == b"HTTP/1.1 200"
     assert asked(endpoint, "POST /samples", *link) == b"HTTP/1.1 403"
+
+
+def test_metrics_beside_a_source_are_guarded_alike(tmp_path: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    endpoint = Endpoint(tmp_path / "run", metrics_port=port)
+    endpoint.port = port
+    try:
+        assert asked(endpoint, "GET /metrics", "Host: localhost:{p}") == b"HTTP/1.1 200"
+        for host in FOREIGN:
+            assert asked(endpoint, "GET /metrics", f"Host: {host}") == b"HTTP/1.1 403"
+        for origin in ORIGINS:
+            headers = ("Host: localhost:{p}", f"Origin: {origin}")
+            assert asked(endpoint, "GET /metrics", *headers) == b"HTTP/1.1 403"
+        for route in ("POST /samples", "POST /predict"):
+            assert asked(endpoint, route, "Host: localhost:{p}")[:10] == b"HTTP/1.1 4"
+    finally:
+        endpoint.close()
 
 
 @given(st.text(st.characters(codec="latin-1", exclude_characters="\r\n"), max_size=40))
@@ -257,16 +278,15 @@ def test_bodies_beyond_the_budget_are_told_to_come_again(
         clients = [socket.create_connection(("127.0.0.1", endpoint.port)) for _ in range(4)]
         for client in clients:
             client.sendall(begin + bytes(size - 1))
-        time.sleep(0.5)
+        until(lambda: len(select.select(clients, [], [], 0)[0]) == 2)
+        answered = select.select(clients, [], [], 0)[0]
+        for client in clients:
+            if client not in answered:  # the server reads on, until they have said all
+                client.sendall(b"x")
         answers = []
         for client in clients:
-            client.settimeout(0.5)
-            try:
-                answers.append(client.recv(12))
-            except TimeoutError:
-                client.sendall(b"x")
-                client.settimeout(5)
-                answers.append(client.recv(12))
+            client.settimeout(60)
+            answers.append(client.recv(12))
             client.close()
         assert answers.count(b"HTTP/1.1 422") == 2  # zeros are not an image
         assert answers.count(b"HTTP/1.1 429") == 2

@@ -6,6 +6,7 @@ import json
 import multiprocessing
 import os
 import signal
+import threading
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ import pytest
 from edgetransfer.data.streams import Arrival
 from edgetransfer.images import alone
 from edgetransfer.stream.keeping import in_hand
-from edgetransfer.stream.keeping.in_hand import MOST_DEATHS, SUSPECTS_FILE, InHand
+from edgetransfer.stream.keeping.in_hand import MOST_DEATHS, SUSPECTS_FILE, InHand, Turns
 from edgetransfer.stream.learning.ids import id_key
 from tests.stream.stream_pictures import picture
 
@@ -117,6 +118,60 @@ def test_a_link_is_not_followed(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="in-hand"):
         InHand(tmp_path / "run", nothing)
     assert (tmp_path / "elsewhere").read_bytes() == b"kept"
+
+
+def test_a_suspect_is_decoded_while_no_other_is() -> None:
+    turns, guard = Turns(), threading.Lock()
+    inside: list[bool] = []
+    wrong: list[list[bool]] = []
+    done = []
+
+    def work(number: int) -> None:
+        for i in range(40):
+            alone = (number + i) % 5 == 0
+            turns.begin(alone=alone)
+            for _ in range(3):
+                with guard:
+                    inside.append(alone)
+                    if any(inside) and len(inside) > 1:
+                        wrong.append([*inside])
+                with guard:
+                    inside.remove(alone)
+            turns.end()
+        done.append(number)
+
+    workers = [threading.Thread(target=work, args=(i,), daemon=True) for i in range(6)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(60)
+    assert wrong == []
+    assert sorted(done) == [*range(6)], "nobody waits for ever"
+
+
+def test_what_was_in_hand_beside_the_guilty_is_taken(tmp_path: Path, trials: list[bytes]) -> None:
+    """However often: two threads decode, and what one of them has in hand kills the process."""
+
+    def work() -> None:
+        hand = InHand(tmp_path, nothing)
+        assert hand.why_set_aside(arrival("guilty")) is None
+        assert hand.why_set_aside(arrival("innocent")) is None
+        hand.began("guilty")
+        beside = threading.Thread(target=hand.began, args=("innocent",), daemon=True)
+        beside.start()
+        beside.join(0.3)  # for ever, where it may not begin
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    for _ in range(MOST_DEATHS):
+        child = multiprocessing.get_context("fork").Process(target=work)
+        child.start()
+        child.join(60)
+        assert child.exitcode == -signal.SIGKILL
+    hand = InHand(tmp_path, nothing)
+    assert hand.why_set_aside(arrival("guilty")) is not None
+    assert hand.why_set_aside(arrival("innocent")) is None
+    assert len(trials) == 1, "it was in hand at the first death, when nobody was a suspect yet"
+    hand.close()
 
 
 def test_a_process_of_its_own_says_whether_a_photo_kills(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -58,6 +58,30 @@ def test_a_new_class_leaves_the_others_as_they_are() -> None:
     assert np.array_equal(solver.state()["weights_velocity"][:, :2], momentum["weights_velocity"])
 
 
+def test_a_head_that_was_given_out_stays_and_the_next_one_is_new() -> None:
+    solver = GrowingSolver(D, SGDSettings())
+    solver.grow(("a", "b"))
+    rows = np.random.default_rng(1).normal(0, 1, (8, D)).astype(np.float32)
+    start = solver.state()
+    changes = {
+        "step": lambda: solver.step(rows, np.arange(8) % 2, None),
+        "grow": lambda: solver.grow(("a", "b", "c")),
+        "adopt": lambda: solver.adopt(np.ones((D, 1), np.float32), np.ones(1, np.float32), ("a",)),
+        "restore": lambda: solver.restore(("a", "b"), start),
+    }
+    for name, change in changes.items():
+        before = solver.head
+        assert solver.head is before, "until something changes"
+        kept = before.weights.copy()
+        change()
+        assert np.array_equal(before.weights, kept), name
+        after, state = solver.head, solver.state()
+        assert np.array_equal(after.weights, state["weights"]), name
+        assert np.array_equal(after.bias, state["bias"]), name
+        assert after.classes == solver.classes, name
+        assert not np.array_equal(after.weights, kept), name
+
+
 def test_classes_that_come_one_after_the_other_are_all_remembered() -> None:
     labels = [label for label in range(6) for _ in range(80)]
     test = [i % 6 for i in range(600)]

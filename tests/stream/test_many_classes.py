@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import errno
+import runpy
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from edgetransfer.heads import LinearHead
 from edgetransfer.runs import RunFolder
 from edgetransfer.stream import KeepingSettings, LearningSettings
 from edgetransfer.stream.keeping import pacing
@@ -148,3 +150,15 @@ def test_an_idle_stream_saves_what_is_due(tmp_path: Path) -> None:
     learner.save_if_due()
     assert len(learner.checkpoints.names()) == 2  # nothing new
     learner.close()
+
+
+@pytest.mark.parametrize("learner", ["statistics", "replay"])
+def test_the_benchmark_of_many_labels_measures_a_whole_run(tmp_path: Path, learner: str) -> None:
+    program = Path(__file__).resolve().parents[2] / "benchmarks" / "many_labels.py"
+    measured = runpy.run_path(str(program))["measured"]
+    found = measured(learner, 40, D, tmp_path)
+    assert found["labels"] == 40
+    head = LinearHead.load(tmp_path / "run" / "head.safetensors")
+    assert head.classes == tuple(f"class {i}" for i in range(40))
+    assert 0 < found["answered"]["median"] <= found["learned"]["median"]
+    assert found["answered"]["most"] <= found["learned"]["most"] < found["processor_seconds"]

@@ -10,6 +10,7 @@ from edgetransfer.data.stores.hugging_face_streams import (
 )
 from edgetransfer.data.stores.queries import ENDING as QUERY
 from edgetransfer.data.stores.queries import found_by_query
+from edgetransfer.data.stores.reaching import with_environment
 from edgetransfer.data.stores.rows import label_of, photo_of
 from edgetransfer.data.stores.trees import TAR, ZIP, FarPhoto, Tree, tree_of
 
@@ -33,4 +34,5 @@ __all__ = [
     "learned_rows",
     "photo_of",
     "tree_of",
+    "with_environment",
 ]

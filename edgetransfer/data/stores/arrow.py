@@ -13,7 +13,7 @@ from edgetransfer.data.split_names import Split, read_name
 from edgetransfer.data.stores.reaching import open_place, reaching, shown, store_of
 from edgetransfer.data.stores.rows import Columns, RowReader
 from edgetransfer.errors import DataError, UsageError
-from edgetransfer.paths import address_of
+from edgetransfer.paths import address_of, without_query
 from edgetransfer.untrusted_json import json_value
 
 PARQUET = (".parquet", ".pq")
@@ -100,7 +100,7 @@ def _opened(place: Path) -> _Batches:
 
     try:
         source = _source(place)
-        if str(place).lower().endswith(PARQUET):
+        if str(without_query(place)).lower().endswith(PARQUET):
             file = pq.ParquetFile(source, buffer_size=READ_AHEAD, pre_buffer=False)
             columns = Columns.among(file.schema_arrow.names, _named(place)).all
             return _Batches(

@@ -10,11 +10,11 @@ Its first line says where, in a comment, and what follows it is one query::
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 from typing import Any
 
+from edgetransfer.confidential import filled
 from edgetransfer.data.found import Found
 from edgetransfer.data.stores.reaching import reason
 from edgetransfer.data.stores.rows import Columns, RowReader
@@ -23,7 +23,6 @@ from edgetransfer.errors import DataError, EdgeTransferError, UsageError
 ENDING = ".sql"
 ROWS = 256  # that are fetched at a time
 _FIRST_LINE = re.compile(r"\s*--\s*database:\s*(\S+)\s*\n")
-_VARIABLE = re.compile(r"\$\{(\w+)\}")
 
 
 def found_by_query(file: Path) -> Found:
@@ -79,13 +78,12 @@ def _read(file: Path) -> tuple[str, str]:
             "'-- database: sqlite:///photos.db'"
         )
 
-    def variable(found: re.Match[str]) -> str:
-        value = os.environ.get(found[1])
-        if value is None:
-            raise DataError(f"{file}: its first line names ${{{found[1]}}}, which is not set")
-        return value
-
-    return _VARIABLE.sub(variable, first[1]), text[first.end() :]
+    try:
+        return filled(first[1]), text[first.end() :]
+    except LookupError as error:
+        raise DataError(
+            f"{file}: its first line names ${{{error.args[0]}}}, which is not set"
+        ) from None
 
 
 def _from_here(address: str, folder: Path, sqlalchemy: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import tempfile
@@ -13,6 +14,7 @@ from shutil import copyfileobj
 from time import sleep
 from typing import Any, BinaryIO, cast
 
+from edgetransfer.confidential import MASK, filled
 from edgetransfer.errors import DataError, EdgeTransferError, UsageError
 from edgetransfer.names import readable
 from edgetransfer.paths import address_of
@@ -23,6 +25,18 @@ UNTRUSTED = "CERTIFICATE_VERIFY_FAILED"
 FIRST_PAUSE = 0.2  # seconds, four times as long before each further try
 _ADDRESS = re.compile(r"\w+://[^\s'\"<>]+")
 _EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs", "datasets": "datasets"}
+_AMAZON = " (AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY)"
+_GOOGLE = " (gcloud auth application-default login, or GOOGLE_APPLICATION_CREDENTIALS=KEY.json)"
+_LOGIN = " (NAME:${PASSWORD}@ before the host, the password in the environment)"
+_CREDENTIALS = {  # where each library looks for them
+    "s3": _AMAZON,
+    "s3a": _AMAZON,
+    "gs": _GOOGLE,
+    "gcs": _GOOGLE,
+    "http": _LOGIN,
+    "https": _LOGIN,
+}
+_LOGS = ("aiobotocore", "botocore", "fsspec", "gcsfs", "google.auth", "s3fs")
 
 
 @contextmanager
@@ -36,22 +50,23 @@ def reaching(address: str) -> Iterator[None]:
     DataError
         If it cannot be read.
     """
+    scheme = address.partition(":")[0]
     try:
         yield
     except EdgeTransferError:
         raise
     except ImportError as error:
-        extra = _EXTRAS.get(address.partition(":")[0], "remote")
+        extra = _EXTRAS.get(scheme, "remote")
         raise UsageError(
             f"{shown(address)}: {error.name or 'its library'} is not installed; "
             f"pip install 'edgetransfer[{extra}]' brings it"
         ) from error
     except Exception as error:  # each store has errors of its own
-        raise DataError(f"{shown(address)}: {_why(error, address)}") from error
+        raise DataError(f"{shown(address)}: {_why(error, scheme)}") from error
 
 
-def _why(error: BaseException, address: str) -> str:
-    """Why an address cannot be read, and what helps."""
+def _why(error: BaseException, scheme: str) -> str:
+    """Why such an address cannot be read, and what helps."""
     if isinstance(error, FileNotFoundError):
         # Stores say so of what they are not allowed to see, too, and of servers they cannot reach.
         cause = error.__cause__
@@ -59,9 +74,9 @@ def _why(error: BaseException, address: str) -> str:
         if cause is None or isinstance(cause, FileNotFoundError) or status in GONE:
             return "nothing is there"
         error = cause
-    mend = "check the address, the network and the credentials"
+    mend = f"check the address, the network and the credentials{_CREDENTIALS.get(scheme, '')}"
     if UNTRUSTED in str(error):
-        name = "AWS_CA_BUNDLE" if address.startswith("s3") else "SSL_CERT_FILE"
+        name = "AWS_CA_BUNDLE" if scheme.startswith("s3") else "SSL_CERT_FILE"
         mend = f"if you trust it, {name}=CA.pem names who signed its certificate"
     return f"cannot be read: {reason(error)}; {mend}"
 
@@ -79,6 +94,28 @@ def shown(address: str) -> str:
     scheme, mark, rest = address.partition("://")
     place, slash, path = rest.partition("/")
     return readable(f"{scheme}{mark}{place.rpartition('@')[2]}{slash}{path.partition('?')[0]}")
+
+
+def with_environment(path: Path) -> Path:
+    """An address with the environment's ``${NAME}``; a file's path as it is.
+
+    Raises
+    ------
+    UsageError
+        If a variable is not set, or the password was masked where the address was written down.
+    """
+    address = address_of(path)
+    if address is None:
+        return path
+    if MASK in address:
+        raise UsageError(
+            f"{address}: its password was not written down; give the address again, with "
+            "${NAME} in place of the password, which is then the environment's"
+        )
+    try:
+        return Path(filled(address))
+    except LookupError as error:
+        raise UsageError(f"{address}: ${{{error.args[0]}}} is not set") from None
 
 
 def open_place(place: Path | str) -> BinaryIO:
@@ -116,6 +153,9 @@ def store_of(address: str) -> tuple[Any, str]:
     """The file system of fsspec that has an address, and the path in it."""
     import fsspec
 
+    for name in _LOGS:  # where nobody reads their logs, their tracebacks would go to stderr
+        if not (log := logging.getLogger(name)).handlers:
+            log.addHandler(logging.NullHandler())
     store, path = fsspec.core.url_to_fs(address)
     return store, path
 

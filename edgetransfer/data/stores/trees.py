@@ -23,7 +23,7 @@ from edgetransfer.data.tar_members import tar_members
 from edgetransfer.data.walking import HIDDEN, Folder, passed_over
 from edgetransfer.errors import DataError
 from edgetransfer.names import readable
-from edgetransfer.paths import address_of
+from edgetransfer.paths import address_of, without_query
 from edgetransfer.reprs import short_repr
 
 ZIP = (".zip",)
@@ -150,7 +150,7 @@ def tree_of(place: Path) -> Tree:
     DataError
         If it cannot be read, or names a file twice.
     """
-    name = str(place).lower()
+    name = str(without_query(place)).lower()
     if name.endswith(ZIP):
         return _zip_tree(address_of(place) or str(place))
     if name.endswith(TAR):

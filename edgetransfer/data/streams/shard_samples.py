@@ -9,15 +9,17 @@ label follows it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from functools import lru_cache
+from types import MappingProxyType
 
 LABEL = ".cls"
 HELD_BYTES = 64 * 2**20  # photos that wait for their label
 LARGEST_IMAGE = 256 * 2**20  # bytes of a file
 LONGEST_LABEL_FILE = 4096
 
+NONE: Mapping[str, None] = MappingProxyType({})
 NO_IMAGE = "no image of a known ending"
 UNCLEAR = "its label cannot be told: one .cls file stands for several images"
 TOO_LARGE = f"larger than {LARGEST_IMAGE >> 20} MiB"
@@ -45,14 +47,6 @@ class ShardSample:
     problem: str | None = None
 
 
-@dataclass(kw_only=True, slots=True)
-class _Family:
-    """Files whose names agree up to the first dot, in the order that they came in."""
-
-    images: dict[str, None] = field(default_factory=dict)
-    labels: dict[str, None] = field(default_factory=dict)
-
-
 class ShardSamples:
     """Told of each file of a shard, in order; gives each sample as soon as it is whole.
 
@@ -66,7 +60,9 @@ class ShardSamples:
         self.further: list[str] = []  # images that a sample has beside its own
         self._suffixes = suffixes
         self._held_bytes = held_bytes
-        self._families: dict[str, _Family] = {}
+        # Keys of files whose names agree up to the first dot, in the order that they came in.
+        self._images_of: dict[str, dict[str, None]] = {}
+        self._labels_of: dict[str, dict[str, None]] = {}  # only of names that have labels
         self._images: dict[str, bytes] = {}
         self._labels: dict[str, bytes] = {}
         self._refused: set[str] = set()  # keys of which a file was too large
@@ -83,40 +79,39 @@ class ShardSamples:
     def add(self, path: str, content: bytes | None) -> Iterator[ShardSample]:
         """Take the next file in; ``content`` is None where it was not wanted."""
         name, key, ending = _split(path)
-        family = self._families.get(name)
+        images, labels = self._images_of.get(name), self._labels_of.get(name, NONE)
         if name != self._last:
             if self._last in self._labels:
                 yield from self._settled(self._last)
             self._last = name
-            if family is None:
-                family = self._families[name] = _Family()
-        assert family is not None
+            if images is None:
+                images = self._images_of[name] = {}
+        assert images is not None
         if content is None:
             if ending == LABEL or ending in self._suffixes:
-                parts = family.labels if ending == LABEL else family.images
-                parts[key] = None
+                self._seen(name, key, ending)
                 if key not in self._refused:
                     self._refuse(key)
                     problem = NO_CLASS if ending == LABEL else TOO_LARGE
                     yield ShardSample(key=key, problem=problem)
             return
         if key in self._refused:  # the rest of a sample that is out
-            (family.labels if ending == LABEL else family.images)[key] = None
+            self._seen(name, key, ending)
             return
         if ending == LABEL:
-            if key in family.labels:
+            if key in labels:
                 return
-            family.labels[key] = None
+            self._seen(name, key, ending)
             if key in self._images:
                 yield self._met(key, content)
-            elif key in family.images:
+            elif key in images:
                 yield ShardSample(key=key, label=content)  # its photo could not wait
             else:
                 self._labels[key] = content
-        elif key in family.images:
+        elif key in images:
             self.further.append(path)
         else:
-            family.images[key] = None
+            images[key] = None
             if key in self._labels:
                 yield ShardSample(key=key, image=content, label=self._labels.pop(key))
             else:
@@ -129,15 +124,16 @@ class ShardSamples:
         """What has not met, in the order that it came in; ``torn`` if the shard ended early."""
         if self._last in self._labels:
             yield from self._settled(self._last)
-        torn = torn and any(family.labels for family in self._families.values())
-        for name, family in self._families.items():
-            if not family.images and not family.labels:
+        torn = torn and bool(self._labels_of)
+        for name, of_images in self._images_of.items():
+            of_labels = self._labels_of.get(name, NONE)
+            if not of_images and not of_labels:
                 yield ShardSample(key=name, problem=NO_IMAGE)
-            images = [key for key in family.images if key in self._images]
-            labels = [key for key in family.labels if key in self._labels]
+            images = [key for key in of_images if key in self._images]
+            labels = [key for key in of_labels if key in self._labels] if of_labels else []
             several = name in labels and len(images) > 1
             for key in images:
-                if key != name and name in family.images:
+                if key != name and name in of_images:
                     self.further.append(key)
                 elif several or torn:
                     yield ShardSample(key=key, problem=UNCLEAR if several else TORN)
@@ -146,6 +142,10 @@ class ShardSamples:
             for key in labels:
                 yield ShardSample(key=key, problem=UNCLEAR if several else NO_IMAGE)
 
+    def _seen(self, name: str, key: str, ending: str) -> None:
+        of_kind = self._labels_of if ending == LABEL else self._images_of
+        of_kind.setdefault(name, {})[key] = None
+
     def _refuse(self, key: str) -> None:
         self._refused.add(key)
         self._labels.pop(key, None)
@@ -153,9 +153,9 @@ class ShardSamples:
 
     def _settled(self, name: str) -> Iterator[ShardSample]:
         """A family that may be through: ``1.input.jpg`` is labelled by ``1.cls`` if it is alone."""
-        family = self._families[name]
-        if len(family.images) == 1:
-            (key,) = family.images
+        images = self._images_of[name]
+        if len(images) == 1:
+            (key,) = images
             if key in self._images:
                 yield self._met(key, self._labels.pop(name))
 
@@ -179,5 +179,7 @@ def _split(path: str) -> tuple[str, str, str]:
     stem, dot, last = file.rpartition(".")
     if not dot:
         return path, path, ""
-    first = stem.partition(".")[0]
-    return f"{folder}{slash}{first}", f"{folder}{slash}{stem}", f".{last.lower()}"
+    key = f"{folder}{slash}{stem}"
+    first, dot, _ = stem.partition(".")
+    # Mostly they are one, also in memory: there are as many as the shard has samples.
+    return f"{folder}{slash}{first}" if dot else key, key, f".{last.lower()}"

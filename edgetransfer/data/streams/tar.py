@@ -130,4 +130,4 @@ def _hidden_folder(folder: str) -> bool:
 def _passed_over(path: str) -> bool:
     """Whether a member is no data: hidden, or what a storage system keeps for itself."""
     folder, _, file = path.rpartition("/")
-    return file.startswith(".") or _hidden_folder(folder)
+    return file.startswith(".") or (folder != "" and _hidden_folder(folder))

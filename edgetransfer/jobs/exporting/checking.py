@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 COMPARED = 16  # photos
 AGREED = 1e-3  # of probabilities: the script's and an engine's sums are in another order
 SAME_ENGINE = 1e-4  # of probabilities, in the reference engine
-SAME_DISTANCE = 1e-3  # of the largest distance: float32, of differences of squares
+SAME_DISTANCE = 1e-3  # of the squares whose differences, in float32, the distances are
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -202,7 +202,7 @@ def check_whole(
     found, *distances = (np.concatenate(output) for output in zip(*parts, strict=True))
     if run.head.novelty is not None:
         known = run.head.novelty.distances(run.head.map(features))
-        scale = np.float32(max(1.0, float(np.abs(known).max(initial=0))))
+        scale = np.float32(max(run.head.novelty.square, float(np.abs(known).max(initial=0)), 1.0))
         where = "what tells the unknown, in the merged graph"
         _agreed(distances[0] / scale, known / scale, SAME_DISTANCE, run, where)
     return _agreed(found, expected, SAME_ENGINE, run, "the merged graph")

@@ -81,9 +81,8 @@ class Comparison:
                 {
                     "run": run.name,
                     **run.facts,
-                    "top1": run.accuracy.top1,
+                    **run.accuracy.shares,
                     "interval": list(run.interval),
-                    "mean_per_class": run.accuracy.mean_per_class,
                     "per_class": {
                         name: float(value)
                         for name, value in zip(self.classes, run.accuracy.per_class, strict=True)

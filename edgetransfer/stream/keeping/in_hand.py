@@ -4,8 +4,9 @@ Each decoding thread writes the key of its sample into a slot of a small file th
 memory, and clears it behind: no system call, and a killed process's slots are still there when the
 next one opens the run. Such samples are suspects, for a kill may have other causes. When one comes
 again, a process of its own decodes it first; if that is killed as well, the sample is set aside for
-good. If it lives, the sample is taken as any other; one that was in hand at `MOST_DEATHS` deaths is
-set aside whatever the reason.
+good. If it lives, the sample is taken, but decoded while no other is, so that what was only in hand
+beside it is not taken for guilty; one that was in hand at `MOST_DEATHS` deaths is set aside
+whatever the reason.
 """
 
 from __future__ import annotations
@@ -36,6 +37,35 @@ SET_ASIDE = 1_000_000  # deaths of a sample that is set aside for good
 _EMPTY = bytes(ID_BYTES)
 
 
+class Turns:
+    """Who is at work: many together, or one alone."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._working = 0
+        self._waiting = 0  # to be alone
+        self._alone = False
+
+    def begin(self, *, alone: bool) -> None:
+        """Wait for a turn; nobody begins any more while somebody waits to be alone."""
+        with self._changed:
+            if not alone:
+                self._changed.wait_for(lambda: not self._alone and not self._waiting)
+            else:
+                self._waiting += 1
+                self._changed.wait_for(lambda: not self._working)
+                self._waiting -= 1
+                self._alone = True
+            self._working += 1
+
+    def end(self) -> None:
+        """Give the turn back."""
+        with self._changed:
+            self._working -= 1
+            self._alone = False
+            self._changed.notify_all()
+
+
 class InHand:
     """The samples that are being decoded, and those that were when the last process died.
 
@@ -56,6 +86,7 @@ class InHand:
         self._suspects_path = run / SUSPECTS_FILE
         self._numbers = count()
         self._own = threading.local()
+        self._turns = Turns()
         self._tried: set[bytes] = set()
         place = os.open(
             run / SLOTS_FILE, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666
@@ -80,16 +111,21 @@ class InHand:
             self._slots[:] = bytes(size)
 
     def began(self, sample_id: str) -> None:
-        """The calling thread decodes this sample now."""
+        """The calling thread decodes this sample now; a suspect waits to be the only one."""
         slot = getattr(self._own, "slot", None)
         if slot is None:
             start = next(self._numbers) % SLOTS * ID_BYTES
             slot = self._own.slot = slice(start, start + ID_BYTES)
-        self._slots[slot] = id_key(sample_id)
+        key = id_key(sample_id)
+        if self._deaths:
+            self._turns.begin(alone=key in self._deaths)
+        self._slots[slot] = key
 
     def ended(self) -> None:
         """The calling thread is done with its sample."""
         self._slots[self._own.slot] = _EMPTY
+        if self._deaths:
+            self._turns.end()
 
     def why_set_aside(self, arrival: Arrival) -> str | None:
         """Why a sample that was in hand at a death is not taken; None if it is.

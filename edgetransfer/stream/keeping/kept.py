@@ -158,7 +158,7 @@ class KeptLearner:
         if checkpoint.run["identity"] != self._identity:
             raise UsageError(
                 f"{self.run.path}: this run was begun with another backbone, or another "
-                "preprocessing; choose another --out"
+                "preprocessing; choose another folder"
             )
         if checkpoint.state.values["dimension"] != dimension:
             raise UsageError(f"{self.run.path}: the backbone's features have another length now")

@@ -158,9 +158,19 @@ def metrics_until(path: Path, batches: int) -> bytes:
     return b"".join(line for at, line in _read(path)[0] if at <= batches)
 
 
-def damaged_lines(path: Path) -> int:
-    """How many lines of a file are not whole."""
-    return _read(path)[1]
+def damaged_lines(path: Path, *, growing: bool = False) -> int:
+    """How many lines of a file are not whole.
+
+    Parameters
+    ----------
+    growing
+        Whether its end may be in the making: a last line without an end is none yet.
+    """
+    if not path.exists():
+        return 0
+    with path.open("rb") as file:
+        ended = (text for text in file if not growing or text.endswith(b"\n"))
+        return sum(parsed_line(text) is None for text in ended)
 
 
 def parsed_line(text: bytes) -> dict[str, Any] | None:

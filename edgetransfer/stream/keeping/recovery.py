@@ -10,7 +10,7 @@ from typing import Any
 from zlib import crc32
 
 from edgetransfer.atomic import write_atomically
-from edgetransfer.errors import DataError, RunFolderError
+from edgetransfer.errors import DataError, RunFolderError, UsageError
 from edgetransfer.runs import RunFolder
 from edgetransfer.runs.pending import ASIDE
 from edgetransfer.runs.run_folder import CONFIG
@@ -44,6 +44,9 @@ class Found:
         What follows the checkpoint.
     remarks
         What is damaged, and what becomes of it.
+    unfinished
+        Those of the remarks that say no more than what a write leaves in its midst, whether it was
+        cut off or is under way.
     """
 
     checkpoint: Checkpoint | None
@@ -52,6 +55,7 @@ class Found:
     ids_intact: bool
     journal: Reading
     remarks: tuple[str, ...]
+    unfinished: tuple[str, ...] = ()
 
     @property
     def is_whole(self) -> bool:
@@ -94,6 +98,7 @@ def look_leniently(run: Path) -> Found:
     """As `look`; damage is told in the journal's reading, and by ids that are too few."""
     checkpoint, broken = _newest(run)
     position, group, count, checksum = 0, 0, 0, None
+    unfinished = []
     remarks = [f"{path}: damaged; the checkpoint before it is gone on from" for path in broken]
     mark = read_mark(run / MARK)
     if checkpoint is not None:
@@ -102,11 +107,11 @@ def look_leniently(run: Path) -> Found:
         if checkpoint.run.get("config") not in (None, config_checksum(run)):
             remarks.append(f"{run / CONFIG}: not as it was; it was edited, or is damaged")
         if mark is None and checksum is not None:
-            remarks.append(f"{run / MARK}: missing or damaged; it is written anew")
+            unfinished.append(f"{run / MARK}: missing or damaged; it is written anew")
     journal = read_journal(run / JOURNAL, position, group, mark or 0)
     if journal.torn:
         known = "" if mark is None else "; none of it was acknowledged"
-        remarks.append(
+        unfinished.append(
             f"{journal.last}: the last {journal.torn} bytes are no whole record{known}; they are "
             "set aside"
         )
@@ -122,7 +127,9 @@ def look_leniently(run: Path) -> Found:
         ids=keys or rebuilt or b"",
         ids_intact=keys is not None,
         journal=journal,
-        remarks=tuple(remarks),
+        remarks=(*remarks, *unfinished),
+        # The mark is written once the journal's end is whole: both at once are no write's midst.
+        unfinished=() if len(unfinished) > 1 else tuple(unfinished),
     )
 
 
@@ -142,6 +149,27 @@ def stream_config(folder: RunFolder) -> dict[str, Any] | None:
             "is a stream's; restore it from a copy"
         )
     return table
+
+
+def begun_stream(folder: RunFolder) -> dict[str, Any] | None:
+    """What a stream that may have begun in a folder says of itself; None before it has.
+
+    Nothing is written, so that a place can be refused before anything is opened for it.
+
+    Raises
+    ------
+    RunFolderError
+        If the place holds something else, or what it says cannot be read.
+    UsageError
+        If it is the run of something else.
+    """
+    RunFolder.check(folder.path)
+    if not folder.is_run:
+        return None
+    begun = stream_config(folder)
+    if begun is None:
+        raise UsageError(f"{folder.path}: holds a run of another kind; choose another folder")
+    return begun
 
 
 def restore(learner: Learner, checkpoint: Checkpoint, run: Path) -> None:

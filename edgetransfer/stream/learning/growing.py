@@ -24,6 +24,7 @@ class GrowingSolver:
     def __init__(self, dimension: int, settings: SGDSettings) -> None:
         self._settings = settings
         self._solver = SGDSolver(_empty(dimension), settings)
+        self._head: LinearHead | None = None  # as it stands; of many classes a copy takes long
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -32,8 +33,10 @@ class GrowingSolver:
 
     @property
     def head(self) -> LinearHead:
-        """A copy of the head as it stands."""
-        return self._solver.head
+        """The head as it stands, which no later step changes."""
+        if self._head is None:
+            self._head = self._solver.head
+        return self._head
 
     def grow(self, classes: tuple[str, ...]) -> None:
         """Add the classes that are new; the first ones must be those there are."""
@@ -56,7 +59,10 @@ class GrowingSolver:
         self, features: Float32Array, labels: IntArray, importance: Float32Array | None
     ) -> float:
         """Learn (B, D) features and (B,) labels; returns the loss before."""
-        return self._solver.step(features, labels, self._settings.learning_rate, importance)
+        try:
+            return self._solver.step(features, labels, self._settings.learning_rate, importance)
+        finally:
+            self._head = None
 
     def adopt(self, weights: Float32Array, bias: Float32Array, classes: tuple[str, ...]) -> None:
         """Take over another head, (D, K) and (K,), at rest."""
@@ -79,6 +85,7 @@ class GrowingSolver:
         self._replace(classes, state)
 
     def _replace(self, classes: tuple[str, ...], state: dict[str, Float32Array]) -> None:
+        self._head = None
         head = LinearHead(weights=state["weights"], bias=state["bias"], classes=classes)
         self._solver = SGDSolver(head, self._settings)
         self._solver.restore(state)

@@ -90,7 +90,7 @@ class SteppingLearner:
 
     @property
     def head(self) -> LinearHead:
-        """A copy of the head as it stands; it may have no class yet."""
+        """The head as it stands, which later steps do not change; it may have no class yet."""
         return self.solver.head
 
     @property

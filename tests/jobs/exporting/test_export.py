@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +17,9 @@ from edgetransfer.backbones import Backbone
 from edgetransfer.cli.main import main
 from edgetransfer.data import find_images
 from edgetransfer.errors import BackboneError, EdgeTransferError, TakenError, UsageError
+from edgetransfer.heads import Novelty
 from edgetransfer.images import SUFFIXES
-from edgetransfer.jobs.exporting import job
+from edgetransfer.jobs.exporting import checking, job
 from edgetransfer.runs import pending
 from edgetransfer.stream import OnlineLearner, StreamSettings, run_stream
 from edgetransfer.train.opened_run import open_run
@@ -183,6 +185,32 @@ def test_a_graph_that_says_something_else_is_not_written(
                 export(run, tmp_path / name, merge_head=True)
             assert not (tmp_path / name).exists()
     assert not (tmp_path / "predict_onnx.py").exists()
+
+
+@pytest.mark.parametrize("spread", [1, 1000])
+def test_classes_may_be_far_apart_in_the_metric_of_the_unknown(run: Path, spread: float) -> None:
+    """As of fewer photos than features: distances are small differences of large squares."""
+    opened = open_run(run)
+    evidence = checking.evidence_of(opened)
+    evidence = replace(evidence, pixels=evidence.pixels[[0, 7, 15]])
+    images = evidence.normalised(opened.backbone)
+    features = opened.head.map(checking.features_in("onnxruntime", opened.backbone, images, opened))
+    axes = np.random.default_rng(0).standard_normal((features.shape[1], 100)).astype(np.float32)
+    axes *= spread / np.abs((features - features.mean(axis=0)) @ axes).max()
+    centre = features.mean(axis=0) @ axes
+    novelty = Novelty(
+        axes=axes,
+        centre=centre,
+        prototypes=features @ axes - centre,
+        nearer=np.full(3, 3, np.float32),
+        threshold=0.5,
+    )
+    told = replace(opened, head=replace(opened.head, novelty=novelty))
+    model = job.merged(opened.backbone, told.head)
+    assert checking.check_whole(model, told, evidence, inside=False) < 1e-4
+    turned = replace(told, head=replace(told.head, novelty=replace(novelty, centre=centre[::-1])))
+    with pytest.raises(EdgeTransferError, match="what tells the unknown"):
+        checking.check_whole(model, turned, evidence, inside=False)
 
 
 def test_what_is_there_is_never_replaced(run: Path, tmp_path: Path) -> None:

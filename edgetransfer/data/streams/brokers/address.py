@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from edgetransfer.confidential import filled
 from edgetransfer.errors import UsageError
 from edgetransfer.reprs import short_repr
 
 PORTS = {"redis": 6379, "rediss": 6379, "kafka": 9092, "mqtt": 1883, "mqtts": 8883}
 FORMS = "redis://HOST/STREAM, kafka://HOST/TOPIC or mqtt://HOST/TOPIC"
-_VARIABLE = re.compile(r"\$\{(\w+)\}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +31,7 @@ class BrokerAddress:
     user, password
         None where none are needed.
     options
-        What stands behind the question mark.
+        What stands behind the question mark; passwords may be among them.
     """
 
     kind: str
@@ -42,7 +40,7 @@ class BrokerAddress:
     topic: str
     user: str | None = None
     password: str | None = field(default=None, repr=False)
-    options: Mapping[str, str] = field(default_factory=dict)
+    options: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     __repr__ = short_repr
 
@@ -55,12 +53,6 @@ class BrokerAddress:
         UsageError
             If it is no such address, or a variable is not set.
         """
-
-        def variable(found: re.Match[str]) -> str:
-            if found[1] not in os.environ:
-                raise UsageError(f"--source names ${{{found[1]}}}, which is not set")
-            return os.environ[found[1]]
-
         try:
             # An MQTT filter may hold a number sign, which would begin a fragment.
             parts = urlsplit(text.replace("#", "%23"))
@@ -68,12 +60,13 @@ class BrokerAddress:
         except ValueError:
             host = port = None
         if not host or parts.scheme not in PORTS or not parts.path.strip("/"):
-            raise UsageError(
-                f"--source of a broker is {FORMS}, not {text.partition('@')[2] or text!r}"
-            )
+            raise UsageError(f"--source of a broker is {FORMS}, not {text!r}")
 
         def whole(part: str | None) -> str | None:
-            return None if part is None else _VARIABLE.sub(variable, unquote(part))
+            try:
+                return None if part is None else filled(unquote(part))
+            except LookupError as error:
+                raise UsageError(f"--source names ${{{error.args[0]}}}, which is not set") from None
 
         return cls(
             kind=parts.scheme,
@@ -82,7 +75,7 @@ class BrokerAddress:
             topic=unquote(parts.path[1:]),
             user=whole(parts.username) or None,
             password=whole(parts.password),
-            options=dict(parse_qsl(parts.query)),
+            options={name: str(whole(value)) for name, value in parse_qsl(parts.query)},
         )
 
     @property
@@ -92,6 +85,21 @@ class BrokerAddress:
 
     def __str__(self) -> str:
         return f"{self.kind}://{self.host}:{self.port}/{self.topic}"
+
+
+def mend_of(error: str, else_: str, trusting: str = "SSL_CERT_FILE=CA.pem") -> str:
+    """What helps against why a broker cannot be reached.
+
+    Parameters
+    ----------
+    else_
+        What helps where its certificate is not the matter.
+    trusting
+        How an authority of one's own is named.
+    """
+    if "certificate verify failed" in error.lower().replace("_", " "):
+        return f"if you trust it, {trusting} names who signed its certificate"
+    return else_
 
 
 def reader_name(run: Path) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 from edgetransfer.data.streams.arrivals import Arrival, Ledger, Reply, no_reply
 from edgetransfer.data.streams.brokers.acknowledging import InHand
-from edgetransfer.data.streams.brokers.address import BrokerAddress
+from edgetransfer.data.streams.brokers.address import BrokerAddress, mend_of
 from edgetransfer.data.streams.brokers.messages import arrival_of, text_of
 from edgetransfer.errors import DataError, UsageError
 
@@ -77,6 +77,7 @@ class KafkaSource:
         self._partitions: set[int] = set()
         self._looked = 0.0
         self._away = False
+        self._said = ""  # why the broker will have none of us
         self._offsets: dict[int, int] = {}
         self._is_due = False  # there are some that are not committed
         self._consumer = self._opened(group)
@@ -102,16 +103,17 @@ class KafkaSource:
         }
         try:
             consumer = self._kafka.Consumer(settings)
-        except (self._kafka.KafkaException, ValueError) as error:
-            raise UsageError(f"{address}: {error}") from error
+        except self._kafka.KafkaException as error:
+            raise UsageError(f"{address}: {error.args[0].str()}") from error
         try:
             found = consumer.list_topics(address.topic, timeout=FIRST_SECONDS)
         except self._kafka.KafkaException as error:
+            consumer.poll(0)  # tells `_failed` of what went wrong meanwhile
             consumer.close()
-            raise DataError(
-                f"{address}: cannot be reached: {error.args[0].str()}; check the address, that the "
-                "broker runs, and the credentials"
-            ) from error
+            said = self._said or error.args[0].str()
+            usual = "check the address, that the broker runs, and the credentials"
+            mend = mend_of(said, usual, "?ssl.ca.location=CA.pem")
+            raise DataError(f"{address}: cannot be reached: {said}; {mend}") from error
         topic = found.topics[address.topic]
         if topic.error is not None or not topic.partitions:
             consumer.close()
@@ -205,7 +207,10 @@ class KafkaSource:
             )
 
     def _failed(self, error: Any) -> None:
-        if error.code() == self._kafka.KafkaError._ALL_BROKERS_DOWN and not self._away:
+        if error.code() in (self._kafka.KafkaError._AUTHENTICATION, self._kafka.KafkaError._SSL):
+            self._said = error.str()
+        down = error.code() == self._kafka.KafkaError._ALL_BROKERS_DOWN
+        if down and self._looked and not self._away:
             self._away = True
             logger.warning("%s: cannot be reached, and is waited for", self._address)
 

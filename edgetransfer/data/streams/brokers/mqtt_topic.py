@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from edgetransfer.data.streams.arrivals import Arrival, Ledger, Reply, no_reply
 from edgetransfer.data.streams.brokers.acknowledging import InHand
-from edgetransfer.data.streams.brokers.address import BrokerAddress
+from edgetransfer.data.streams.brokers.address import BrokerAddress, mend_of
 from edgetransfer.data.streams.brokers.messages import arrival_of
 from edgetransfer.errors import DataError, UsageError
 
@@ -128,9 +128,8 @@ class MqttSource:
         try:
             client.connect(address.host, address.port, **lasting)
         except (OSError, ValueError) as error:
-            raise DataError(
-                f"{address}: cannot be reached: {error}; check the address and that the broker runs"
-            ) from error
+            mend = mend_of(str(error), "check the address and that the broker runs")
+            raise DataError(f"{address}: cannot be reached: {error}; {mend}") from error
         return client
 
     def arrivals(self, stop: Event, ledger: Ledger) -> Iterator[Arrival]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from edgetransfer.data.streams.arrivals import Arrival, Ledger, Reply, no_reply
 from edgetransfer.data.streams.brokers.acknowledging import InHand
-from edgetransfer.data.streams.brokers.address import BrokerAddress
+from edgetransfer.data.streams.brokers.address import BrokerAddress, mend_of
 from edgetransfer.data.streams.brokers.messages import arrival_of, text_of
 from edgetransfer.data.streams.brokers.outage import Outage
 from edgetransfer.errors import DataError, UsageError
@@ -85,9 +85,9 @@ class RedisSource:
         try:
             self._make_group()
         except self._errors.RedisError as error:
-            raise DataError(
-                f"{address}: {error}; check the address, that the server runs, and the password"
-            ) from error
+            self._client.close()
+            usual = "check the address, that the server runs, and the password"
+            raise DataError(f"{address}: {error}; {mend_of(str(error), usual)}") from error
 
     def arrivals(self, stop: Event, ledger: Ledger) -> Iterator[Arrival]:
         """See `Source.arrivals`."""
