@@ -129,6 +129,57 @@ def test_depthwise_convolutions(isa, case, channels, activation, batch, seed) ->
         near(run_plan(plan, x), activated(convolved(x, operator, sides), operator))
 
 
+def odd_and_even(channels: int, image: tuple[int, int], out: int, **options) -> None:
+    """A convolution of some images, tiles of one and two threads, against float64."""
+    window = options["window"]
+    sides = tuple(
+        (i + 2 * p - (k - 1) * d - 1) // s + 1
+        for i, p, k, d, s in zip(
+            image, window.padding, window.kernel, window.dilation, window.stride, strict=True
+        )
+    )
+    plan = one_operator((channels, *image), (out, *sides), kind=Kind.CONVOLUTION, **options)
+    (operator,) = plan.operators
+    x = np.random.default_rng(1).normal(size=(17, channels, *image)).astype(np.float32)
+    near(run_plan(plan, x, threads=2), activated(convolved(x, operator, sides), operator))
+
+
+@pytest.mark.parametrize("dilation", [1, 2])
+@pytest.mark.parametrize("stride", [1, 2, 3])
+@pytest.mark.parametrize("side", [3, 5])
+@ISA
+def test_squares_of_every_width(isa, side, stride, dilation) -> None:
+    """As many pixels as are left in a row, and channels that do not fill their last block."""
+    rng = np.random.default_rng(side)
+    options = {
+        "window": Window(
+            kernel=(side, side), stride=(stride, stride), dilation=(dilation, dilation),
+            padding=(dilation * (side // 2),) * 2,
+        ),
+        "groups": 21, "activation": Activation.CLIP, "low": -0.5, "high": 1.5,
+        "weights": rng.normal(size=(21, 1, side, side)).astype(np.float32),
+        "bias": rng.normal(size=21).astype(np.float32),
+    }  # fmt: skip
+    with forced(isa):
+        for width in range(1, 18 * stride, stride):
+            odd_and_even(21, (11, width), 21, **options)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (5, 3), (9, 6), (3, 17), (2, 40)])
+@pytest.mark.parametrize("density", [0.15, 0.25, 0.5, 0.9])
+@ISA
+def test_points_in_every_walk(isa, density, size) -> None:
+    """One pixel or many of a block of channels before the next block, in one row or several."""
+    rng = np.random.default_rng(2)
+    weights = rng.normal(size=(45, 70, 1, 1)).astype(np.float32)
+    weights[rng.random(weights.shape) >= density] = 0
+    with forced(isa):
+        odd_and_even(
+            70, size, 45, window=Window(), weights=weights,
+            bias=rng.normal(size=45).astype(np.float32), activation=Activation.RELU,
+        )  # fmt: skip
+
+
 @ISA
 @EXAMPLES
 @given(
@@ -195,7 +246,7 @@ def test_sums_copies_and_means(isa, size, batch, activation, seed) -> None:
 
 # Channels whose windows leave the first cache, for which AVX2 has no code, and others.
 @pytest.mark.parametrize("channels", [256, 40])
-@pytest.mark.parametrize("sparsity", [0.0, 0.9])
+@pytest.mark.parametrize("sparsity", [0.0, 0.5, 0.9])
 @pytest.mark.parametrize("isa", INSTRUCTION_SETS[:4])
 def test_all_forms_give_the_same_bits(isa, sparsity, channels) -> None:
     """Sums run in one order in every form, with fused multiply-adds."""

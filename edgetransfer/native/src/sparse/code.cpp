@@ -12,22 +12,29 @@ namespace sparse {
 
 namespace {
 
-// In AVX2 a weight takes 25 bytes of code beside its own four, and six channels share an input:
-// what gains is a window that stays near the first cache, and a layer whose code stays in the
-// second. Others are as fast or faster in the rows form (see README.md).
+// In AVX2 a weight takes 25 bytes of code beside its own four, and six channels share an input.
+// Where two or more of them need it, code gains everywhere; where fewer do, in a window that stays
+// near the first cache, and a layer whose code stays in the second. Others are as fast or faster in
+// the rows form (see README.md).
+constexpr double kShared = 0.3, kSharedPoints = 0.2;
 constexpr int64_t kWindowBytes = 48 << 10;
 constexpr int64_t kPointWeights = 8'000;
 
 bool pays(Generator generator, const Operator& op, const Tensor& in) {
   if (op.kind != Kind::convolution || op.form == Form::dense || op.kernel_h > kMostKernelRows)
     return false;
-  if (generator == Generator::avx512) return true;
+  if (generator == Generator::avx512 || op.shares_inputs()) return true;
   const int area = op.kernel_h * op.kernel_w;
   if (area == 1) return op.weights <= kPointWeights;
   return area * in.channels * kVectorBytes <= kWindowBytes;
 }
 
 }  // namespace
+
+bool Operator::shares_inputs() const {
+  const bool alone = kernel_h * kernel_w * stride_y * stride_x == 1 && !epilogue.adds;
+  return density >= (alone ? kSharedPoints : kShared);
+}
 
 // Code for every convolution that it is worth it for, if the system allows it.
 void Network::generate() {

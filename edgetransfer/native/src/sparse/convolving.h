@@ -3,34 +3,36 @@
 #pragma once
 
 #include <algorithm>
+#include <utility>
 
 #include "activate.h"
 
 namespace sparse {
 namespace {
 
+// Calls with what an activation is known to be at compile time; those that come late as none.
+template <typename F>
+__attribute__((always_inline)) inline void by_activation(Activation activation, F each) {
+  switch (activation) {
+    case Activation::relu: return each(Constant<Activation::relu>{});
+    case Activation::clip: return each(Constant<Activation::clip>{});
+    case Activation::leaky: return each(Constant<Activation::leaky>{});
+    default: return each(Constant<Activation::none>{});
+  }
+}
+
 // Of P pixels, which the activation is chosen for once. Called, it would find its sums in memory.
 template <int P>
 __attribute__((always_inline)) inline void finish(const Lanes (&sums)[P], const Epilogue& e,
                                                   const Strip& s, int64_t place) {
-  const auto each = [&](auto activation) {
+  by_activation(e.activation, [&](auto activation) __attribute__((always_inline)) {
     const Epilogue known{decltype(activation)::value, e.low, e.high, e.adds};
 #pragma GCC unroll 16
-    for (int p = 0; p < P; ++p) {
-      store(s.out + place, finished(sums[p], known, s.added + place));
-      place += s.out_step;
-    }
-  };
-  switch (e.activation) {
-    case Activation::none: return each(Constant<Activation::none>{});
-    case Activation::relu: return each(Constant<Activation::relu>{});
-    case Activation::clip: return each(Constant<Activation::clip>{});
-    case Activation::leaky: return each(Constant<Activation::leaky>{});
-    default: break;
-  }
-  const int64_t first = place;
-  each(Constant<Activation::none>{});
-  activate(s.out + first, s.out_step, P, e);
+    for (int p = 0; p < P; ++p)
+      store(s.out + place + p * s.out_step,
+            finished(sums[p], known, s.added + place + p * s.out_step));
+  });
+  if (is_late(e.activation)) activate(s.out + place, s.out_step, P, e);
 }
 
 // The inputs of the next P pixels of a strip, from the third cache into the second: a share of them
@@ -140,16 +142,16 @@ void dense_strip(const DenseRows& rows, int first, int last, const Epilogue& e, 
 }
 
 template <int P>
-inline void depthwise_pixels(const DepthwiseRows& rows, const Epilogue& e, const Strip& s,
-                             int64_t at) {
+inline void depthwise_pixels(const DepthwiseRows& rows, int first, int last, const Epilogue& e,
+                             const Strip& s, int64_t at) {
   const int taps = static_cast<int>(rows.taps.size());
-  for (int c = 0; c < rows.channels; ++c) {
+  for (int c = first; c < last; ++c) {
     Lanes sums[P];
     for (int p = 0; p < P; ++p) sums[p] = all(rows.bias[c]);
     for (int i = 0; i < taps; ++i) {
       const char* from =
           s.rows[rows.taps[i].kernel_row] + rows.taps[i].offset + at * s.in_step + c * kVectorBytes;
-      const Native weight = splat(rows.values[i * rows.channels + c]);
+      const Native weight = splat(rows.values[static_cast<int64_t>(c) * taps + i]);
 #pragma GCC unroll 8
       for (int p = 0; p < P; ++p) multiply_add(sums[p], weight, from + p * s.in_step);
     }
@@ -160,60 +162,98 @@ inline void depthwise_pixels(const DepthwiseRows& rows, const Epilogue& e, const
 // Pixels lie so far apart that the processor sees no stream in the channels of so many of them.
 constexpr int64_t kAhead = 4 * kVectorBytes;
 
-// 3 x 3 taps, `step` bytes from column to column and S columns from pixel to pixel: each column of
-// a row is loaded once for all pixels that see it.
-template <int P, int S>
-inline void depthwise_square(const DepthwiseRows& rows, const Epilogue& e, const Strip& s,
-                             int64_t at, int64_t step) {
-  constexpr int kSide = 3;
-  for (int c = 0; c < rows.channels; ++c) {
-    Lanes sums[P];
-    for (int p = 0; p < P; ++p) sums[p] = all(rows.bias[c]);
-#pragma GCC unroll 3
-    for (int y = 0; y < kSide; ++y) {
-      const char* from = s.rows[y] + at * s.in_step + c * kVectorBytes;
-      const float* values = rows.values.data() + y * kSide * rows.channels + c;
-      const Native weights[kSide] = {splat(values[0]), splat(values[rows.channels]),
-                                     splat(values[2 * rows.channels])};
-#pragma GCC unroll 16
-      for (int x = 0; x < (P - 1) * S + kSide; ++x) {
-        const Lanes column = load(from + x * step);
-        __builtin_prefetch(from + x * step + kAhead);
+// K x K taps, `step` bytes from column to column and S columns from pixel to pixel: each column of
+// a row is loaded once for all pixels that see it. A part of the lanes at a time, so that the sums
+// of many pixels and a row of weights stay in registers.
+template <int K, int S, int P>
+inline void depthwise_square(const DepthwiseRows& rows, int first, int last, const Epilogue& e,
+                             const Strip& s, int64_t at, int64_t step) {
+  for (int c = first; c < last; ++c) {
+    const int64_t place = at * s.out_step + c * kVectorBytes;
+#pragma GCC unroll 4
+    for (int part = 0; part < kParts; ++part) {
+      const int64_t shift = c * kVectorBytes + part * SPARSE_VECTOR_BYTES;
+      const float* values = rows.values.data() + static_cast<int64_t>(c) * K * K;
+      Native sums[P];
 #pragma GCC unroll 8
-        for (int p = 0; p < P; ++p) {
-          const int k = x - p * S;
-          if (k < 0 || k >= kSide) continue;
-          for (int i = 0; i < kParts; ++i) sums[p].part[i] += weights[k] * column.part[i];
+      for (int p = 0; p < P; ++p) sums[p] = splat(rows.bias[c]);
+      for (int y = 0; y < K; ++y, values += K) {
+        const char* from = s.rows[y] + at * s.in_step + shift;
+        Native weights[K];
+#pragma GCC unroll 8
+        for (int k = 0; k < K; ++k) weights[k] = splat(values[k]);
+#pragma GCC unroll 32
+        for (int x = 0; x < (P - 1) * S + K; ++x) {
+          const Native column = *reinterpret_cast<const Native*>(from + x * step);
+          if (part == 0) __builtin_prefetch(from + x * step + kAhead);
+#pragma GCC unroll 8
+          for (int p = 0; p < P; ++p) {
+            const int k = x - p * S;
+            if (k >= 0 && k < K) sums[p] += weights[k] * column;
+          }
         }
       }
+      by_activation(e.activation, [&](auto activation) __attribute__((always_inline)) {
+        const Epilogue known{decltype(activation)::value, e.low, e.high, e.adds};
+#pragma GCC unroll 8
+        for (int p = 0; p < P; ++p) {
+          const int64_t to = place + p * s.out_step + part * SPARSE_VECTOR_BYTES;
+          *reinterpret_cast<Native*>(s.out + to) =
+              finished(sums[p], known, reinterpret_cast<const Native*>(s.added + to));
+        }
+      });
     }
-    finish(sums, e, s, at * s.out_step + c * kVectorBytes);
+    if (is_late(e.activation)) activate(s.out + place, s.out_step, P, e);
   }
 }
 
-template <typename F>
-inline void depthwise_walk(int64_t pixels, F run) {
-  constexpr int kPixels = std::clamp(kSums / kParts, 1, 4);
-  int64_t at = 0;
-  for (; at + kPixels <= pixels; at += kPixels) run(Constant<kPixels>{}, at);
-  for (; at < pixels; ++at) run(Constant<1>{}, at);
+// Pixels whose sums stay in registers beside a row of five weights.
+constexpr int kDepthwisePixels = 8;
+
+template <typename F, int... P>
+inline void depthwise_rest(int64_t pixels, F run, std::integer_sequence<int, P...>) {
+  ((P && pixels == P ? run(Constant<std::max(P, 1)>{}) : void()), ...);
 }
 
-void depthwise_strip(const DepthwiseRows& rows, const Epilogue& e, const Strip& s) {
-  const bool square = rows.taps.size() == 9 && rows.taps[3].kernel_row == 1;
-  const int64_t step = square ? rows.taps[1].offset : 0;
-  if (square && s.in_step == step)
-    depthwise_walk(s.pixels, [&](auto p, int64_t at) {
-      depthwise_square<decltype(p)::value, 1>(rows, e, s, at, step);
+// Runs so many pixels at a time, and what is left at once.
+template <int P, typename F>
+inline void depthwise_walk(int64_t pixels, F run) {
+  int64_t at = 0;
+  for (; at + P <= pixels; at += P) run(Constant<P>{}, at);
+  depthwise_rest(pixels - at, [&](auto p) { run(p, at); }, std::make_integer_sequence<int, P>{});
+}
+
+// Whether the taps are a square of side K without gaps between its rows.
+inline bool is_square(const DepthwiseRows& rows, int side) {
+  return rows.taps.size() == static_cast<size_t>(side) * side && rows.taps[side].kernel_row == 1;
+}
+
+template <int K>
+inline bool depthwise_squares(const DepthwiseRows& rows, int first, int last, const Epilogue& e,
+                              const Strip& s) {
+  if (!is_square(rows, K)) return false;
+  const int64_t step = rows.taps[1].offset;
+  const auto walk = [&](auto stride) {
+    depthwise_walk<kDepthwisePixels / decltype(stride)::value>(s.pixels, [&](auto p, int64_t at) {
+      depthwise_square<K, decltype(stride)::value, decltype(p)::value>(rows, first, last, e, s, at,
+                                                                       step);
     });
-  else if (square && s.in_step == 2 * step)
-    depthwise_walk(s.pixels, [&](auto p, int64_t at) {
-      depthwise_square<decltype(p)::value, 2>(rows, e, s, at, step);
-    });
-  else
-    depthwise_walk(s.pixels, [&](auto p, int64_t at) {
-      depthwise_pixels<decltype(p)::value>(rows, e, s, at);
-    });
+    return true;
+  };
+  if (s.in_step == step) return walk(Constant<1>{});
+  if (s.in_step == 2 * step) return walk(Constant<2>{});
+  return false;
+}
+
+void depthwise_strip(const DepthwiseRows& rows, int block, int end, const Epilogue& e,
+                     const Strip& s) {
+  const int first = block * kDepthwiseBlock, last = std::min(rows.channels, end * kDepthwiseBlock);
+  if (depthwise_squares<3>(rows, first, last, e, s) ||
+      depthwise_squares<5>(rows, first, last, e, s))
+    return;
+  depthwise_walk<4>(s.pixels, [&](auto p, int64_t at) {
+    depthwise_pixels<decltype(p)::value>(rows, first, last, e, s, at);
+  });
 }
 
 }  // namespace

@@ -45,7 +45,9 @@ void run_form(const Network& network, const Operator& op, int first, int last, c
     case Form::dense:
       network.kernels->dense_strip(op.dense, first, last, op.epilogue, strip);
       break;
-    case Form::depthwise: network.kernels->depthwise_strip(op.depthwise, op.epilogue, strip); break;
+    case Form::depthwise:
+      network.kernels->depthwise_strip(op.depthwise, first, last, op.epilogue, strip);
+      break;
   }
 }
 
@@ -160,7 +162,7 @@ void Run::convolve(const Work& work, const Operator& op, int y0, int y1, int b0,
   const Storage* second = work.second < 0 ? nullptr : &program_.storages[work.second];
   const char* rows[64];
   Strip strip{rows, nullptr, nullptr, 0, op.stride_x * in.pixel_bytes, out.pixel_bytes};
-  const bool by_block = op.form == Form::generated;
+  const bool by_block = op.runs_by_block();
   const auto aim = [&](int r, int x) {
     const int64_t column = (static_cast<int64_t>(x) * op.stride_x - work.pad_left) * in.pixel_bytes;
     for (int k = 0; k < op.kernel_h; ++k) {

@@ -15,7 +15,8 @@ struct DenseRows {
   int channels = 0;
 };
 
-// One weight for each channel and tap: [tap][channel].
+// One weight for each channel and tap: [channel][tap].
+constexpr int kDepthwiseBlock = 16;
 struct DepthwiseRows {
   std::vector<Tap> taps;
   std::vector<float> values;
@@ -72,7 +73,7 @@ struct Kernels {
   void (*sparse_strip)(const SparseRows&, int first, int last, const Epilogue&, const Strip&);
   // Blocks first to last (exclusive).
   void (*dense_strip)(const DenseRows&, int first, int last, const Epilogue&, const Strip&);
-  void (*depthwise_strip)(const DepthwiseRows&, const Epilogue&, const Strip&);
+  void (*depthwise_strip)(const DepthwiseRows&, int first, int last, const Epilogue&, const Strip&);
   void (*max_pool)(const PoolWindow&, const Epilogue&, char* out);
   void (*average_pool)(const PoolWindow&, float scale, const Epilogue&, char* out);
   // out = activation(a + b), over vectors; b may be null.

@@ -45,18 +45,18 @@ inline Native larger(Native a, Native b) { return a > b ? a : b; }   // b where 
 inline Native smaller(Native a, Native b) { return a < b ? a : b; }  // likewise
 
 // With all that does not come late.
-inline Lanes finished(Lanes v, const Epilogue& e, const char* added) {
-  if (e.adds)
-    for (int i = 0; i < kParts; ++i) v.part[i] += reinterpret_cast<const Native*>(added)[i];
-  for (int i = 0; i < kParts; ++i) {
-    Native& x = v.part[i];
-    switch (e.activation) {
-      case Activation::relu: x = larger(Native{}, x); break;
-      case Activation::clip: x = smaller(splat(e.high), larger(splat(e.low), x)); break;
-      case Activation::leaky: x = larger(x * splat(e.low), x); break;
-      default: break;  // none, or one that comes late
-    }
+inline Native finished(Native x, const Epilogue& e, const Native* added) {
+  if (e.adds) x += *added;
+  switch (e.activation) {
+    case Activation::relu: return larger(Native{}, x);
+    case Activation::clip: return smaller(splat(e.high), larger(splat(e.low), x));
+    case Activation::leaky: return larger(x * splat(e.low), x);
+    default: return x;  // none, or one that comes late
   }
+}
+inline Lanes finished(Lanes v, const Epilogue& e, const char* added) {
+  for (int i = 0; i < kParts; ++i)
+    v.part[i] = finished(v.part[i], e, reinterpret_cast<const Native*>(added) + i);
   return v;
 }
 

@@ -87,11 +87,9 @@ void read_depthwise(Operator& op, const Tensor& in, const float* w, const float*
   const int area = op.kernel_h * op.kernel_w;
   op.depthwise.channels = in.channels;
   op.depthwise.bias.assign(bias, bias + in.channels);
-  for (int k = 0; k < area; ++k) {
+  op.depthwise.values.assign(w, w + static_cast<int64_t>(in.channels) * area);
+  for (int k = 0; k < area; ++k)
     op.depthwise.taps.push_back(tap_at(op, in, k / op.kernel_w, k % op.kernel_w, 0));
-    for (int c = 0; c < in.channels; ++c)
-      op.depthwise.values.push_back(w[static_cast<int64_t>(c) * area + k]);
-  }
   op.form = Form::depthwise;
   op.weights = static_cast<int64_t>(area) * in.channels;
 }
@@ -111,8 +109,8 @@ void read_weights(Reader& reader, Operator& op, const Tensor& in, const Tensor& 
   const float* bias = reader.floats(out.channels, "a bias");
   if (depthwise) return read_depthwise(op, in, w, bias);
   read_sparse(op, in, out, groups, w, bias);
-  if (groups == 1 && static_cast<double>(op.weights) > kDense * static_cast<double>(count) &&
-      op.weights > kDenseWeights) {
+  op.density = count ? static_cast<double>(op.weights) / static_cast<double>(count) : 0;
+  if (groups == 1 && op.density > kDense && op.weights > kDenseWeights) {
     read_dense(op, in, out, w, bias);
     op.form = Form::dense;
     op.rows = SparseRows{};
@@ -204,7 +202,7 @@ int Operator::blocks_of(Form f) const {
     case Form::generated: return static_cast<int>(blocks.size());
     case Form::sparse_rows: return rows.channels();
     case Form::dense: return (dense.channels + kDenseBlock - 1) / kDenseBlock;
-    case Form::depthwise: return 1;
+    case Form::depthwise: return (depthwise.channels + kDepthwiseBlock - 1) / kDepthwiseBlock;
   }
   return 0;
 }

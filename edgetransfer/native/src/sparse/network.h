@@ -79,6 +79,7 @@ struct Operator {
   Epilogue epilogue;
   Form form = Form::sparse_rows;
   int64_t weights = 0;  // that are not zero
+  double density = 0;   // their share of all
   SparseRows rows;
   DenseRows dense;
   DepthwiseRows depthwise;
@@ -104,6 +105,13 @@ struct Operator {
   }
   bool has_window() const { return kind <= Kind::average_pool; }
   int blocks_of(Form f) const;
+  // Whether enough of its weights are not zero for channels that are computed together to need the
+  // same inputs; see code.cpp.
+  bool shares_inputs() const;
+  // Whether a kernel runs all rows of a few of its channels before the next ones.
+  bool runs_by_block() const {
+    return form == Form::generated || (form == Form::depthwise && kernel_h > 3);
+  }
   // What is read of its weights, generated code included, in one pass.
   int64_t stored_bytes() const { return form == Form::generated ? code_bytes : 8 * weights; }
 };

@@ -193,7 +193,8 @@ bool Program::streams(const Work& work) const {
   if (tiled()) return false;
   if (work.op < 0) return true;
   const Operator& op = network.operators[work.op];
-  return !op.sees_everything() && op.stored_bytes() <= kStreamedCode;
+  const bool avx2 = network.generator == Generator::avx2 && op.form == Form::generated;
+  return !op.sees_everything() && op.stored_bytes() <= (avx2 ? kStreamedAvx2 : kStreamedCode);
 }
 
 // How many tensors written by works before one are read by it or a later one.

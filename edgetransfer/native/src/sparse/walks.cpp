@@ -9,9 +9,11 @@ namespace {
 
 // A layer with more code than this is shared among threads by output channels, not by rows.
 constexpr int64_t kSharedCode = 256 << 10;
-// Of AVX2 code: what inputs may take of the first cache, and the pixels of a strip at most.
-constexpr int64_t kFirstCache = 20 << 10;
-constexpr int kWindowStrip = 8;
+// Of AVX2 code: what inputs may take of the first and of the second cache, and pixels at most.
+constexpr int64_t kFirstCache = 20 << 10, kSecondCache = 256 << 10;
+constexpr int kWindowStrip = 8, kSharedPixels = 16;
+// Rows that a few channels of a depthwise layer run before the next ones.
+constexpr int kDepthwiseRows = 8;
 
 }  // namespace
 
@@ -46,13 +48,22 @@ void Program::choose_walks() {
     if (work.task != Task::compute) continue;
     const Operator& op = network.operators[work.op];
     const int width = storages[work.out].width;
-    if (op.form != Form::generated) {
+    if (op.form == Form::depthwise) {
+      work.strip = width;
+      work.rows = op.runs_by_block() ? kDepthwiseRows : 1;
+    } else if (op.form != Form::generated) {
       work.strip = width;
     } else if (network.generator == Generator::avx2) {
-      // As many pixels as leave room in the first cache, where they share no inputs.
+      // As many pixels as leave room in the first cache where channels share no inputs, and where
+      // they do so many that code is fetched seldom.
       const int64_t pixel = storages[work.in].channels * kVectorBytes;
-      const int64_t room = op.kernel_w > 1 ? kWindowStrip : kFirstCache / pixel;
-      work.strip = static_cast<int>(std::clamp<int64_t>(room, 1, kWindowStrip));
+      const bool shares = op.shares_inputs();
+      int64_t pixels = kWindowStrip;
+      if (op.kernel_w == 1)
+        pixels = shares ? std::clamp<int64_t>(kSecondCache / pixel, kWindowStrip, kSharedPixels)
+                        : std::clamp<int64_t>(kFirstCache / pixel, 1, kWindowStrip);
+      work.strip = std::min(width, static_cast<int>(pixels));
+      if (shares) work.rows = std::max(1, static_cast<int>(pixels) / width);
     } else if (op.code_bytes <= 48 << 10) {
       work.strip = std::min(width, 2);
     } else if (op.code_bytes <= kStreamedCode) {
