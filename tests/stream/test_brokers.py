@@ -32,7 +32,7 @@ from tests.stream.brokers_made import (
 from tests.stream.stream_children import Children
 from tests.stream.stream_pictures import (
     PICTURES,
-    fake_eyes,
+    fake_feature_source,
     label_of,
     learned_state,
     picture,
@@ -148,7 +148,7 @@ def reference(tmp_path: Path, n: int) -> dict[str, Any]:
     lines = tmp_path / "lines.jsonl"
     lines.write_text("".join(as_json(i) + "\n" for i in range(n)))
     chosen = settings_for(f"jsonl:{lines}", tmp_path / "reference", learning=STATISTICS)
-    run_stream(chosen, eyes=fake_eyes())
+    run_stream(chosen, feature_source=fake_feature_source())
     return learned_state(tmp_path / "reference")
 
 
@@ -163,7 +163,9 @@ def test_what_is_there_is_learned_once(
     answers: list[Any] = []
     for n in (30, 50):
         chosen = settings_for(sender.source, tmp_path / "run", once=True, learning=STATISTICS)
-        report = run_stream(chosen, eyes=fake_eyes(), acknowledge=answers.append)
+        report = run_stream(
+            chosen, feature_source=fake_feature_source(), acknowledge=answers.append
+        )
         assert report["accepted"] == n
         assert sender.waiting() in (0, None)
         sender.send(range(30, 50), plain=plain)
@@ -242,7 +244,11 @@ def test_a_broker_that_goes_away_and_comes_back(
     reports: list[Any] = []
     stream = threading.Thread(
         target=lambda: reports.append(
-            run_stream(chosen, eyes=fake_eyes(), acknowledge=lambda _outcome: seen.release())
+            run_stream(
+                chosen,
+                feature_source=fake_feature_source(),
+                acknowledge=lambda _outcome: seen.release(),
+            )
         )
     )
     stream.start()
@@ -268,7 +274,7 @@ def test_nobody_there(kind: str, tmp_path: Path) -> None:
     pytest.importorskip({"mqtt": "paho.mqtt", "kafka": "confluent_kafka"}.get(kind, kind))
     source = f"{kind}://user:secret@127.0.0.1:{free_port()}/photos"
     with pytest.raises(DataError, match=f"{kind}://127.0.0.1:.*check the address") as refused:
-        run_stream(settings_for(source, tmp_path / "run"), eyes=fake_eyes())
+        run_stream(settings_for(source, tmp_path / "run"), feature_source=fake_feature_source())
     assert "secret" not in str(refused.value)
 
 
