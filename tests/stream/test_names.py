@@ -81,14 +81,14 @@ def watched(tmp_path: Path) -> Path:
 def test_a_watched_folder_with_such_names(tmp_path: Path) -> None:
     source = f"folder:{watched(tmp_path)}"
     out = tmp_path / os.fsdecode(b"l\xe4uft")
-    for again in range(2):
+    for _ in range(2):
         report = run_stream(
             settings_for(source, out, once=True), feature_source=fake_feature_source()
         )
         assert (report["accepted"], report["refused"]) == (3, 2)
         lines = (out / "skipped.jsonl").read_text(encoding="utf-8").splitlines()
         ids = [os.fsencode(json.loads(line)["id"]) for line in lines]
-        assert sorted(ids) == sorted([b"b/broken\xe4.png", b"r\xf6t/1.png"] * (again + 1))
+        assert sorted(ids) == [b"b/broken\xe4.png", b"r\xf6t/1.png"]  # once, over all starts
     assert (out / "labels.txt").read_text() == "a\nb\n"
 
 
