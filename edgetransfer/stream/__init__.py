@@ -10,7 +10,7 @@ from edgetransfer.stream.learner import OnlineLearner
 from edgetransfer.stream.learning.feature_learner import FeatureLearner
 from edgetransfer.stream.learning.offers import Offer, Receipt
 from edgetransfer.stream.learning.statistics_learner import StatisticsLearner
-from edgetransfer.stream.opening import Eyes
+from edgetransfer.stream.opening import FeatureSource
 from edgetransfer.stream.relabelling import relabel
 from edgetransfer.stream.rewind import RolledBack, SavedState, rollback, saved_states
 from edgetransfer.stream.running import run_stream
@@ -19,8 +19,8 @@ from edgetransfer.stream.snapshot import Snapshot
 __all__ = [
     "Check",
     "DurableLearner",
-    "Eyes",
     "FeatureLearner",
+    "FeatureSource",
     "KeepingSettings",
     "LearningSettings",
     "Offer",

@@ -28,7 +28,7 @@ from edgetransfer.settings.train import LinearTraining
 from edgetransfer.stream.keeping.journal import JournalFullError
 from edgetransfer.stream.learner import OnlineLearner
 from edgetransfer.stream.learning.offers import Offer
-from edgetransfer.stream.opening import Eyes
+from edgetransfer.stream.opening import FeatureSource
 from edgetransfer.types import Float32Array
 from edgetransfer.untrusted_json import json_value
 
@@ -97,8 +97,8 @@ class Beginning:
         """Whether it was trained on tables of features."""
         return is_table_folder(self.training.data)
 
-    def check(self, eyes: Eyes) -> None:
-        """Refuse eyes that see otherwise than the run did.
+    def check(self, feature_source: FeatureSource) -> None:
+        """Refuse features that are made otherwise than the run's.
 
         Raises
         ------
@@ -106,7 +106,9 @@ class Beginning:
             Naming the difference.
         """
         for what in ("backbone", "preprocessing"):
-            own, given = (said.get(what, "{}") for said in (self.head.metadata, eyes.metadata))
+            own, given = (
+                said.get(what, "{}") for said in (self.head.metadata, feature_source.metadata)
+            )
             if what == "preprocessing":
                 own, given = json_value(own), json_value(given)
             if own != given:
@@ -134,7 +136,9 @@ class Beginning:
         return splits.train, splits.classes
 
 
-def begin(beginning: Beginning, learner: OnlineLearner, eyes: Eyes, stop: Event) -> None:
+def begin(
+    beginning: Beginning, learner: OnlineLearner, feature_source: FeatureSource, stop: Event
+) -> None:
     """Learn the photos of a run that are not learned yet.
 
     Each is as durable as if it had arrived: a call that was killed goes on where it stood, and a
@@ -163,7 +167,11 @@ def begin(beginning: Beginning, learner: OnlineLearner, eyes: Eyes, stop: Event)
     logger.info("beginning with %d photos of %s", len(new), beginning.run.path)
     cache = None
     if not learner.settings.learning.views:
-        identity = rows_identity(eyes.metadata["backbone"], eyes.preprocessing, eyes.engine.choice)
+        identity = rows_identity(
+            feature_source.metadata["backbone"],
+            feature_source.preprocessing,
+            feature_source.engine.choice,
+        )
         folder = beginning.training.cache_dir or default_cache_folder()
         cache = FeatureCache(folder, identity, learner.engine.dimension)
     for first in range(0, len(new), AT_ONCE):

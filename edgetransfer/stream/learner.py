@@ -32,7 +32,7 @@ from edgetransfer.stream.keeping.in_hand import InHand
 from edgetransfer.stream.keeping.recovery import begun_stream
 from edgetransfer.stream.learning.ids import id_key
 from edgetransfer.stream.learning.offers import Offer, Receipt
-from edgetransfer.stream.opening import Eyes, open_eyes
+from edgetransfer.stream.opening import FeatureSource, open_feature_source
 from edgetransfer.stream.table_scoring import scored_on_tables
 from edgetransfer.types import Float32Array
 
@@ -51,7 +51,7 @@ class OnlineLearner:
     ----------
     settings
         Backbone, run folder and how to learn; ``source`` is not used here.
-    eyes
+    feature_source
         What turns images into features; opened from the settings if None.
 
     Raises
@@ -68,10 +68,12 @@ class OnlineLearner:
     'accepted'
     """
 
-    def __init__(self, settings: StreamSettings, *, eyes: Eyes | None = None) -> None:
+    def __init__(
+        self, settings: StreamSettings, *, feature_source: FeatureSource | None = None
+    ) -> None:
         self.settings = settings = as_begun(settings)
         begun_stream(RunFolder(settings.out))
-        opened = eyes if eyes is not None else open_eyes(settings)
+        opened = feature_source if feature_source is not None else open_feature_source(settings)
         self.engine = opened.engine
         self._identity = opened.identity
         make_folder(settings.out)

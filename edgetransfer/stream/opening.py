@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Eyes:
+class FeatureSource:
     """What turns images into features.
 
     Parameters
@@ -40,9 +40,9 @@ class Eyes:
     __repr__ = short_repr
 
     @classmethod
-    def of_engine(cls, engine: Engine, preprocessing: Preprocessing) -> Eyes:
+    def of_engine(cls, engine: Engine, preprocessing: Preprocessing) -> FeatureSource:
         """An engine that is open already, such as a `FakeEngine`."""
-        identity = seen_by(f"{engine.name} {engine.dimension}", preprocessing)
+        identity = features_identity(f"{engine.name} {engine.dimension}", preprocessing)
         return cls(
             engine=engine,
             preprocessing=preprocessing,
@@ -51,7 +51,9 @@ class Eyes:
         )
 
 
-def open_eyes(settings: StreamSettings, backbone: Backbone | None = None) -> Eyes:
+def open_feature_source(
+    settings: StreamSettings, backbone: Backbone | None = None
+) -> FeatureSource:
     """Open the engine, of the backbone that the settings name if none is given.
 
     Raises
@@ -68,15 +70,15 @@ def open_eyes(settings: StreamSettings, backbone: Backbone | None = None) -> Eye
         plan=plan_for(backbone, cache, settings.threads),
     )
     logger.info("engine: %s (%s)", engine.choice.name, engine.choice.reason)
-    return eyes_of(backbone, engine)
+    return feature_source_of(backbone, engine)
 
 
-def eyes_of(backbone: Backbone, engine: Engine) -> Eyes:
-    """What sees by a backbone that is open already."""
-    return Eyes(
+def feature_source_of(backbone: Backbone, engine: Engine) -> FeatureSource:
+    """Of a backbone that is open already."""
+    return FeatureSource(
         engine=engine,
         preprocessing=backbone.preprocessing,
-        identity=seen_by(backbone.identity, backbone.preprocessing),
+        identity=features_identity(backbone.identity, backbone.preprocessing),
         metadata={
             "backbone": backbone.identity,
             "backbone_name": backbone.name,
@@ -87,6 +89,6 @@ def eyes_of(backbone: Backbone, engine: Engine) -> Eyes:
     )
 
 
-def seen_by(identity: str, preprocessing: Preprocessing) -> str:
+def features_identity(identity: str, preprocessing: Preprocessing) -> str:
     """What features depend on: the backbone's identity, and what it was shown."""
     return f"{identity} {preprocessing.fingerprint}"

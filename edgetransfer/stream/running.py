@@ -20,11 +20,11 @@ from edgetransfer.stream.full_disk import once_there_is_room
 from edgetransfer.stream.job import StreamJob, Watch
 from edgetransfer.stream.keeping.recovery import begun_stream
 from edgetransfer.stream.learner import OnlineLearner, blas_on_one_thread
-from edgetransfer.stream.opening import Eyes, open_eyes
+from edgetransfer.stream.opening import FeatureSource, open_feature_source
 from edgetransfer.stream.prediction_tables import PredictionTables
 from edgetransfer.stream.snapshot import Throughput
 from edgetransfer.stream.sources import open_source
-from edgetransfer.stream.table_eyes import ToldBy
+from edgetransfer.stream.table_features import ToldBy
 from edgetransfer.stream.webhook import Webhook
 
 logger = logging.getLogger(__name__)
@@ -34,7 +34,7 @@ def run_stream(
     settings: StreamSettings,
     *,
     source: Source | None = None,
-    eyes: Eyes | None = None,
+    feature_source: FeatureSource | None = None,
     stop: Event | None = None,
     watch: Watch | None = None,
     acknowledge: Reply | None = None,
@@ -45,7 +45,7 @@ def run_stream(
     ----------
     source
         Where samples come from; opened from the settings if None.
-    eyes
+    feature_source
         What turns images into features; opened from the settings if None.
     stop
         Set it (from a signal handler, say) to finish what is in hand, save and return.
@@ -68,18 +68,20 @@ def run_stream(
     if settings.nice:
         os.nice(settings.nice)
     with blas_on_one_thread():
-        told = None if eyes is not None else ToldBy.sources(settings)
+        told = None if feature_source is not None else ToldBy.sources(settings)
         if told is not None:
             settings = told.named(settings)
             photos = beginning is not None and not beginning.of_tables
-            eyes = told.eyes(settings, photos=photos)
-        eyes = eyes if eyes is not None else open_eyes(settings)
+            feature_source = told.feature_source(settings, photos=photos)
+        feature_source = (
+            feature_source if feature_source is not None else open_feature_source(settings)
+        )
         if beginning is not None:
-            _agreed(beginning, eyes)
-        learner = _opened(settings, eyes, stop)
+            _agreed(beginning, feature_source)
+        learner = _opened(settings, feature_source, stop)
         try:
             if beginning is not None:
-                begin(beginning, learner, eyes, stop)
+                begin(beginning, learner, feature_source, stop)
             board = Throughput(learner)
             if source is None:
                 source = open_source(settings, board, acknowledge or no_reply)
@@ -104,15 +106,15 @@ def run_stream(
             learner.close()
 
 
-def _agreed(beginning: Beginning, eyes: Eyes) -> None:
+def _agreed(beginning: Beginning, feature_source: FeatureSource) -> None:
     try:
-        beginning.check(eyes)
+        beginning.check(feature_source)
     except BaseException:
-        eyes.engine.close()
+        feature_source.engine.close()
         raise
 
 
-def _opened(settings: StreamSettings, eyes: Eyes, stop: Event) -> OnlineLearner:
+def _opened(settings: StreamSettings, feature_source: FeatureSource, stop: Event) -> OnlineLearner:
     """The learner of the run folder; on a full disk, once there is room.
 
     Raises
@@ -122,10 +124,13 @@ def _opened(settings: StreamSettings, eyes: Eyes, stop: Event) -> OnlineLearner:
     """
     try:
         return once_there_is_room(
-            lambda: OnlineLearner(settings, eyes=eyes), settings.out, stop, then="begins"
+            lambda: OnlineLearner(settings, feature_source=feature_source),
+            settings.out,
+            stop,
+            then="begins",
         )
     except BaseException:
-        eyes.engine.close()
+        feature_source.engine.close()
         raise
 
 

@@ -12,7 +12,7 @@ from edgetransfer.features.table_folder import FeatureTables, open_tables
 from edgetransfer.heads import LinearHead
 from edgetransfer.metrics import Accuracy
 from edgetransfer.reports.shared import Accuracies
-from edgetransfer.stream.opening import seen_by
+from edgetransfer.stream.opening import features_identity
 
 logger = logging.getLogger(__name__)
 
@@ -25,7 +25,7 @@ def scored_on_tables(folder: Path, head: LinearHead, identity: str) -> Accuracie
     folder
         What `extract` made.
     identity
-        Of the run's features, as `Eyes.identity`.
+        Of the run's features, as `FeatureSource.identity`.
 
     Raises
     ------
@@ -35,7 +35,7 @@ def scored_on_tables(folder: Path, head: LinearHead, identity: str) -> Accuracie
     """
     tables = open_tables(folder)
     origin = tables.index.origin
-    if seen_by(origin.identity, origin.preprocessing) != identity:
+    if features_identity(origin.identity, origin.preprocessing) != identity:
         raise DataError(f"{folder}: features of another backbone or preprocessing than the run's")
     split = _tested(tables)
     number = {name: i for i, name in enumerate(head.classes)}

@@ -12,7 +12,7 @@ import pytest
 from edgetransfer.charts.stream_curve import stream_curve
 from edgetransfer.stream import run_stream
 from edgetransfer.stream.keeping.metrics_log import read_curve
-from tests.stream.stream_pictures import fake_eyes, label_of, picture, settings_for
+from tests.stream.stream_pictures import fake_feature_source, label_of, picture, settings_for
 
 
 def test_the_curve_is_an_svg_file_of_its_own() -> None:
@@ -99,7 +99,7 @@ def test_a_curve_begins_with_the_first_samples(tmp_path: Path) -> None:
         once=True,
         learning={"learner": "statistics"},
     )
-    report = run_stream(settings, eyes=fake_eyes())
+    report = run_stream(settings, feature_source=fake_feature_source())
     assert report["curve"][-1]["learned"] == 12
     assert report["curve"][-1]["prequential"] == report["prequential"]["top1"]
     assert (tmp_path / "run" / "curve.svg").is_file()

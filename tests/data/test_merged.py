@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from edgetransfer.data.streams import Arrival, Ledger, MergedSource, PrefixedSource
 from edgetransfer.errors import DataError, UsageError
 from edgetransfer.stream import run_stream
-from tests.stream.stream_pictures import fake_eyes, label_of, picture, settings_for
+from tests.stream.stream_pictures import fake_feature_source, label_of, picture, settings_for
 
 
 class Listed:
@@ -81,11 +81,11 @@ def test_two_folders_with_the_same_names(tmp_path: Path) -> None:
             path.write_bytes(picture(i + 8 * place))
     both = [f"folder:{tmp_path / 'one'}", f"folder:{tmp_path / 'two'}"]
     first = settings_for(both[0], tmp_path / "run", once=True)
-    assert run_stream(first, eyes=fake_eyes())["accepted"] == 8
+    assert run_stream(first, feature_source=fake_feature_source())["accepted"] == 8
     # A second one later: the first one's photos are not learned again.
     for _ in range(2):
         chosen = settings_for(both, tmp_path / "run", once=True)  # type: ignore[arg-type]
-        assert run_stream(chosen, eyes=fake_eyes())["accepted"] == 16
+        assert run_stream(chosen, feature_source=fake_feature_source())["accepted"] == 16
 
 
 def test_ids_with_a_prefix_are_asked_for_with_it() -> None:

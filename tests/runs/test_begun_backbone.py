@@ -65,7 +65,7 @@ def test_a_run_of_another_kind_is_refused_before_anything_is_opened(
     (tmp_path / "config.toml").write_text('backbone = "tinyresnet-90"\ndata = "photos"')
     settings = StreamSettings(source="jsonl:-", out=tmp_path)
     for room in (learner, running):
-        monkeypatch.setattr(room, "open_eyes", lambda _: pytest.fail("opened"))
+        monkeypatch.setattr(room, "open_feature_source", lambda _: pytest.fail("opened"))
     for begin in (OnlineLearner, run_stream):
         with pytest.raises(UsageError, match="a run of another kind"):
             begin(settings)

@@ -28,7 +28,7 @@ from edgetransfer.sparsify import Sparsification, sparsify
 from edgetransfer.stream import OnlineLearner, export, forget, rewind, rollback, run_stream
 from tests.graphs_made import tiny
 from tests.photos import backbone, linear_training, photos
-from tests.stream.stream_pictures import fake_eyes, label_of, picture, settings_for
+from tests.stream.stream_pictures import fake_feature_source, label_of, picture, settings_for
 
 __all__ = ["backbone", "linear_training", "photos"]
 
@@ -56,7 +56,9 @@ class Pictures:
 
 
 def stream(run: Path, begun: Callable[[], None] | None = None) -> None:
-    run_stream(settings_for("", run), source=Pictures(begun=begun), eyes=fake_eyes())
+    run_stream(
+        settings_for("", run), source=Pictures(begun=begun), feature_source=fake_feature_source()
+    )
 
 
 @pytest.fixture
@@ -274,7 +276,7 @@ def test_many_who_come_and_go_are_never_in_at_once(tmp_path: Path) -> None:
 
 def test_a_stream_that_is_open_is_named(tmp_path: Path) -> None:
     with (
-        OnlineLearner(settings_for("", tmp_path / "run"), eyes=fake_eyes()),
+        OnlineLearner(settings_for("", tmp_path / "run"), feature_source=fake_feature_source()),
         pytest.raises(RunFolderError, match=r"`edgetransfer stream` \(process"),
     ):
         rollback(tmp_path / "run", "0")

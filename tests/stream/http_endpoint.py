@@ -12,7 +12,7 @@ from typing import Any
 
 from edgetransfer.stream import run_stream
 from edgetransfer.stream.snapshot import Snapshot
-from tests.stream.stream_pictures import fake_eyes, label_of, picture, settings_for
+from tests.stream.stream_pictures import fake_feature_source, label_of, picture, settings_for
 from tests.waiting import until
 
 LONGEST = 20_000
@@ -32,7 +32,10 @@ class Endpoint:
 
         def run() -> None:
             self.report = run_stream(
-                chosen, eyes=fake_eyes(), stop=self.stop, watch=self.snapshots.append
+                chosen,
+                feature_source=fake_feature_source(),
+                stop=self.stop,
+                watch=self.snapshots.append,
             )
 
         self.thread = threading.Thread(target=run)

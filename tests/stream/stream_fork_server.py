@@ -31,7 +31,7 @@ from edgetransfer.stream.http import HttpSource  # noqa: F401
 from edgetransfer.stream.keeping import in_hand
 from tests.stream.stream_faults import kill_before
 from tests.stream.stream_phases import Moments
-from tests.stream.stream_pictures import fake_eyes, label_of, picture, settings_for
+from tests.stream.stream_pictures import fake_feature_source, label_of, picture, settings_for
 
 
 def call(order: dict[str, object]) -> int:
@@ -59,7 +59,7 @@ def carry_out(what: str, run: Path, order: dict[str, object]) -> None:
         forget(run, ids=frozenset(order["ids"]), classes=frozenset(order["classes"]))  # type: ignore[call-overload]
     else:
         settings = settings_for("", run, **dict(order["settings"]))  # type: ignore[call-overload]
-        learner = OnlineLearner(settings, eyes=fake_eyes())
+        learner = OnlineLearner(settings, feature_source=fake_feature_source())
         for i in range(*order["pictures"]):  # type: ignore[misc]
             learner.learn(picture(i), label_of(i), id=f"n{i}")
             acknowledged(Path(str(order["acks"])), f"n{i}")
@@ -105,7 +105,7 @@ def child(order: dict[str, object]) -> int:
     settings = settings_for(str(order.pop("source")), Path(str(order.pop("out"))), **order)
     run_stream(
         settings,
-        eyes=fake_eyes(),
+        feature_source=fake_feature_source(),
         stop=stop,
         acknowledge=lambda outcome: os.write(acks, json.dumps(outcome).encode() + b"\n") and None,
     )

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from edgetransfer.engines import FakeEngine
-from edgetransfer.stream import Eyes, KeepingSettings, LearningSettings, StreamSettings
+from edgetransfer.stream import FeatureSource, KeepingSettings, LearningSettings, StreamSettings
 from edgetransfer.stream.keeping.checkpoints import CheckpointFolder
 from edgetransfer.types import Preprocessing
 
@@ -33,9 +33,9 @@ def label_of(index: int) -> str:
     return CLASSES[index % len(CLASSES)]
 
 
-def fake_eyes(batch: int = 4) -> Eyes:
+def fake_feature_source(batch: int = 4) -> FeatureSource:
     engine = FakeEngine(batch_size=batch, size=SIDE)
-    return Eyes.of_engine(engine, Preprocessing(size=SIDE, resize=SIDE))
+    return FeatureSource.of_engine(engine, Preprocessing(size=SIDE, resize=SIDE))
 
 
 def settings_for(source: str, out: Path, **others: Any) -> StreamSettings:

@@ -16,7 +16,7 @@ from edgetransfer.errors import EdgeTransferError, OwnedError, UsageError
 from edgetransfer.runs.asking import FOLDER
 from edgetransfer.stream import OnlineLearner, check, forget, relabel, run_stream
 from edgetransfer.stream.asked import AskedChanges
-from tests.stream.stream_pictures import fake_eyes, label_of, picture, settings_for
+from tests.stream.stream_pictures import fake_feature_source, label_of, picture, settings_for
 from tests.stream.test_corrections import coded
 from tests.stream.test_statistics_learner import by_name
 
@@ -53,7 +53,9 @@ class Running:
         source = Pictures(numbers, last=self._last)
         settings = settings_for("jsonl:-", run, learning={"learner": learner})
         self._thread = Thread(
-            target=run_stream, args=(settings,), kwargs={"source": source, "eyes": fake_eyes()}
+            target=run_stream,
+            args=(settings,),
+            kwargs={"source": source, "feature_source": fake_feature_source()},
         )
         self._thread.start()
         assert source.taken.wait(60)
@@ -64,13 +66,15 @@ class Running:
 
 
 def learned(run: Path) -> dict[str, Any]:
-    with OnlineLearner(settings_for("jsonl:-", run, learning=LEARNING), eyes=fake_eyes()) as there:
+    with OnlineLearner(
+        settings_for("jsonl:-", run, learning=LEARNING), feature_source=fake_feature_source()
+    ) as there:
         return by_name(there.durable.learner)  # type: ignore[arg-type]
 
 
 def streamed(run: Path, numbers: list[int]) -> dict[str, Any]:
     settings = settings_for("jsonl:-", run, learning=LEARNING)
-    run_stream(settings, source=Pictures(numbers), eyes=fake_eyes())
+    run_stream(settings, source=Pictures(numbers), feature_source=fake_feature_source())
     return learned(run)
 
 
@@ -124,7 +128,9 @@ def test_what_was_asked_of_a_killed_stream_is_done_by_its_next_start(tmp_path: P
 def test_who_cannot_be_asked_is_named(tmp_path: Path) -> None:
     """A notebook's learner does nothing by itself; one by replay cannot forget while it runs."""
     run = tmp_path / "run"
-    with OnlineLearner(settings_for("jsonl:-", run, learning=LEARNING), eyes=fake_eyes()) as there:
+    with OnlineLearner(
+        settings_for("jsonl:-", run, learning=LEARNING), feature_source=fake_feature_source()
+    ) as there:
         there.learn(picture(0), "a", id="n0")
         with pytest.raises(OwnedError, match="is running here"):
             forget(run, ids=frozenset(["n0"]), classes=frozenset())
@@ -151,7 +157,8 @@ def test_what_no_version_asks_changes_nothing(tmp_path: Path, request_: dict[str
     from edgetransfer.stream.asked import do_asked
 
     with OnlineLearner(
-        settings_for("jsonl:-", tmp_path / "run", learning=LEARNING), eyes=fake_eyes()
+        settings_for("jsonl:-", tmp_path / "run", learning=LEARNING),
+        feature_source=fake_feature_source(),
     ) as there:
         for i in range(4):
             there.learn(picture(i), label_of(i), id=f"n{i}")
@@ -172,7 +179,7 @@ def test_a_full_disk_is_an_answer_and_ends_nothing(
         raise full
 
     settings = settings_for("jsonl:-", tmp_path / "run", learning=LEARNING)
-    with OnlineLearner(settings, eyes=fake_eyes()) as there:
+    with OnlineLearner(settings, feature_source=fake_feature_source()) as there:
         folder = tmp_path / "run" / FOLDER
         folder.mkdir()
         (folder / "0.json").write_text("{}")
@@ -205,7 +212,7 @@ def test_a_class_is_forgotten_by_a_line(tmp_path: Path) -> None:
     source.write_text("".join(json.dumps(line) + "\n" for line in lines))
     answers: list[Any] = []
     settings = settings_for(f"jsonl:{source}", tmp_path / "run", learning=LEARNING)
-    run_stream(settings, eyes=fake_eyes(), acknowledge=answers.append)
+    run_stream(settings, feature_source=fake_feature_source(), acknowledge=answers.append)
     # What is refused is answered at once, what is done once it is on disk.
     assert [a["removed"] for a in answers if a["id"] == "red"] == [6, 0]
     assert sum(a["status"] == "rejected" for a in answers) == 6

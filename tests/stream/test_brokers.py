@@ -16,10 +16,7 @@ from typing import Any
 
 import pytest
 
-from edgetransfer.data.streams.brokers import BrokerAddress
-from edgetransfer.data.streams.brokers.acknowledging import InHand
-from edgetransfer.data.streams.brokers.messages import arrival_of
-from edgetransfer.errors import DataError, UsageError
+from edgetransfer.errors import DataError
 from edgetransfer.stream import run_stream
 from tests.stream.brokers_made import (
     free_port,
@@ -32,7 +29,7 @@ from tests.stream.brokers_made import (
 from tests.stream.stream_children import Children
 from tests.stream.stream_pictures import (
     PICTURES,
-    fake_eyes,
+    fake_feature_source,
     label_of,
     learned_state,
     picture,
@@ -148,7 +145,7 @@ def reference(tmp_path: Path, n: int) -> dict[str, Any]:
     lines = tmp_path / "lines.jsonl"
     lines.write_text("".join(as_json(i) + "\n" for i in range(n)))
     chosen = settings_for(f"jsonl:{lines}", tmp_path / "reference", learning=STATISTICS)
-    run_stream(chosen, eyes=fake_eyes())
+    run_stream(chosen, feature_source=fake_feature_source())
     return learned_state(tmp_path / "reference")
 
 
@@ -163,7 +160,9 @@ def test_what_is_there_is_learned_once(
     answers: list[Any] = []
     for n in (30, 50):
         chosen = settings_for(sender.source, tmp_path / "run", once=True, learning=STATISTICS)
-        report = run_stream(chosen, eyes=fake_eyes(), acknowledge=answers.append)
+        report = run_stream(
+            chosen, feature_source=fake_feature_source(), acknowledge=answers.append
+        )
         assert report["accepted"] == n
         assert sender.waiting() in (0, None)
         sender.send(range(30, 50), plain=plain)
@@ -242,7 +241,11 @@ def test_a_broker_that_goes_away_and_comes_back(
     reports: list[Any] = []
     stream = threading.Thread(
         target=lambda: reports.append(
-            run_stream(chosen, eyes=fake_eyes(), acknowledge=lambda _outcome: seen.release())
+            run_stream(
+                chosen,
+                feature_source=fake_feature_source(),
+                acknowledge=lambda _outcome: seen.release(),
+            )
         )
     )
     stream.start()
@@ -268,78 +271,5 @@ def test_nobody_there(kind: str, tmp_path: Path) -> None:
     pytest.importorskip({"mqtt": "paho.mqtt", "kafka": "confluent_kafka"}.get(kind, kind))
     source = f"{kind}://user:secret@127.0.0.1:{free_port()}/photos"
     with pytest.raises(DataError, match=f"{kind}://127.0.0.1:.*check the address") as refused:
-        run_stream(settings_for(source, tmp_path / "run"), eyes=fake_eyes())
+        run_stream(settings_for(source, tmp_path / "run"), feature_source=fake_feature_source())
     assert "secret" not in str(refused.value)
-
-
-# Without a broker
-
-
-def test_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PW", "p@ss/word")
-    found = BrokerAddress.read("mqtts://cam:${PW}@host/garden/+/photo/#?client=a")
-    assert found.password == "p@ss/word"
-    assert "p@ss" not in repr(found) + str(found)
-    assert (found.host, found.port, found.topic) == ("host", 8883, "garden/+/photo/#")
-    assert found.secure
-    assert not BrokerAddress.read("redis://h/s").secure
-    assert BrokerAddress.read("rediss://h/s").secure
-    assert BrokerAddress.read("kafka://h:1/t?group=g").options == {"group": "g"}
-
-
-@pytest.mark.parametrize(
-    "text", ["redis:photos", "redis://", "redis://host", "kafka://h:x/t", "mqtt:///t", "redis://h/"]
-)
-def test_no_address(text: str) -> None:
-    with pytest.raises(UsageError, match="redis://HOST/STREAM"):
-        BrokerAddress.read(text)
-
-
-def test_a_password_that_is_not_set() -> None:
-    with pytest.raises(UsageError, match=r"\$\{NO_SUCH_PASSWORD\}, which is not set"):
-        BrokerAddress.read("redis://u:${NO_SUCH_PASSWORD}@h/s")
-
-
-@pytest.mark.parametrize(
-    ("payload", "problem"),
-    [
-        (b"{", "neither a photo nor JSON that can be read: not valid JSON"),
-        (b"[1]", "not a JSON object"),
-        (b'{"path": "/etc/passwd", "label": "a"}', "a path is not allowed here"),
-        (b'{"base64": "%"}', "not valid base64"),
-        (b'{"label": "a"}', "needs base64; or id and label"),
-        (b"\x89PNG" * 100, "longer than 64 bytes"),
-    ],
-)
-def test_messages_that_are_no_samples(payload: bytes, problem: str) -> None:
-    found = arrival_of(payload, "photos/7", print, longest=64)
-    assert found.id == "photos/7"
-    assert problem in str(found.problem)
-
-
-def test_messages_that_are() -> None:
-    photo = arrival_of(b"\xff\xd8", "t/0/7", print, longest=64, label="fox")
-    assert (photo.id, photo.source, photo.label, photo.problem) == (
-        "t/0/7",
-        b"\xff\xd8",
-        "fox",
-        None,
-    )
-    late = arrival_of(b'{"id": "a", "label": "fox"}', "t/0/8", print, longest=64)
-    assert (late.id, late.source, late.label) == ("a", None, "fox")
-
-
-def test_what_is_told_is_what_the_journal_has() -> None:
-    told: list[Any] = []
-    hand: InHand[int] = InHand(told.append)
-    replies = {i: hand.take(i) for i in (5, 6, 7, 8)}
-    replies[6]({"id": "6"})
-    replies[5]({"id": "5"})
-    replies[8]({"id": "8"})
-    assert told == [{"id": "6"}, {"id": "5"}, {"id": "8"}]
-    assert hand.kept(in_order=True) == [5, 6]  # an offset says that all before it are there
-    assert hand.kept() == [8]
-    assert 7 in hand
-    assert 8 not in hand
-    hand.finish(lambda: replies[7]({"id": "7"}) if 7 in hand and len(told) < 4 else hand.kept())
-    assert 7 not in hand

@@ -18,7 +18,7 @@ from edgetransfer.stream.checking import Check
 from edgetransfer.stream.keeping.journal import segments, whole_records
 from edgetransfer.stream.keeping.mark import NAME as MARK
 from edgetransfer.stream.keeping.mark import encode_mark, read_mark
-from tests.stream.stream_pictures import fake_eyes, label_of, picture, settings_for
+from tests.stream.stream_pictures import fake_feature_source, label_of, picture, settings_for
 from tests.test_sealing import flipped
 
 
@@ -30,7 +30,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "", path, keeping={"checkpoint_seconds": 1e9}, learning={"batch_size": 2}
     )
     for first, last in ((0, 8), (8, 16)):
-        stream = OnlineLearner(settings, eyes=fake_eyes())
+        stream = OnlineLearner(settings, feature_source=fake_feature_source())
         for i in range(first, last):
             stream.learn(picture(i), label_of(i), id=f"n{i}")
         if last < 16:

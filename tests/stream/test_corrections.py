@@ -17,7 +17,13 @@ from edgetransfer.stream import (
     rollback,
     run_stream,
 )
-from tests.stream.stream_pictures import fake_eyes, final_state, label_of, picture, settings_for
+from tests.stream.stream_pictures import (
+    fake_feature_source,
+    final_state,
+    label_of,
+    picture,
+    settings_for,
+)
 from tests.stream.test_statistics_learner import blob, by_name, learned, opened
 
 
@@ -168,7 +174,7 @@ def test_corrections_come_with_the_stream(tmp_path: Path) -> None:
         answers: list[dict[str, Any]] = []
         run = tmp_path / learner
         settings = settings_for(f"jsonl:{source}", run, learning={"learner": learner})
-        run_stream(settings, eyes=fake_eyes(), acknowledge=answers.append)  # type: ignore[arg-type]
+        run_stream(settings, feature_source=fake_feature_source(), acknowledge=answers.append)  # type: ignore[arg-type]
         said = {(a["id"], a["status"]) for a in answers}
         done = {("n3", "relabelled"), ("n4", "forgotten"), ("n30", "forgotten")}
         assert done <= said if learner == "statistics" else not done & said

@@ -19,7 +19,13 @@ from edgetransfer.stream.keeping.checkpoints import CheckpointFolder
 from edgetransfer.stream.keeping.journal import segments
 from edgetransfer.stream.keeping.mark import read_mark
 from edgetransfer.stream.keeping.metrics_log import parsed_line
-from tests.stream.stream_pictures import fake_eyes, final_state, label_of, picture, settings_for
+from tests.stream.stream_pictures import (
+    fake_feature_source,
+    final_state,
+    label_of,
+    picture,
+    settings_for,
+)
 from tests.test_sealing import flipped
 
 LEARNING = {"batch_size": 2, "reservoir_bytes": 1000, "refit_every": 4, "pool_bytes": 400}
@@ -29,7 +35,7 @@ READ_BY_NOBODY = ("lock", "curve.svg", "report.html", "skipped.jsonl")
 
 def learner(run: Path) -> OnlineLearner:
     settings = settings_for("", run, keeping=RARE, learning=LEARNING)
-    return OnlineLearner(settings, eyes=fake_eyes())
+    return OnlineLearner(settings, feature_source=fake_feature_source())
 
 
 def opened(run: Path) -> dict[str, Any]:
@@ -221,7 +227,7 @@ def test_a_run_of_an_earlier_version_goes_on(tmp_path: Path) -> None:
     golden = Path(make_run.__file__).parent
     shutil.copytree(golden / "run-1", tmp_path / "run")
     settings = settings_for("", tmp_path / "run", learning=make_run.LEARNING)
-    with OnlineLearner(settings, eyes=fake_eyes()) as stream:
+    with OnlineLearner(settings, feature_source=fake_feature_source()) as stream:
         counts = stream.durable.learner.counts
         assert (counts.accepted, counts.labelled) == (50, 45)
         assert stream.learn(picture(0), label_of(0), id="n0").status == "duplicate"
@@ -260,7 +266,7 @@ def test_a_start_that_fails_changes_nothing(run: Path, tmp_path: Path, why: str)
     before = contents(copy)
     for _ in range(2):
         with pytest.raises(EdgeTransferError, match=str(copy)):
-            OnlineLearner(settings, eyes=fake_eyes())
+            OnlineLearner(settings, feature_source=fake_feature_source())
         assert contents(copy) == before
 
 

@@ -19,7 +19,7 @@ import pytest
 from edgetransfer.engines import FakeEngine
 from edgetransfer.errors import HeadError
 from edgetransfer.heads import LinearHead
-from edgetransfer.stream import Eyes, OnlineLearner, checking
+from edgetransfer.stream import FeatureSource, OnlineLearner, checking
 from edgetransfer.stream import learner as online_learner
 from edgetransfer.stream.keeping import in_hand
 from edgetransfer.stream.keeping.checkpoints import read_checkpoint
@@ -44,9 +44,9 @@ PARTS = (
 
 def learner(run: Path, name: str) -> OnlineLearner:
     engine = FakeEngine(batch_size=2, size=SIDE, cells=1)
-    eyes = Eyes.of_engine(engine, Preprocessing(size=SIDE, resize=SIDE))
+    feature_source = FeatureSource.of_engine(engine, Preprocessing(size=SIDE, resize=SIDE))
     settings = settings_for("", run, keeping=KEEPING, learning=LEARNING[name])
-    return OnlineLearner(settings, eyes=eyes)
+    return OnlineLearner(settings, feature_source=feature_source)
 
 
 class Small:

@@ -24,7 +24,7 @@ from edgetransfer.stream.keeping.durable import DurableLearner
 from edgetransfer.stream.learning.records import Record
 from edgetransfer.stream.snapshot import Snapshot, Throughput
 from tests.stream.http_endpoint import LONGEST, Endpoint, sample
-from tests.stream.stream_pictures import fake_eyes, label_of, picture, settings_for
+from tests.stream.stream_pictures import fake_feature_source, label_of, picture, settings_for
 from tests.waiting import until
 
 
@@ -201,7 +201,9 @@ def test_the_description_names_every_path_and_a_schema_for_every_reference() -> 
 
 def test_a_token_is_needed_where_others_reach_it(tmp_path: Path) -> None:
     with (
-        OnlineLearner(settings_for("", tmp_path / "run"), eyes=fake_eyes()) as learner,
+        OnlineLearner(
+            settings_for("", tmp_path / "run"), feature_source=fake_feature_source()
+        ) as learner,
         pytest.raises(UsageError, match="--token"),
     ):
         HttpSource(
@@ -229,7 +231,9 @@ def test_a_token_is_asked_for(tmp_path: Path) -> None:
 
 def test_back_pressure(tmp_path: Path) -> None:
     """A queue of one that nobody empties: the second client is told to come again."""
-    with OnlineLearner(settings_for("", tmp_path / "run"), eyes=fake_eyes()) as learner:
+    with OnlineLearner(
+        settings_for("", tmp_path / "run"), feature_source=fake_feature_source()
+    ) as learner:
         source = HttpSource(
             host="127.0.0.1",
             port=0,

@@ -185,7 +185,7 @@ def test_a_stream_goes_on_without_what_kills_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from edgetransfer.stream import run_stream
-    from tests.stream.stream_pictures import fake_eyes, label_of, settings_for
+    from tests.stream.stream_pictures import fake_feature_source, label_of, settings_for
 
     folder = tmp_path / "in"
     for i in range(12):
@@ -194,12 +194,12 @@ def test_a_stream_goes_on_without_what_kills_it(
     settings = settings_for(f"folder:{folder}", tmp_path / "run", once=True)
     run_stream(
         settings_for(f"folder:{tmp_path / 'in'}", tmp_path / "run", once=True, limit=1),
-        eyes=fake_eyes(),
+        feature_source=fake_feature_source(),
     )
     guilty = "red/8.png"
     killed_with(tmp_path / "run", guilty)
     monkeypatch.setattr(in_hand, "survives_alone", lambda data: data != picture(8))
-    report = run_stream(settings, eyes=fake_eyes())
+    report = run_stream(settings, feature_source=fake_feature_source())
     assert report["accepted"] == 11
     assert report["refused"] == 1
     assert guilty in (tmp_path / "run" / "skipped.jsonl").read_text()

@@ -16,7 +16,7 @@ from edgetransfer.data.streams import Arrival
 from edgetransfer.data.streams.brokers import BrokerAddress, MqttSource, mqtt_topic
 from edgetransfer.errors import DataError
 from edgetransfer.stream import run_stream
-from tests.stream.stream_pictures import fake_eyes, settings_for
+from tests.stream.stream_pictures import fake_feature_source, settings_for
 from tests.stream.test_brokers import Sender, as_json
 
 CONNECT, PUBACK, SUBSCRIBE = 0x10, 0x40, 0x82
@@ -90,7 +90,9 @@ def old_broker(request: pytest.FixtureRequest) -> Iterator[OldBroker]:
 
 def test_brokers_that_know_the_old_version_alone(old_broker: OldBroker, tmp_path: Path) -> None:
     source = f"mqtt://127.0.0.1:{old_broker.port}/cams"
-    report = run_stream(settings_for(source, tmp_path / "run", limit=1), eyes=fake_eyes())
+    report = run_stream(
+        settings_for(source, tmp_path / "run", limit=1), feature_source=fake_feature_source()
+    )
     assert report["accepted"] == 1
     assert old_broker.acknowledged.wait(30)
     assert old_broker.versions == [5, 4]
@@ -104,7 +106,7 @@ def test_a_broker_that_refuses_for_another_reason(
     broker = OldBroker(b"\x20\x03\0\x86\0")
     source = f"mqtt://me:wrong@127.0.0.1:{broker.port}/cams"
     with pytest.raises(DataError, match="refused: Bad user name or password; check user") as said:
-        run_stream(settings_for(source, tmp_path / "run"), eyes=fake_eyes())
+        run_stream(settings_for(source, tmp_path / "run"), feature_source=fake_feature_source())
     assert "wrong" not in str(said.value)
     broker.close()
 

@@ -14,7 +14,7 @@ from edgetransfer.errors import EdgeTransferError, TakenError
 from edgetransfer.stream import prediction_tables, run_stream
 from edgetransfer.stream.keeping import predictions
 from edgetransfer.stream.prediction_tables import PredictionTables
-from tests.stream.stream_pictures import fake_eyes, label_of, picture, settings_for
+from tests.stream.stream_pictures import fake_feature_source, label_of, picture, settings_for
 from tests.stream.test_webhook import until, write
 
 pq = pytest.importorskip("pyarrow.parquet")
@@ -70,7 +70,9 @@ def test_of_a_stream(tmp_path: Path) -> None:
         photo.write_bytes(picture(i))
     source = f"folder:{tmp_path / 'photos'}"
     given: dict[str, Any] = {"once": True, "predictions": tmp_path / "tables"}
-    report = run_stream(settings_for(source, tmp_path / "run", **given), eyes=fake_eyes())
+    report = run_stream(
+        settings_for(source, tmp_path / "run", **given), feature_source=fake_feature_source()
+    )
     found = rows(tmp_path / "tables")
     assert sorted(row["id"] for row in found) == sorted(f"{i}.png" for i in range(12, 24))
     assert report["prediction_tables"]["written"] == 12

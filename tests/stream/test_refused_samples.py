@@ -21,7 +21,7 @@ from edgetransfer.stream.refusals import Refusals
 from tests.data.test_tar_members import GIB, header
 from tests.images.test_bombs import BOMBS
 from tests.stream.stream_children import Children
-from tests.stream.stream_pictures import fake_eyes, label_of, picture, settings_for
+from tests.stream.stream_pictures import fake_feature_source, label_of, picture, settings_for
 
 GOOD = 12
 TAKEN = ("text in a png",)  # decoded within the limits
@@ -76,7 +76,9 @@ def test_a_stream_goes_on_beside_bombs_and_names_each_once(
     source = source_of(kind, mixed, tmp_path)
     run = tmp_path / "run"
     for start in range(3):
-        report = run_stream(settings_for(source, run, once=kind == "folder"), eyes=fake_eyes())
+        report = run_stream(
+            settings_for(source, run, once=kind == "folder"), feature_source=fake_feature_source()
+        )
         assert report["accepted"] == GOOD
         assert report["refused"] == len(bombs), "it may have been mended meanwhile"
         assert refused(run) == Counter(dict.fromkeys(bombs, 1)), f"start {start}"
@@ -93,7 +95,8 @@ def test_a_shard_that_is_a_bomb_is_named_beside_others(tmp_path: Path) -> None:
     (tmp_path / "3.tar").write_bytes(b"\x28\xb5\x2f\xfd" + bytes(2**16))
     for _ in range(2):
         report = run_stream(
-            settings_for(f"tar:{tmp_path / '*.tar'}", tmp_path / "run"), eyes=fake_eyes()
+            settings_for(f"tar:{tmp_path / '*.tar'}", tmp_path / "run"),
+            feature_source=fake_feature_source(),
         )
         assert report["accepted"] == GOOD
         assert {"1", "3"} <= set(refused(tmp_path / "run"))

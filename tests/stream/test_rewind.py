@@ -18,7 +18,13 @@ from edgetransfer.heads import LinearHead
 from edgetransfer.stream import OnlineLearner, export, forget, rollback, run_stream, saved_states
 from edgetransfer.stream.keeping.checkpoints import CheckpointFolder
 from edgetransfer.stream.rewind import _end
-from tests.stream.stream_pictures import fake_eyes, final_state, label_of, picture, settings_for
+from tests.stream.stream_pictures import (
+    fake_feature_source,
+    final_state,
+    label_of,
+    picture,
+    settings_for,
+)
 
 EVERY = {"checkpoint_seconds": 0.0, "checkpoints": 100}
 
@@ -36,7 +42,11 @@ class Listed:
 
 
 def learn(run: Path, first: int, last: int) -> None:
-    run_stream(settings_for("", run, keeping=EVERY), source=Listed(first, last), eyes=fake_eyes())
+    run_stream(
+        settings_for("", run, keeping=EVERY),
+        source=Listed(first, last),
+        feature_source=fake_feature_source(),
+    )
 
 
 def test_back_to_a_number(tmp_path: Path) -> None:
@@ -70,14 +80,18 @@ def test_forgotten_samples_leave_no_trace_of_their_features(tmp_path: Path) -> N
     assert result["classes"] == 3
     assert len(CheckpointFolder(tmp_path / "run" / "checkpoints").names()) == 1
     assert list((tmp_path / "run" / "journal").glob("*.log")) == []
-    with OnlineLearner(settings_for("", tmp_path / "run"), eyes=fake_eyes()) as learner:
+    with OnlineLearner(
+        settings_for("", tmp_path / "run"), feature_source=fake_feature_source()
+    ) as learner:
         assert next(iter(learner.predict(picture(100)))) == "red"
         assert learner.learn(picture(1), "green", id="n1").status == "duplicate"
         assert learner.learn(picture(3), "dark", id="new").status == "accepted"
 
 
 def test_a_class_is_forgotten_however_its_name_is_typed(tmp_path: Path) -> None:
-    with OnlineLearner(settings_for("", tmp_path / "run"), eyes=fake_eyes()) as learner:
+    with OnlineLearner(
+        settings_for("", tmp_path / "run"), feature_source=fake_feature_source()
+    ) as learner:
         for i in range(12):
             label = unicodedata.normalize("NFD", "caf\u00e9") if i % 2 else "tea"
             assert learner.learn(picture(i), label, id=f"n{i}").status == "accepted"
@@ -96,7 +110,7 @@ def test_a_class_that_was_never_learned(tmp_path: Path) -> None:
 
 def test_export_while_the_stream_runs(tmp_path: Path) -> None:
     run = tmp_path / "run"
-    with OnlineLearner(settings_for("", run), eyes=fake_eyes()) as learner:
+    with OnlineLearner(settings_for("", run), feature_source=fake_feature_source()) as learner:
         for i in range(64):
             learner.learn(picture(i), label_of(i), id=f"n{i}")
         learner.durable.save()
@@ -127,7 +141,9 @@ def test_other_folders_are_refused(tmp_path: Path) -> None:
 def learned(run: Path, groups: list[tuple[int, int]]) -> None:
     """A run with a checkpoint at its begin and after each group."""
     for first, last in groups:
-        with OnlineLearner(settings_for("", run, keeping=RARE), eyes=fake_eyes()) as learner:
+        with OnlineLearner(
+            settings_for("", run, keeping=RARE), feature_source=fake_feature_source()
+        ) as learner:
             for i in range(first, last):
                 learner.learn(picture(i), label_of(i), id=f"n{i}")
 
@@ -217,7 +233,7 @@ def test_forgetting_may_be_repeated(tmp_path: Path) -> None:
 def test_export_before_the_first_checkpoint(tmp_path: Path) -> None:
     """What is exported is the run as it stands, not as it was a minute ago."""
     with OnlineLearner(
-        settings_for("", tmp_path / "run", keeping=RARE), eyes=fake_eyes()
+        settings_for("", tmp_path / "run", keeping=RARE), feature_source=fake_feature_source()
     ) as stream:
         for i in range(40):
             stream.learn(picture(i), label_of(i), id=f"n{i}")

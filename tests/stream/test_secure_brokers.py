@@ -20,7 +20,7 @@ from edgetransfer.stream import run_stream
 from tests.certificates import make_authority, server_context
 from tests.stream.brokers_made import kafka_server, mosquitto, redis_server
 from tests.stream.secure_line import SecureLine
-from tests.stream.stream_pictures import fake_eyes, label_of, picture, settings_for
+from tests.stream.stream_pictures import fake_feature_source, label_of, picture, settings_for
 from tests.stream.test_brokers import Sender, as_json
 
 SECRET = "s3cret"
@@ -168,7 +168,7 @@ def test_what_kafka_s_client_is_given_and_nobody_else_sees(
     run = tmp_path / "run"
     answers: list[Any] = []
     settings = settings_for(source, run, once=True)
-    report = run_stream(settings, eyes=fake_eyes(), acknowledge=answers.append)
+    report = run_stream(settings, feature_source=fake_feature_source(), acknowledge=answers.append)
     assert report["accepted"] == 12
     assert HANDED.items() <= consumer.given.items()
     assert consumer.given["bootstrap.servers"] == "host:9094"
@@ -179,7 +179,7 @@ def test_what_kafka_s_client_is_given_and_nobody_else_sees(
     said = (caplog.text, shown.out, shown.err, str(report), repr(settings), str(answers))
     assert not [text for text in said if SECRET in text]
     again = settings_for(source.replace("-1@", "-3@"), run, once=True)  # a new password
-    assert run_stream(again, eyes=fake_eyes())["accepted"] == 12
+    assert run_stream(again, feature_source=fake_feature_source())["accepted"] == 12
 
 
 @pytest.mark.parametrize(
@@ -223,7 +223,7 @@ def test_a_setting_that_kafka_s_client_does_not_have(consumer: type[_Consumer]) 
 )
 def test_an_address_that_is_none_is_named_without_its_password(source: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"host|cams") as refused:
-        run_stream(settings_for(source, tmp_path / "run"), eyes=fake_eyes())
+        run_stream(settings_for(source, tmp_path / "run"), feature_source=fake_feature_source())
     assert SECRET not in str(refused.value)
 
 
@@ -297,7 +297,9 @@ def test_over_tls_with_a_password(
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", ResourceWarning)  # paho leaves its socket
                 with pytest.raises(EdgeTransferError, match=f"(?is){said}") as error:
-                    run_stream(settings_for(source, tmp_path / "no"), eyes=fake_eyes())
+                    run_stream(
+                        settings_for(source, tmp_path / "no"), feature_source=fake_feature_source()
+                    )
                 assert SECRET not in str(error.value)
                 del error
                 gc.collect()
@@ -310,7 +312,7 @@ def test_over_tls_with_a_password(
             sender.kind = kind
             sender.subscribe(settings)
             _publish(tmp_path)
-        report = run_stream(settings, eyes=fake_eyes())
+        report = run_stream(settings, feature_source=fake_feature_source())
     assert report["accepted"] == 12
     assert kept_in(run) == []
     assert SECRET not in caplog.text

@@ -19,7 +19,13 @@ from edgetransfer.sealing import sealed
 from edgetransfer.stream import OnlineLearner, check, export, forget, rollback
 from edgetransfer.stream.keeping.checkpoints import Checkpoint, CheckpointFolder, read_checkpoint
 from edgetransfer.stream.learning.learner_state import LearnerState
-from tests.stream.stream_pictures import fake_eyes, final_state, label_of, picture, settings_for
+from tests.stream.stream_pictures import (
+    fake_feature_source,
+    final_state,
+    label_of,
+    picture,
+    settings_for,
+)
 
 RARE = {"checkpoint_seconds": 1e9}
 LEARNING = {"refit_every": 16, "batch_size": 8, "reservoir_bytes": 1500}
@@ -27,7 +33,7 @@ LEARNING = {"refit_every": 16, "batch_size": 8, "reservoir_bytes": 1500}
 
 def start(run: Path) -> None:
     settings = settings_for("", run, keeping=RARE, learning=LEARNING)
-    with OnlineLearner(settings, eyes=fake_eyes()) as learner:
+    with OnlineLearner(settings, feature_source=fake_feature_source()) as learner:
         learner.learn(picture(900), "red", id="more")
 
 
@@ -36,7 +42,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run in the midst of a refit, with samples that wait and some without a label."""
     path = tmp_path_factory.mktemp("stranger") / "run"
     settings = settings_for("", path, keeping=RARE, learning=LEARNING)
-    learner = OnlineLearner(settings, eyes=fake_eyes())
+    learner = OnlineLearner(settings, feature_source=fake_feature_source())
     for i in range(27):
         learner.learn(picture(i), None if i % 9 == 3 else label_of(i), id=f"n{i}")
     learner.durable.save()
@@ -212,14 +218,14 @@ def test_values_of_any_kind(run: Path, checkpoint: Checkpoint, tmp_path: Path, s
 
 def start_statistics(run: Path) -> None:
     settings = settings_for("", run, keeping=RARE, learning={"learner": "statistics"})
-    with OnlineLearner(settings, eyes=fake_eyes()) as learner:
+    with OnlineLearner(settings, feature_source=fake_feature_source()) as learner:
         learner.learn(picture(900), "red", id="more")
 
 
 def test_statistics_of_any_kind(tmp_path: Path, step: int) -> None:
     run = tmp_path / "run"
     settings = settings_for("", run, keeping=RARE, learning={"learner": "statistics"})
-    learner = OnlineLearner(settings, eyes=fake_eyes())
+    learner = OnlineLearner(settings, feature_source=fake_feature_source())
     for i in range(27):
         learner.learn(picture(i), None if i % 9 == 3 else label_of(i), id=f"n{i}")
     learner.durable.relabel(["n1"], "blue")

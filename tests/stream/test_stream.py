@@ -21,7 +21,13 @@ from edgetransfer.data.streams import Arrival
 from edgetransfer.errors import EdgeTransferError, UsageError
 from edgetransfer.stream import OnlineLearner, Snapshot, forget, pausing, run_stream
 from edgetransfer.stream.learner import gather
-from tests.stream.stream_pictures import fake_eyes, final_state, label_of, picture, settings_for
+from tests.stream.stream_pictures import (
+    fake_feature_source,
+    final_state,
+    label_of,
+    picture,
+    settings_for,
+)
 
 
 def as_lines(path: Path, n: int, extra: tuple[dict[str, Any], ...] = ()) -> str:
@@ -40,7 +46,7 @@ def test_it_learns_colours(tmp_path: Path) -> None:
         path.write_bytes(picture(i))
     source = as_lines(tmp_path / "lines", 200)
     chosen = settings_for(source, tmp_path / "run", test_data=tmp_path / "test")
-    report = run_stream(chosen, eyes=fake_eyes())
+    report = run_stream(chosen, feature_source=fake_feature_source())
     assert report["accepted"] == report["learned"] == 200
     assert report["classes"] == 4
     assert report["final"]["mean_per_class"] > 0.95
@@ -54,7 +60,7 @@ def test_the_engine_batch_changes_nothing(tmp_path: Path, batch: int) -> None:
         chosen = settings_for(
             source, tmp_path / run, engine_batch=engine_batch, learning={"views": 2}
         )
-        run_stream(chosen, eyes=fake_eyes(engine_batch))
+        run_stream(chosen, feature_source=fake_feature_source(engine_batch))
     assert final_state(tmp_path / "a") == final_state(tmp_path / "b")
 
 
@@ -62,7 +68,7 @@ def test_views_depend_on_the_id_and_the_seed_alone(tmp_path: Path) -> None:
     rows = {}
     for name, seed in (("a", 0), ("b", 0), ("c", 1)):
         chosen = settings_for("", tmp_path / name, learning={"views": 3, "seed": seed})
-        with OnlineLearner(chosen, eyes=fake_eyes()) as learner:
+        with OnlineLearner(chosen, feature_source=fake_feature_source()) as learner:
             arrivals = [Arrival(id=i, source=picture(7)) for i in ("x", "y")]
             order = arrivals if name == "a" else arrivals[::-1]
             found, _ = learner.rows(order)
@@ -89,7 +95,7 @@ def test_what_cannot_be_used_is_answered_and_written_down(tmp_path: Path) -> Non
     answers: list[dict[str, Any]] = []
     report = run_stream(
         settings_for(as_lines(tmp_path / "lines", 10, extra), tmp_path / "run"),
-        eyes=fake_eyes(),
+        feature_source=fake_feature_source(),
         acknowledge=lambda outcome: answers.append(dict(outcome)),
     )
     assert report["refused"] == 5
@@ -116,24 +122,31 @@ def test_features_that_are_not_finite_are_refused() -> None:
 def test_a_limit_is_met_exactly_and_can_be_raised(tmp_path: Path) -> None:
     source = as_lines(tmp_path / "lines", 60)
     for limit in (13, 29, 60):
-        report = run_stream(settings_for(source, tmp_path / "run", limit=limit), eyes=fake_eyes())
+        report = run_stream(
+            settings_for(source, tmp_path / "run", limit=limit),
+            feature_source=fake_feature_source(),
+        )
         assert report["accepted"] == limit
 
 
 def test_a_run_keeps_its_settings(tmp_path: Path) -> None:
     source = as_lines(tmp_path / "lines", 8)
-    run_stream(settings_for(source, tmp_path / "run"), eyes=fake_eyes())
+    run_stream(settings_for(source, tmp_path / "run"), feature_source=fake_feature_source())
     other = settings_for(source, tmp_path / "run", learning={"replay": 5})
     with pytest.raises(UsageError, match="replay was 2 and is now 5"):
-        run_stream(other, eyes=fake_eyes())
-    run_stream(settings_for(source, tmp_path / "run", keeping={"checkpoints": 9}), eyes=fake_eyes())
+        run_stream(other, feature_source=fake_feature_source())
+    run_stream(
+        settings_for(source, tmp_path / "run", keeping={"checkpoints": 9}),
+        feature_source=fake_feature_source(),
+    )
 
 
 def test_a_kill_at_the_very_start_is_no_obstacle(tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / ".config.toml.0123abcd.tmp").write_text("backb")
     report = run_stream(
-        settings_for(as_lines(tmp_path / "lines", 8), tmp_path / "run"), eyes=fake_eyes()
+        settings_for(as_lines(tmp_path / "lines", 8), tmp_path / "run"),
+        feature_source=fake_feature_source(),
     )
     assert report["accepted"] == 8
     assert list((tmp_path / "run").glob(".*.tmp")) == []
@@ -142,19 +155,26 @@ def test_a_kill_at_the_very_start_is_no_obstacle(tmp_path: Path) -> None:
 @pytest.mark.parametrize("source", ["", "folder", "folder:", "ftp:x", "http:x", "http:70000"])
 def test_sources_that_are_none(tmp_path: Path, source: str) -> None:
     with pytest.raises(UsageError, match="--source"):
-        run_stream(settings_for(source, tmp_path / "run"), eyes=fake_eyes())
+        run_stream(settings_for(source, tmp_path / "run"), feature_source=fake_feature_source())
 
 
 def test_too_much_memory_ends_it_with_everything_saved(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = as_lines(tmp_path / "lines", 60)
-    run_stream(settings_for(source, tmp_path / "run", limit=20), eyes=fake_eyes())
+    run_stream(
+        settings_for(source, tmp_path / "run", limit=20), feature_source=fake_feature_source()
+    )
     monkeypatch.setattr(pausing, "resident_bytes", lambda: 2**40)
     with pytest.raises(EdgeTransferError, match="--max-memory"):
-        run_stream(settings_for(source, tmp_path / "run", max_memory=2**30), eyes=fake_eyes())
+        run_stream(
+            settings_for(source, tmp_path / "run", max_memory=2**30),
+            feature_source=fake_feature_source(),
+        )
     monkeypatch.undo()
-    report = run_stream(settings_for(source, tmp_path / "run"), eyes=fake_eyes())
+    report = run_stream(
+        settings_for(source, tmp_path / "run"), feature_source=fake_feature_source()
+    )
     assert report["accepted"] == 60
 
 
@@ -166,7 +186,7 @@ def test_it_waits_while_on_battery(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     threading.Timer(1.0, plugged.set).start()
     report = run_stream(
         settings_for(as_lines(tmp_path / "lines", 20), tmp_path / "run", pause_on_battery=True),
-        eyes=fake_eyes(),
+        feature_source=fake_feature_source(),
         watch=lambda s: seen.append((s.paused, s.report["accepted"])),
     )
     assert ("on battery", 0) in seen
@@ -175,7 +195,9 @@ def test_it_waits_while_on_battery(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_the_api(tmp_path: Path) -> None:
-    with OnlineLearner(settings_for("", tmp_path / "run"), eyes=fake_eyes()) as learner:
+    with OnlineLearner(
+        settings_for("", tmp_path / "run"), feature_source=fake_feature_source()
+    ) as learner:
         assert learner.predict(picture(0)) == {}
         for i in range(40):
             receipt = learner.learn(picture(i), label_of(i))
@@ -186,7 +208,9 @@ def test_the_api(tmp_path: Path) -> None:
         assert learner.learn(picture(50), None, id="late").status == "accepted"
         assert learner.label("late", label_of(50)).status == "labelled"
         assert next(iter(learner.predict(picture(61)))) == label_of(61)
-    with OnlineLearner(settings_for("", tmp_path / "run"), eyes=fake_eyes()) as learner:
+    with OnlineLearner(
+        settings_for("", tmp_path / "run"), feature_source=fake_feature_source()
+    ) as learner:
         assert learner.durable.learner.counts.accepted == 41
 
 
@@ -278,7 +302,9 @@ def test_a_partial_batch_is_learned_while_nothing_comes(tmp_path: Path) -> None:
     settings = settings_for("", tmp_path / "run", keeping={"flush_seconds": 0.3})
     source = Some(3, ends=False)
     threading.Timer(60, stop.set).start()
-    report = run_stream(settings, source=source, eyes=fake_eyes(), stop=stop, watch=watch)
+    report = run_stream(
+        settings, source=source, feature_source=fake_feature_source(), stop=stop, watch=watch
+    )
     assert learned[-1] == report["learned"] == 3
 
 
@@ -291,7 +317,9 @@ def test_what_waits_is_learned_when_the_stream_is_stopped(tmp_path: Path) -> Non
 
     settings = settings_for("", tmp_path / "run")
     source = Some(13, ends=False)
-    report = run_stream(settings, source=source, eyes=fake_eyes(), stop=stop, watch=watch)
+    report = run_stream(
+        settings, source=source, feature_source=fake_feature_source(), stop=stop, watch=watch
+    )
     assert report["learned"] == 13
     labels = (tmp_path / "run" / "labels.txt").read_text().split()
     assert labels == [label_of(i) for i in range(4)]
@@ -299,7 +327,7 @@ def test_what_waits_is_learned_when_the_stream_is_stopped(tmp_path: Path) -> Non
 
 def test_samples_without_a_label_have_their_predictions_written_down(tmp_path: Path) -> None:
     settings = settings_for("", tmp_path / "run")
-    run_stream(settings, source=Some(40, ends=True), eyes=fake_eyes())
+    run_stream(settings, source=Some(40, ends=True), feature_source=fake_feature_source())
     assert not (tmp_path / "run" / "predictions.jsonl").exists()
     folder = tmp_path / "photos"
     folder.mkdir()
@@ -307,7 +335,7 @@ def test_samples_without_a_label_have_their_predictions_written_down(tmp_path: P
         (folder / f"{i}.png").write_bytes(picture(i))
         os.utime(folder / f"{i}.png", (1e9, 1e9))
     again = settings_for(f"folder:{folder}", tmp_path / "run", once=True)
-    run_stream(again, eyes=fake_eyes())
+    run_stream(again, feature_source=fake_feature_source())
     text = (tmp_path / "run" / "predictions.jsonl").read_text()
     lines = [json.loads(line) for line in text.splitlines()]
     assert {line["id"]: line["predicted"] for line in lines} == {

@@ -32,11 +32,11 @@ from edgetransfer.stream import (
 )
 from edgetransfer.stream.keeping.recovery import IDS
 from edgetransfer.stream.learning.ids import ID_BYTES
-from edgetransfer.stream.table_eyes import ToldBy
+from edgetransfer.stream.table_features import ToldBy
 from tests.photos import backbone, photos, write_photos
 from tests.stream.features_made import made, settings_for
 from tests.stream.stream_children import Children
-from tests.stream.stream_pictures import fake_eyes, label_of, learned_state
+from tests.stream.stream_pictures import fake_feature_source, label_of, learned_state
 from tests.stream.stream_pictures import settings_for as small
 from tests.stream.tables_made import joined, rows_of, write_folder
 from tests.stream.test_beginning import sums
@@ -171,7 +171,9 @@ def test_each_row_is_learned_kept_unlabelled_refused_or_left(tmp_path: Path) -> 
     told = ToldBy.sources(settings)
     assert told is not None
     settings = told.named(settings)
-    with OnlineLearner(settings, eyes=told.eyes(settings, photos=False)) as learner:
+    with OnlineLearner(
+        settings, feature_source=told.feature_source(settings, photos=False)
+    ) as learner:
         assert learner.label("n41", "green").status == "labelled"
         assert learner.durable.learner.counts.learned == 40 - 3 + 5 + 1
 
@@ -230,7 +232,7 @@ def test_twenty_kills(children: Children, tmp_path: Path) -> None:
     n = 240
     folder = write_folder(tmp_path / "features", rows_of(range(n)), per_table=30)
     reference = small(f"data:{folder}", tmp_path / "reference", learning=STATISTICS)
-    run_stream(reference, eyes=fake_eyes())
+    run_stream(reference, feature_source=fake_feature_source())
     expected = learned_state(tmp_path / "reference")
     rng = random.Random(22)
     kills = turn = 0

@@ -15,7 +15,7 @@ from edgetransfer.stream import (
     LearningSettings,
     run_stream,
 )
-from edgetransfer.stream.table_eyes import FeaturesAlone
+from edgetransfer.stream.table_features import FeaturesAlone
 from tests.photos import backbone, photos
 from tests.stream.features_made import made, settings_for
 from tests.stream.tables_made import origin_of, rows_of, write_folder

@@ -19,7 +19,7 @@ from edgetransfer.stream.keeping import predictions
 from edgetransfer.stream.keeping.predictions import Predictions
 from edgetransfer.stream.learning.views import Guess
 from edgetransfer.stream.webhook import Webhook
-from tests.stream.stream_pictures import fake_eyes, label_of, picture, settings_for
+from tests.stream.stream_pictures import fake_feature_source, label_of, picture, settings_for
 from tests.waiting import until
 
 
@@ -124,13 +124,17 @@ def test_a_receiver_that_is_not_there_holds_up_nothing_and_gets_all_later(
     source = f"folder:{tmp_path / 'photos'}"
     nowhere = "http://127.0.0.1:9/hook"
     given: dict[str, Any] = {"once": True, "webhook": nowhere}
-    report = run_stream(settings_for(source, tmp_path / "run", **given), eyes=fake_eyes())
+    report = run_stream(
+        settings_for(source, tmp_path / "run", **given), feature_source=fake_feature_source()
+    )
     assert report["accepted"] == 24
     assert report["webhook"]["delivered"] == 0
     assert report["webhook"]["waiting_bytes"] > 0
     assert report["webhook"]["error"]
     given = {"once": True, "webhook": receiver.url, "webhook_token": "sesame"}
-    report = run_stream(settings_for(source, tmp_path / "run", **given), eyes=fake_eyes())
+    report = run_stream(
+        settings_for(source, tmp_path / "run", **given), feature_source=fake_feature_source()
+    )
     assert sorted(receiver.ids, key=lambda i: int(i[:-4])) == [f"{i}.png" for i in range(24)]
     assert receiver.headers["Authorization"] == "Bearer sesame"
     assert report["webhook"]["delivered"] == 24
@@ -187,5 +191,7 @@ def test_labelled_samples_are_no_predictions(receiver: Receiver, tmp_path: Path)
     (folder / "0.png").write_bytes(picture(0))
     source = f"folder:{tmp_path / 'photos'}"
     given: dict[str, Any] = {"once": True, "webhook": receiver.url}
-    report = run_stream(settings_for(source, tmp_path / "run", **given), eyes=fake_eyes())
+    report = run_stream(
+        settings_for(source, tmp_path / "run", **given), feature_source=fake_feature_source()
+    )
     assert report["webhook"]["delivered"] == receiver.asked == 0

@@ -17,7 +17,7 @@ from edgetransfer.teach.routes import TeachRoutes
 from edgetransfer.web import WebServer
 from edgetransfer.web.pages import page_routes
 from tests.serve.test_predict import form
-from tests.stream.stream_pictures import fake_eyes
+from tests.stream.stream_pictures import fake_feature_source
 
 LONGEST = 200_000
 
@@ -35,7 +35,7 @@ class Taught:
             engine_batch=4,
             workers=2,
         )
-        self.learner = OnlineLearner(settings, eyes=fake_eyes())
+        self.learner = OnlineLearner(settings, feature_source=fake_feature_source())
         try:
             self.room = Classroom(self.learner)
         except BaseException:

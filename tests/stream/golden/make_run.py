@@ -14,7 +14,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from edgetransfer.stream import OnlineLearner
-from tests.stream.stream_pictures import fake_eyes, label_of, picture, settings_for
+from tests.stream.stream_pictures import fake_feature_source, label_of, picture, settings_for
 
 LEARNING = {"batch_size": 4, "reservoir_bytes": 3000, "refit_every": 16, "pool_bytes": 2000}
 KEEPING = {"checkpoint_seconds": 1e9, "checkpoints": 3}
@@ -23,7 +23,7 @@ ENDS = (0, 20, 40, 50)
 
 def main(folder: Path) -> None:
     settings = settings_for("", folder / "run-1", keeping=KEEPING, learning=LEARNING)
-    learner = OnlineLearner(settings, eyes=fake_eyes())
+    learner = OnlineLearner(settings, feature_source=fake_feature_source())
     for first, last in pairwise(ENDS):
         learner.durable.save()
         for i in range(first, last):
@@ -31,7 +31,9 @@ def main(folder: Path) -> None:
     learner.close()
     copy = folder / "copy"
     shutil.copytree(folder / "run-1", copy)
-    with OnlineLearner(settings_for("", copy, learning=LEARNING), eyes=fake_eyes()):
+    with OnlineLearner(
+        settings_for("", copy, learning=LEARNING), feature_source=fake_feature_source()
+    ):
         pass
     shutil.copy(copy / "head.safetensors", folder / "learned.safetensors")
     shutil.rmtree(copy)

@@ -1,4 +1,4 @@
-"""The eyes of a stream that has features in place of photos."""
+"""The feature source of a stream that has features in place of photos."""
 
 from __future__ import annotations
 
@@ -17,7 +17,12 @@ from edgetransfer.features.tables import Origin
 from edgetransfer.reprs import short_repr
 from edgetransfer.settings.shared import DEFAULT_BACKBONE
 from edgetransfer.settings.stream import StreamSettings
-from edgetransfer.stream.opening import Eyes, eyes_of, open_eyes, seen_by
+from edgetransfer.stream.opening import (
+    FeatureSource,
+    feature_source_of,
+    features_identity,
+    open_feature_source,
+)
 from edgetransfer.types import Float32Array
 
 logger = logging.getLogger(__name__)
@@ -107,7 +112,7 @@ class ToldBy:
         """The settings with the backbone of the tables, where they name none."""
         return replace(settings, backbone=named_backbone(settings.backbone, self.origin))
 
-    def eyes(self, settings: StreamSettings, *, photos: bool) -> Eyes:
+    def feature_source(self, settings: StreamSettings, *, photos: bool) -> FeatureSource:
         """What the stream sees by: the engine too, if there are photos.
 
         A backbone that nobody asked for by name may be missing where there are features alone.
@@ -128,15 +133,15 @@ class ToldBy:
             )
             return self._without_backbone()
         if needed:
-            return open_eyes(settings, backbone)
-        return eyes_of(backbone, FeaturesAlone(self.origin))
+            return open_feature_source(settings, backbone)
+        return feature_source_of(backbone, FeaturesAlone(self.origin))
 
-    def _without_backbone(self) -> Eyes:
+    def _without_backbone(self) -> FeatureSource:
         origin = self.origin
-        return Eyes(
+        return FeatureSource(
             engine=FeaturesAlone(origin),
             preprocessing=origin.preprocessing,
-            identity=seen_by(origin.identity, origin.preprocessing),
+            identity=features_identity(origin.identity, origin.preprocessing),
             metadata={
                 "backbone": origin.identity,
                 "backbone_name": Path(origin.backbone).stem,
