@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Sequence
@@ -186,9 +187,10 @@ def granted_threads() -> int:
     """
     cores = available_cores()
     if "ray" in sys.modules and (ray := sys.modules["ray"]).is_initialized():
-        granted = ray.get_runtime_context().get_assigned_resources().get("CPU", 0)
-        if granted >= 1:
-            return min(int(granted), cores)
+        with contextlib.suppress(AssertionError):  # Ray's answer to who is no worker: the driver
+            granted = ray.get_runtime_context().get_assigned_resources().get("CPU", 0)
+            if granted >= 1:
+                return min(int(granted), cores)
     if "pyspark" in sys.modules:
         from pyspark import TaskContext
 

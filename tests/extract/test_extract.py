@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -266,6 +267,18 @@ def test_a_manifest_and_names_that_are_not_text(settings, tmp_path):
             rows.writerow([str(path), label, split])
     listed = extract(replace(settings, data=manifest, out=tmp_path / "listed"))
     assert listed["photos"] == 75
+
+
+def test_a_program_that_has_started_ray_itself(settings, monkeypatch):
+    """It is Ray's driver, which Ray grants nothing; asked, Ray answers with an AssertionError."""
+
+    def refuse():
+        raise AssertionError("only available when the process is a worker")
+
+    context = SimpleNamespace(get_assigned_resources=refuse)
+    ray = SimpleNamespace(is_initialized=lambda: True, get_runtime_context=lambda: context)
+    monkeypatch.setitem(sys.modules, "ray", ray)
+    assert extract(settings)["tables_made"] == 4
 
 
 @pytest.mark.slow
