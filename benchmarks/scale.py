@@ -1,10 +1,14 @@
 """Many photos through `extract`: here, on Ray, on Spark and on Dask, and with a worker killed.
 
 Each makes the same tables of the same photos; they are compared byte for byte with those of one
-process with two threads, which is also what rates are relative to. In a second turn of each a
-worker gets SIGKILL after the first table; the call is repeated if it ends in an error.
+process with two threads (``local``), which is also what rates are relative to; ``processes`` is two
+processes of this machine with a thread each, ``auto`` as many as `extract` finds to pay. Rates
+count from start to end, so beside each stands what it took of the processors, and the clock. In a
+second turn of each a worker gets SIGKILL after the first table; the call is repeated if it ends in
+an error.
 
     python benchmarks/scale.py --sheets tiny-imagenet-200/train --photos 20000 --out /tmp/scale
+    python benchmarks/scale.py --data caltech-101/train --on local,processes --out /tmp/scale
 
 ``--python`` names the interpreter of an environment that has Ray, Spark and Dask.
 """
@@ -16,6 +20,7 @@ import contextlib
 import hashlib
 import json
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -26,10 +31,15 @@ from pathlib import Path
 import psutil
 from PIL import Image
 
+from edgetransfer.benchmark.usage import clock_speed
+
 TILE = 64
 BASE = "local"
+HERE = {"local": ("--processes", "1"), "processes": ("--processes", "2"), "auto": ()}
 WORKERS = {
     "local": "extract",
+    "processes": "extract.member",
+    "auto": "extract",
     "ray": "ray::run_task",
     "spark": "pyspark.daemon",
     "dask": "spawn_main",
@@ -63,8 +73,8 @@ def digests(folder: Path) -> dict[str, str]:
 def command(args: argparse.Namespace, photos: Path, on: str, out: Path) -> list[str]:
     return [
         *(args.python, "-m", "edgetransfer", "extract", "--data", str(photos), "--out", str(out)),
-        *("--backbone", args.backbone, "--rows", str(args.rows), "--on", on, "--json"),
-        *("--threads", "2" if on == BASE else "1"),
+        *("--backbone", args.backbone, "--rows", str(args.rows), "--json"),
+        *(("--threads", "2", *HERE[on]) if on in HERE else ("--on", on, "--threads", "1")),
     ]
 
 
@@ -74,6 +84,12 @@ def ended(process: subprocess.Popen[bytes]) -> dict[str, object]:
         return {"failed": process.returncode, "stderr": err.decode()[-300:]}
     report = json.loads(out.splitlines()[-1])
     return {"photos": report["photos"], "tables_made": report["tables_made"]}
+
+
+def processor_seconds() -> float:
+    """Of all processes that were started here and have ended, and of theirs."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def start(call: list[str]) -> subprocess.Popen[bytes]:
@@ -97,10 +113,12 @@ def kill_a_worker(process: subprocess.Popen[bytes], on: str, out: Path) -> str |
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--sheets", type=Path, required=True)
+    given = parser.add_mutually_exclusive_group(required=True)
+    given.add_argument("--sheets", type=Path)
+    given.add_argument("--data", type=Path, help="photos as they are, in place of --sheets")
     parser.add_argument("--photos", type=int, default=20000)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--on", default="local,ray,spark,dask")
+    parser.add_argument("--on", default="local,processes,ray,spark,dask")
     parser.add_argument("--backbone", default="tinyresnet-90")
     parser.add_argument("--rows", type=int, default=2048)
     parser.add_argument("--rounds", type=int, default=1)
@@ -108,8 +126,9 @@ def main() -> None:
     parser.add_argument("--only-kills", action="store_true", help="and one turn to compare with")
     parser.add_argument("--python", default=sys.executable)
     args = parser.parse_args()
-    photos = args.out / "photos"
-    write_tiles(args.sheets, photos, args.photos)
+    photos = args.data or args.out / "photos"
+    if args.sheets:
+        write_tiles(args.sheets, photos, args.photos)
     reference: dict[str, str] | None = None
     rates: dict[str, list[float]] = {}
     kinds = args.on.split(",")
@@ -117,14 +136,15 @@ def main() -> None:
         for on in kinds[:1] if args.only_kills else kinds:
             out = args.out / on
             shutil.rmtree(out, ignore_errors=True)
-            began = time.monotonic()
+            began, before = time.monotonic(), processor_seconds()
             row = ended(start(command(args, photos, on, out)))
             seconds = time.monotonic() - began
-            rates.setdefault(on, []).append(args.photos / seconds)
+            rates.setdefault(on, []).append(1 / seconds)
             reference = reference or digests(out)
             same = digests(out) == reference
             relative = rates[on][-1] / rates[BASE][-1] if BASE in rates else None
             row |= {"on": on, "seconds": round(seconds, 1), "relative": relative, "same": same}
+            row |= {"processor": round(processor_seconds() - before, 1), "clock": clock_speed()}
             print(json.dumps(row), flush=True)
     for on in [] if args.no_kills else kinds:
         out = args.out / f"{on}-killed"

@@ -28,6 +28,7 @@ LEFT = {
     "stream": "all that was acknowledged is saved: the same command goes on",
     "teach": "every photo that was taken in is saved: the same command goes on",
     "benchmark": "the measurements that were done are saved: the same command goes on",
+    "extract": "tables that were made are kept: the same command goes on",
     "serve": "nothing was changed: the same command serves again",
     "rollback": "the run is as it was, or what was begun is finished when it is next opened",
     "forget": "the run is as it was, or what was begun is finished when it is next opened",

@@ -80,7 +80,7 @@ def extract(
         or (settings.jsonl and not lines_beside(part.table(settings.out)).exists())
     ]
     try:
-        run_tasks(settings.on, tasks, settings.threads, progress)
+        run_tasks(tasks, settings, progress)
     finally:
         worker.close()
     problems = _problems(own, settings.out)

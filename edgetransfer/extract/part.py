@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edgetransfer.errors import EdgeTransferError
@@ -59,9 +59,8 @@ class PartTask:
 
     def _make(self, progress: Progress) -> None:
         """The table comes last, as its being there says that it is done."""
-        worker = _OPEN.setdefault(self.origin.text(), self.worker)
         part = self.part
-        found = worker.extract(part.samples, progress, part.name)
+        found = self.worker.extract(part.samples, progress, part.name)
         rows = TableRows(
             ids=part.ids,
             labels=list(part.labels),
@@ -76,10 +75,15 @@ class PartTask:
         write_table(table, rows, self.origin)
 
 
+def with_what_is_open(task: PartTask) -> PartTask:
+    """A task that came from another process, with the engine of those that came before it."""
+    return replace(task, worker=_OPEN.setdefault(task.origin.text(), task.worker))
+
+
 def run_task(task: PartTask) -> str | EdgeTransferError:
     """Make a table; returns its name, or what went wrong, which schedulers would wrap."""
     try:
-        task.run()
+        with_what_is_open(task).run()
     except EdgeTransferError as error:
         return error
     return task.part.name

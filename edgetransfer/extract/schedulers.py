@@ -1,4 +1,4 @@
-"""Who makes the tables: this process, or workers of Ray, Spark or Dask.
+"""Who makes the tables: this machine, or workers of Ray, Spark or Dask.
 
 Each table is one task, which writes its file itself. So what comes back is small, a worker that
 dies is a task that is run again, and the tables are the same whoever made them. The folder must
@@ -10,23 +10,23 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
 
 from edgetransfer.errors import EdgeTransferError, UsageError
+from edgetransfer.extract.local import run_here
 from edgetransfer.extract.part import PartTask, run_task
-from edgetransfer.settings.extract import Scheduler
+from edgetransfer.settings.extract import Extraction, Scheduler
 from edgetransfer.types import Progress
 
 TRIES = 4  # of a task whose worker dies
 logger = logging.getLogger(__name__)
 
-Done = Iterator[str | EdgeTransferError]
-Run = Callable[[Sequence[PartTask], int | None, Progress], Done]
+Done = Generator[str | EdgeTransferError, None, None]
+Run = Callable[[Sequence[PartTask], Extraction, Progress], Done]
 
 
-def run_tasks(
-    on: Scheduler, tasks: Sequence[PartTask], threads: int | None, progress: Progress
-) -> None:
+def run_tasks(tasks: Sequence[PartTask], settings: Extraction, progress: Progress) -> None:
     """Run all tasks, and raise the first error; what was made by then stays.
 
     Raises
@@ -38,11 +38,14 @@ def run_tasks(
     """
     if not tasks:
         return
+    on = settings.on
     try:
-        for done, name in enumerate(_RUNS[on](tasks, threads, progress), 1):
-            if isinstance(name, EdgeTransferError):
-                raise name
-            progress("tables", done, len(tasks))
+        with closing(_RUNS[on](tasks, settings, progress)) as made:
+            for done, name in enumerate(made, 1):
+                if isinstance(name, EdgeTransferError):
+                    raise name
+                if on != "local":  # which tells of photos
+                    progress("tables", done, len(tasks))
     except ImportError as error:
         if on == "local":
             raise
@@ -63,26 +66,24 @@ def _first(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
 
 
-def _local(tasks: Sequence[PartTask], _threads: int | None, progress: Progress) -> Done:
-    for task in tasks:
-        task.run(progress)
-        yield task.part.name
+def _local(tasks: Sequence[PartTask], settings: Extraction, progress: Progress) -> Done:
+    yield from run_here(tasks, settings.processes, tasks[0].worker.threads, progress)
 
 
-def _ray(tasks: Sequence[PartTask], threads: int | None, _progress: Progress) -> Done:
+def _ray(tasks: Sequence[PartTask], settings: Extraction, _progress: Progress) -> Done:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # before it is imported
     import ray
 
     if not ray.is_initialized():
         ray.init(include_dashboard=False)
-    remote = ray.remote(num_cpus=threads or 1, max_retries=TRIES - 1)(run_task)
+    remote = ray.remote(num_cpus=settings.threads or 1, max_retries=TRIES - 1)(run_task)
     waiting = [remote.remote(task) for task in tasks]
     while waiting:
         ready, waiting = ray.wait(waiting)
         yield from ray.get(ready)
 
 
-def _spark(tasks: Sequence[PartTask], _threads: int | None, _progress: Progress) -> Done:
+def _spark(tasks: Sequence[PartTask], _settings: Extraction, _progress: Progress) -> Done:
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # another one may lack this package
     from py4j.protocol import Py4JJavaError
     from pyspark.sql import SparkSession
@@ -102,13 +103,13 @@ def _spark(tasks: Sequence[PartTask], _threads: int | None, _progress: Progress)
             logger.warning("--on spark: it failed, and goes on with the rest: %s", _first(error))
 
 
-def _dask(tasks: Sequence[PartTask], threads: int | None, _progress: Progress) -> Done:
+def _dask(tasks: Sequence[PartTask], settings: Extraction, _progress: Progress) -> Done:
     from distributed import Client, as_completed, get_client
 
     try:
         client, own = get_client(), False
     except ValueError:  # none is there
-        client, own = Client(threads_per_worker=threads or 1, dashboard_address=None), True
+        client, own = Client(threads_per_worker=settings.threads or 1, dashboard_address=None), True
     try:
         futures = [client.submit(run_task, task, pure=False, retries=TRIES - 1) for task in tasks]
         for future in as_completed(futures):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -91,9 +92,21 @@ class FeatureWorker:
         self._wanted: str | None = None  # the version of results where the work was given out
 
     def __getstate__(self) -> dict[str, Any]:
-        choice = self.extractor.engine.choice  # what runs here must run there
-        self._engine, self._wanted = choice.name, result_version(choice)
+        if self._wanted is None:
+            choice = self.extractor.engine.choice  # what runs here must run there
+            self._engine, self._wanted = choice.name, result_version(choice)
         return {**self.__dict__, "_opened": None, "_backbone": None}
+
+    def with_threads(self, threads: int) -> FeatureWorker:
+        """The same, not open, for a process that has so many threads."""
+        other = copy(self)
+        other._threads = threads
+        return other
+
+    @property
+    def threads(self) -> int:
+        """Of its engine, and that decode."""
+        return self._threads or granted_threads()
 
     @property
     def backbone(self) -> Backbone:
@@ -121,7 +134,7 @@ class FeatureWorker:
         return self._opened[1]
 
     def _open(self) -> FeatureExtractor:
-        threads = self._threads or granted_threads()
+        threads = self.threads
         cache = default_cache_folder()
         engine = open_engine(
             self.backbone.frozen(BATCH_SIZE),

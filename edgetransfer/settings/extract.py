@@ -61,7 +61,9 @@ class Extraction(BackboneReading):
     partition
         (i, n): make only each n-th table, from the i-th, counted from 1; all if None.
     on
-        Where the tables are made: here one after the other, or as tasks of Ray, Spark or Dask.
+        Where the tables are made: on this machine, or as tasks of Ray, Spark or Dask.
+    processes
+        Of this machine, which share the threads; as many as pay if None.
     threads
         Of each task; what the scheduler grants if None.
     max_bad
@@ -90,8 +92,18 @@ class Extraction(BackboneReading):
     ] = None
     on: Annotated[
         Scheduler,
-        Opt("Who runs it: this process, or the workers of Ray, Spark or Dask.", panel=MACHINE),
+        Opt("Who runs it: this machine, or the workers of Ray, Spark or Dask.", panel=MACHINE),
     ] = "local"
+    processes: Annotated[
+        int | None,
+        Opt(
+            "Processes of --on local, which share --threads; as many as pay if not given, as "
+            "measured. Never changes the result.",
+            metavar="N",
+            panel=MACHINE,
+            least=1,
+        ),
+    ] = None
     max_bad: MaxBad = MAX_BAD
     engine: Engine = "auto"
     threads: Threads = None
@@ -103,3 +115,7 @@ class Extraction(BackboneReading):
         if self.partition is not None and not 1 <= self.partition[0] <= self.partition[1]:
             part, of = self.partition
             raise UsageError(f"--partition {part}/{of}: the first of {of} is 1/{of}")
+        if self.processes is not None and self.on != "local":
+            raise UsageError(
+                f"--processes is of --on local; how many workers there are is for {self.on} to say"
+            )
