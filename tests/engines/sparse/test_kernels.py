@@ -180,6 +180,26 @@ def test_points_in_every_walk(isa, density, size) -> None:
         )  # fmt: skip
 
 
+@pytest.mark.parametrize(("side", "kernel"), [(6, 1), (7, 3), (11, 1)])
+@pytest.mark.parametrize("isa", INSTRUCTION_SETS[:4])
+def test_few_pixels_of_much_code_have_the_same_bits(isa, side, kernel) -> None:
+    """Tiles of one image hold two by two pixels, which weights in rows are kept for."""
+    rng = np.random.default_rng(3)
+    weights = rng.normal(size=(150, 200, kernel, kernel)).astype(np.float32)
+    weights[rng.random(weights.shape) < 0.5] = 0
+    plan = one_operator(
+        (200, side, side), (150, side, side), kind=Kind.CONVOLUTION,
+        window=Window(kernel=(kernel, kernel), padding=(kernel // 2,) * 2), weights=weights,
+        bias=rng.normal(size=150).astype(np.float32), activation=Activation.SILU, low=1.0,
+    )  # fmt: skip
+    x = rng.normal(size=(17, 200, side, side)).astype(np.float32)
+    with forced("avx2-rows"):
+        expected = run_plan(plan, x)
+    with forced(isa):
+        for n in (1, 2, 4, 17):
+            np.testing.assert_array_equal(run_plan(plan, x[:n], threads=2), expected[:n])
+
+
 @ISA
 @EXAMPLES
 @given(

@@ -2,7 +2,7 @@
 #include <cstring>
 
 #include "../common/processor.h"
-#include "network.h"
+#include "program.h"
 
 #if defined(__unix__) || defined(__APPLE__)
 #include <sys/mman.h>
@@ -58,9 +58,12 @@ void Network::generate() {
   const bool sealed = made.empty() || code.seal(made);
   for (Operator& op : operators) {
     if (op.form != Form::generated) continue;
+    const Tensor& out = tensors[op.out];
+    const bool may_have_few = generator == Generator::avx2 && op.code_bytes > kStreamedAvx2 &&
+                              out.height * out.width < kFewPixels * kLanes;
     if (!sealed) {
       op.form = Form::sparse_rows;
-    } else {
+    } else if (!may_have_few) {
       std::vector<Tap>().swap(op.rows.taps);
       std::vector<float>().swap(op.rows.values);
     }

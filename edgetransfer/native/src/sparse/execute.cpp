@@ -26,8 +26,9 @@ Range share(int first, int last, int part, int parts) {
           static_cast<int>(first + count * (part + 1) / parts)};
 }
 
-void run_form(const Network& network, const Operator& op, int first, int last, const Strip& strip) {
-  switch (op.form) {
+void run_form(const Network& network, const Operator& op, Form form, int first, int last,
+              const Strip& strip) {
+  switch (form) {
     case Form::generated:
       for (int b = first; b < last; ++b) {
         const GeneratedBlock& block = op.blocks[b];
@@ -162,7 +163,7 @@ void Run::convolve(const Work& work, const Operator& op, int y0, int y1, int b0,
   const Storage* second = work.second < 0 ? nullptr : &program_.storages[work.second];
   const char* rows[64];
   Strip strip{rows, nullptr, nullptr, 0, op.stride_x * in.pixel_bytes, out.pixel_bytes};
-  const bool by_block = op.runs_by_block();
+  const bool by_block = op.runs_by_block(work.form);
   const auto aim = [&](int r, int x) {
     const int64_t column = (static_cast<int64_t>(x) * op.stride_x - work.pad_left) * in.pixel_bytes;
     for (int k = 0; k < op.kernel_h; ++k) {
@@ -179,13 +180,13 @@ void Run::convolve(const Work& work, const Operator& op, int y0, int y1, int b0,
     for (int x = 0; x < out.width; x += work.strip) {
       if (end - y == 1) {
         aim(y, x);
-        run_form(program_.network, op, b0, b1, strip);
+        run_form(program_.network, op, work.form, b0, b1, strip);
         continue;
       }
       for (int b = b0; b < b1; b = by_block ? b + 1 : b1)
         for (int r = y; r < end; ++r) {
           aim(r, x);
-          run_form(program_.network, op, b, by_block ? b + 1 : b1, strip);
+          run_form(program_.network, op, work.form, b, by_block ? b + 1 : b1, strip);
         }
     }
   }
@@ -277,7 +278,7 @@ void Run::step(const Step& step, int part, int parts) const {
     switch (op.kind) {
       case Kind::convolution:
       case Kind::depthwise: {
-        Range blocks{0, op.blocks_of(op.form)};
+        Range blocks{0, op.blocks_of(work.form)};
         if (parts > 1 && program_.shares_channels(step)) {
           blocks = share(0, blocks.last, part, parts);
           rows = part == 0 ? Range{step.first_row, step.last_row} : Range{0, 0};

@@ -44,6 +44,10 @@ struct Tensor {
   int64_t pixel_bytes() const { return (channels % 16 ? channels : channels + 1) * kVectorBytes; }
 };
 
+// Fewer pixels than these are not worth fetching much AVX2 code for; where a tile may have so few,
+// the weights are kept in rows too.
+constexpr int kFewPixels = 8;
+
 // The forms that a convolution can run in; all give the same bits.
 enum class Form : int32_t { generated = 0, sparse_rows = 1, dense = 2, depthwise = 3 };
 
@@ -108,9 +112,9 @@ struct Operator {
   // Whether enough of its weights are not zero for channels that are computed together to need the
   // same inputs; see code.cpp.
   bool shares_inputs() const;
-  // Whether a kernel runs all rows of a few of its channels before the next ones.
-  bool runs_by_block() const {
-    return form == Form::generated || (form == Form::depthwise && kernel_h > 3);
+  // Whether kernels of a form run all rows of a few of its channels before the next ones.
+  bool runs_by_block(Form f) const {
+    return f == Form::generated || (f == Form::depthwise && kernel_h > 3);
   }
   // What is read of its weights, generated code included, in one pass.
   int64_t stored_bytes() const { return form == Form::generated ? code_bytes : 8 * weights; }

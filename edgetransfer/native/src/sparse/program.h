@@ -51,6 +51,7 @@ struct Work {
   int in = -1, second = -1, out = -1;  // storages
   int pad_top = 0, pad_left = 0;
   int retiling = -1, channel = 0;  // of a retiling: which, and the first channel that it writes
+  Form form = Form::sparse_rows;   // of a convolution, here
   int strip = 8, rows = 1;  // how a convolution walks: pixels and rows for each block of channels
 };
 

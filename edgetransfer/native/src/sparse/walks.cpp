@@ -34,7 +34,7 @@ void Program::divide() {
     int most = step.last_row - step.first_row;
     if (shares_channels(step)) {
       const Operator& op = network.operators[work.op];
-      most = op.kind == Kind::convolution      ? op.blocks_of(op.form)
+      most = op.kind == Kind::convolution      ? op.blocks_of(work.form)
              : op.kind == Kind::global_average ? storages[work.out].channels
                                                : op.groups;
     }
@@ -48,10 +48,12 @@ void Program::choose_walks() {
     if (work.task != Task::compute) continue;
     const Operator& op = network.operators[work.op];
     const int width = storages[work.out].width;
-    if (op.form == Form::depthwise) {
+    const bool few = storages[work.out].height * width < kFewPixels && !op.rows.taps.empty();
+    work.form = few && op.form == Form::generated ? Form::sparse_rows : op.form;
+    if (work.form == Form::depthwise) {
       work.strip = width;
-      work.rows = op.runs_by_block() ? kDepthwiseRows : 1;
-    } else if (op.form != Form::generated) {
+      work.rows = op.runs_by_block(work.form) ? kDepthwiseRows : 1;
+    } else if (work.form != Form::generated) {
       work.strip = width;
     } else if (network.generator == Generator::avx2) {
       // As many pixels as leave room in the first cache where channels share no inputs, and where
