@@ -175,7 +175,10 @@ def test_ctrl_c_ends_the_processes(settings):
     """While this one waits for them: they take tasks, and never answer."""
     deaf = "import signal, sys; signal.signal(signal.SIGINT, signal.SIG_IGN); sys.stdin.read()"
     script = (
-        "import sys; from edgetransfer.extract import pool; from edgetransfer.cli.main import main;"
+        "import signal, sys; from edgetransfer.extract import pool;"
+        "from edgetransfer.cli.main import main;"
+        # A shell's background jobs are born without it.
+        "signal.signal(signal.SIGINT, signal.default_int_handler);"
         f"pool.COMMAND = (sys.executable, '-c', {deaf!r}); sys.exit(main(sys.argv[1:]))"
     )
     words = [
