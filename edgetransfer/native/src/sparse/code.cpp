@@ -2,7 +2,7 @@
 #include <cstring>
 
 #include "../common/processor.h"
-#include "program.h"
+#include "network.h"
 
 #if defined(__unix__) || defined(__APPLE__)
 #include <sys/mman.h>

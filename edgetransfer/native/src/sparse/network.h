@@ -44,6 +44,10 @@ struct Tensor {
   int64_t pixel_bytes() const { return (channels % 16 ? channels : channels + 1) * kVectorBytes; }
 };
 
+// More AVX2 code than this runs whole: it is so fast that fetching it from beyond the second cache
+// is felt.
+constexpr int64_t kStreamedAvx2 = 256 << 10;
+
 // Fewer pixels than these are not worth fetching much AVX2 code for; where a tile may have so few,
 // the weights are kept in rows too.
 constexpr int kFewPixels = 8;

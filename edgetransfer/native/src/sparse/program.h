@@ -11,8 +11,6 @@ namespace sparse {
 // Layers whose code and weights are larger than this run whole, one after the other, so that they
 // are fetched once; those before them row by row, so that activations stay in the caches.
 constexpr int64_t kStreamedCode = 1 << 20;
-// Of AVX2 code, which runs so fast that fetching it from beyond the second cache is felt.
-constexpr int64_t kStreamedAvx2 = 256 << 10;
 
 // What the sixteen lanes hold: so many images, each cut into tiles_y by tiles_x tiles.
 struct Lanes16 {
