@@ -57,6 +57,7 @@ from edgetransfer.train.opening import (
 from edgetransfer.train.skipping import SkippedImages
 from edgetransfer.types import IntArray, Progress
 from edgetransfer.untrusted_json import json_value
+from edgetransfer.version import __version__
 
 Take = Callable[["TurnRequest", Progress], dict[str, Any]]
 
@@ -94,13 +95,24 @@ class TurnRequest:
     int8: Path | None = None
 
     def to_json(self) -> str:
-        """One line."""
-        return json.dumps(asdict(self), default=str)
+        """One line, with the release that wrote it."""
+        return json.dumps({"release": __version__, **asdict(self)}, default=str)
 
     @classmethod
     def from_json(cls, text: str) -> TurnRequest:
-        """What `to_json` wrote."""
+        """What `to_json` wrote.
+
+        Raises
+        ------
+        EdgeTransferError
+            If another release of this package wrote it: the epoch would be another one.
+        """
         values = json_value(text)
+        if (release := values.pop("release", "another")) != __version__:
+            raise EdgeTransferError(
+                f"the process that measures is of edgetransfer {__version__}, and was asked by "
+                f"{release}; run it in a folder that has no other edgetransfer in it"
+            )
         training = values.pop("training")
         for name in ("data", "out", "test_data", "cache_dir"):
             training[name] = None if training[name] is None else Path(training[name])
@@ -286,8 +298,10 @@ def main(stdin: TextIO, stdout: TextIO, take: Take = take_turn) -> None:
     def progress(stage: str, done: int, total: int) -> None:
         tell({"stage": stage, "done": done, "total": total})
 
-    request = TurnRequest.from_json(stdin.read())
+    place: object = "the turn"
     try:
+        request = TurnRequest.from_json(stdin.read())
+        place = request.head_after
         tell({"measured": take(request, progress)})
     except EdgeTransferError as error:
         fatal = not isinstance(error, EngineError | BackboneError)
@@ -298,7 +312,7 @@ def main(stdin: TextIO, stdout: TextIO, take: Take = take_turn) -> None:
         sys.exit(1)  # whoever asked has gone
     except OSError as error:
         message = (
-            f"{error.filename or request.head_after}: {error.strerror or error}; mend that, then "
+            f"{error.filename or place}: {error.strerror or error}; mend that, then "
             "the same command goes on"
         )
         tell({"error": message, "exit_code": 1, "fatal": True})

@@ -2,11 +2,11 @@
 
     python -m edgetransfer.extract.member < TASKS
 
-Tasks come pickled on standard input, one after the other, until it ends; on standard output goes
-one pickled (kind, value) after the other: ``done`` photos of the table in hand, ``made`` its name,
-``failed`` an error, ``said`` a line of the log. `edgetransfer.extract.pool` is the other side, and
-nobody else writes to either pipe. A process of its own, and not one of `multiprocessing`, needs
-no main module that can be imported: a notebook, or a script without a guard, may call `extract`.
+Tasks come on standard input, one after the other, until it ends; what becomes of them goes to
+standard output, in the form of `edgetransfer.extract.messages`. `edgetransfer.extract.pool` is the
+other side, and nobody else writes to either pipe. A process of its own, and not one of
+`multiprocessing`, needs no main module that can be imported: a notebook, or a script without a
+guard, may call `extract`.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from threading import Lock
 from typing import Any, BinaryIO
 
 from edgetransfer.errors import EdgeTransferError
+from edgetransfer.extract.messages import expect_greeting, greet
 from edgetransfer.extract.part import PartTask, with_what_is_open
 
 
@@ -55,6 +56,10 @@ class _Log(logging.Handler):
 
 def serve(tasks: BinaryIO, answers: Answers) -> None:
     """Make tables until there are no more tasks, or one fails."""
+    try:
+        expect_greeting(tasks)
+    except EOFError:
+        return
     while True:
         try:
             task: PartTask = with_what_is_open(pickle.load(tasks))
@@ -75,6 +80,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the parent ends its own
     with os.fdopen(os.dup(1), "wb") as pipe:
         os.dup2(2, 1)
+        greet(pipe)
         answers = Answers(pipe)
         log = logging.getLogger("edgetransfer")
         log.addHandler(_Log(answers))

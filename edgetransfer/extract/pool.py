@@ -20,6 +20,7 @@ from typing import IO, Any
 
 from edgetransfer.closing import Closing
 from edgetransfer.errors import EdgeTransferError
+from edgetransfer.extract.messages import expect_greeting, greet
 from edgetransfer.extract.part import PartTask
 from edgetransfer.features.worker import FeatureWorker
 
@@ -27,7 +28,7 @@ COMMAND = (sys.executable, "-m", "edgetransfer.extract.member")
 MEND = "tables that were made stay, and the same call goes on; --processes 1 takes least memory"
 
 Message = tuple[str, str, Any]
-"""What kind it is, of which table, and the value; kinds as of `edgetransfer.extract.member`."""
+"""What kind it is, of which table, and the value; kinds as of `edgetransfer.extract.messages`."""
 
 
 def shares_of(threads: int, processes: int) -> list[int]:
@@ -102,6 +103,8 @@ class Pool(Closing):
         assert child.stdout is not None
         name = "the first table"
         try:
+            greet(child.stdin)
+            expect_greeting(child.stdout)
             while True:
                 try:
                     task = self._left.popleft()

@@ -27,6 +27,7 @@ from edgetransfer.paths import default_cache_folder
 from edgetransfer.reprs import short_repr
 from edgetransfer.settings.shared import BackboneReading
 from edgetransfer.types import Float32Array, Progress, no_progress
+from edgetransfer.version import __version__
 
 BATCH_SIZE = 64
 NOT_FINITE = "its features are not finite numbers"
@@ -53,10 +54,10 @@ class ExtractedRows:
 class FeatureWorker:
     """Extracts features of eval views; pickled, it carries what to open, not what is open.
 
-    What opens in another process is checked to be the same: the backbone by its sha256, the
-    engine by its name and version and, as most add in another order where there are other
-    instructions, by these. The sparse engine gives the same bits in every batch, and on every
-    processor with AVX2 or AVX-512.
+    What opens in another process is checked to be the same: this package by its version, the
+    backbone by its sha256, the engine by its name and version and, as most add in another order
+    where there are other instructions, by these. The sparse engine gives the same bits in every
+    batch, and on every processor with AVX2 or AVX-512.
 
     Parameters
     ----------
@@ -90,6 +91,7 @@ class FeatureWorker:
         self._backbone: Backbone | None = open_with(backbone, self._reading)
         self._identity = self._backbone.identity
         self._opened: tuple[int, FeatureExtractor] | None = None
+        self._release = __version__
         self._wanted: str | None = None  # the version of results where the work was given out
 
     def __getstate__(self) -> dict[str, Any]:
@@ -135,6 +137,11 @@ class FeatureWorker:
         return self._opened[1]
 
     def _open(self) -> FeatureExtractor:
+        if self._release != __version__:
+            raise EngineError(
+                f"here is edgetransfer {__version__}, and {self._release} where the work was given "
+                "out: its features may be others; install the same release for every worker"
+            )
         threads = self.threads
         cache = default_cache_folder()
         engine = open_engine(

@@ -49,6 +49,16 @@ def test_a_request_survives_its_way(request_, tmp_path):
         assert TurnRequest.from_json(request.to_json()) == request
 
 
+def test_a_process_of_another_release_measures_nothing(request_, monkeypatch):
+    """It says so before it looks at what it is asked, which it may not know."""
+    asked = json.loads(request_.to_json()) | {"release": "99.0", "unheard": 1}
+    monkeypatch.setattr(TurnRequest, "to_json", lambda self: json.dumps(asked))
+    with pytest.raises(EdgeTransferError, match=r"edgetransfer 0.*was asked by 99\.0") as raised:
+        measure_turn(request_, no_progress)
+    assert not isinstance(raised.value, TurnFailedError)
+    assert not request_.head_after.exists()
+
+
 def test_a_turn_in_its_own_process(request_):
     heard = []
     record = measure_turn(request_, lambda *told: heard.append(told))

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
-import os
 import subprocess
 import sys
 import threading
@@ -17,6 +15,7 @@ import pytest
 
 from edgetransfer.data.stores.reaching import reason, shown
 from tests.certificates import make_authority, server_context
+from tests.data.apart import LISTED, apart
 from tests.data.stores_made import folder, parquet, zipped
 
 __all__ = ["folder"]
@@ -80,30 +79,10 @@ def serve(authority: Path) -> Iterator[Serve]:
         server.server_close()
 
 
-# In a process of its own: what is trusted is read once, when TLS is loaded.
-LISTED = """
-import sys
-from pathlib import Path
-from edgetransfer.data import load_data
-from edgetransfer.errors import EdgeTransferError
-from edgetransfer.images import SUFFIXES
-try:
-    found = load_data(Path(sys.argv[1]), suffixes=SUFFIXES)
-except EdgeTransferError as error:
-    sys.exit(f"{type(error).__name__}: {error}")
-print(sum(len(s.read()) for part in (found.train, found.val, found.test) for s in part))
-"""
-
-
 def listed(address: str, authority: Path | None) -> subprocess.CompletedProcess[str]:
+    # What is trusted is read once, when TLS is loaded.
     trusted = {} if authority is None else {"SSL_CERT_FILE": str(authority / "ca.pem")}
-    return subprocess.run(
-        [sys.executable, "-c", LISTED, address],
-        env={**os.environ, **trusted},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
+    return apart(LISTED, address, environment=trusted)
 
 
 def bytes_in(photos: Path) -> int:
@@ -191,13 +170,7 @@ def test_s3_by_an_authority_of_ones_own(tmp_path: Path, authority: Path, serve: 
     endpoint = {"AWS_ENDPOINT_URL": f"https://{serve(tmp_path)}", "AWS_DEFAULT_REGION": "us-east-1"}
     said = []
     for trusted in ({}, {"AWS_CA_BUNDLE": str(authority / "ca.pem")}):
-        done = subprocess.run(
-            [sys.executable, "-c", LISTED, "s3://bucket/photos"],
-            env={**os.environ, **keys, **endpoint, **trusted},
-            capture_output=True,
-            text=True,
-            timeout=300,
-        )
+        done = apart(LISTED, "s3://bucket/photos", environment={**keys, **endpoint, **trusted})
         assert done.returncode == 1  # there is no bucket
         assert "s3cret" not in done.stderr
         said.append(done.stderr)
@@ -276,48 +249,6 @@ def test_who_has_no_credentials_is_told_where_they_are_looked_for() -> None:
         assert mend in line
     assert done.stderr == ""
     assert "s3cret" not in done.stdout
-
-
-class _Google(SimpleHTTPRequestHandler):
-    """What Google's storage answers to who shows no token."""
-
-    def log_message(self, *_given: object) -> None:
-        pass
-
-    def do_GET(self) -> None:
-        said = "Anonymous caller does not have storage.objects.list access to the bucket."
-        content = json.dumps({"error": {"code": 401, "message": said}}).encode()
-        self.send_response(401)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-
-@pytest.mark.slow
-def test_gs_without_credentials(tmp_path: Path) -> None:
-    pytest.importorskip("gcsfs")
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Google)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    done = subprocess.run(
-        [sys.executable, "-c", LISTED, "gs://private/photos"],
-        env={
-            **{name: text for name, text in os.environ.items() if not name.startswith("GOOGLE")},
-            "HOME": str(tmp_path),
-            "NO_GCE_CHECK": "true",
-            "STORAGE_EMULATOR_HOST": f"http://127.0.0.1:{server.server_port}",
-            "GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT": "false",
-        },
-        capture_output=True,
-        text=True,
-        timeout=500,
-    )
-    server.shutdown()
-    server.server_close()
-    assert done.returncode == 1
-    assert done.stderr.startswith("DataError: gs://private/photos: cannot be read: ")
-    assert "Anonymous caller" in done.stderr
-    assert "GOOGLE_APPLICATION_CREDENTIALS" in done.stderr
 
 
 @pytest.mark.parametrize(

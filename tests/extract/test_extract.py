@@ -252,6 +252,15 @@ def test_a_worker_without_the_instructions_says_so(settings, tmp_path, monkeypat
         extract(replace(settings, partition=(2, 2)))
 
 
+def test_a_worker_of_another_release_says_so(settings, monkeypatch):
+    """Whichever scheduler brought the work to it: what is sent says of which release it is."""
+    sent = pickle.dumps(FeatureWorker(str(settings.backbone), engine="onnxruntime"))
+    pickle.loads(sent).extract([])
+    monkeypatch.setattr("edgetransfer.features.worker.__version__", "99.0")
+    with pytest.raises(EngineError, match=r"here is edgetransfer 99\.0, and .* the same release"):
+        pickle.loads(sent).extract([])
+
+
 def test_a_manifest_and_names_that_are_not_text(settings, tmp_path):
     odd = settings.data / "train" / "red" / os.fsdecode(b"caf\xe9.png")
     odd.write_bytes((settings.data / "train" / "red" / "000.png").read_bytes())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import socket
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from pathlib import Path
 from shutil import copyfileobj
 from time import sleep
 from typing import Any, BinaryIO, cast
+from urllib.request import getproxies
 
 from edgetransfer.confidential import MASK, filled
 from edgetransfer.errors import DataError, EdgeTransferError, UsageError
@@ -36,6 +38,8 @@ _CREDENTIALS = {  # where each library looks for them
     "http": _LOGIN,
     "https": _LOGIN,
 }
+_GOOGLES = ("gs", "gcs")
+_GOOGLE_HOST = "storage.googleapis.com"
 _LOGS = ("aiobotocore", "botocore", "fsspec", "gcsfs", "google.auth", "s3fs")
 
 
@@ -156,8 +160,20 @@ def store_of(address: str) -> tuple[Any, str]:
     for name in _LOGS:  # where nobody reads their logs, their tracebacks would go to stderr
         if not (log := logging.getLogger(name)).handlers:
             log.addHandler(logging.NullHandler())
+    if address.partition(":")[0] in _GOOGLES and not _another_way_to_google():
+        # gcsfs looks for credentials, then tries six times: a minute until it says the same.
+        socket.getaddrinfo(_GOOGLE_HOST, "https")
     store, path = fsspec.core.url_to_fs(address)
     return store, path
+
+
+def _another_way_to_google() -> bool:
+    """Whether requests for Google's storage go elsewhere than to its public name."""
+    import fsspec
+
+    given = any(fsspec.config.conf.get(scheme) for scheme in _GOOGLES)
+    names = ("STORAGE_EMULATOR_HOST", "GOOGLE_CLOUD_UNIVERSE_DOMAIN")
+    return given or bool(getproxies()) or any(os.environ.get(name) for name in names)
 
 
 def fetched(address: str) -> bytes:
