@@ -95,6 +95,6 @@ def test_quiet_is_quiet(
     loud = capsys.readouterr().err
     assert "train: 60 photos" in loud
     assert main([*words, "--no-report", "--overwrite", "-q"]) == 0
-    quiet = capsys.readouterr().err
-    assert "train: 60 photos" not in quiet
-    assert "saved in" in quiet
+    quiet = capsys.readouterr()
+    assert "train: 60 photos" not in quiet.err
+    assert "saved in" in quiet.out
