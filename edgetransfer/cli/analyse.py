@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from edgetransfer.cli.options import JsonOption
-from edgetransfer.cli.terminal import print_json, print_line, say, show_log, shown_progress
+from edgetransfer.cli.terminal import print_found, print_line, say, show_log, shown_progress
 from edgetransfer.settings.analyse import AnalysisSettings
 
 if TYPE_CHECKING:
@@ -39,10 +39,7 @@ def analyse(settings: AnalysisSettings, *, json_output: JsonOption = False) -> N
     show_log(json_output)
     with shown_progress() as progress:
         report = run(settings, progress=progress)
-    if json_output:
-        print_json(report)
-    else:
-        _show(report)
+    print_found(report, _show, as_json=json_output)
 
 
 def _show(report: AnalysisRecord) -> None:

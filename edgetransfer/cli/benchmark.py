@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from edgetransfer.cli.benchmark_table import show_benchmark
 from edgetransfer.cli.options import JsonOption
-from edgetransfer.cli.terminal import print_json, show_log, shown_progress
+from edgetransfer.cli.terminal import print_found, show_log, shown_progress
 from edgetransfer.errors import EngineError
 from edgetransfer.settings.benchmark import BenchmarkSettings
 from edgetransfer.settings.option import Opt
@@ -44,10 +44,7 @@ def benchmark(
     show_log(json_output)
     with shown_progress() as progress:
         report = run_benchmark(settings, overwrite=overwrite, progress=progress)
-    if json_output:
-        print_json(report)
-    else:
-        show_benchmark(report, settings.out)
+    print_found(report, lambda found: show_benchmark(found, settings.out), as_json=json_output)
     _fail_if_nothing_ran(report)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from edgetransfer.cli.options import JsonOption
-from edgetransfer.cli.terminal import print_json, print_line, show_log
+from edgetransfer.cli.terminal import print_found, print_line, show_log
 from edgetransfer.settings.compact import Compaction
 
 if TYPE_CHECKING:
@@ -26,10 +26,7 @@ def compact(settings: Compaction, *, json_output: JsonOption = False) -> None:
 
     show_log(json_output)
     result = compact_backbone(settings)
-    if json_output:
-        print_json(result)
-    else:
-        _show(result)
+    print_found(result, _show, as_json=json_output)
 
 
 def _show(result: CompactRecord) -> None:

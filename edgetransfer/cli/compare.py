@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from edgetransfer.cli.options import JsonOption
-from edgetransfer.cli.terminal import print_json, print_line, show_log, shown_progress
+from edgetransfer.cli.terminal import print_found, print_line, show_log, shown_progress
 from edgetransfer.settings.compare import ComparisonSettings
 from edgetransfer.settings.option import Opt
 
@@ -45,10 +45,7 @@ def compare(
     show_log(json_output)
     with shown_progress() as progress:
         report = run(settings, overwrite=overwrite, progress=progress)
-    if json_output:
-        print_json(report)
-    else:
-        _show(report, settings.out)
+    print_found(report, lambda found: _show(found, settings.out), as_json=json_output)
 
 
 def _show(report: CompareRecord, out: Path) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edgetransfer.cli.options import JsonOption
-from edgetransfer.cli.terminal import print_json, print_line, show_log, shown_progress
+from edgetransfer.cli.terminal import print_found, print_line, show_log, shown_progress
 from edgetransfer.settings.shared import Threads
 
 if TYPE_CHECKING:
@@ -37,10 +37,7 @@ def demo(
     show_log(json_output)
     with shown_progress() as progress:
         result = run_demo(out, threads=threads, progress=progress)
-    if json_output:
-        print_json(result)
-    else:
-        _show(result, out)
+    print_found(result, lambda found: _show(found, out), as_json=json_output)
 
 
 def _show(result: DemoRecord, out: Path) -> None:

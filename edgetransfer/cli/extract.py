@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated
 
 from edgetransfer.cli.options import JsonOption
-from edgetransfer.cli.terminal import print_json, print_line, show_log, shown_progress
+from edgetransfer.cli.terminal import print_found, print_line, show_log, shown_progress
 from edgetransfer.settings.extract import Extraction
 from edgetransfer.settings.option import Opt
 
@@ -40,10 +40,7 @@ def extract(
     show_log(json_output)
     with shown_progress() as progress:
         report = run(settings, overwrite=overwrite, progress=progress)
-    if json_output:
-        print_json(report)
-    else:
-        _show(report)
+    print_found(report, _show, as_json=json_output)
 
 
 def _show(report: ExtractionRecord) -> None:

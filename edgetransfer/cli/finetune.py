@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgetransfer.cli.options import JsonOption, OverwriteOption, ResumeOption, check_resume
-from edgetransfer.cli.terminal import print_json, print_line, show_log, shown_progress
+from edgetransfer.cli.terminal import print_found, print_line, show_log, shown_progress
 from edgetransfer.cli.train import show_outcome
 from edgetransfer.settings.finetune import FinetuneSettings, TrainingToo
 
@@ -50,10 +50,7 @@ def finetune(
         report = run_finetuning(
             training, own, resume=resume, overwrite=overwrite, progress=progress
         )
-    if json_output:
-        print_json(report)
-    else:
-        _show(report, training.out)
+    print_found(report, lambda found: _show(found, training.out), as_json=json_output)
 
 
 def _show(report: FinetuningRecord, out: Path) -> None:

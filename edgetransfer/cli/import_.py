@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from edgetransfer.cli.options import JsonOption
-from edgetransfer.cli.terminal import print_json, print_line, say, show_log, shown_progress
+from edgetransfer.cli.terminal import print_found, print_line, say, show_log, shown_progress
 from edgetransfer.settings.import_ import ImportSettings
 from edgetransfer.settings.shared import CacheDir
 
@@ -35,10 +35,7 @@ def import_(
     show_log(json_output)
     with shown_progress() as progress:
         result = import_backbone(settings, cache=cache_dir, progress=progress)
-    if json_output:
-        print_json(result)
-    else:
-        _show(result)
+    print_found(result, _show, as_json=json_output)
 
 
 def _show(result: ImportRecord) -> None:

@@ -18,6 +18,10 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object 
 QuietOption = Annotated[
     bool, typer.Option("--quiet", "-q", help="Only results and warnings, nothing else.")
 ]
+Photos = Annotated[
+    list[str],
+    typer.Argument(metavar="IMAGE…", help="Files or folders; - reads one image from stdin."),
+]
 StreamRun = Annotated[
     Path,
     typer.Argument(metavar="RUN", autocompletion=runs, help="A run folder made by stream."),

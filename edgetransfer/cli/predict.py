@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edgetransfer.cli.meant import check_order
-from edgetransfer.cli.options import JsonOption, QuietOption
+from edgetransfer.cli.options import JsonOption, Photos, QuietOption
 from edgetransfer.cli.photos_given import photos_given
 from edgetransfer.cli.terminal import print_json, print_line, say, show_log
 from edgetransfer.errors import ImageError, UsageError
@@ -23,10 +23,7 @@ if TYPE_CHECKING:
 def predict(
     settings: PredictSettings,
     *,
-    images: Annotated[
-        list[str],
-        typer.Argument(metavar="IMAGE…", help="Files or folders; - reads one image from stdin."),
-    ],
+    images: Photos,
     csv: Annotated[
         bool, typer.Option("--csv", help="Print a table with commas to stdout, a photo a line.")
     ] = False,

@@ -6,7 +6,7 @@ import inspect
 from typing import Annotated, Any
 
 from edgetransfer.cli.options import JsonOption
-from edgetransfer.cli.terminal import print_json, print_line, show_log, shown_progress
+from edgetransfer.cli.terminal import print_found, print_line, show_log, shown_progress
 from edgetransfer.settings.option import Opt
 from edgetransfer.settings.policies import POLICIES
 from edgetransfer.settings.pretrain import Pretraining
@@ -44,10 +44,7 @@ def pretrain(
     show_log(json_output)
     with shown_progress() as progress:
         report = run(settings, resume=resume, overwrite=overwrite, progress=progress)
-    if json_output:
-        print_json(report)
-    else:
-        _show(report)
+    print_found(report, _show, as_json=json_output)
 
 
 def _listed() -> str:

@@ -11,6 +11,7 @@ from edgetransfer.cli.completing import runs
 from edgetransfer.cli.options import JsonOption
 from edgetransfer.cli.terminal import print_json, print_line, show_log, shown_progress
 from edgetransfer.errors import UsageError
+from edgetransfer.settings.option import Opt
 from edgetransfer.settings.shared import MovedBackbone, Threads
 
 if TYPE_CHECKING:
@@ -26,12 +27,9 @@ def report(
             help="A run folder made by train or finetune; or several.",
         ),
     ],
-    compare: Annotated[
-        bool, typer.Option("--compare", help="Set the runs side by side, on the same photos.")
-    ] = False,
+    compare: Annotated[bool, Opt("Set the runs side by side, on the same photos.")] = False,
     out: Annotated[
-        Path | None,
-        typer.Option("--out", "-o", metavar="FILE", help="With --compare: write a page there."),
+        Path | None, Opt("With --compare: write a page there.", metavar="FILE", flag="--out -o")
     ] = None,
     backbone: MovedBackbone = None,
     threads: Threads = None,

@@ -10,24 +10,21 @@ import typer
 from edgetransfer.cli.options import JsonOption, StreamRun
 from edgetransfer.cli.terminal import print_json, print_line, show_log
 from edgetransfer.errors import DataError, UsageError
+from edgetransfer.settings.option import Opt
+
+_Ids = Annotated[
+    list[str] | None, typer.Option("--id", metavar="ID", help="A sample; may be repeated.")
+]
 
 
 def rollback(
     run: StreamRun,
     to: Annotated[
         str | None,
-        typer.Option(
-            "--to",
-            metavar="N|TIME",
-            help="Accepted samples, or a local time such as 2025-03-01T12:00.",
-        ),
+        Opt("Accepted samples, or a local time such as 2025-03-01T12:00.", metavar="N|TIME"),
     ] = None,
-    list_: Annotated[
-        bool, typer.Option("--list", help="Only show the checkpoints that there are.")
-    ] = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only say what would be done.")
-    ] = False,
+    list_: Annotated[bool, Opt("Only show the checkpoints that there are.", flag="--list")] = False,
+    dry_run: Annotated[bool, Opt("Only say what would be done.")] = False,
     json_output: JsonOption = False,
 ) -> None:
     """Return a stream's run to an earlier moment; later samples may be sent again.
@@ -79,9 +76,7 @@ def _show_states(run: Path, json_output: bool) -> None:
 
 def forget(
     run: StreamRun,
-    id: Annotated[
-        list[str] | None, typer.Option("--id", metavar="ID", help="A sample; may be repeated.")
-    ] = None,
+    id: _Ids = None,
     class_: Annotated[
         list[str] | None,
         typer.Option("--class", metavar="CLASS", help="All of a class; may be repeated."),
@@ -110,10 +105,8 @@ def forget(
 
 def relabel(
     run: StreamRun,
-    to: Annotated[str, typer.Option("--to", metavar="CLASS", help="The label, new or not.")],
-    id: Annotated[
-        list[str] | None, typer.Option("--id", metavar="ID", help="A sample; may be repeated.")
-    ] = None,
+    to: Annotated[str, Opt("The label, new or not.", metavar="CLASS")],
+    id: _Ids = None,
     json_output: JsonOption = False,
 ) -> None:
     """Give samples of a stream another label, as if they had always had it.

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
-
-from edgetransfer.cli.options import JsonOption
+from edgetransfer.cli.options import JsonOption, Photos
 from edgetransfer.cli.photos_given import photos_given
-from edgetransfer.cli.terminal import print_json, print_line, show_log, shown_progress
+from edgetransfer.cli.terminal import print_found, print_line, show_log, shown_progress
 from edgetransfer.settings.search import SearchSettings
 
 if TYPE_CHECKING:
@@ -17,10 +15,7 @@ if TYPE_CHECKING:
 
 def search(
     settings: SearchSettings,
-    images: Annotated[
-        list[str],
-        typer.Argument(metavar="IMAGE…", help="Files or folders; - reads one image from stdin."),
-    ],
+    images: Photos,
     *,
     json_output: JsonOption = False,
 ) -> None:
@@ -41,10 +36,7 @@ def search(
     photos = samples_of(photos_given(images))
     with shown_progress() as progress:
         report = run(settings, photos, progress=progress)
-    if json_output:
-        print_json(report)
-    else:
-        _show(report)
+    print_found(report, _show, as_json=json_output)
 
 
 def _show(report: SearchRecord) -> None:

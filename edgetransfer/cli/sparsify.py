@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from edgetransfer.cli.options import JsonOption
-from edgetransfer.cli.terminal import print_json, print_line, show_log, shown_progress
+from edgetransfer.cli.terminal import print_found, print_line, show_log, shown_progress
 from edgetransfer.settings.option import Opt
 from edgetransfer.settings.sparsify import Sparsification
 
@@ -39,10 +39,7 @@ def sparsify(
     show_log(json_output)
     with shown_progress() as progress:
         report = run(settings, resume=resume, overwrite=overwrite, progress=progress)
-    if json_output:
-        print_json(report)
-    else:
-        _show(report, settings.out)
+    print_found(report, lambda found: _show(found, settings.out), as_json=json_output)
 
 
 def _show(report: SparsifyRecord, out: Path) -> None:

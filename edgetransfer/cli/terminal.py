@@ -8,9 +8,9 @@ import logging
 import re
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from edgetransfer.confidential import without_secrets
 from edgetransfer.names import json_text, readable
@@ -18,6 +18,7 @@ from edgetransfer.names import json_text, readable
 if TYPE_CHECKING:
     from edgetransfer.types import Progress
 
+_Found = TypeVar("_Found")
 _UPPER_CONTROLS = re.compile(r"[\x7f-\x9f]")
 NOT_IMAGES = (
     *("choosing", "downloading", "pruning", "correcting", "trying", "timing", "aiming"),
@@ -138,6 +139,14 @@ def print_json(value: Any) -> None:
         text = json.dumps(value)
     # Whoever reads a pipe waits for this line: an acknowledgement must not lie in a buffer.
     print(text, flush=True)
+
+
+def print_found(found: _Found, show: Callable[[_Found], None], *, as_json: bool) -> None:
+    """What a command found out: one JSON object, or as ``show`` writes it for people."""
+    if as_json:
+        print_json(found)
+    else:
+        show(found)
 
 
 def never_fail_to_write() -> None:

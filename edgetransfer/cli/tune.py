@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from edgetransfer.cli.options import JsonOption
-from edgetransfer.cli.terminal import print_json, print_line, show_log, shown_progress
+from edgetransfer.cli.terminal import print_found, print_line, show_log, shown_progress
 from edgetransfer.settings.tune import Tuning
 
 if TYPE_CHECKING:
@@ -28,10 +28,7 @@ def tune(settings: Tuning, *, json_output: JsonOption = False) -> None:
     show_log(json_output)
     with shown_progress() as progress:
         result = tune_backbone(settings, progress)
-    if json_output:
-        print_json(result)
-    else:
-        _show(result)
+    print_found(result, _show, as_json=json_output)
 
 
 def _show(result: TuneRecord) -> None:
