@@ -37,6 +37,10 @@ def test_each_name_stands_for_an_option_that_there_is(name: str) -> None:
         ("train --batch_size 3", "--batch-size"),
         ("train --tset-data photos", "--test-data"),
         ("finetune --dataset photos", "--data"),
+        ("train photos", "--data photos"),
+        ("train photos run", "--data photos --out run"),
+        ("finetune -o run photos", "--data photos"),
+        ("benchmark photos", "--data photos"),
     ],
 )
 def test_it_is_answered_by_what_was_meant(
