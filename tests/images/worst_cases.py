@@ -84,8 +84,8 @@ def noise(mode: str, side: int) -> Image.Image:
     return whole
 
 
-def cases() -> Iterator[Case]:
-    """Every format that is taken, with the modes that it has."""
+def cases(*, quick: bool = False) -> Iterator[Case]:
+    """Every format that is taken, with the modes that it has; but for slow encoders if quick."""
 
     def of(mode: str, format: str = "", stored: int = 0) -> float:  # noqa: A002
         image = Image.new(mode, (64, 64))
@@ -111,6 +111,8 @@ def cases() -> Iterator[Case]:
         options = {"compression": "tiff_adobe_deflate"}
         a_pixel = of(mode, stored=stored)
         yield Case(format="TIFF", mode=mode, a_pixel=a_pixel, options=options)
+    if quick:
+        return
     if AVIF:
         options = {"quality": 90, "speed": 10}
         yield Case(format="AVIF", mode="RGB", a_pixel=of("RGB", "AVIF"), options=options)

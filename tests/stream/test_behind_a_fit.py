@@ -150,7 +150,7 @@ def offers_of(group: Group) -> list[Offer]:
 
 
 @pytest.mark.parametrize("learner", LEARNERS)
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=4, deadline=None)
 @given(
     groups=GROUPS,
     held_from=st.integers(0, 8),
