@@ -63,8 +63,11 @@ def make(plan: Plan, data: Path, out: Path) -> None:
     splits = load_sheets(out / "upstream", plan.tile)
     chosen = np.random.default_rng(plan.draw).permutation(len(splits.train))[:CALIBRATION]
     _write(out / "calibration", [splits.train[i] for i in chosen])
+    if plan.upstream_photos is not None:
+        shutil.rmtree(out / "upstream")
+        _write_group(plan.upstream_photos, plan, source, upstream, out / "upstream")
     for group, names in groups.items():
-        _write_group(plan, source, names, out / group, out / "sheets")
+        _write_group(plan.photos, plan, source, names, out / group)
     for name, folder in plan.folders.items():
         if not (data / folder).is_dir():
             raise DataError(f"{data / folder}: no such folder, and the plan's task {name} is there")
@@ -76,8 +79,9 @@ def make(plan: Plan, data: Path, out: Path) -> None:
     write_atomically(out / "made.json", json.dumps(made, indent=1).encode())
 
 
-def _write_group(plan: Plan, source: Path, names: list[str], out: Path, work: Path) -> None:
+def _write_group(photos: int, plan: Plan, source: Path, names: list[str], out: Path) -> None:
     """The first training tiles of each class as ``train``, all validation tiles as ``test``."""
+    work = out.with_name("sheets")
     for split in ("train", "val"):
         (work / split).mkdir(parents=True)
         for name in names:
@@ -86,7 +90,7 @@ def _write_group(plan: Plan, source: Path, names: list[str], out: Path, work: Pa
     for split, samples in (("train", splits.train), ("test", splits.val)):
         for label, name in enumerate(splits.classes):
             own = [sample for sample in samples if sample.label == label]
-            _write(out / split / name, own[: plan.photos] if split == "train" else own)
+            _write(out / split / name, own[:photos] if split == "train" else own)
     shutil.rmtree(work)
 
 

@@ -51,6 +51,8 @@ class Plan:
         Side of a tile, in pixels.
     classes
         How many classes are upstream; none of them is in a group.
+    upstream_photos
+        Training tiles of each class upstream; None for all of the sheets.
     training
         Options of ``pretrain`` that all networks have: equal budgets.
     groups
@@ -75,6 +77,7 @@ class Plan:
     training: dict[str, Any]
     networks: tuple[Trained, ...]
     groups: dict[str, tuple[str, ...]]
+    upstream_photos: int | None
     random_groups: int
     random_classes: int
     draw: int
@@ -121,6 +124,7 @@ def read_plan(path: Path) -> Plan:
             training=dict(upstream["training"]),
             networks=tuple(one for policy in found["policies"] for one in _trained(policy)),
             groups={name: tuple(ids) for name, ids in downstream.get("groups", {}).items()},
+            upstream_photos=int(upstream["photos"]) if "photos" in upstream else None,
             random_groups=int(drawn.get("groups", 0)),
             random_classes=int(drawn.get("classes", 0)),
             draw=int(drawn.get("seed", 0)),

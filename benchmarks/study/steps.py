@@ -82,7 +82,8 @@ def _of_network(plan: Plan, network: Trained, seed: int, out: Path) -> list[Step
     if network.sparsity is not None:
         options["sparsity"] = network.sparsity
     words = ["-m", "edgetransfer", "pretrain", "--data", str(out / "data" / "upstream")]
-    words += ["--tile", str(plan.tile), "--policy", network.policy, "--seed", str(seed)]
+    words += ["--tile", str(plan.tile)] if plan.upstream_photos is None else []
+    words += ["--policy", network.policy, "--seed", str(seed)]
     # Both: what is begun goes on, and a file whose report was never written is made anew.
     words += [*flags(options), "--out", str(file), "--resume", "--overwrite"]
     leaves = file.with_name(f"{file.stem}.pretrain.json")

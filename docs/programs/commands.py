@@ -25,8 +25,8 @@ INTRODUCTION = """\
 
 This page is made from the program itself: `make reference` writes it anew.
 
-`edgetransfer COMMAND --help` shows the same in a terminal. With `--json` a command prints one JSON
-object on stdout ([its keys](json.md)); everything for people goes to stderr.
+`edgetransfer COMMAND --help` shows the same in a terminal. What a command finds out goes to stdout,
+with `--json` as one JSON object ([its keys](json.md)); progress, remarks and warnings go to stderr.
 
 | exit code | |
 |---|---|

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from edgetransfer.cli.options import JsonOption
-from edgetransfer.cli.terminal import print_json, print_line, say, show_log, shown_progress
+from edgetransfer.cli.terminal import print_json, print_line, show_log, shown_progress
 from edgetransfer.settings.audit import AuditSettings
 
 SHOWN = 10
@@ -35,15 +35,15 @@ def audit(settings: AuditSettings, *, json_output: JsonOption = False) -> None:
         return
     _show(result)
     if settings.manifest is not None:
-        say(f"manifest    {settings.manifest}")
+        print_line(f"manifest    {settings.manifest}")
     if settings.sort_into is not None:
-        say(f"sorted      {result['sorted']} photos into {settings.sort_into}")
+        print_line(f"sorted      {result['sorted']} photos into {settings.sort_into}")
 
 
 def _show(result: AuditRecord) -> None:
     photos = sum(result["photos"].values())
     skipped = len(result["skipped"])
-    say(f"looked at   {photos} photos of {result['classes']} classes, {skipped} skipped")
+    print_line(f"looked at   {photos} photos of {result['classes']} classes, {skipped} skipped")
     wrong, twice, far = result["wrong_labels"], result["duplicates"], result["outliers"]
     print_line(f"{len(wrong)} labels are probably wrong")
     for row in wrong[:SHOWN]:

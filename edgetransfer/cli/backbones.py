@@ -9,7 +9,7 @@ import typer
 from edgetransfer.cli.commands import HELP_OPTIONS, Command, Group
 from edgetransfer.cli.exit_codes import with_exit_codes
 from edgetransfer.cli.options import JsonOption
-from edgetransfer.cli.terminal import print_json, say, show_log, shown_progress
+from edgetransfer.cli.terminal import print_json, print_line, say, show_log, shown_progress
 
 backbones = typer.Typer(
     cls=Group,
@@ -44,18 +44,20 @@ def _list(json_output: bool) -> None:
     if json_output:
         print_json({"backbones": found})
         return
-    say(
+    print_line(
         f"{'name':26} {'where':10} {'weights':>8} {'nonzero':>8} {'MACs':>6} {'size':>4} "
         f"{'top-1':>6} {'photos':>6} {'transfer':>8} {'images/s':>8}  licence"
     )
     for entry in found:
-        say(_row(entry))
-    say(
+        print_line(_row(entry))
+    print_line(
         "top-1: of ImageNet's validation photos, published; photos: top-1 of one easy photo of each"
     )
-    say("ImageNet class; transfer: mean per class on Caltech-101; images/s: measured here by tune")
+    print_line(
+        "ImageNet class; transfer: mean per class on Caltech-101; images/s: measured here by tune"
+    )
     if any(entry["command"] for entry in found):
-        say("`edgetransfer backbones get NAME` brings an obtainable one")
+        print_line("`edgetransfer backbones get NAME` brings an obtainable one")
 
 
 def _row(entry: dict[str, Any]) -> str:
@@ -99,11 +101,11 @@ def get(
         return
     for warning in result["warnings"]:
         say(f"warning: {warning}")
-    say(f"from       {result['card']['source']}")
-    say(f"licence    {result['card']['licence']}")
-    say(f"features   {result['features']['dim']} numbers of {result['architecture']}")
-    say(f"saved in   {result['out']}")
-    say(f"try        edgetransfer train --backbone {result['name']} --data PHOTOS --out run")
+    print_line(f"from       {result['card']['source']}")
+    print_line(f"licence    {result['card']['licence']}")
+    print_line(f"features   {result['features']['dim']} numbers of {result['architecture']}")
+    print_line(f"saved in   {result['out']}")
+    print_line(f"try        edgetransfer train --backbone {result['name']} --data PHOTOS --out run")
 
 
 backbones.command("get", cls=Command, context_settings=HELP_OPTIONS)(with_exit_codes(get))

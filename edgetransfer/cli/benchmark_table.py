@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgetransfer.cli.terminal import say
+from edgetransfer.cli.terminal import print_line
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -19,22 +19,22 @@ LOG_WIDTH = 120  # columns, where no terminal says how many there are
 
 
 def show_benchmark(report: dict[str, Any], out: Path) -> None:
-    """Write the table, and what is to be known with it, to stderr."""
+    """Write the table, and what is to be known with it, to stdout."""
     from rich.console import Console
 
     rows = report["rows"]
-    console = Console(stderr=True)
+    console = Console()
     if not console.is_terminal:
         console.width = LOG_WIDTH
     print_rows(rows, console)
     for row in rows:
         if row["reason"] is not None:
-            say(f"{row['backbone']} in {row['engine']}: {row['reason']}")
+            print_line(f"{row['backbone']} in {row['engine']}: {row['reason']}")
         for doubt in row["doubts"]:
-            say(f"† {row['backbone']} in {row['engine']}: {doubt['says']}")
+            print_line(f"† {row['backbone']} in {row['engine']}: {doubt['says']}")
     for line in _notes(report):
-        say(line)
-    say(f"report     {out / 'report.html'}")
+        print_line(line)
+    print_line(f"report     {out / 'report.html'}")
 
 
 def print_rows(rows: list[Row], console: Console) -> None:

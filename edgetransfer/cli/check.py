@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 
 from edgetransfer.cli.options import JsonOption, StreamRun
-from edgetransfer.cli.terminal import print_json, say, show_log
+from edgetransfer.cli.terminal import print_json, print_line, show_log
 from edgetransfer.errors import DataError
 
 
@@ -28,11 +28,11 @@ def check(
     if json_output:
         print_json(asdict(result))
     for finding in result.findings:
-        say(finding)
+        print_line(finding)
     if result.findings:
         raise DataError(
             f"{run}: {len(result.findings)} findings; {result.accepted} samples are whole"
         )
     if not json_output:
         now = "; it is running, so its head was not compared" if result.running else ""
-        say(f"{run} is whole: {result.accepted} samples{now}")
+        print_line(f"{run} is whole: {result.accepted} samples{now}")

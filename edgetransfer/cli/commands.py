@@ -8,7 +8,7 @@ from typing import Any
 from typer.core import TyperCommand, TyperGroup
 
 from edgetransfer.cli.help_page import command_page
-from edgetransfer.cli.meant import propose
+from edgetransfer.cli.meant import propose, propose_flags
 
 HELP_OPTIONS = {"help_option_names": ["-h", "--help"]}
 
@@ -18,10 +18,14 @@ class Command(TyperCommand):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """As in Typer; what an error proposes is what other tools' names stand for."""
+        typed = list(args)  # parsing consumes them
         try:
             return super().parse_args(ctx, args)
         except Exception as error:
             propose(error, {flag for parameter in self.params for flag in parameter.opts})
+            if hasattr(error, "param") and not getattr(error, "message", None):
+                _, loose, _ = self.make_parser(ctx).parse_args(typed)
+                propose_flags(error, self.params, loose)
             raise
 
     def format_help(self, ctx: Any, formatter: Any) -> None:

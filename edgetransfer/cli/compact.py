@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from edgetransfer.cli.options import JsonOption
-from edgetransfer.cli.terminal import print_json, say, show_log
+from edgetransfer.cli.terminal import print_json, print_line, show_log
 from edgetransfer.settings.compact import Compaction
 
 if TYPE_CHECKING:
@@ -35,15 +35,15 @@ def compact(settings: Compaction, *, json_output: JsonOption = False) -> None:
 def _show(result: CompactRecord) -> None:
     before, after = result["before"], result["after"]
     if result["out"] is None:
-        say("no channel is dead: every one can change the features; nothing was written")
+        print_line("no channel is dead: every one can change the features; nothing was written")
         return
-    say(f"channels   {result['channels_cut']} cut away")
+    print_line(f"channels   {result['channels_cut']} cut away")
     for key, unit, values in (
         ("weights", "million", (before["weights"], after["weights"])),
         ("work", "million multiply-adds an image, zeros included", None),
     ):
         old, new = values or (before["macs"]["dense"], after["macs"]["dense"])
-        say(f"{key:<10} {old / 1e6:,.2f} -> {new / 1e6:,.2f} {unit} ({new / old - 1:+.1%})")
-    say(f"sparsity   {before['sparsity']:.1%} -> {after['sparsity']:.1%} of weights")
-    say(f"features   differ by {result['largest_difference']:.1e} of the largest at most")
-    say(f"saved in   {result['out']}")
+        print_line(f"{key:<10} {old / 1e6:,.2f} -> {new / 1e6:,.2f} {unit} ({new / old - 1:+.1%})")
+    print_line(f"sparsity   {before['sparsity']:.1%} -> {after['sparsity']:.1%} of weights")
+    print_line(f"features   differ by {result['largest_difference']:.1e} of the largest at most")
+    print_line(f"saved in   {result['out']}")

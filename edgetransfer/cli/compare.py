@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from edgetransfer.cli.options import JsonOption
-from edgetransfer.cli.terminal import print_json, print_line, say, show_log, shown_progress
+from edgetransfer.cli.terminal import print_json, print_line, show_log, shown_progress
 from edgetransfer.settings.compare import ComparisonSettings
 from edgetransfer.settings.option import Opt
 
@@ -67,4 +67,4 @@ def _show(report: CompareRecord, out: Path) -> None:
             print_line(f"{found['transfer']:<7} alpha of {found['backbone']} {where}: {said}")
     for advice in report["advice"]:
         print_line(f"{advice['transfer']}: {advice['says']}")
-    say(f"saved in    {out} (report.html, results.csv, table.tex)")
+    print_line(f"saved in    {out} (report.html, results.csv, table.tex)")

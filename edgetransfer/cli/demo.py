@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edgetransfer.cli.options import JsonOption
-from edgetransfer.cli.terminal import print_json, say, show_log, shown_progress
+from edgetransfer.cli.terminal import print_json, print_line, show_log, shown_progress
 from edgetransfer.settings.shared import Threads
 
 if TYPE_CHECKING:
@@ -45,33 +45,33 @@ def demo(
 
 def _show(result: DemoRecord, out: Path) -> None:
     backbone = result["backbone"]
-    say()
-    say(
+    print_line("")
+    print_line(
         f"{backbone['name']}: {backbone['sparsity']:.1%} of its weights are zero; "
         f"engine {result['engine']['name']}"
     )
-    say(f"{result['n_train']} handwritten digits to train on, {result['n_test']} to test on")
+    print_line(f"{result['n_train']} handwritten digits to train on, {result['n_test']} to test on")
     online, cached = result["online"], result["cached"]
-    say(
+    print_line(
         f"SGD, online with augmentation:  {online['mean_per_class']:.1%} mean per class, "
         f"{online['epochs']} epochs of {online['seconds_per_epoch']:.2f} s "
         f"({online['images_per_second']:,.0f} images/s)"
     )
     twin = result["dense_twin"]
-    say(
+    print_line(
         f"the same with its dense twin:   epochs of {twin['seconds_per_epoch']:.2f} s "
         f"({twin['images_per_second']:,.0f} images/s): its zeros make an epoch "
         f"{result['speedup']:.2f} times as fast here"
     )
-    say(
+    print_line(
         f"L-BFGS on cached features:      {cached['mean_per_class']:.1%} mean per class, "
         f"{cached['seconds']:.1f} s in all"
     )
     for prediction in result["predictions"]:
         right = "right" if prediction["predicted"] == prediction["true"] else "WRONG"
-        say(
+        print_line(
             f"  {prediction['image']}: {prediction['predicted']} "
             f"({prediction['probability']:.0%}), {right}"
         )
-    say(f"everything is in {out}; now your own photos:")
-    say("  edgetransfer train --data FOLDER --out run")
+    print_line(f"everything is in {out}; now your own photos:")
+    print_line("  edgetransfer train --data FOLDER --out run")

@@ -9,7 +9,7 @@ import typer
 
 from edgetransfer.cli.meant import check_order
 from edgetransfer.cli.options import JsonOption
-from edgetransfer.cli.terminal import print_json, say, show_log, shown_progress
+from edgetransfer.cli.terminal import print_json, print_line, show_log, shown_progress
 from edgetransfer.errors import UsageError
 from edgetransfer.settings.evaluate import ClassifierTest, RunTest
 from edgetransfer.settings.option import Opt
@@ -91,16 +91,16 @@ def _evaluate_run(run: Path, data: Path, test: RunTest, json_output: bool) -> No
     if json_output:
         print_json(result)
         return
-    say(f"top-1           {result['top1']:.1%}")
-    say(f"mean per class  {result['mean_per_class']:.1%}")
-    say(f"images          {result['n']}, {len(result['skipped'])} skipped")
+    print_line(f"top-1           {result['top1']:.1%}")
+    print_line(f"mean per class  {result['mean_per_class']:.1%}")
+    print_line(f"images          {result['n']}, {len(result['skipped'])} skipped")
     if result["trained_on"]:
-        say(f"left out        {len(result['trained_on'])} that the run was trained on")
+        print_line(f"left out        {len(result['trained_on'])} that the run was trained on")
     if test.page is not None:
-        say(f"page            {test.page}")
-    say("hardest classes:")
+        print_line(f"page            {test.page}")
+    print_line("hardest classes:")
     for name, value in sorted(result["per_class"].items(), key=lambda item: item[1])[:WORST]:
-        say(f"  {value:6.1%}  {name}")
+        print_line(f"  {value:6.1%}  {name}")
 
 
 def _evaluate_classifier(
@@ -113,11 +113,13 @@ def _evaluate_classifier(
     if json_output:
         print_json(result)
         return
-    say(f"top-1           {result['top1']:.1%}")
-    say(f"top-5           {result['top5']:.1%}")
-    say(f"mean per class  {result['mean_per_class']:.1%}")
-    say(f"images          {result['n']} ({result['split']}), {len(result['skipped'])} skipped")
-    say(
+    print_line(f"top-1           {result['top1']:.1%}")
+    print_line(f"top-5           {result['top5']:.1%}")
+    print_line(f"mean per class  {result['mean_per_class']:.1%}")
+    print_line(
+        f"images          {result['n']} ({result['split']}), {len(result['skipped'])} skipped"
+    )
+    print_line(
         f"classes         {result['classes']} of {result['outputs']} outputs, by "
         f"{result['matched_by']}"
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edgetransfer.cli.options import JsonOption, QuietOption
-from edgetransfer.cli.terminal import print_json, say, show_log
+from edgetransfer.cli.terminal import print_json, print_line, show_log
 from edgetransfer.settings.export import ExportSettings
 
 
@@ -33,11 +33,13 @@ def export(
         return
     verified = report["verified"]
     for name, why in verified["cannot"].items():
-        say(f"not compared in {name}: {why}")
+        print_line(f"not compared in {name}: {why}")
     differences = ", ".join(f"{n} {d:.0e}" for n, d in verified["difference"].items())
-    say(f"compared   on {verified['on']}; largest difference of a probability: {differences}")
+    print_line(
+        f"compared   on {verified['on']}; largest difference of a probability: {differences}"
+    )
     learned = f", {report['learned']} samples learned" if "learned" in report else ""
-    say(
+    print_line(
         f"saved in {settings.out}: {report['classes']} classes{learned}, {report['zeros']:,} "
         f"weights are zero; {', '.join(report['files'])}"
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated
 
 from edgetransfer.cli.options import JsonOption
-from edgetransfer.cli.terminal import print_json, print_line, say, show_log, shown_progress
+from edgetransfer.cli.terminal import print_json, print_line, show_log, shown_progress
 from edgetransfer.settings.extract import Extraction
 from edgetransfer.settings.option import Opt
 
@@ -48,9 +48,11 @@ def extract(
 
 def _show(report: ExtractionRecord) -> None:
     made, tables = report["tables_made"], report["tables"]
-    say(f"features    {report['dimension']} {report['dtype']} of {report['engine']}")
-    say(f"tables      {made} made, {tables - made} were there, of {report['tables_in_all']} in all")
-    say(f"photos      {report['photos']} of {report['classes']} classes")
+    print_line(f"features    {report['dimension']} {report['dtype']} of {report['engine']}")
+    print_line(
+        f"tables      {made} made, {tables - made} were there, of {report['tables_in_all']} in all"
+    )
+    print_line(f"photos      {report['photos']} of {report['classes']} classes")
     problems = report["problems"]
     if problems:
         print_line(f"{len(problems)} photos have no features:")
@@ -58,4 +60,4 @@ def _show(report: ExtractionRecord) -> None:
             print_line(f"  {row['id']}: {row['reason']}")
         if len(problems) > SHOWN:
             print_line(f"  and {len(problems) - SHOWN} more; the column problem names them")
-    say(f"saved in    {report['out']} ({report['bytes'] / 1e6:,.1f} MB)")
+    print_line(f"saved in    {report['out']} ({report['bytes'] / 1e6:,.1f} MB)")

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgetransfer.cli.options import JsonOption, OverwriteOption, ResumeOption, check_resume
-from edgetransfer.cli.terminal import print_json, say, show_log, shown_progress
+from edgetransfer.cli.terminal import print_json, print_line, show_log, shown_progress
 from edgetransfer.cli.train import show_outcome
 from edgetransfer.settings.finetune import FinetuneSettings, TrainingToo
 
@@ -60,15 +60,15 @@ def _show(report: FinetuningRecord, out: Path) -> None:
     from edgetransfer.metrics.conventions import TITLES
 
     trained, masked = report["trained"], report["masked"]
-    say(
+    print_line(
         f"trained    {trained['parameters']:,} values from {trained['from']} on, "
         f"{trained['precision']}"
     )
-    say(f"zeros      {masked['before']:,} before, {masked['after']:,} after")
+    print_line(f"zeros      {masked['before']:,} before, {masked['after']:,} after")
     metric = report["metric"]["name"] if "metric" in report else "top1"  # of an earlier version
     judged = {"linear": report["linear"], "finetuned": report.get("finetuned")}
     for what, found in judged.items():
         if found is not None:
             held = ", kept" if report.get("kept") == what else ""
-            say(f"{what:10} {found[metric] or 0:.1%} {TITLES[metric]} ({found['on']}{held})")
+            print_line(f"{what:10} {found[metric] or 0:.1%} {TITLES[metric]} ({found['on']}{held})")
     show_outcome(report, out)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from edgetransfer.cli.options import JsonOption
-from edgetransfer.cli.terminal import print_json, say, show_log, shown_progress
+from edgetransfer.cli.terminal import print_json, print_line, say, show_log, shown_progress
 from edgetransfer.settings.import_ import ImportSettings
 from edgetransfer.settings.shared import CacheDir
 
@@ -46,19 +46,25 @@ def _show(result: ImportRecord) -> None:
         say(f"warning: {warning}")
     if result["architecture"]:
         classes = f", {result['classes']} classes" if result["classes"] else ""
-        say(f"network    {result['architecture']}, names of {result['naming']}{classes}")
+        print_line(f"network    {result['architecture']}, names of {result['naming']}{classes}")
     if result.get("other_widths"):
-        say(f"widths     {result['other_widths']} layers have their own, read from the weights")
+        print_line(
+            f"widths     {result['other_widths']} layers have their own, read from the weights"
+        )
     if result.get("masked_layers"):
-        say(f"masks      of {result['masked_layers']} layers, multiplied in")
+        print_line(f"masks      of {result['masked_layers']} layers, multiplied in")
     if result.get("thresholded_layers"):
-        say(f"thresholds of {result['thresholded_layers']} layers (STR), applied")
+        print_line(f"thresholds of {result['thresholded_layers']} layers (STR), applied")
     if result.get("passed_over"):
-        say(f"not run    {', '.join(result['passed_over'][:6])} (named in the file, not needed)")
-    say(f"features   tensor {result['features']['tensor']!r}, {result['features']['dim']} numbers")
-    say(
+        print_line(
+            f"not run    {', '.join(result['passed_over'][:6])} (named in the file, not needed)"
+        )
+    print_line(
+        f"features   tensor {result['features']['tensor']!r}, {result['features']['dim']} numbers"
+    )
+    print_line(
         f"sparsity   {result['sparsity']:.1%} of weights, "
         f"{result['pruned_filters']:.1%} of filters without any"
     )
-    say(f"saved in   {result['out']}")
-    say(f"try        edgetransfer inspect {result['out']}")
+    print_line(f"saved in   {result['out']}")
+    print_line(f"try        edgetransfer inspect {result['out']}")

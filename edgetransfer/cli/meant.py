@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from edgetransfer.cli.completing import CONFIG
 from edgetransfer.errors import UsageError
@@ -83,3 +84,21 @@ def propose(error: Exception, known: set[str]) -> None:
     meant = spelled if spelled in known else ELSEWHERE.get(name)
     if meant in known:
         error.possibilities = [meant]
+
+
+def propose_flags(error: Exception, parameters: Sequence[Any], loose: Sequence[str]) -> None:
+    """Let an error about a missing option propose what was typed without its flag.
+
+    Parameters
+    ----------
+    parameters
+        Of the command.
+    loose
+        What was typed that belongs to no option.
+    """
+    if not loose or any(one.param_type_name == "argument" for one in parameters):
+        return
+    needed = [one for one in parameters if one.required or "--data" in one.opts]
+    needed.sort(key=lambda one: "--data" not in one.opts)
+    meant = " ".join(f"{one.opts[0]} {word}" for one, word in zip(needed, loose, strict=False))
+    error.message = f"Did you mean {meant}?"  # type: ignore[attr-defined]

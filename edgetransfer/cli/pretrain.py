@@ -6,7 +6,7 @@ import inspect
 from typing import Annotated, Any
 
 from edgetransfer.cli.options import JsonOption
-from edgetransfer.cli.terminal import print_json, say, show_log, shown_progress
+from edgetransfer.cli.terminal import print_json, print_line, show_log, shown_progress
 from edgetransfer.settings.option import Opt
 from edgetransfer.settings.policies import POLICIES
 from edgetransfer.settings.pretrain import Pretraining
@@ -61,19 +61,23 @@ pretrain.__doc__ = inspect.cleandoc(pretrain.__doc__ or "").replace("POLICIES", 
 
 
 def _show(report: dict[str, Any]) -> None:
-    say(f"accuracy   {_judged(report)} on {report['photos']['tested']} photos that were held out")
+    print_line(
+        f"accuracy   {_judged(report)} on {report['photos']['tested']} photos that were held out"
+    )
     whole = report["sparsity_with_classifier"]
     counted = "" if whole is None else f", {whole:.1%} with the classifier"
-    say(f"sparsity   {report['sparsity']:.1%} of the weights{counted}")
-    say(f"filters    {report['pruned_filters']:.1%} without a weight left")
-    say(f"training   {report['training_macs_over_dense']:.2f} times the work of dense training")
+    print_line(f"sparsity   {report['sparsity']:.1%} of the weights{counted}")
+    print_line(f"filters    {report['pruned_filters']:.1%} without a weight left")
+    print_line(
+        f"training   {report['training_macs_over_dense']:.2f} times the work of dense training"
+    )
     for row in report["one_shot"]:
         tuned = f", {_judged(row['tuned'])} with batch-norm tuned" if "tuned" in row else ""
-        say(f"one shot   {row['level']:>6}: {_judged(row['untuned'])}{tuned}")
+        print_line(f"one shot   {row['level']:>6}: {_judged(row['untuned'])}{tuned}")
     if report["twin"]:
-        say(f"dense twin {_judged(report['twin'])}; {report['twin']['out']}")
-    say(f"time       {report['seconds']:,.0f} s")
-    say(f"saved in   {report['out']}")
+        print_line(f"dense twin {_judged(report['twin'])}; {report['twin']['out']}")
+    print_line(f"time       {report['seconds']:,.0f} s")
+    print_line(f"saved in   {report['out']}")
 
 
 def _judged(record: dict[str, Any]) -> str:

@@ -9,7 +9,7 @@ import typer
 
 from edgetransfer.cli.completing import runs
 from edgetransfer.cli.options import JsonOption
-from edgetransfer.cli.terminal import print_json, print_line, say, show_log, shown_progress
+from edgetransfer.cli.terminal import print_json, print_line, show_log, shown_progress
 from edgetransfer.errors import UsageError
 from edgetransfer.settings.shared import MovedBackbone, Threads
 
@@ -80,7 +80,7 @@ def report(
 
 
 def _show(comparison: Comparison) -> None:
-    say(f"{comparison.runs[0].accuracy.count} photos ({comparison.method})")
+    print_line(f"{comparison.runs[0].accuracy.count} photos ({comparison.method})")
     for run in comparison.runs:
         low, high = run.interval
         line = (

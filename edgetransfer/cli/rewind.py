@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from edgetransfer.cli.options import JsonOption, StreamRun
-from edgetransfer.cli.terminal import print_json, say, show_log
+from edgetransfer.cli.terminal import print_json, print_line, show_log
 from edgetransfer.errors import DataError, UsageError
 
 
@@ -55,9 +55,9 @@ def rollback(
         print_json({**vars(back), "aside": None if back.aside is None else str(back.aside)})
         return
     verb = "would be" if dry_run else "is"
-    say(f"{run} {verb} back at {back.accepted} accepted samples; {back.leaving} leave it")
+    print_line(f"{run} {verb} back at {back.accepted} accepted samples; {back.leaving} leave it")
     if back.aside is not None:
-        say(f"set aside in {back.aside}; delete it when you do not need it any more")
+        print_line(f"set aside in {back.aside}; delete it when you do not need it any more")
 
 
 def _show_states(run: Path, json_output: bool) -> None:
@@ -70,9 +70,11 @@ def _show_states(run: Path, json_output: bool) -> None:
         print_json(states)
         return
     for state in states:
-        say(f"{state['accepted']:>12}  {datetime.fromtimestamp(state['time']):%Y-%m-%d %H:%M:%S}")
+        print_line(
+            f"{state['accepted']:>12}  {datetime.fromtimestamp(state['time']):%Y-%m-%d %H:%M:%S}"
+        )
     if not states:
-        say("no checkpoint is whole")
+        print_line("no checkpoint is whole")
 
 
 def forget(
@@ -103,7 +105,7 @@ def forget(
     if json_output:
         print_json(result)
     else:
-        say(f"removed {result['removed']} rows; {result['classes']} classes stay")
+        print_line(f"removed {result['removed']} rows; {result['classes']} classes stay")
 
 
 def relabel(
@@ -131,7 +133,7 @@ def relabel(
     if json_output:
         print_json(result)
     else:
-        say(f"relabelled {result['changed']}; {result['unchanged']} had this label before")
+        print_line(f"relabelled {result['changed']}; {result['unchanged']} had this label before")
     if result["refused"]:
         first, why = next(iter(result["refused"].items()))
         raise DataError(

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from edgetransfer.cli.stopping import graceful
-from edgetransfer.cli.terminal import print_json, say, show_log
+from edgetransfer.cli.terminal import print_json, print_line, say, show_log
 
 
 def serve_in_terminal(
@@ -31,6 +31,6 @@ def serve_in_terminal(
     if json_output:
         print_json(report)
     elif not quiet:
-        say(summary(report))
+        print_line(summary(report))
     if stopping.interrupted:
         raise KeyboardInterrupt

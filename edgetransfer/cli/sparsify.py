@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from edgetransfer.cli.options import JsonOption
-from edgetransfer.cli.terminal import print_json, say, show_log, shown_progress
+from edgetransfer.cli.terminal import print_json, print_line, show_log, shown_progress
 from edgetransfer.settings.option import Opt
 from edgetransfer.settings.sparsify import Sparsification
 
@@ -46,7 +46,7 @@ def sparsify(
 
 
 def _show(report: SparsifyRecord, out: Path) -> None:
-    say(
+    print_line(
         f"{'sparsity':>9}  {'error':>7}  {'held out':>8}  {'magnitude':>9}  {'ms, sparse':>16}"
         "  layer"
     )
@@ -60,29 +60,29 @@ def _show(report: SparsifyRecord, out: Path) -> None:
         shape = "x".join(map(str, layer["shape"]))
         time = layer.get("milliseconds")
         spent = f"{time['dense']:8.1f}{time['sparse']:8.1f}" if time else ""
-        say(f"{layer['sparsity']:9.1%}  {columns}  {spent:>16}  {layer['name']} ({shape})")
-    say()
-    say(
+        print_line(f"{layer['sparsity']:9.1%}  {columns}  {spent:>16}  {layer['name']} ({shape})")
+    print_line("")
+    print_line(
         f"sparsity   {report['pruned_layers_sparsity']:.1%} of the pruned layers' weights, "
         f"{report['sparsity']:.1%} of all"
     )
     if report["features"]:
         closeness = report["features"].get("held_out", report["features"]["fitted"])
-        say(
+        print_line(
             f"features   cosine {closeness['cosine']:.4f} against dense on held-out photos, error "
             f"{closeness['relative_error']:.3f}"
         )
     if "upstream" in report:
         dense, sparse = report["upstream"]["dense"], report["upstream"]["sparse"]
-        say(
+        print_line(
             f"upstream   top-1 {sparse['top1']:.1%} against {dense['top1']:.1%} dense, top-5 "
             f"{sparse['top5']:.1%} against {dense['top5']:.1%}, on {sparse['n']} photos"
         )
     if report["speed"]:
         speed = report["speed"]
-        say(
+        print_line(
             f"speed      {speed['sparse']:,.0f} against {speed['dense']:,.0f} images/s in "
             f"{speed['engine']}: {speed['ratio']:.2f} times"
         )
-    say(f"time       {report['seconds']:,.0f} s")
-    say(f"saved in   {out}")
+    print_line(f"time       {report['seconds']:,.0f} s")
+    print_line(f"saved in   {out}")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from edgetransfer.cli.options import JsonOption
 from edgetransfer.cli.stopping import graceful
 from edgetransfer.cli.stream_panel import shown_stream
-from edgetransfer.cli.terminal import print_json, say, show_log
+from edgetransfer.cli.terminal import print_json, print_line, say, show_log
 from edgetransfer.confidential import without_secrets
 from edgetransfer.settings.option import Opt
 from edgetransfer.settings.stream import SOURCE, StreamSettings
@@ -60,39 +61,40 @@ def stream(
     if json_output:
         print_json(report)
     else:
-        _show(report, settings.out)
+        # Whoever reads acknowledgements expects nothing else on stdout.
+        _show(report, settings.out, say if acknowledge else print_line)
     if stopping.interrupted:
         raise KeyboardInterrupt
 
 
-def _show(report: StreamRecord, out: Path) -> None:
-    say(f"accepted   {report['accepted']} samples, {report['refused']} refused just now")
-    say(f"classes    {report['classes']}")
+def _show(report: StreamRecord, out: Path, tell: Callable[[str], None]) -> None:
+    tell(f"accepted   {report['accepted']} samples, {report['refused']} refused just now")
+    tell(f"classes    {report['classes']}")
     scores = {"test-then-train": report["prequential"], "test": report["final"]}
     for title, score in scores.items():
         if score and score["top1"] is not None:
-            say(
+            tell(
                 f"{title:<16}{score['top1']:.1%} top-1, "
                 f"{score['mean_per_class']:.1%} mean per class"
             )
     for name, score in report.get("test_then_train", {}).items():
         if score["top1"] is not None:
             now = f", answers now, after {report['switches']} changes"
-            say(f"  {name:<14}{score['top1']:.1%} top-1{now * (name == report['answers'])}")
+            tell(f"  {name:<14}{score['top1']:.1%} top-1{now * (name == report['answers'])}")
     if report.get("known", report["learned"]) < report["learned"]:
-        say(f"known      the last {report['known']} of {report['learned']} learned samples")
+        tell(f"known      the last {report['known']} of {report['learned']} learned samples")
     left_out = report["left_out"]
     if left_out is not None and left_out["interval"] is not None:
         low, high = left_out["interval"]
-        say(
+        tell(
             f"left out        {left_out['top1']:.1%} top-1 of {left_out['n']:,} samples, each by a "
             f"head without it ({low:.1%} to {high:.1%})"
         )
     if (sent := report.get("webhook")) is not None:
         waiting = f"; {sent['waiting_bytes']:,} bytes wait" if sent["waiting_bytes"] else ""
-        say(f"webhook    {sent['delivered']:,} predictions delivered{waiting}")
+        tell(f"webhook    {sent['delivered']:,} predictions delivered{waiting}")
     if (kept := report.get("prediction_tables")) is not None:
         waiting = f"; {kept['waiting_bytes']:,} bytes wait" if kept["waiting_bytes"] else ""
-        say(f"predicted  {kept['written']:,} written to {kept['folder']}{waiting}")
-    say(f"speed      {report['samples_per_second']:,.0f} samples/s")
-    say(f"saved in   {out}; the same command goes on")
+        tell(f"predicted  {kept['written']:,} written to {kept['folder']}{waiting}")
+    tell(f"speed      {report['samples_per_second']:,.0f} samples/s")
+    tell(f"saved in   {out}; the same command goes on")

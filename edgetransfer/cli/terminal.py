@@ -1,4 +1,4 @@
-"""What people see: progress, log lines and tables on stderr, JSON on stdout."""
+"""What people see: results on stdout, as text or JSON; progress, remarks and warnings on stderr."""
 
 from __future__ import annotations
 
@@ -115,14 +115,14 @@ class _PlainLines(logging.Formatter):
         return f"warning: {text}" if record.levelno >= logging.WARNING else text
 
 
-def say(text: str = "") -> None:
-    """One line for people, to stderr."""
+def say(text: str) -> None:
+    """A remark on what is under way, a line to stderr."""
     print(without_secrets(readable(text)), file=sys.stderr)
 
 
 def print_line(text: str) -> None:
     """One line of a result that is no JSON, to stdout."""
-    print(readable(text).replace("\n", "\\n"), flush=True)
+    print(without_secrets(readable(text)).replace("\n", "\\n"), flush=True)
 
 
 def print_json(value: Any) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edgetransfer.cli.options import JsonOption
-from edgetransfer.cli.terminal import print_json, say, show_log
+from edgetransfer.cli.terminal import print_json, print_line, show_log
 from edgetransfer.settings.track import TrackSettings
 
 
@@ -28,4 +28,4 @@ def track(settings: TrackSettings, *, json_output: JsonOption = False) -> None:
     if json_output:
         print_json(report)
     else:
-        say(f"{report['values']} values of {report['lines']} steps to {report['out']}")
+        print_line(f"{report['values']} values of {report['lines']} steps to {report['out']}")

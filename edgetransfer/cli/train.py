@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from edgetransfer.cli.options import JsonOption, OverwriteOption, ResumeOption, check_resume
-from edgetransfer.cli.terminal import print_json, say, show_log, shown_progress
+from edgetransfer.cli.terminal import print_json, print_line, show_log, shown_progress
 from edgetransfer.errors import UsageError
 from edgetransfer.settings.option import Opt
 from edgetransfer.settings.train import LinearTraining
@@ -95,45 +95,49 @@ def show_outcome(report: AnyTrainingRecord, out: Path) -> None:
 
     backbone, stages = report["backbone"], report["stages"]
     last = report["epochs"][-1]
-    say(f"backbone   {backbone['name']}, {backbone['sparsity']:.1%} of its weights zero")
-    say(f"data       {report['n_train']} training images, {report['n_classes']} classes")
+    print_line(f"backbone   {backbone['name']}, {backbone['sparsity']:.1%} of its weights zero")
+    print_line(f"data       {report['n_train']} training images, {report['n_classes']} classes")
     if "tried" in report:
         _show_candidates(report)
     elif "lbfgs" in report:
         lbfgs = report["lbfgs"]
-        say(f"head       L-BFGS, {lbfgs['iterations']} iterations, l2 {lbfgs['l2']:.3g}")
+        print_line(f"head       L-BFGS, {lbfgs['iterations']} iterations, l2 {lbfgs['l2']:.3g}")
     else:
         what = "training" if "trained" in report else "head"
-        say(f"{what:<11}SGD, {len(report['epochs'])} epochs, loss {last['train_loss']:.4f}")
+        print_line(f"{what:<11}SGD, {len(report['epochs'])} epochs, loss {last['train_loss']:.4f}")
         median = sorted(e["seconds"] for e in report["epochs"])[len(report["epochs"]) // 2]
-        say(f"an epoch   {median:.2f} s, {report['n_train'] / median:,.0f} images/s")
+        print_line(f"an epoch   {median:.2f} s, {report['n_train'] / median:,.0f} images/s")
     validation = validated(report)
     if validation is not None:
-        say(
+        print_line(
             f"validation {validation['top1']:.1%} top-1, "
             f"{validation['mean_per_class']:.1%} mean per class"
         )
     if report["final"]:
         final = report["final"]
-        say(
+        print_line(
             f"test       {final['top1']:.1%} top-1, {final['mean_per_class']:.1%} mean per class "
             f"({report['n_test']} images)"
         )
     elif validation is None and "honest" not in report:
-        say("test       no test images; --val-fraction 0.2 holds some out, --test-data names some")
+        print_line(
+            "test       no test images; --val-fraction 0.2 holds some out, --test-data names some"
+        )
     metric = report.get("metric")  # one of an earlier version does not say
     if metric and (report["final"] or validation):
-        say(f"metric     {TITLES[metric['name']]} counts ({metric['reason']})")
+        print_line(f"metric     {TITLES[metric['name']]} counts ({metric['reason']})")
     if "honest" in report:
         _show_honest(report)
-    say("time       " + ", ".join(f"{name} {seconds:.1f} s" for name, seconds in stages.items()))
+    print_line(
+        "time       " + ", ".join(f"{name} {seconds:.1f} s" for name, seconds in stages.items())
+    )
     if report["skipped"]:
-        say(f"skipped    {report['skipped']} images; see {out / 'skipped.jsonl'}")
-    say(f"saved in   {out}")
+        print_line(f"skipped    {report['skipped']} images; see {out / 'skipped.jsonl'}")
+    print_line(f"saved in   {out}")
     page = out / "report.html"
     if page.is_file():
-        say(f"look at    {page}")
-    say(f"try        edgetransfer predict {out} PHOTO.jpg")
+        print_line(f"look at    {page}")
+    print_line(f"try        edgetransfer predict {out} PHOTO.jpg")
 
 
 def _show_candidates(report: HeadDetails) -> None:
@@ -147,7 +151,7 @@ def _show_candidates(report: HeadDetails) -> None:
         penalties = " and ".join(f"{penalty:.3g}" for penalty in trial["penalties"])
         accuracy = trial["accuracy"]
         scored = "not scored" if accuracy is None or accuracy != accuracy else f"{accuracy:.1%}"
-        say(
+        print_line(
             f"{'' if number else 'heads':<11}{'*' if chosen else ' '} {trial['solver']:<{width}}"
             f"{trial['map']:<10}{scored:>10}  penalty {penalties}"
         )
@@ -157,10 +161,12 @@ def _show_honest(report: HeadDetails) -> None:
     """What is known without test photos."""
     honest = report["honest"]
     if not honest["n"]:
-        say("unseen     one photo a class: none to leave out, so nothing is known of the accuracy")
+        print_line(
+            "unseen     one photo a class: none to leave out, so nothing is known of the accuracy"
+        )
         return
     low, high = honest["interval"]
-    say(
+    print_line(
         f"unseen     {honest['top1']:.1%} top-1 ({low:.1%} to {high:.1%}), "
         f"{honest['mean_per_class']:.1%} mean per class ({honest['method']}, "
         f"{honest['n']} photos)"
@@ -168,7 +174,7 @@ def _show_honest(report: HeadDetails) -> None:
     if "calibration" not in report:
         return
     calibration = report["calibration"]
-    say(
+    print_line(
         f"certainty  off by {calibration['error']:.3f} on unseen photos "
         f"({calibration['error_before']:.3f} before calibration)"
     )

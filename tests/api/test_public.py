@@ -206,7 +206,7 @@ def test_type_checkers_know_the_names_that_there_are() -> None:
         for alias in node.names
     }
     assert known == {"features": "edgetransfer", **edgetransfer._HOMES}
-    assert set(edgetransfer.__all__) <= set(dir(edgetransfer))
+    assert set(edgetransfer.__all__) == set(dir(edgetransfer))
 
 
 @pytest.mark.parametrize("name", [*OF_SETTINGS, *BESIDE_ARGUMENTS, "evaluate_backbone"])

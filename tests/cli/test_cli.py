@@ -143,7 +143,7 @@ def test_doctor_names_the_engine_and_the_licence(capsys):
 def test_doctor_says_how_the_sparse_engine_is_had(capsys, monkeypatch):
     monkeypatch.setattr("edgetransfer.native.compiling.LIBRARY", Path("nowhere.so"))
     assert main(["doctor"]) == 0
-    assert "python -m edgetransfer.native.compiling" in capsys.readouterr().err
+    assert "python -m edgetransfer.native.compiling" in capsys.readouterr().out
 
 
 def expect(code, *arguments):

@@ -51,7 +51,7 @@ def test_a_second_time_there_is_nothing_to_cut(pruned, tmp_path, capsys):
     assert main(["compact", str(pruned), "--out", str(small)]) == 0
     capsys.readouterr()
     assert main(["compact", str(small), "--out", str(again)]) == 0
-    assert "no channel is dead" in capsys.readouterr().err
+    assert "no channel is dead" in capsys.readouterr().out
     assert not again.exists()
 
 

@@ -37,6 +37,10 @@ def test_each_name_stands_for_an_option_that_there_is(name: str) -> None:
         ("train --batch_size 3", "--batch-size"),
         ("train --tset-data photos", "--test-data"),
         ("finetune --dataset photos", "--data"),
+        ("train photos", "--data photos"),
+        ("train photos run", "--data photos --out run"),
+        ("finetune -o run photos", "--data photos"),
+        ("benchmark photos", "--data photos"),
     ],
 )
 def test_it_is_answered_by_what_was_meant(
@@ -95,6 +99,6 @@ def test_quiet_is_quiet(
     loud = capsys.readouterr().err
     assert "train: 60 photos" in loud
     assert main([*words, "--no-report", "--overwrite", "-q"]) == 0
-    quiet = capsys.readouterr().err
-    assert "train: 60 photos" not in quiet
-    assert "saved in" in quiet
+    quiet = capsys.readouterr()
+    assert "train: 60 photos" not in quiet.err
+    assert "saved in" in quiet.out

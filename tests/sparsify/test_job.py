@@ -230,7 +230,7 @@ def test_the_command_prints_one_json_object(
     assert main([*arguments, *options]) == 2
     assert "--overwrite" in capsys.readouterr().err
     assert main([*arguments, *options, "--overwrite"]) == 0
-    assert "cosine" in capsys.readouterr().err
+    assert "cosine" in capsys.readouterr().out
     assert main([*arguments, "--overwrite"]) == 2
     assert "--calibration" in capsys.readouterr().err
 

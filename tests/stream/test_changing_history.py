@@ -113,10 +113,10 @@ def test_a_run_is_listed_and_a_rollback_tried_without_a_change(
     states = json.loads(capsys.readouterr().out)
     assert [state["accepted"] for state in states] == [0, 12, 24]
     assert main(["rollback", str(copy), "--list"]) == 0
-    assert len(capsys.readouterr().err.splitlines()) == 3
+    assert len(capsys.readouterr().out.splitlines()) == 3
     assert main(["rollback", str(copy), "--to", "20", "--dry-run", "--json"]) == 0
     tried = json.loads(capsys.readouterr().out)
     assert (tried["accepted"], tried["leaving"], tried["aside"]) == (20, 10, None)
     assert contents(copy) == before
     assert main(["rollback", str(copy), "--to", "20"]) == 0
-    assert "set aside in" in capsys.readouterr().err
+    assert "set aside in" in capsys.readouterr().out

@@ -78,7 +78,7 @@ def test_it_is_a_run_like_any_other(settings, made, tmp_path, capsys):
     export(settings.out, tmp_path / "model.onnx")
     assert train_linear(settings, resume=True)["final"] == report["final"]
     assert main(["train", "-d", str(settings.data), "-o", str(tmp_path / "again")]) == 0
-    assert "lda" in capsys.readouterr().err
+    assert "lda" in capsys.readouterr().out
 
 
 def test_however_photos_are_parted_the_head_is_the_same(settings, made, tmp_path, backbone):  # noqa: F811

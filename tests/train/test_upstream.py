@@ -188,7 +188,7 @@ def test_the_command(tmp_path, capsys):
     assert main([*command, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["top1"] == 1
     assert main(command) == 0
-    assert "top-1           100.0%" in capsys.readouterr().err
+    assert "top-1           100.0%" in capsys.readouterr().out
     assert main(["evaluate", "--classifier", "--backbone", network]) == 2
     assert main(["evaluate", "--backbone", network]) == 2
     assert main(["evaluate", "run", data, "--labels", "x.txt"]) == 2

@@ -11,7 +11,13 @@ from typing import Any
 import onnx
 
 from edgetransfer.atomic import temporary_folder, write_together
-from edgetransfer.errors import EdgeTransferError, EngineError, RunFolderError, TakenError
+from edgetransfer.errors import (
+    EdgeTransferError,
+    EngineError,
+    RunFolderError,
+    TakenError,
+    UsageError,
+)
 from edgetransfer.jobs.exporting.checking import (
     Evidence,
     Verified,
@@ -31,6 +37,16 @@ from edgetransfer.train.opened_run import OpenedRun, open_run
 
 SCRIPT = "predict_onnx.py"
 MODEL = "model.onnx"
+# Forms that are made of the ONNX file by those who know them best; docs/export.md has the commands.
+ELSEWHERE = {
+    ".tflite": "`onnx2tf -i FILE.onnx -o DIR` makes TensorFlow Lite of it",
+    ".xml": "OpenVINO reads it as it is, and `ovc FILE.onnx` makes its own form",
+    ".mlmodel": "ONNX Runtime runs it on Apple's devices",
+    ".mlpackage": "ONNX Runtime runs it on Apple's devices",
+    ".engine": "`trtexec --onnx=FILE.onnx` makes a TensorRT engine of it",
+    ".pt": "ONNX Runtime runs it, and needs no PyTorch",
+    ".pth": "ONNX Runtime runs it, and needs no PyTorch",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +72,8 @@ def export(settings: ExportSettings) -> ExportRecord:
     """
     run, out, inside = settings.run, settings.out, settings.preprocessing_inside
     as_file = out.suffix == ".onnx"
+    if (way := ELSEWHERE.get(out.suffix.lower())) is not None:
+        raise UsageError(f"--out {out}: export to {out.with_suffix('.onnx')}; {way}")
     if settings.unknown_below is not None:
         check_threshold(settings.unknown_below)
     if as_file:

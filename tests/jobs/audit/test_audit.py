@@ -194,7 +194,7 @@ def test_the_command(doubtful, settings, capsys, tmp_path):
     shown = capsys.readouterr()
     assert "labels are probably wrong" in shown.out
     assert next(iter(doubtful.flipped)) in shown.out
-    assert "112 photos" in shown.err
+    assert "112 photos" in shown.out
 
 
 def planted(folder, target, rng, rate):

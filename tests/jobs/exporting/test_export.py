@@ -290,3 +290,10 @@ def test_in_every_engine_there_is(run: Path, tmp_path: Path) -> None:
     verified = export(run, tmp_path / "a.onnx")["verified"]
     assert "onnxruntime" in verified["difference"]
     assert max(verified["difference"].values()) <= 1e-4
+
+
+@pytest.mark.parametrize("ending", job.ELSEWHERE)
+def test_a_form_that_others_make_is_answered_by_the_way_there(ending, run, tmp_path):
+    with pytest.raises(UsageError, match=r"export to .*pets\.onnx; "):
+        export(run, tmp_path / f"pets{ending}")
+    assert not list(tmp_path.glob("pets*"))

@@ -174,7 +174,7 @@ def test_an_installed_package_becomes_a_backbone(net, monkeypatch, tmp_path, cap
     assert (entry["where"], entry["top1"], entry["command"]) == ("here", 0.7, None)
     assert entry["macs"] == multiply_adds(V1, 224)
     assert main(["backbones"]) == 0
-    assert "some-net                   here" in capsys.readouterr().err
+    assert "some-net                   here" in capsys.readouterr().out
 
 
 def test_a_package_of_another_file_is_refused(net, monkeypatch, tmp_path):
@@ -262,6 +262,6 @@ def test_a_broken_file_does_not_end_the_list(capsys):
     (mine,) = [entry for entry in entries if entry["name"] == "mine"]
     assert "mine.onnx" in mine["broken"]
     assert main(["backbones"]) == 0
-    assert "cannot be used" in capsys.readouterr().err
+    assert "cannot be used" in capsys.readouterr().out
     assert main(["backbones", "get", "nothing-like-it"]) == 3
     assert shelf.record_of("nothing-like-it") is None

@@ -166,7 +166,7 @@ def test_deepsparse_tells_its_slowest_layers(sparse):
 def test_the_command(sparse, capsys):
     options = ["--engine", "onnxruntime", "--batch-size", "2"]
     assert main(["inspect", str(sparse), *options]) == 0
-    shown = capsys.readouterr().err
+    shown = capsys.readouterr().out
     assert "verdict" in shown
     assert "(edgetransfer compact)" in shown
     assert main(["inspect", str(sparse), *options, "--no-compare", "--json"]) == 0

@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 
 TICK = 0.25
 FIRST_SECONDS = 10.0  # to be taken in by the broker
-WAITING = 256  # messages that the broker may hand out before the first is acknowledged
+WAITING = 768  # messages that the broker may hand out before the first is acknowledged
 WAITING_BYTES = 64 * 2**20
 FOR_EVER = 0xFFFFFFFF  # seconds that a session lasts
 UNSUPPORTED = "Unsupported protocol version"
