@@ -17,41 +17,19 @@ from hypothesis import strategies as st
 
 from edgetransfer.data.streams import Arrival, Ledger
 from edgetransfer.engines import FakeEngine
-from edgetransfer.heads import LinearHead
-from edgetransfer.runs import RunFolder
-from edgetransfer.stream import FeatureSource, KeepingSettings, LearningSettings, run_stream
-from edgetransfer.stream.keeping import derived, durable
+from edgetransfer.stream import FeatureSource, run_stream
+from edgetransfer.stream.keeping import durable
 from edgetransfer.stream.keeping.backlog import RECORD
 from edgetransfer.stream.keeping.durable import DurableLearner
 from edgetransfer.stream.learning import refit
 from edgetransfer.stream.learning.offers import Offer, Receipt
 from edgetransfer.stream.learning.refit import fit
-from edgetransfer.stream.learning.solved_heads import SolvedHeads
 from edgetransfer.types import Preprocessing
+from tests.stream.held_work import SMALL, Held, opened, rows, sample, told
 from tests.stream.stream_pictures import label_of, picture, settings_for
 from tests.waiting import until
 
-D = 6
 LEARNERS = ("replay", "auto")
-SMALL: dict[str, Any] = {
-    "batch_size": 2,
-    "replay": 1,
-    "reservoir_bytes": 4000,
-    "refit_every": 4,
-    "pool_bytes": 3 * 2 * D,  # three samples without a label
-}
-
-
-class Held:
-    """A work that is done beside, and takes until it is let go."""
-
-    def __init__(self, work: Callable[..., Any]) -> None:
-        self.go = threading.Event()
-        self._work = work
-
-    def __call__(self, *args: Any) -> Any:
-        assert self.go.wait(20), "somebody waits for this, who should not"
-        return self._work(*args)
 
 
 @pytest.fixture
@@ -61,32 +39,6 @@ def held(monkeypatch: pytest.MonkeyPatch) -> Iterator[Held]:
     monkeypatch.setattr(refit, "fit", work)
     yield work
     work.go.set()
-
-
-def opened(folder: Path, learner: str, **keeping: Any) -> DurableLearner:
-    run = RunFolder.begin(folder, resume=True, overwrite=False)
-    run.write("config.toml", "[stream]\n")
-    learning: dict[str, Any] = {} if learner == "statistics" else SMALL
-    return DurableLearner(
-        run,
-        D,
-        LearningSettings(learner=learner, **learning),  # type: ignore[arg-type]
-        KeepingSettings(**{"checkpoint_seconds": 1e9, **keeping}),
-        identity="x",
-        head_metadata={},
-    )
-
-
-def rows(i: int) -> np.ndarray:
-    return np.random.default_rng(i).normal(size=(1, D)).astype(np.float32)
-
-
-def sample(i: int, label: str | None = None) -> Offer:
-    return Offer(id=f"n{i}", label="ab"[i % 2] if label is None else label, rows=rows(i))
-
-
-def told(answered: list[Receipt]) -> Callable[[Sequence[Receipt]], None]:
-    return answered.extend
 
 
 def what(receipts: Sequence[Receipt]) -> list[tuple[str, str, str | None]]:
@@ -301,59 +253,6 @@ class Lines:
         del stop, ledger
         for i in range(self._count):
             yield Arrival(id=f"n{i}", source=picture(i), label=label_of(i), reply=self._reply)
-
-
-# Heads that are solved
-
-
-@pytest.fixture
-def held_heads(monkeypatch: pytest.MonkeyPatch) -> Iterator[Held]:
-    """The exact heads of statistics, from the second on; each is taken for one that takes long."""
-    exact = SolvedHeads.exact
-    work = Held(exact)
-    monkeypatch.setattr(derived, "LONG", 0.0)
-    monkeypatch.setattr(SolvedHeads, "exact", lambda heads: work(heads))
-    work.go.set()
-    yield work
-    work.go.set()
-
-
-def test_an_answer_does_not_wait_for_the_head_of_a_checkpoint(
-    held_heads: Held, tmp_path: Path
-) -> None:
-    run = opened(tmp_path / "run", "statistics", checkpoint_seconds=0)
-    run.accept([sample(0), sample(1)])
-    run.save()
-    held_heads.go.clear()
-    answered: list[Receipt] = []
-    for i in range(2, 12):
-        run.accept([sample(i)], told(answered))
-    assert len(answered) == 10
-    newest = run.checkpoints.newest()
-    assert newest is not None
-    assert newest.position == 12
-    held_heads.go.set()
-    run.save()
-    saved = LinearHead.load(tmp_path / "run" / "head.safetensors")
-    assert np.array_equal(saved.weights, run.learner.head.weights)
-    run.close()
-
-
-def test_a_head_that_is_written_beside_brings_nothing_back(
-    held_heads: Held, tmp_path: Path
-) -> None:
-    run = opened(tmp_path / "run", "statistics", checkpoint_seconds=0)
-    run.accept([sample(i) for i in range(6)])
-    run.accept([sample(6, "gone")])
-    held_heads.go.clear()
-    run.accept([sample(7, "gone")])
-    held_heads.go.set()
-    run.remove(frozenset(), frozenset(["gone"]))
-    run.close()  # whatever was written beside has been written
-    head = LinearHead.load(tmp_path / "run" / "head.safetensors")
-    assert head.classes == ("a", "b")
-    assert "gone" not in (tmp_path / "run" / "report.json").read_text()
-    assert "gone" not in (tmp_path / "run" / "labels.txt").read_text()
 
 
 @pytest.mark.parametrize("learner", LEARNERS)
