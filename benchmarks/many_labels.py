@@ -8,7 +8,9 @@ learning, the thread that solves or refits, checkpoints as they are due. A line 
 goes to stdout; progress to stderr. Each learner has a process of its own.
 
 Of each answer is told the processor time that the whole process took from the offer until the
-sample was acknowledged (it is on disk then), and until it was learned, in seconds.
+sample was acknowledged (it is on disk then), and until the next one could be taken in, in seconds:
+what a sample that comes right behind waits for. ``fits`` are refits, which none may wait for, and
+``behind`` the most samples that were acknowledged and waited for one.
 """
 
 from __future__ import annotations
@@ -72,7 +74,8 @@ def measured(learner: str, labels: int, dimension: int, folder: Path) -> dict[st
     run = RunFolder.begin(folder / "run", resume=True, overwrite=False)
     run.write("config.toml", "[stream]\n")
     answered: list[float] = []
-    learned: list[float] = []
+    free: list[float] = []
+    behind = 0
     begun, start = 0.0, monotonic()
 
     def written(receipts: Sequence[Receipt]) -> None:
@@ -84,16 +87,18 @@ def measured(learner: str, labels: int, dimension: int, folder: Path) -> dict[st
             offer = Offer(id=str(number), label=f"class {number}", rows=row(number, dimension))
             begun = process_time()
             durable.accept([offer], written)
-            learned.append(process_time() - begun)
+            free.append(process_time() - begun)
+            behind = max(behind, len(durable.backlog))
             if (number + 1) % SAID == 0:
                 left = (monotonic() - start) * (labels / (number + 1) - 1)
-                said = f"{learner}: {number + 1} of {labels} labels, {learned[-1]:.3f} s the last"
+                said = f"{learner}: {number + 1} of {labels} labels, {free[-1]:.3f} s the last"
                 print(f"{said}, {left:.0f} s left at most", file=sys.stderr, flush=True)
         durable.flush()
         begun = process_time()
         durable.save()
         saving = process_time() - begun
         assert len(durable.learner.classes) == labels
+        fits = durable.learner.counts.refits
         learning = peak_memory_bytes()
     begun = process_time()
     with opened(run, learner, labels, dimension) as durable:
@@ -105,7 +110,9 @@ def measured(learner: str, labels: int, dimension: int, folder: Path) -> dict[st
         "labels": labels,
         "dimension": dimension,
         "answered": spread(answered),
-        "learned": spread(learned),
+        "free": spread(free),
+        "fits": fits,
+        "behind": behind,
         "processor_seconds": round(process_time(), 1),
         "wall_seconds": round(monotonic() - start, 1),
         "peak_mib": None if learning is None else learning >> 20,

@@ -86,6 +86,7 @@ class StreamJob:
         self._lock = RLock()
         self._behind: deque[tuple[int, Future[None]]] = deque()  # arrivals, and when they are in
         self._failed = False
+        self._more = False  # to learn, of what nothing waits for any more
         self._no_room: str | None = None
         self._manners = Manners(
             pause_on_battery=settings.pause_on_battery, max_memory=settings.max_memory
@@ -97,7 +98,7 @@ class StreamJob:
     def run(self) -> LearnedRecord:
         """From now to the end."""
         start = monotonic()
-        began = self.durable.learner.counts.accepted
+        began = self.durable.accepted
         self._show(force=True)
         self._intake.start()
         features = self.learner.extractor.extract_stream(self._take)
@@ -121,14 +122,13 @@ class StreamJob:
         if self.settings.test_data is not None and self.durable.learner.head.classes:
             final = self.learner.evaluate(self.settings.test_data)
         self._show(force=True)
-        accepted = self.durable.learner.counts.accepted - began
         return {
             **self.durable.report(),
             "final": final,
             "curve": draw_curve(self.durable.learner, self.durable.run),
             "refused": self._refusals.count,
             "seconds": seconds,
-            "samples_per_second": accepted / max(seconds, 1e-9),
+            "samples_per_second": (self.durable.accepted - began) / max(seconds, 1e-9),
             "stages": self.learner.clock.seconds,
             "peak_memory_bytes": peak_memory_bytes(),
             "engine": self.learner.engine.choice.name,
@@ -140,7 +140,7 @@ class StreamJob:
     def _full(self) -> bool:
         """Whether the run has as many samples as it may have."""
         limit = self.settings.limit
-        return limit is not None and self.durable.learner.counts.accepted >= limit
+        return limit is not None and self.durable.accepted >= limit
 
     def _take(self, wait: bool) -> ViewBatch | None:
         """What the engine is to see next; see `edgetransfer.features.Take`."""
@@ -176,9 +176,10 @@ class StreamJob:
         if self.settings.limit is not None:
             ahead = sum(len(group.arrivals) for group in self._groups)
             ahead += sum(n for n, _ in self._behind)
-            room = self.settings.limit - self.durable.learner.counts.accepted - ahead
-            n = min(n, room)
-        return self._intake.take(n, seconds=TICK if wait else 0.0) if n > 0 else []
+            n = min(n, self.settings.limit - self.durable.accepted - ahead)
+        return (
+            self._intake.take(n, seconds=TICK if wait and not self._more else 0.0) if n > 0 else []
+        )
 
     def _begin(self, arrivals: list[tuple[Arrival, float]]) -> None:
         """Send a group on its way; what needs no engine is answered when its turn comes."""
@@ -231,10 +232,10 @@ class StreamJob:
 
     def _flush_if_due(self) -> None:
         """Learn what has waited long enough, and save what is due; nothing else is in hand."""
-        if self.durable.waited > self.settings.keeping.flush_seconds:
-            with self._lock:
-                self._until_there_is_room(self.durable.flush)
         with self._lock:
+            self._more = self.durable.catch_up()
+            seconds = self.settings.keeping.flush_seconds
+            self._until_there_is_room(lambda: self.durable.flush_if_waiting(seconds))
             self.durable.save_if_due()
 
     def _flush_at_the_end(self) -> None:

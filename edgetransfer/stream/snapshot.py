@@ -67,7 +67,7 @@ class Throughput:
         """Take a new snapshot; for the learning thread alone."""
         now = monotonic()
         durable = self.learner.durable
-        accepted = durable.learner.counts.accepted
+        accepted = durable.accepted
         self._counts.append((now, accepted))
         while len(self._counts) > 2 and now - self._counts[0][0] > SPAN:
             self._counts.popleft()

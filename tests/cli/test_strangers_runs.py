@@ -192,6 +192,29 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"final": {"top1": "x", "mean_per_class": 1.0}},
+        {"final": {"top1": 1.0}},
+        {"n_test": []},
+        {"epochs": None},
+    ],
+)
+def test_no_export_believes_a_report(
+    said: dict[str, Any], made: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    """Its card says of accuracy what the report does."""
+    monkeypatch.chdir(made)
+    shutil.rmtree("run", ignore_errors=True)
+    shutil.copytree("whole", "run")
+    report = json.loads(Path("run", "report.json").read_text())
+    Path("run", "report.json").write_text(json.dumps({**report, **said}))
+    assert main(["export", "run", "--out", "out"]) == 1
+    assert "report.json: damaged" in capsys.readouterr().err
+    assert not Path("out").exists()
+
+
 @pytest.mark.parametrize("share", [0.0, pytest.param(0.1, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", FORMS)
 def test_whatever_a_file_says(

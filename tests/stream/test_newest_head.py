@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 from edgetransfer.heads import LinearHead
+from edgetransfer.stream.learning import newest_head
 from edgetransfer.stream.learning.newest_head import NewestHead
+from tests.waiting import until
 
 
 def test_choosing_anew_does_not_hold_up_what_was_learned_meanwhile() -> None:
@@ -108,3 +110,28 @@ def test_at_rest_the_head_becomes_the_one_that_is_saved() -> None:
     sleep(1.2)
     newest.close()
     assert settled == [0, 1]
+
+
+def test_nobody_waits_for_a_solution_that_takes_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """But for the first: the thread is at it, and what it makes is the next answer."""
+    monkeypatch.setattr(newest_head, "LONG", 0.0)
+    begun, go_on = Event(), Event()
+    made: list[LinearHead] = []
+
+    def solve() -> LinearHead:
+        if made:
+            begun.set()
+            assert go_on.wait(60), "somebody waits for this, who should not"
+        made.append(LinearHead.empty(len(made) + 1))
+        return made[-1]
+
+    newest = NewestHead(solve, lambda: None, solve)
+    assert newest.get() is made[0]
+    newest.changed()
+    assert begun.wait(60)
+    for _ in range(10 * newest_head.BEHIND):
+        newest.changed()
+        assert newest.get() is made[0]
+    go_on.set()
+    until(lambda: newest.get() is made[-1] is not made[0])
+    newest.close()

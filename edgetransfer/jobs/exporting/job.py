@@ -32,6 +32,7 @@ from edgetransfer.reports.export import ExportRecord
 from edgetransfer.runs import RunFolder
 from edgetransfer.runs.owning import owned
 from edgetransfer.settings.export import ExportSettings
+from edgetransfer.train.kept_report import kept_report
 from edgetransfer.train.opened_run import OpenedRun, open_run
 
 SCRIPT = "predict_onnx.py"
@@ -128,10 +129,10 @@ def _opened(run: Path, backbone: str | None) -> Iterator[tuple[OpenedRun, dict[s
             report = snapshot(run, moment)
             yield open_run(moment, backbone=backbone), report
         return
-    found = folder.read_report()
+    found = kept_report(folder)
     if found is None:
         raise RunFolderError(f"{run}: this run is not finished; --resume goes on with it")
-    yield open_run(run, backbone=backbone), found
+    yield open_run(run, backbone=backbone), dict(found)
 
 
 def _merged(

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from edgetransfer.stream.keeping.id_file import IdFile
+from edgetransfer.stream.keeping.backlog import Backlog
 from edgetransfer.stream.learning.ids import id_key
-from edgetransfer.stream.learning.learners import Learner
 from edgetransfer.stream.learning.offers import Offer, Status
 from edgetransfer.stream.learning.records import Kind
 
 Taken = dict[bytes, str | None]
-"""Labels by key of the samples that were admitted just now, and are not learned yet."""
+"""Labels by key of the samples that were admitted just now, and are not written down yet."""
 
 
 class Admission:
@@ -19,15 +18,14 @@ class Admission:
 
     Parameters
     ----------
-    ids
-        Keys of all samples that were accepted.
+    standing
+        How the run stands with all that was written down.
     max_classes
         Offers of further classes are refused.
     """
 
-    def __init__(self, learner: Learner, ids: IdFile, max_classes: int) -> None:
-        self._learner = learner
-        self._ids = ids
+    def __init__(self, standing: Backlog, max_classes: int) -> None:
+        self._standing = standing
         self._max_classes = max_classes
 
     def of(self, offer: Offer, taken: Taken) -> tuple[Status, Kind | None, str | None]:
@@ -42,11 +40,11 @@ class Admission:
 
     def why_no_class(self, label: str, taken: Taken) -> str | None:
         """Why no sample can have this label; None if one can."""
-        if self._learner.has_class(label):
+        if self._standing.has_class(label):
             return None
         names = {name for name in taken.values() if name is not None}
-        new = {name for name in names if not self._learner.has_class(name)}
-        if label in new or len(self._learner.classes) + len(new) < self._max_classes:
+        new = {name for name in names if not self._standing.has_class(name)}
+        if label in new or self._standing.classes + len(new) < self._max_classes:
             return None
         return (
             f"a class beyond the {self._max_classes} that --max-classes allows; was an id given "
@@ -57,9 +55,9 @@ class Admission:
         key = id_key(offer.id)
         if key in taken:
             return "duplicate", None
-        if self._learner.pooled(key) is not None:
+        if self._standing.pooled(key) is not None:
             return ("labelled", "label") if offer.label is not None else ("duplicate", None)
-        if key in self._ids:
+        if self._standing.known(key):
             return "duplicate", None
         if offer.rows is None:
             return "unknown", None

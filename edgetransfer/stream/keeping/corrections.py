@@ -61,6 +61,7 @@ class Corrections:
                 "corrected while the stream runs; stop it for `edgetransfer forget`, or begin a "
                 "run with --learner statistics"
             )
+        durable.settle()
         self._durable = durable
         self._learner = durable.learner
 
@@ -102,6 +103,7 @@ class Corrections:
                 receipts.append(self._missing(sample_id))
         if drafts:
             self._durable.write_down(drafts)
+            self._durable.settle()
         return receipts
 
     def forget(self, ids: Sequence[str]) -> list[Receipt]:
@@ -186,7 +188,7 @@ class Corrections:
         return learned_samples(self._durable.journal_folder, frozenset(map(id_key, ids)))
 
     def _pooled(self, key: bytes) -> bool:
-        return self._learner.pooled(key) is not None
+        return self._learner.pool.get(key) is not None
 
     def _missing(self, sample_id: str) -> Receipt:
         if not self._durable.known(sample_id):

@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from threading import Thread
+from time import thread_time
 from typing import Any
 
-from edgetransfer.heads import Honest
+from edgetransfer.heads import Honest, LinearHead
 from edgetransfer.metrics import wilson_interval
 from edgetransfer.names import json_text, readable
 from edgetransfer.reports.stream import LeftOutRecord, StandingRecord
@@ -17,8 +19,10 @@ from edgetransfer.runs.run_folder import CURVE, HEAD, LABELS, METRICS, PAGE, REP
 from edgetransfer.stream.keeping.metrics_log import curve_point, read_curve, standing
 from edgetransfer.stream.keeping.staleness import stale_names
 from edgetransfer.stream.learning.learners import Learner
+from edgetransfer.stream.learning.solved_heads import SolvedHeads
 
 DERIVED = (HEAD, LABELS, REPORT)
+LONG = 0.25  # seconds of processor for a head that is solved beside
 MISTAKES = 10  # of all kinds, the most frequent that a report names
 
 logger = logging.getLogger(__name__)
@@ -57,7 +61,13 @@ def _left_out(honest: Honest) -> LeftOutRecord:
 def derived_files(learner: Learner, head_metadata: dict[str, str]) -> dict[str, bytes]:
     """Head, labels and report, by name; no head before there is a class."""
     head = learner.head
-    report = json_text(finite(report_of(learner)), indent=2) + "\n"
+    return _files(head, report_of(learner), head_metadata)
+
+
+def _files(
+    head: LinearHead, standing: StandingRecord, head_metadata: dict[str, str]
+) -> dict[str, bytes]:
+    report = json_text(finite(standing), indent=2) + "\n"
     files = {
         LABELS: "".join(f"{readable(name)}\n" for name in head.classes).encode(),
         REPORT: report.encode(),
@@ -117,18 +127,60 @@ class DerivedFiles:
         self._run = run
         self._head_metadata = head_metadata
         self.position = -1  # of the state that they follow from
+        self._cost = 0.0  # seconds of processor that the head took last
+        self._beside: Thread | None = None
 
     def save(self, learner: Learner) -> None:
         """Write them; a head that there should not be goes."""
+        self.wait()
+        begun = thread_time()
         files = derived_files(learner, self._head_metadata)
+        self._cost = thread_time() - begun
+        self._write(files)
+        self.position = learner.counts.position
+
+    def save_soon(self, learner: Learner) -> None:
+        """As `save`; a head that takes long is solved and written beside, while others learn.
+
+        It is of then, and the report of now. If the last one is not through, that has to do.
+        """
+        heads = learner.heads
+        if heads is None or self._cost < LONG:
+            self.save(learner)
+        elif self._beside is None or not self._beside.is_alive():
+            standing = report_of(learner)
+            self._beside = Thread(
+                target=self._solved, args=(heads, standing), name="edgetransfer-head", daemon=True
+            )
+            self._beside.start()
+
+    def wait(self) -> None:
+        """Until nothing is written beside."""
+        if self._beside is not None:
+            self._beside.join()
+
+    def _solved(self, heads: SolvedHeads, standing: StandingRecord) -> None:
+        begun = thread_time()
+        head = heads.exact()
+        self._cost = thread_time() - begun
+        honest = heads.honest
+        standing["left_out"] = None if honest is None else _left_out(honest)
+        try:
+            self._write(_files(head, standing, self._head_metadata))
+        except OSError as error:  # they follow with the next checkpoint, or at the next start
+            logger.warning("%s: not written: %s", error.filename or self._run.path, error.strerror)
+
+    def _write(self, files: Mapping[str, bytes]) -> None:
         for name, content in files.items():
             self._run.write(name, content)
         if HEAD not in files:
             self._run.file(HEAD).unlink(missing_ok=True)
-        self.position = learner.counts.position
 
     def mend(self, learner: Learner) -> None:
         """Write them anew where they are missing or stale."""
-        if stale_names(self._run.path, derived_files(learner, self._head_metadata)):
-            self.save(learner)
+        begun = thread_time()
+        files = derived_files(learner, self._head_metadata)
+        self._cost = thread_time() - begun
+        if stale_names(self._run.path, files):
+            self._write(files)
         self.position = learner.counts.position

@@ -13,13 +13,15 @@ from edgetransfer.stream.keeping.admission import Taken
 from edgetransfer.stream.keeping.corrections import Corrections, corrected
 from edgetransfer.stream.keeping.derived import derived_files, report_of
 from edgetransfer.stream.keeping.erasing import Removed, stage_erasure
-from edgetransfer.stream.keeping.kept import KeptLearner
+from edgetransfer.stream.keeping.kept import EARLY, HALF, KeptLearner
 from edgetransfer.stream.keeping.recovery import CHECKPOINTS
 from edgetransfer.stream.learning.ids import id_key
 from edgetransfer.stream.learning.offers import Offer, Receipt
 from edgetransfer.stream.learning.records import Kind, Record
 from edgetransfer.stream.learning.views import Guess, predict_offers
 from edgetransfer.types import Float32Array
+
+MOST = 32 * 2**20  # bytes that wait for a fit
 
 Written = Callable[[Sequence[Receipt]], None]
 """Told of samples that are on disk, in the order in which they were offered, each once."""
@@ -36,30 +38,36 @@ class DurableLearner(KeptLearner):
 
     def known(self, sample_id: str) -> bool:
         """Whether a sample of this id was accepted, with a label or without."""
-        return id_key(sample_id) in self.ids
+        return self.backlog.known(id_key(sample_id))
+
+    @property
+    def accepted(self) -> int:
+        """Samples that were accepted, learned or not."""
+        return self.learner.counts.accepted + self.backlog.accepted
 
     def open_for_label(self, sample_id: str) -> bool:
         """Whether an unlabelled sample of this id waits for its label."""
-        return self.learner.pooled(id_key(sample_id)) is not None
+        return self.backlog.pooled(id_key(sample_id)) is not None
 
     def unlabelled_rows(self, sample_id: str) -> Float32Array | None:
         """The rows, (views, D), of an unlabelled sample; None if none of this id waits.
 
         Whatever was acknowledged before the call counts, if need be after a wait: samples are
-        acknowledged once they are on disk, and learned behind that.
+        acknowledged once they are on disk, and taken in behind that.
         """
         with self._lock:
-            return self.learner.pooled(id_key(sample_id))
+            return self.backlog.pooled(id_key(sample_id))
 
     def accept(self, offers: Sequence[Offer], written: Written | None = None) -> list[Receipt]:
         """Take in samples: predict them, write them down, learn them.
 
-        When this returns they are on disk.
+        When this returns they are on disk, and learned where ``written`` is not given.
 
         Parameters
         ----------
         written
-            Told of them as soon as they are, before they are learned.
+            Told of them as soon as they are on disk, before they are learned. With it no fit is
+            waited for: what comes behind one is learned later, but for more than `MOST` bytes.
 
         Raises
         ------
@@ -68,7 +76,10 @@ class DurableLearner(KeptLearner):
             be offered again.
         """
         with self._lock:
-            return self._accept(offers, written)
+            receipts = self._accept(offers, written)
+            if written is None:
+                self.settle()
+            return receipts
 
     def _accept(self, offers: Sequence[Offer], written: Written | None) -> list[Receipt]:
         receipts: list[Receipt] = []
@@ -85,10 +96,11 @@ class DurableLearner(KeptLearner):
         unlabelled: list[tuple[str, Guess]] = []
         guesses = predict_offers(self.learner.newest, offers)
         for offer, guess in zip(offers, guesses, strict=True):
-            late = offer.label is not None and taken.get(id_key(offer.id), "") is None
+            # Its image may be among those before it, or have to leave the pool for one of them.
+            late = bool(offer.label is not None and unlabelled)
             if late or offer.correction is not None:
                 self._predictions.add(unlabelled)
-                self._write(admitted, tell)  # its image is among these
+                self._write(admitted, tell)
                 admitted, taken, unlabelled = [], {}, []
             if offer.correction is not None:
                 receipts.append(corrected(self, offer))
@@ -122,8 +134,33 @@ class DurableLearner(KeptLearner):
             As `accept`.
         """
         with self._lock:
+            self.settle()
             if self.learner.waiting:
-                self._write([("flush", Offer(id="", label=None, rows=None), None)])
+                self._flush()
+                self.settle()
+
+    def flush_if_waiting(self, seconds: float) -> None:
+        """Learn what has waited longer than that for a full batch; no fit is waited for.
+
+        Raises
+        ------
+        JournalFullError
+            As `accept`.
+        """
+        with self._lock:
+            if self.waited > seconds:
+                self._flush()
+
+    def _flush(self) -> None:
+        self._write([("flush", Offer(id="", label=None, rows=None), None)])
+
+    def catch_up(self) -> bool:
+        """Learn some of what waits for nothing any more; whether there is more of that.
+
+        For times when nothing comes: whoever offers samples learns it along.
+        """
+        with self._lock:
+            return self._catch_up()
 
     def relabel(self, ids: Sequence[str], label: str) -> list[Receipt]:
         """Give samples that were learned another label; see `Corrections`."""
@@ -158,11 +195,15 @@ class DurableLearner(KeptLearner):
     @property
     def waited(self) -> float:
         """Seconds since a labelled sample was taken in that waits for a full batch; 0 for none."""
-        return monotonic() - self._taken_in if self.learner.waiting else 0.0
+        waits = self.learner.waiting and not self.backlog
+        return monotonic() - self._taken_in if waits else 0.0
 
     def report(self) -> StandingRecord:
-        """How the run stands, as JSON values."""
-        return report_of(self.learner)
+        """How the run stands, as JSON values; what is acknowledged is accepted, learned or not."""
+        report = report_of(self.learner)
+        report["accepted"] += self.backlog.accepted
+        report["labelled"] += self.backlog.labelled
+        return report
 
     def why_no_class(self, label: str) -> str | None:
         """Why no sample can have this label; None if one can."""
@@ -175,8 +216,9 @@ class DurableLearner(KeptLearner):
             return
         records = []
         for kind, offer, guess in admitted:
+            rows = self.backlog.pooled(id_key(offer.id)) if kind == "label" else offer.rows
             rows, predicted = self.learner.recorded(
-                kind, id_key(offer.id), offer.rows, None if offer.label is None else guess
+                kind, rows, None if offer.label is None else guess
             )
             records.append(
                 Record(
@@ -192,9 +234,9 @@ class DurableLearner(KeptLearner):
         self.write_down(records, then)
 
     def write_down(self, drafts: Sequence[Record], then: Callable[[], object] = tuple) -> None:
-        """Write one group of records, do what is to be done then, and apply them.
+        """Write one group of records, do what is to be done then, and learn them.
 
-        Their places and times are given here.
+        Their places and times are given here. Those behind a fit that is not through wait.
 
         Raises
         ------
@@ -205,7 +247,7 @@ class DurableLearner(KeptLearner):
         records = [
             replace(
                 draft,
-                n=self.position + i,
+                n=self._journal.position + i,
                 group=self._journal.group,
                 left=len(drafts) - 1 - i,
                 time=now,
@@ -216,14 +258,18 @@ class DurableLearner(KeptLearner):
         try:
             then()
         finally:  # what was written is learned, whatever becomes of the answers
-            with self._pace.learning():
-                for record in records:
-                    self._apply(record)
+            self._take_in(records)
             self._taken_in = monotonic()
-        if self._uncovered > self._keeping.journal_bytes // 2:
-            self.save()
-        else:
-            self.save_if_due()
+        self._keep_within_bounds()
+        self.save_if_due()
+
+    def _keep_within_bounds(self) -> None:
+        """Wait for fits where memory or disk would take too much."""
+        most = min(MOST, (HALF - EARLY) * self._keeping.journal_bytes)
+        while self.backlog.bytes > most:
+            self._learn_first()
+        if self._much(HALF):
+            self._save(soon=True)
 
     def keep_only_this(self, removed: Removed, forgotten: Sequence[str] | None = None) -> None:
         """Make the learner, as it is now, all that there is of the run: see `forget`.
@@ -231,6 +277,7 @@ class DurableLearner(KeptLearner):
         ``forgotten`` are the `forgotten_classes` from now on; as they were if None. An `OSError`
         leaves the run on disk as it was.
         """
+        self._derived.wait()  # it may hold what is to go
         self._revision += 1
         if forgotten is not None:
             self._forgotten = list(forgotten)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -18,6 +19,7 @@ from edgetransfer.runs.run_folder import METRICS
 from edgetransfer.settings.config import dump
 from edgetransfer.settings.learning import KeepingSettings, LearningSettings
 from edgetransfer.stream.keeping.admission import Admission
+from edgetransfer.stream.keeping.backlog import Backlog
 from edgetransfer.stream.keeping.checkpoints import Checkpoint, CheckpointFolder
 from edgetransfer.stream.keeping.derived import DERIVED, DerivedFiles
 from edgetransfer.stream.keeping.id_file import IdFile
@@ -41,6 +43,11 @@ from edgetransfer.stream.learning.learners import Learner, learner_for
 from edgetransfer.stream.learning.records import Record
 
 logger = logging.getLogger(__name__)
+
+SLICE = 0.1  # seconds of learning that an answer may wait for, beside its own sample's
+AT_LEAST = 2  # times as many records are learned as come, so that those that wait get fewer
+HALF = 0.5  # of the journal's bytes: the other half is for what comes until the next checkpoint
+EARLY = 0.375  # of them: from here on a checkpoint is due, from a half on a fit is waited for
 
 
 class KeptLearner:
@@ -107,6 +114,7 @@ class KeptLearner:
         begun_with = None if checkpoint is None else checkpoint.run.get("learning", {})
         self.learner: Learner = learner_for(dimension, learning.resolved(begun_with))
         self._held.callback(self.learner.close)
+        self._held.callback(self._derived.wait)
         self._revision = 0
         self._forgotten: list[str] = []
         if checkpoint is not None:
@@ -116,7 +124,8 @@ class KeptLearner:
             self._forgotten = checkpoint.run.get("forgotten", [])
         self.checkpoints = CheckpointFolder(run.path / CHECKPOINTS)
         self.ids = IdFile(run.file(IDS), found.ids)
-        self._admission = Admission(self.learner, self.ids, self._keeping.max_classes)
+        self.backlog = Backlog(self.learner, self.ids)
+        self._admission = Admission(self.backlog, self._keeping.max_classes)
         self._metrics = MetricsLog(run.file(METRICS))
         self._predictions = Predictions(run.path)
         self.learner.on_batch = self._metrics.record
@@ -165,15 +174,69 @@ class KeptLearner:
 
     @property
     def position(self) -> int:
-        """Records accepted."""
+        """Records learned."""
         return self.learner.counts.position
 
+    # Learning
+
+    def _take_in(self, records: Sequence[Record]) -> None:
+        """Learn what was just written down, or let it wait for a fit."""
+        new = deque(records)
+        try:
+            with self._pace.learning():
+                while new and not self.backlog and self.learner.ready:
+                    self._apply(new.popleft())
+        finally:
+            for record in new:
+                self.backlog.add(record)
+        self._catch_up(AT_LEAST * len(records))
+
+    def _catch_up(self, least: int = 0) -> bool:
+        """Learn what waits, as far as no fit need be waited for; whether there is more of that.
+
+        It goes on for `SLICE` seconds, and until ``least`` records are learned.
+        """
+        until = monotonic() + SLICE
+        while self.backlog and self.learner.ready:
+            if least <= 0 and monotonic() > until:
+                return True
+            self.save_if_due()  # a fit that was waited for is through, and the next not begun
+            self._learn_first()
+            least -= 1
+        return False
+
+    def settle(self) -> None:
+        """Learn all that was written down; fits are waited for."""
+        with self._lock:
+            while self.backlog:
+                self._learn_first()
+
+    def _learn_first(self) -> None:
+        record = self.backlog.first
+        assert record is not None
+        with self._pace.learning():
+            try:
+                self._apply(record)
+            finally:  # nothing is learned twice, whatever it fails at
+                self.backlog.learned()
+
+    # Saving
+
     def save(self) -> None:
-        """Write a checkpoint, and the head beside it; a full disk only postpones it."""
+        """Write a checkpoint of everything, and the head beside it.
+
+        A full disk only postpones it.
+        """
+        with self._lock:
+            self.settle()
+            self._save()
+
+    def _save(self, *, soon: bool = False) -> None:
+        """As `save`, of what is learned by now; ``soon`` as of `checkpoint`."""
         with self._lock:
             try:
                 if self._saved_position != self.position:
-                    self.checkpoint()
+                    self.checkpoint(soon=soon)
                 elif self._derived.position != self.position:
                     self._derived.save(self.learner)
             except OSError as error:
@@ -187,29 +250,41 @@ class KeptLearner:
                 )
 
     def save_if_due(self) -> None:
-        """Write a checkpoint if another one is due."""
+        """Write a checkpoint if another one is due, and no fit need be waited for."""
         with self._lock:
-            if self._saved_position != self.position and self._pace.due:
-                self.save()
+            stale = self._saved_position != self.position
+            if stale and not self.learner.fitting and (self._pace.due or self._much(EARLY)):
+                self._save(soon=True)
 
-    def checkpoint(self) -> None:
-        """Write a checkpoint; an `OSError` leaves everything as it was."""
+    def _much(self, share: float) -> bool:
+        """Whether what no checkpoint covers takes that share of what the journal may take."""
+        return self._uncovered > share * self._keeping.journal_bytes
+
+    def checkpoint(self, *, soon: bool = False) -> None:
+        """Write a checkpoint; an `OSError` leaves everything as it was.
+
+        With ``soon`` a head that takes long is written behind that, while others learn.
+        """
         with self._pace.saving():
             self.checkpoints.save(self.standing())
             self._saved_position = self.position
-            self._uncovered = 0
+            self._uncovered = self.backlog.bytes
             self.checkpoints.prune(self._keeping.checkpoints)
-            # The other half is for what comes until the next checkpoint.
-            self._journal.rotate(self.checkpoints.covered(), self._keeping.journal_bytes // 2)
-            self._derived.save(self.learner)
+            budget = int(HALF * self._keeping.journal_bytes)
+            self._journal.rotate(self.checkpoints.covered(), budget)
+            if soon:
+                self._derived.save_soon(self.learner)
+            else:
+                self._derived.save(self.learner)
 
     def standing(self) -> Checkpoint:
         """A checkpoint of the state as it is; the ids that it counts are on disk."""
         count = self.ids.save()
+        following = self.backlog.first
         return Checkpoint(
             state=self.learner.state(),
             run={
-                "group": self._journal.group,
+                "group": self._journal.group if following is None else following.group,
                 "ids": count,
                 "ids_checksum": self.ids.checksum,
                 "time": time(),

@@ -69,7 +69,7 @@ def removable(
     keys = frozenset(map(id_key, ids))
     learned = learned_samples(run / JOURNAL, keys, classes)
     samples: dict[bytes, Learned | None] = dict(learned)
-    samples |= {key: None for key in keys if learner.pooled(key) is not None}
+    samples |= {key: None for key in keys if learner.pool.get(key) is not None}
     gone = gone_keys(run / JOURNAL)
     lost = sorted(i for i in ids if accepted(k := id_key(i)) and k not in gone and k not in samples)
     for name in sorted(classes & set(learner.classes)):

@@ -21,8 +21,10 @@ from edgetransfer.stream.learning.feature_learner import FeatureLearner
 from edgetransfer.stream.learning.ids import id_key
 from edgetransfer.stream.learning.learner_state import Counts, LearnerState
 from edgetransfer.stream.learning.paired_choice import PairedChoice
+from edgetransfer.stream.learning.pool import UnlabelledPool
 from edgetransfer.stream.learning.prequential import Prequential
 from edgetransfer.stream.learning.records import Kind, Learned, Record
+from edgetransfer.stream.learning.solved_heads import SolvedHeads
 from edgetransfer.stream.learning.statistics_learner import StatisticsLearner
 from edgetransfer.types import Float32Array, IntArray
 
@@ -87,6 +89,11 @@ class ChoosingLearner:
         return self.stepping.newest if self.choice.second else self.exact.newest
 
     @property
+    def heads(self) -> SolvedHeads | None:
+        """What solves `head`, and may do so in any thread; None where it is at hand."""
+        return None if self.choice.second else self.exact.heads
+
+    @property
     def honest(self) -> Honest | None:
         """What is known of `head` on samples that it is fitted to, but was scored without."""
         return None if self.choice.second else self.exact.honest
@@ -123,17 +130,28 @@ class ChoosingLearner:
         """Whether a class was born."""
         return self.exact.has_class(name)
 
-    def pooled(self, key: bytes) -> Float32Array | None:
-        """The rows, (views, D), of an unlabelled sample; None if it is not in the pool."""
-        return self.exact.pooled(key)
+    @property
+    def pool(self) -> UnlabelledPool:
+        """Samples that have no label yet."""
+        return self.exact.pool
+
+    @property
+    def ready(self) -> bool:
+        """Whether the next record can be taken in at once; see `SteppingLearner`."""
+        return self.stepping.ready
+
+    @property
+    def fitting(self) -> bool:
+        """Whether a refit is under way, for which `state` would wait."""
+        return self.stepping.fitting
 
     # Learning
 
     def recorded(
-        self, kind: Kind, key: bytes, rows: Float32Array | None, predicted: str | None
+        self, kind: Kind, rows: Float32Array | None, predicted: str | None
     ) -> tuple[Float32Array | None, str | None]:
         """Rows and prediction that the record of an offer has: that of the statistics, always."""
-        rows, guess = self.exact.recorded(kind, key, rows, predicted)
+        rows, guess = self.exact.recorded(kind, rows, predicted)
         if self.choice.second and guess is not None and kind == "sample" and rows is not None:
             guess = self.exact.predicted(rows)
         return rows, guess

@@ -34,7 +34,7 @@ class FeatureLearner(SteppingLearner):
         kept = [w for w in self._waiting if w.key not in keys and w.label not in gone]
         removed += len(self._waiting) - len(kept)
         self._waiting = kept
-        removed += sum(map(self._pool.leave, keys))
+        removed += sum(map(self.pool.leave, keys))
         if self._refit is not None:
             self._refit.state()  # its thread still reads rows that must go
             self._refit = None

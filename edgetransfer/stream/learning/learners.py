@@ -12,8 +12,10 @@ from edgetransfer.stream.learning.choosing_learner import ChoosingLearner
 from edgetransfer.stream.learning.drift import PageHinkley
 from edgetransfer.stream.learning.feature_learner import FeatureLearner
 from edgetransfer.stream.learning.learner_state import Counts, LearnerState
+from edgetransfer.stream.learning.pool import UnlabelledPool
 from edgetransfer.stream.learning.prequential import Prequential
 from edgetransfer.stream.learning.records import Kind, Record
+from edgetransfer.stream.learning.solved_heads import SolvedHeads
 from edgetransfer.stream.learning.statistics_learner import StatisticsLearner
 from edgetransfer.types import Float32Array
 
@@ -50,6 +52,10 @@ class Learner(Protocol):
         """The head to predict by: as above, or a fraction of a second older."""
 
     @property
+    def heads(self) -> SolvedHeads | None:
+        """What solves `head`, and may do so in any thread; None where it is at hand."""
+
+    @property
     def honest(self) -> Honest | None:
         """What is known of `head` on samples that it is fitted to, but was scored without."""
 
@@ -68,13 +74,25 @@ class Learner(Protocol):
     def has_class(self, name: str) -> bool:
         """Whether a class was born, or is about to be."""
 
-    def pooled(self, key: bytes) -> Float32Array | None:
-        """The rows, (views, D), of an unlabelled sample; None if it is not in the pool."""
+    @property
+    def pool(self) -> UnlabelledPool:
+        """Samples that have no label yet."""
+
+    @property
+    def ready(self) -> bool:
+        """Whether the next record is taken in at once; if not, `apply` waits for a fit."""
+
+    @property
+    def fitting(self) -> bool:
+        """Whether `state` waits for a fit."""
 
     def recorded(
-        self, kind: Kind, key: bytes, rows: Float32Array | None, predicted: str | None
+        self, kind: Kind, rows: Float32Array | None, predicted: str | None
     ) -> tuple[Float32Array | None, str | None]:
-        """Rows and prediction that the record of an offer has."""
+        """Rows and prediction that the record of an offer has.
+
+        The rows given are its own, or, of a label, those of the sample that it is for.
+        """
 
     def apply(self, record: Record) -> None:
         """Take in the next record of the journal."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from functools import partial
+from math import inf
 from threading import Condition, Lock, Thread
 from time import monotonic, thread_time
 
@@ -21,6 +22,7 @@ SHARE = 10  # of the time, that solutions take at most, but for `MOST`
 SLOW = 3  # and of the time that they take where that is long: thousands of classes
 BEHIND = 32  # samples that a head may lack; of a faster stream, who asks for it solves it
 USUAL = 0.1  # seconds of a solution; a head may lack more samples where it takes longer
+LONG = 0.25  # and any number from here on: nobody is kept waiting for seconds, `_run` is at it
 REST = 1.0  # seconds without a sample, and `SHARE` times what it took last, before it is settled
 
 
@@ -71,6 +73,9 @@ class NewestHead:
     def get(self) -> LinearHead:
         """The newest head there is; it lacks about `BEHIND` samples at most.
 
+        Where a solution takes long it is a few of those old at most instead, and only the first
+        is waited for.
+
         Raises
         ------
         BaseException
@@ -79,7 +84,8 @@ class NewestHead:
         if self._error is not None:
             raise self._error
         head = self._head
-        most = BEHIND * max(1.0, min(self._took) / USUAL)
+        took = min(self._took)
+        most = BEHIND * max(1.0, took / USUAL) if took < LONG else inf
         if head is None or self._lacks > most:
             with self._solving:
                 head = self._head  # of another thread that was at it

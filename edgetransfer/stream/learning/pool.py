@@ -29,6 +29,12 @@ class UnlabelledPool:
         self._rows: OrderedDict[bytes, NDArray[np.float16]] = OrderedDict()
         self._bytes = 0
 
+    def copy(self) -> UnlabelledPool:
+        """Another one with the same samples; the rows are shared, for nothing changes them."""
+        other = UnlabelledPool(self._dimension, self._budget)
+        other._rows, other._bytes = self._rows.copy(), self._bytes
+        return other
+
     def get(self, key: bytes) -> Float32Array | None:
         """The rows, (views, D), of a sample; None if it is not here."""
         rows = self._rows.get(key)

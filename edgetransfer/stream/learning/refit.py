@@ -93,6 +93,11 @@ class BackgroundRefit:
         """Begin to fit, in another thread."""
         self._future = pool.submit(fit, features, labels, l2, seed)
 
+    @property
+    def through(self) -> bool:
+        """Whether the fit is."""
+        return self._future.done()
+
     def observe(self, rows: Float32Array, labels: Sequence[int], right: Sequence[bool]) -> None:
         """Remember (n, D) rows that came since, and where the stream's own head was right."""
         self._trial.extend(zip(rows, labels, right, strict=True))

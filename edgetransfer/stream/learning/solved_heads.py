@@ -88,6 +88,8 @@ class SolvedHeads:
         """A head of what was chosen before, or of few samples the exact one."""
         memory = self._memory
         with memory.lock:
+            if self._solved is not None and self._solved[0] == memory.version:
+                return self._solved[1]
             few = self.of_few()
             if few is not None:
                 self._choice = (few[1], int(memory.by_class.sum()))

@@ -57,7 +57,7 @@ class StatisticsLearner:
         self.forgotten = 0
         self.memory = ExactMemory(dimension, FeatureMap.made(MAP, dimension), settings.recent)
         self.heads = SolvedHeads(dimension, self.memory)
-        self._pool = UnlabelledPool(dimension, settings.pool_bytes)
+        self.pool = UnlabelledPool(dimension, settings.pool_bytes)
 
     # Heads
 
@@ -97,21 +97,15 @@ class StatisticsLearner:
         """Learned samples by class."""
         return dict(zip(self.classes, self.memory.by_class.tolist(), strict=True))
 
-    @property
-    def waiting(self) -> int:
-        """No sample waits for others."""
-        return 0
-
-    def pooled(self, key: bytes) -> Float32Array | None:
-        """The rows, (views, D), of an unlabelled sample; None if it is not in the pool."""
-        return self._pool.get(key)
+    waiting = 0  # no sample waits for others
+    ready = True  # for the next record, always
+    fitting = False
 
     def recorded(
-        self, kind: Kind, key: bytes, rows: Float32Array | None, predicted: str | None
+        self, kind: Kind, rows: Float32Array | None, predicted: str | None
     ) -> tuple[Float32Array | None, str | None]:
         """Rows and prediction that the record of an offer has; see `Record`."""
         if kind == "label":
-            rows = self.pooled(key)
             predicted = None if rows is None else self.predicted(rows)
         return rows, predicted
 
@@ -137,9 +131,9 @@ class StatisticsLearner:
             assert record.was is not None
             self._relabel(key, Learned(label=record.was, rows=rows), record.label)
         elif record.label is None:
-            counts.expired += self._pool.enter(key, rows)
+            counts.expired += self.pool.enter(key, rows)
         else:
-            self._pool.leave(key)
+            self.pool.leave(key)
             self._learn(key, record.label, rows, record.predicted)
 
     def _learn(self, key: bytes, name: str, rows: Float32Array, predicted: str | None) -> None:
@@ -193,7 +187,7 @@ class StatisticsLearner:
         with self.memory.lock:
             for key, learned in samples.items():
                 if learned is None:
-                    removed += self._pool.leave(key)
+                    removed += self.pool.leave(key)
                     continue
                 removed += 1
                 self.memory.forget(key, learned.rows, self.memory.index[learned.label])
@@ -217,7 +211,7 @@ class StatisticsLearner:
     def state(self) -> LearnerState:
         """Everything that a checkpoint needs."""
         arrays = self.memory.state()
-        for part, held in (("scores", self.scores.state()), ("pool", self._pool.state())):
+        for part, held in (("scores", self.scores.state()), ("pool", self.pool.state())):
             arrays |= {f"{part}.{name}": value for name, value in held.items()}
         values: dict[str, Any] = {
             "learner": "statistics",
@@ -240,4 +234,4 @@ class StatisticsLearner:
         self.scores.grow(len(self.classes))
         self.drift = PageHinkley(**values["drift"])
         self.relabelled, self.forgotten = values["relabelled"], values["forgotten"]
-        self._pool.restore(parts["pool"])
+        self.pool.restore(parts["pool"])

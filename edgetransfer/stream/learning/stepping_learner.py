@@ -78,7 +78,7 @@ class SteppingLearner:
         )
         self._index: dict[str, int] = {}
         self._waiting: list[Waiting] = []
-        self._pool = UnlabelledPool(dimension, settings.pool_bytes)
+        self.pool = UnlabelledPool(dimension, settings.pool_bytes)
         self._by_class: IntArray = np.zeros(0, np.int64)
         self._refit: BackgroundRefit | None = None
         self._l2 = settings.l2  # of refits; chosen by the first one if None
@@ -99,10 +99,10 @@ class SteppingLearner:
         return self.head
 
     def recorded(
-        self, kind: Kind, key: bytes, rows: Float32Array | None, predicted: str | None
+        self, kind: Kind, rows: Float32Array | None, predicted: str | None
     ) -> tuple[Float32Array | None, str | None]:
         """Rows and prediction that the record of an offer has: it is predicted anew."""
-        del key, predicted
+        del predicted
         return (rows if kind == "sample" else None), None
 
     def has_class(self, name: str) -> bool:
@@ -113,10 +113,6 @@ class SteppingLearner:
     def class_counts(self) -> dict[str, int]:
         """Learned samples by class."""
         return dict(zip(self.classes, self._by_class.tolist(), strict=False))
-
-    def pooled(self, key: bytes) -> Float32Array | None:
-        """The rows, (views, D), of an unlabelled sample; None if it is not in the pool."""
-        return self._pool.get(key)
 
     def apply(self, record: Record) -> None:
         """Take in the next record of the journal."""
@@ -130,12 +126,12 @@ class SteppingLearner:
         if record.kind == "sample":
             counts.accepted += 1
         else:
-            rows = self.pooled(key)
-            self._pool.leave(key)
+            rows = self.pool.get(key)
+            self.pool.leave(key)
         if rows is None:
             raise ValueError(f"record {record.n} labels {record.id!r}, which is not in the pool")
         if record.label is None:
-            counts.expired += self._pool.enter(key, rows)
+            counts.expired += self.pool.enter(key, rows)
             return
         counts.labelled += 1
         label = self._index.setdefault(record.label, len(self._index))
@@ -149,6 +145,20 @@ class SteppingLearner:
     def waiting(self) -> int:
         """Labelled samples that wait for a full batch."""
         return len(self._waiting)
+
+    @property
+    def fitting(self) -> bool:
+        """Whether a refit is under way, for which `state` would wait."""
+        return self._refit is not None and not self._refit.through
+
+    @property
+    def ready(self) -> bool:
+        """Whether the next record can be taken in at once.
+
+        It cannot while a refit is under way that is decided on with the next batch.
+        """
+        refit = self._refit
+        return refit is None or refit.through or self.counts.batches + 1 < refit.due
 
     def close(self) -> None:
         """Let go of the refit thread."""
@@ -248,6 +258,7 @@ class SteppingLearner:
     # Reports and checkpoints
 
     honest = None  # nothing is known of samples that are not new
+    heads = None  # the head is at hand
 
     def standing(self) -> OfLearner:
         """What is peculiar to this learner, as JSON values."""
@@ -266,7 +277,7 @@ class SteppingLearner:
             "scores": self.scores.state(),
             "refit": self._refit.state() if self._refit is not None else {},
             "waiting": waiting_state(self._waiting, self.dimension),
-            "pool": self._pool.state(),
+            "pool": self.pool.state(),
         }
         for part, values in parts.items():
             arrays |= {f"{part}.{name}": value for name, value in values.items()}
@@ -297,4 +308,4 @@ class SteppingLearner:
         self._refit = BackgroundRefit.restored(parts["refit"]) if "refit" in parts else None
         self._by_class = parts["by_class"][""].copy()
         self._waiting = restored_waiting(parts["waiting"])
-        self._pool.restore(parts["pool"])
+        self.pool.restore(parts["pool"])
