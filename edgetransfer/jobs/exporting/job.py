@@ -41,7 +41,7 @@ SCRIPT = "predict_onnx.py"
 MODEL = "model.onnx"
 # Forms that are made of the ONNX file by those who know them best; docs/export.md has the commands.
 ELSEWHERE = {
-    ".tflite": "`onnx2tf -i FILE.onnx -o DIR` makes TensorFlow Lite of it",
+    ".tflite": "ONNX Runtime runs it on phones; no converter was found that keeps what it says",
     ".xml": "OpenVINO reads it as it is, and `ovc FILE.onnx` makes its own form",
     ".mlmodel": "ONNX Runtime runs it on Apple's devices",
     ".mlpackage": "ONNX Runtime runs it on Apple's devices",
