@@ -26,20 +26,22 @@ from edgetransfer.jobs.exporting.checking import (
     evidence_of,
 )
 from edgetransfer.jobs.exporting.folder import check_folder, write_folder
+from edgetransfer.jobs.exporting.model_card import Told
 from edgetransfer.merging import is_merged, merged, read_merged
 from edgetransfer.merging.metadata import check_threshold
 from edgetransfer.reports.export import ExportRecord
 from edgetransfer.runs import RunFolder
 from edgetransfer.runs.owning import owned
+from edgetransfer.runs.run_folder import REPORT
 from edgetransfer.settings.export import ExportSettings
-from edgetransfer.train.kept_report import kept_report
 from edgetransfer.train.opened_run import OpenedRun, open_run
+from edgetransfer.typed import misfit
 
 SCRIPT = "predict_onnx.py"
 MODEL = "model.onnx"
 # Forms that are made of the ONNX file by those who know them best; docs/export.md has the commands.
 ELSEWHERE = {
-    ".tflite": "`onnx2tf -i FILE.onnx -o DIR` makes TensorFlow Lite of it",
+    ".tflite": "ONNX Runtime runs it on phones; no converter was found that keeps what it says",
     ".xml": "OpenVINO reads it as it is, and `ovc FILE.onnx` makes its own form",
     ".mlmodel": "ONNX Runtime runs it on Apple's devices",
     ".mlpackage": "ONNX Runtime runs it on Apple's devices",
@@ -129,10 +131,15 @@ def _opened(run: Path, backbone: str | None) -> Iterator[tuple[OpenedRun, dict[s
             report = snapshot(run, moment)
             yield open_run(moment, backbone=backbone), report
         return
-    found = kept_report(folder)
+    found = folder.read_report()
     if found is None:
         raise RunFolderError(f"{run}: this run is not finished; --resume goes on with it")
-    yield open_run(run, backbone=backbone), dict(found)
+    if (text := misfit(found, Told)) is not None:
+        raise RunFolderError(
+            f"{folder.file(REPORT)}: damaged, or of another version ({text}); restore it from a "
+            "copy"
+        )
+    yield open_run(run, backbone=backbone), found
 
 
 def _merged(

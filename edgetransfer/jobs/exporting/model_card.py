@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 from edgetransfer.jobs.exporting.checking import Verified
 from edgetransfer.names import json_text, readable
@@ -12,6 +12,22 @@ from edgetransfer.train.opened_run import OpenedRun
 from edgetransfer.version import __version__
 
 SHOWN = 100  # class names
+
+
+class ToldAccuracies(TypedDict):
+    """Of a report; those of before may lack one."""
+
+    top1: NotRequired[float]
+    mean_per_class: NotRequired[float]
+
+
+class Told(TypedDict):
+    """What is said of a report, if it is there: of any run, or of an export of one."""
+
+    final: NotRequired[ToldAccuracies | None]
+    n_test: NotRequired[int]
+    accepted: NotRequired[int]
+    learned: NotRequired[int]
 
 
 def model_card(
@@ -92,7 +108,7 @@ def _named(classes: tuple[str, ...]) -> str:
 
 def _accuracy(report: Mapping[str, Any]) -> list[str]:
     final, learned = report.get("final"), report.get("learned")
-    if isinstance(final, Mapping) and "top1" in final:
+    if final is not None and {"top1", "mean_per_class"} <= final.keys():
         return [
             f"- Accuracy on {report.get('n_test', 'the')} test photos: top-1 {final['top1']:.1%}, "
             f"mean per class {final['mean_per_class']:.1%}."

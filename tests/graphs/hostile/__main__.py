@@ -133,7 +133,8 @@ def main() -> None:
     name, *_ = args.command.split()
     words = "train --data photos --backbone net.onnx --out run --solver ridge --no-report --quiet"
     if "{run}" in COMMANDS[args.command] and not Path("run").exists():
-        assert edgetransfer(words.split()) == 0
+        with contextlib.redirect_stdout(sys.stderr):  # a line a file is all that goes there
+            assert edgetransfer(words.split()) == 0
     for number, (graph, make) in enumerate(hostile().items()):
         if number < args.start or number % args.step:
             continue
