@@ -202,14 +202,13 @@ def fsspec_config() -> dict[str, object]:
 
 
 @pytest.mark.slow
-def test_offline_google_says_so_in_seconds(nobody: None) -> None:
+def test_offline_google_is_not_asked(nobody: None) -> None:
     """With its own library, where there is no network."""
     pytest.importorskip("gcsfs")
     with contextlib.suppress(OSError):
         socket.getaddrinfo("storage.googleapis.com", "https")
         pytest.skip("there is a network here")
-    began = os.times()
     done = apart(LISTED, "gs://private/photos", environment={})
     assert done.stderr.startswith("DataError: gs://private/photos: cannot be read: ")
     assert "check the address, the network and the credentials (gcloud" in done.stderr
-    assert os.times().elapsed - began.elapsed < 25  # it was 56
+    assert "Cannot connect to host" not in done.stderr  # as its library says after six tries
