@@ -16,6 +16,7 @@ from edgetransfer.runs import RunFolder
 from edgetransfer.stream import DurableLearner, KeepingSettings, LearningSettings, Offer
 from edgetransfer.stream.keeping.journal import JournalFullError, segments
 from edgetransfer.stream.keeping.mark import encode_mark
+from edgetransfer.stream.learning.records import Record
 from tests.stream.stream_pictures import final_state
 
 D = 6
@@ -180,6 +181,20 @@ def test_the_pool_forgets_the_oldest(tmp_path: Path) -> None:
     assert [durable.open_for_label(f"s{i}") for i in range(5)] == [False] * 2 + [True] * 3
     assert durable.learner.counts.expired == 2
     durable.close()
+
+
+def test_a_label_without_its_image_does_not_end_a_run(tmp_path: Path) -> None:
+    """Journals have such labels that were written as their image left the pool."""
+    durable = opened(tmp_path / "run", {"pool_bytes": 2 * D * 3, "learner": "replay"})
+    durable.accept([Offer(id=f"s{i}", label=None, rows=blob(i).rows) for i in range(5)])
+    late = Record(n=0, group=0, kind="label", id="s0", label="late", rows=None)
+    durable.write_down([late])
+    durable.close()
+    again = opened(tmp_path / "run", {"pool_bytes": 2 * D * 3, "learner": "replay"})
+    assert again.learner.counts.labelled == 0
+    again.accept([blob(i) for i in range(10, 30)])
+    assert again.learner.counts.learned == 16
+    again.close()
 
 
 def test_other_settings_are_refused(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ what lets a run be killed at any moment and replayed from its journal.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -36,6 +37,8 @@ from edgetransfer.stream.learning.refit import BackgroundRefit
 from edgetransfer.stream.learning.reservoir import Reservoir
 from edgetransfer.stream.learning.views import predict_views
 from edgetransfer.types import Float32Array, IntArray
+
+logger = logging.getLogger(__name__)
 
 MOST_APART = 64  # times refit_every, between two refits
 
@@ -128,8 +131,16 @@ class SteppingLearner:
         else:
             rows = self.pool.get(key)
             self.pool.leave(key)
+        if rows is None and record.kind == "label":
+            # Written by versions that looked for it before the images of its own group came.
+            logger.warning(
+                "the label of %r came as its image left the pool of unlabelled ones; it is not "
+                "learned",
+                record.id,
+            )
+            return
         if rows is None:
-            raise ValueError(f"record {record.n} labels {record.id!r}, which is not in the pool")
+            raise ValueError(f"record {record.n} has no features")
         if record.label is None:
             counts.expired += self.pool.enter(key, rows)
             return
