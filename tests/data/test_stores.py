@@ -12,6 +12,7 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import psutil
 import pytest
 
 from edgetransfer.data import load_data
@@ -191,6 +192,7 @@ def test_what_cannot_be_used_is_refused_by_name(case, folder, tmp_path):  # noqa
     with pytest.raises(EdgeTransferError, match=f"(?s){message}") as refused:
         load_data(make(folder, tmp_path), suffixes=SUFFIXES)
     assert isinstance(refused.value, DataError | UsageError)
+    assert not [f for f in psutil.Process().open_files() if f.path.endswith("photos.db")]
 
 
 def test_a_photo_that_is_missing_is_a_sample_all_the_same(tmp_path):

@@ -11,6 +11,7 @@ Its first line says where, in a comment, and what follows it is one query::
 from __future__ import annotations
 
 import re
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -44,13 +45,16 @@ def found_by_query(file: Path) -> Found:
         ) from error
     reader = RowReader(str(file), file.parent)
     try:
-        engine = sqlalchemy.create_engine(_from_here(address, file.parent, sqlalchemy))
-        with engine.connect().execution_options(stream_results=True) as connection:
+        with ExitStack() as opened:
+            engine = sqlalchemy.create_engine(_from_here(address, file.parent, sqlalchemy))
+            opened.callback(engine.dispose)
+            connection = opened.enter_context(
+                engine.connect().execution_options(stream_results=True)
+            )
             result = connection.execute(sqlalchemy.text(query))
             columns = Columns.among(list(result.keys()), str(file))
             for number, row in enumerate(result.yield_per(ROWS).mappings()):
                 reader.add(row, columns, f"{file.stem}#{number}")
-        engine.dispose()
     except EdgeTransferError:
         raise
     except ImportError as error:
