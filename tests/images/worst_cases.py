@@ -2,9 +2,9 @@
 
     python -m tests.images.worst_cases [--share 1.0]
 
-Each is noise, which no format packs, and is decoded in this process, one after the other; a line
-of a table says its size, the peak of memory beside the file, and processor time. ``--share`` of
-`limits.PHOTO_BYTES` makes all of them smaller.
+Each is noise, which no format packs (a gradient, where noise takes an encoder minutes), and is
+decoded in this process, one after the other; a line of a table says its size, the peak of memory
+beside the file, and processor time. ``--share`` of `limits.PHOTO_BYTES` makes all of them smaller.
 """
 
 from __future__ import annotations
@@ -40,6 +40,8 @@ class Case:
         Bytes of memory a pixel, by which it is refused, where it is not decoded smaller.
     options
         Of the encoder.
+    smooth
+        A gradient in place of noise.
     """
 
     format: str
@@ -47,6 +49,7 @@ class Case:
     a_pixel: float
     options: Mapping[str, Any]
     said: str = ""
+    smooth: bool = False
 
     @property
     def name(self) -> str:
@@ -58,7 +61,13 @@ class Case:
         side = int(min(budget / self.a_pixel, PILLOWS) ** 0.5) // 16 * 16
         # A progressive JPEG is written from one buffer.
         with mock.patch.object(ImageFile, "MAXBLOCK", max(2**16, 4 * side * side)):
-            return encode(noise(self.mode, side), self.format, **self.options), side * side
+            picture = gradient(self.mode, side) if self.smooth else noise(self.mode, side)
+            return encode(picture, self.format, **self.options), side * side
+
+
+def gradient(mode: str, side: int) -> Image.Image:
+    """A square that is black above and white below."""
+    return Image.linear_gradient("L").resize((side, side)).convert(mode)
 
 
 def noise(mode: str, side: int) -> Image.Image:
@@ -117,7 +126,8 @@ def cases(*, quick: bool = False) -> Iterator[Case]:
         options = {"quality": 90, "speed": 10}
         yield Case(format="AVIF", mode="RGB", a_pixel=of("RGB", "AVIF"), options=options)
     if heif.can_decode():
-        yield Case(format="HEIF", mode="RGB", a_pixel=of("RGB", "HEIF"), options={"quality": 50})
+        options, a_pixel = {"quality": 50}, of("RGB", "HEIF")
+        yield Case(format="HEIF", mode="RGB", a_pixel=a_pixel, options=options, smooth=True)
 
 
 @dataclass(frozen=True, kw_only=True)
