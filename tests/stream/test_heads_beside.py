@@ -63,3 +63,25 @@ def test_a_head_that_is_written_beside_brings_nothing_back(
     assert head.classes == ("a", "b")
     assert "gone" not in (tmp_path / "run" / "report.json").read_text()
     assert "gone" not in (tmp_path / "run" / "labels.txt").read_text()
+
+
+def test_what_a_head_fails_at_beside_is_told(
+    held_heads: Held, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = opened(tmp_path / "run", "statistics")
+    run.accept([sample(i) for i in range(6)])
+    run.save()
+    exact, beside = SolvedHeads.exact, run._derived
+
+    def failing(_heads: SolvedHeads) -> LinearHead:
+        raise FloatingPointError("no such head")
+
+    monkeypatch.setattr(SolvedHeads, "exact", failing)
+    beside.save_soon(run.learner)
+    with pytest.raises(FloatingPointError, match="no such head"):
+        beside.wait()
+    monkeypatch.setattr(SolvedHeads, "exact", exact)
+    run.save()
+    run.close()
+    head = LinearHead.load(tmp_path / "run" / "head.safetensors")
+    assert head.classes == ("a", "b")

@@ -39,7 +39,7 @@ from edgetransfer.typed import misfit
 
 SCRIPT = "predict_onnx.py"
 MODEL = "model.onnx"
-# Forms that are made of the ONNX file by those who know them best; docs/export.md has the commands.
+# Forms that are made of the ONNX file by those who know them best; docs/export.md says more.
 ELSEWHERE = {
     ".tflite": "ONNX Runtime runs it on phones; no converter was found that keeps what it says",
     ".xml": "OpenVINO reads it as it is, and `ovc FILE.onnx` makes its own form",

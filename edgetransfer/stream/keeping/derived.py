@@ -129,6 +129,7 @@ class DerivedFiles:
         self.position = -1  # of the state that they follow from
         self._cost = 0.0  # seconds of processor that the head took last
         self._beside: Thread | None = None
+        self._error: BaseException | None = None  # of that; it is raised at the next save
 
     def save(self, learner: Learner) -> None:
         """Write them; a head that there should not be goes."""
@@ -148,6 +149,7 @@ class DerivedFiles:
         if heads is None or self._cost < LONG:
             self.save(learner)
         elif self._beside is None or not self._beside.is_alive():
+            self.wait()
             standing = report_of(learner)
             self._beside = Thread(
                 target=self._solved, args=(heads, standing), name="edgetransfer-head", daemon=True
@@ -155,13 +157,26 @@ class DerivedFiles:
             self._beside.start()
 
     def wait(self) -> None:
-        """Until nothing is written beside."""
+        """Until nothing is written beside.
+
+        Raises
+        ------
+        BaseException
+            What a head that was solved there failed at, once.
+        """
         if self._beside is not None:
             self._beside.join()
+        error, self._error = self._error, None
+        if error is not None:
+            raise error
 
     def _solved(self, heads: SolvedHeads, standing: StandingRecord) -> None:
         begun = thread_time()
-        head = heads.exact()
+        try:
+            head = heads.exact()
+        except BaseException as error:  # raised where somebody is told
+            self._error = error
+            return
         self._cost = thread_time() - begun
         honest = heads.honest
         standing["left_out"] = None if honest is None else _left_out(honest)
